@@ -1,0 +1,257 @@
+/**
+ * Alicat mass-flow and pressure instruments as a `PollSource`: devices on ports, one command in flight a port, all ports in
+ * parallel.
+ *
+ *     Alicat.layer({ devices: { fuel: { port: "/dev/ttyUSB0" }, air: { port: "/dev/ttyUSB1", unit: "B" } } })
+ *
+ * Limits: a port that vanishes stays gone until the layer is built again.
+ */
+import {
+  type Device,
+  DeviceError,
+  type DeviceFailure,
+  type DeviceIdentity,
+  InvalidOptionError,
+  PollSource,
+  type Reading,
+  SampleClock,
+  type SourceDependencyError,
+  SourceOpenError
+} from "@sampleline/core"
+import { Effect, Layer, type Scope } from "effect"
+import { openPort, type Port, type RequestError } from "./Port.ts"
+import { canonicalPath, serialTransport } from "./SerialTransport.ts"
+import { decodeFrameTable, type FrameLayout, frameTableCommand } from "./wire/FrameTable.ts"
+import { decodeFirmware, decodeManufacturing, firmwareCommand, manufacturingCommand } from "./wire/Identity.ts"
+import { decodePollLine, decodeUnit, pollCommand } from "./wire/PollLine.ts"
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface DeviceOptions {
+  /** The port's path: a tty such as `/dev/ttyUSB0`, or a COM name. */
+  readonly port: string
+  /** The unit id, `A` to `Z`. Default: `A`. */
+  readonly unit?: string | undefined
+  /** Default: 19200 is tried first, then 115200. */
+  readonly baud?: number | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface AlicatOptions {
+  /** The devices to record, by the names that their samples are to bear. */
+  readonly devices: { readonly [name: string]: DeviceOptions }
+}
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export type AlicatError = InvalidOptionError | SourceOpenError | SourceDependencyError
+
+const DEFAULT_BAUDS = [19200, 115200]
+
+/**
+ * Opens the ports, finds out who is there, and gives the source. The scope closes the ports.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.fnUntraced(function*(
+  options: AlicatOptions
+): Effect.fn.Return<PollSource["Service"], AlicatError, Scope.Scope> {
+  const plans = yield* planPorts(options.devices)
+  const buses = yield* Effect.forEach(plans, openBus, { concurrency: "unbounded" })
+  const order = Object.keys(options.devices)
+  const devices = buses.flat().toSorted((a, b) => order.indexOf(a.device.name) - order.indexOf(b.device.name))
+  return {
+    devices: devices.map(({ device }) => device),
+    poll: Effect.fnUntraced(function*(names) {
+      const outcomes = new Map<string, Reading | DeviceFailure>()
+      const wanted = new Set(names)
+      yield* Effect.forEach(buses, (bus) =>
+        Effect.forEach(bus, (device) =>
+          wanted.has(device.device.name)
+            ? Effect.map(pollDevice(device), (outcome) => outcomes.set(device.device.name, outcome))
+            : Effect.void, { discard: true }), { concurrency: "unbounded", discard: true })
+      const inOrder = names.flatMap((name) => outcomes.get(name) ?? [])
+      return {
+        readings: inOrder.filter((outcome) => "frame" in outcome),
+        failures: inOrder.filter((outcome) => "error" in outcome)
+      }
+    })
+  }
+})
+
+/**
+ * `make` as a layer.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: AlicatOptions): Layer.Layer<PollSource, AlicatError> =>
+  Layer.effect(PollSource, make(options))
+
+/** One port and the devices to find on it. */
+interface PortPlan {
+  readonly path: string
+  readonly bauds: ReadonlyArray<number>
+  readonly units: ReadonlyArray<{ readonly name: string; readonly unitId: string }>
+}
+
+/** A device that was found. */
+interface OpenDevice {
+  readonly device: Device
+  readonly port: Port
+  readonly layout: FrameLayout
+}
+
+const planPorts = Effect.fnUntraced(function*(
+  devices: AlicatOptions["devices"]
+): Effect.fn.Return<ReadonlyArray<PortPlan>, InvalidOptionError> {
+  const refuse = (option: string, value: string, expected: string) =>
+    new InvalidOptionError({ option, value, expected })
+  const plans = new Map<
+    string,
+    { path: string; bauds: ReadonlyArray<number>; units: Array<PortPlan["units"][number]> }
+  >()
+  if (Object.keys(devices).length === 0) return yield* refuse("devices", "empty", "at least one device")
+
+  for (const [name, { baud, port, unit = "A" }] of Object.entries(devices)) {
+    if (name === "") return yield* refuse("devices", "\"\"", "a name for each device")
+    if (port === "") return yield* refuse(`${name}.port`, "\"\"", "a port such as /dev/ttyUSB0 or COM3")
+    const unitId = unit.toUpperCase()
+    if (!/^[A-Z]$/.test(unitId)) {
+      return yield* refuse(`${name}.unit`, JSON.stringify(unit), "a unit id, one letter from A to Z")
+    }
+    if (baud !== undefined && (!Number.isSafeInteger(baud) || baud <= 0)) {
+      return yield* refuse(`${name}.baud`, String(baud), "a baud rate such as 19200 or 115200")
+    }
+    const path = canonicalPath(port)
+    const bauds = baud === undefined ? DEFAULT_BAUDS : [baud]
+    const plan = plans.get(path)
+    if (plan === undefined) {
+      plans.set(path, { path, bauds, units: [{ name, unitId }] })
+      continue
+    }
+    const twin = plan.units.find((other) => other.unitId === unitId)
+    if (twin !== undefined) {
+      return yield* refuse(
+        `${name}.unit`,
+        unitId,
+        `another unit id or port: ${twin.name} is unit ${unitId} on ${path} already`
+      )
+    }
+    if (bauds.join() !== plan.bauds.join()) {
+      return yield* refuse(
+        `${name}.baud`,
+        bauds.join(" or "),
+        `the baud rate of ${plan.units[0]!.name}, which is on the same port: ${plan.bauds.join(" or ")}`
+      )
+    }
+    plan.units.push({ name, unitId })
+  }
+  return [...plans.values()]
+})
+
+const openBus = Effect.fnUntraced(function*(plan: PortPlan): Effect.fn.Return<
+  ReadonlyArray<OpenDevice>,
+  SourceOpenError | SourceDependencyError,
+  Scope.Scope
+> {
+  const port = yield* openPort(plan.path, serialTransport(plan.path), plan.bauds[0]!)
+  const baud = yield* findBaud(port, plan)
+  yield* Effect.logInfo(`opened ${plan.path} at ${baud} baud`)
+  return yield* Effect.forEach(plan.units, (unit) => openDevice(port, unit.name, unit.unitId, [baud]))
+})
+
+/** The first baud rate at which the port's first device answers a poll. */
+const findBaud = Effect.fnUntraced(function*(port: Port, { bauds, path, units }: PortPlan) {
+  const [{ name, unitId }] = units as [PortPlan["units"][number]]
+  for (const [at, baud] of bauds.entries()) {
+    if (at > 0) yield* Effect.ignore(port.setBaud(baud))
+    const answered = yield* port.askLine(pollCommand(unitId), (line) => decodeUnit(line, unitId)).pipe(
+      Effect.as(true),
+      Effect.orElseSucceed(() => false)
+    )
+    if (answered) return baud
+  }
+  return yield* noReply(path, name, unitId, bauds)
+})
+
+const noReply = (path: string, name: string, unitId: string, bauds: ReadonlyArray<number>) =>
+  new SourceOpenError({
+    target: path,
+    reason: "NoReply",
+    detail: `${name} (unit ${unitId}) did not answer at ${
+      bauds.join(" or ")
+    } baud; check its power, the cable, the unit id and the baud rate`
+  })
+
+const openDevice = Effect.fnUntraced(function*(port: Port, name: string, unitId: string, bauds: ReadonlyArray<number>) {
+  const layout = yield* port.askTable(frameTableCommand(unitId), (lines) => decodeFrameTable(lines, unitId)).pipe(
+    Effect.mapError((error) =>
+      error._tag === "NoReply" ? noReply(port.path, name, unitId, bauds) : new SourceOpenError({
+        target: port.path,
+        reason: "Unknown",
+        detail: `${name} (unit ${unitId}) did not tell its frame format: ${error.message}`,
+        cause: error
+      })
+    )
+  )
+  const identity = yield* identify(port, unitId)
+  yield* Effect.logInfo(
+    `${name} is unit ${unitId} on ${port.path}: ${
+      identity === null
+        ? "identity unknown"
+        : `${identity.model ?? "model unknown"}, serial number ${identity.serialNumber ?? "unknown"}`
+    }`
+  )
+  return { device: { name, unitId, identity, format: layout.format }, port, layout }
+})
+
+/** What the device says of itself; it may be silent on either question. */
+const identify = Effect.fnUntraced(function*(port: Port, unitId: string): Effect.fn.Return<DeviceIdentity | null> {
+  const firmware = yield* port.askLine(firmwareCommand(unitId), (line) => decodeFirmware(line, unitId)).pipe(
+    Effect.map((reply) => reply.value),
+    Effect.orElseSucceed(() => null)
+  )
+  const made = yield* Effect.orElseSucceed(
+    port.askTable(manufacturingCommand(unitId), (lines) => decodeManufacturing(lines, unitId)),
+    () => null
+  )
+  if (firmware === null && made === null) return null
+  return {
+    manufacturer: made?.manufacturer ?? null,
+    model: made?.model ?? null,
+    serialNumber: made?.serialNumber ?? null,
+    firmware: firmware ?? made?.firmware ?? null,
+    calibrationDate: made?.calibrationDate ?? null
+  }
+})
+
+const pollDevice = ({ device, layout, port }: OpenDevice): Effect.Effect<Reading | DeviceFailure> =>
+  Effect.matchEffect(port.askLine(pollCommand(device.unitId), (line) => decodePollLine(line, device.unitId, layout)), {
+    onSuccess: ({ value: frame, ...times }) =>
+      Effect.succeed<Reading>({ device: device.name, unitId: device.unitId, ...times, frame }),
+    onFailure: (error) =>
+      Effect.map(SampleClock.current, (clock): DeviceFailure => ({
+        device: device.name,
+        error: toDeviceError(device.name, error),
+        at: clock.epochMicros()
+      }))
+  })
+
+const toDeviceError = (device: string, error: RequestError): DeviceError =>
+  new DeviceError({ device, reason: REASONS[error._tag], detail: error.message, cause: error })
+
+const REASONS = {
+  NoReply: "Timeout",
+  PortGone: "Disconnected",
+  MalformedReply: "Malformed",
+  RejectedCommand: "Rejected"
+} as const satisfies { readonly [tag in RequestError["_tag"]]: DeviceError["reason"] }

@@ -1,0 +1,95 @@
+/**
+ * A serial port by the package `serialport`, which is loaded when the first port is opened. 8N1, no flow control.
+ */
+import { SourceDependencyError, SourceOpenError } from "@sampleline/core"
+import { Effect } from "effect"
+import * as fs from "node:fs"
+import type { SerialPort } from "serialport"
+import type { OpenTransport } from "./Transport.ts"
+
+/**
+ * Opens the port at `path`; the scope closes it.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const serialTransport = (path: string): OpenTransport =>
+  Effect.fnUntraced(function*(handlers, baud) {
+    const { SerialPort } = yield* loadSerialport(path)
+    const port = yield* Effect.acquireRelease(
+      Effect.callback<SerialPort, SourceOpenError>((resume) => {
+        const port = new SerialPort({ path, baudRate: baud, autoOpen: false })
+        port.on("data", handlers.onData)
+        port.on("close", handlers.onClose)
+        port.on("error", () => {})
+        port.open((error) => resume(error ? toOpenError(SerialPort, path, error) : Effect.succeed(port)))
+      }),
+      (port) =>
+        Effect.callback<void>((resume) => {
+          port.off("close", handlers.onClose)
+          if (!port.isOpen) return resume(Effect.void)
+          port.close(() => resume(Effect.void))
+        }).pipe(Effect.timeoutOption("1 second"))
+    )
+    const call = (run: (done: (error: Error | null | undefined) => void) => void) =>
+      Effect.callback<void, Error>((resume) => run((error) => resume(error ? Effect.fail(error) : Effect.void)))
+    return {
+      write: (bytes) => call((done) => port.write(bytes, done)),
+      setBaud: (baudRate) => call((done) => port.update({ baudRate }, done))
+    }
+  })
+
+/**
+ * One name for a port, however it was given: a symlink is the port it leads to.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const canonicalPath = (path: string): string => {
+  if (/^com\d+$/i.test(path)) return path.toUpperCase()
+  return fs.existsSync(path) ? fs.realpathSync(path) : path
+}
+
+const loadSerialport = (path: string) =>
+  Effect.tryPromise({
+    try: () => import("serialport"),
+    catch: () =>
+      new SourceDependencyError({
+        needed: `the serial port ${path}`,
+        missing: "serialport",
+        install: "npm install serialport"
+      })
+  })
+
+const toOpenError = (
+  driver: typeof SerialPort,
+  path: string,
+  cause: Error
+): Effect.Effect<never, SourceOpenError> => {
+  const fail = (reason: SourceOpenError["reason"], detail: string) =>
+    Effect.fail(new SourceOpenError({ target: path, reason, detail, cause }))
+  if (/no such file|file not found|cannot find/i.test(cause.message)) {
+    return Effect.flatMap(
+      Effect.orElseSucceed(Effect.tryPromise(() => driver.list()), () => []),
+      (ports) =>
+        fail(
+          "NotFound",
+          `no such port; ${
+            ports.length === 0
+              ? "this machine has no serial port: is the adapter plugged in?"
+              : `this machine has ${ports.map((port) => port.path).join(", ")}`
+          }`
+        )
+    )
+  }
+  if (/permission denied|access denied/i.test(cause.message)) {
+    return fail(
+      "PermissionDenied",
+      "permission denied; on Linux add yourself to the port's group (`sudo usermod -aG dialout $USER`) and log in again"
+    )
+  }
+  if (/cannot lock|busy/i.test(cause.message)) {
+    return fail("Busy", "another program has it open; close that program first")
+  }
+  return fail("Unknown", cause.message)
+}

@@ -1,0 +1,125 @@
+/**
+ * A mass-flow controller that exists only as text: what it would answer to a command at a given time. Speaks the wire of
+ * firmware 10v20.
+ */
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface SimulatedDeviceOptions {
+  /** Default: `A`. */
+  readonly unitId?: string | undefined
+  /** Default: 100000. */
+  readonly serialNumber?: number | undefined
+  /** Default: `N2`. */
+  readonly gas?: string | undefined
+}
+
+/** Full scale of the flow, in SCCM. */
+const FULL_SCALE = 500
+/** The flow follows its setpoint with this time constant, in seconds. */
+const LAG_SECONDS = 0.8
+/** Until it is given a setpoint, the device goes through these, a step every so many seconds. */
+const PROGRAMME = [100, 250, 400, 250, 50]
+const STEP_SECONDS = 4
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export class SimulatedDevice {
+  readonly unitId: string
+  private readonly serialNumber: number
+  private readonly gas: string
+  private readonly random: () => number
+  private setpoint: number | null = null
+  private flow = 0
+  private lastSeconds: number | null = null
+
+  constructor(options: SimulatedDeviceOptions = {}) {
+    this.unitId = options.unitId ?? "A"
+    this.serialNumber = options.serialNumber ?? 100_000
+    this.gas = options.gas ?? "N2"
+    this.random = randomFrom(this.serialNumber)
+  }
+
+  /** The lines of the reply to a command, without their CR; none where the device stays silent. `seconds` is monotonic. */
+  respond(command: string, seconds: number): ReadonlyArray<string> {
+    if (command[0] !== this.unitId) return []
+    const verb = command.slice(1).trim()
+    const setpoint = /^LS\s*([+-]?\d+(?:\.\d+)?)$/i.exec(verb) ?? /^S\s*([+-]?\d+(?:\.\d+)?)$/i.exec(verb)
+    if (setpoint !== null) this.setpoint = Math.min(FULL_SCALE, Math.max(0, Number(setpoint[1])))
+    if (verb === "" || setpoint !== null) return [this.pollLine(seconds)]
+    if (/^\?\?D\*$/i.test(verb)) return this.frameTable()
+    if (/^\?\?M\*$/i.test(verb)) return this.manufacturingTable()
+    if (/^VE$/i.test(verb)) return [`${this.unitId}   10v20.0-R24 Jan  9 2025,15:04:07`]
+    return [`${this.unitId} ?`]
+  }
+
+  private pollLine(seconds: number): string {
+    const target = this.setpoint ?? PROGRAMME[Math.floor(seconds / STEP_SECONDS) % PROGRAMME.length]!
+    const elapsed = this.lastSeconds === null ? STEP_SECONDS : seconds - this.lastSeconds
+    this.lastSeconds = seconds
+    this.flow += (target - this.flow) * (1 - Math.exp(-elapsed / LAG_SECONDS))
+    const massFlow = this.flow + this.noise(0.15)
+    const pressure = 14.7 + 0.004 * this.flow + this.noise(0.01)
+    const temperature = 22.5 + 0.8 * Math.sin(seconds / 60) + this.noise(0.02)
+    const volumetricFlow = massFlow * (14.696 / pressure) * ((273.15 + temperature) / 298.15)
+    const numbers = [pressure, temperature, volumetricFlow, massFlow, target].map((value) => decimal(value, 7, 2))
+    return `${this.unitId} ${numbers.join(" ")} ${this.gas.padStart(6)}`
+  }
+
+  private frameTable(): ReadonlyArray<string> {
+    return [
+      "D00 ID_ NAME______________________ TYPE_______ WIDTH NOTES___________________",
+      "D01 700 Unit ID                    string          1",
+      "D02 002 Abs Press                  s decimal     7/2 010 02 PSIA",
+      "D03 003 Flow Temp                  s decimal     7/2 002 02 `C",
+      "D04 004 Volu Flow                  s decimal     7/2 012 02 CCM",
+      "D05 005 Mass Flow                  s decimal     7/2 012 02 SCCM",
+      "D06 037 Mass Flow Setpt            s decimal     7/2 012 02 SCCM",
+      "D07 703 Gas                        string          6",
+      "D08 701 *Error                     string          3 ADC",
+      "D09 702 *Status                    string          3 OPL",
+      "D10 702 *Status                    string          3 MOV"
+    ].map((row) => `${this.unitId} ${row}`)
+  }
+
+  private manufacturingTable(): ReadonlyArray<string> {
+    return [
+      "M00 Alicat Scientific",
+      "M01 www.example.com",
+      "M02 Ph   000-000-0000",
+      "M03 Simulated device",
+      "M04 Model Number MC-500SCCM-D",
+      `M05 Serial Number ${this.serialNumber}`,
+      "M06 Date Manufactured 03/02/2025",
+      "M07 Date Calibrated   03/02/2025",
+      "M08 Calibrated By     SIM",
+      "M09 Software Revision 10v20.0-R24"
+    ].map((row) => `${this.unitId} ${row}`)
+  }
+
+  /** Normally distributed, by the sum of uniform numbers. */
+  private noise(deviation: number): number {
+    let sum = -6
+    for (let n = 0; n < 12; n++) sum += this.random()
+    return sum * deviation
+  }
+}
+
+/** As the wire writes it: a sign, then zeros up to the width. */
+const decimal = (value: number, width: number, decimals: number): string =>
+  (value < 0 ? "-" : "+") + Math.abs(value).toFixed(decimals).padStart(width - 1, "0")
+
+/** Reproducible numbers from 0 to 1 (mulberry32). */
+const randomFrom = (seed: number) => {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}

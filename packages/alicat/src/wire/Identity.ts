@@ -1,0 +1,91 @@
+/**
+ * Who a device is: `AVE` CR answers firmware and build date, `A??M*` CR a table of maker, model, serial number and dates.
+ *
+ *     A   10v20.0-R24 Jan  9 2025,15:04:07
+ *
+ *     A M04 Model Number MC-500SCCM-D
+ *     A M05 Serial Number 521641
+ *     A M07 Date Calibrated   03/02/2025
+ *     A M09 Software Revision 10v20.0-R24
+ *
+ * Rows are told by their labels, never by their numbers. A device may be silent on either.
+ */
+import type { DeviceIdentity } from "@sampleline/core"
+import { Result } from "effect"
+import { lineText } from "./Framing.ts"
+import { MalformedReply } from "./WireError.ts"
+
+/**
+ * @since 0.1.0
+ * @category commands
+ */
+export const firmwareCommand = (unitId: string): string => `${unitId}VE`
+
+/**
+ * @since 0.1.0
+ * @category commands
+ */
+export const manufacturingCommand = (unitId: string): string => `${unitId}??M*`
+
+/**
+ * The firmware in a reply to `VE`.
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const decodeFirmware = (bytes: Uint8Array, unitId: string): Result.Result<string, MalformedReply> => {
+  const malformed = () => Result.fail(new MalformedReply({ expected: `the firmware of unit ${unitId}`, bytes }))
+  return Result.flatMap(lineText(bytes), (text) => {
+    const [unit, firmware] = text.trim().split(/ +/)
+    return unit === unitId && firmware !== undefined && /^\d+v\d/.test(firmware)
+      ? Result.succeed(firmware)
+      : malformed()
+  })
+}
+
+const ROW = /^([A-Z])\s+M\d{1,2}\s+(.*)$/
+const LABELS = {
+  model: /^(?:Model Number|Mdl)[\s:]+(\S.*)$/,
+  serialNumber: /^(?:Serial Number|Serial No\.)[\s:]+(\S.*)$/,
+  calibrationDate: /^Date Calibrated[\s:]+(\S.*)$/,
+  firmware: /^Software(?: Revision)?[\s:]+(\S.*)$/,
+  manufacturer: /^(Alicat\b.*)$/
+} satisfies { readonly [part in keyof DeviceIdentity]: RegExp }
+
+/**
+ * The identity in the lines of a reply to `??M*`; null where no row says it.
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const decodeManufacturing = (
+  lines: ReadonlyArray<Uint8Array>,
+  unitId: string
+): Result.Result<DeviceIdentity, MalformedReply> => {
+  const rows: Array<string> = []
+  for (const bytes of lines) {
+    const line = lineText(bytes)
+    if (Result.isFailure(line)) return Result.fail(line.failure)
+    if (line.success.trim() === "") continue
+    const [, unit, row = ""] = ROW.exec(line.success.trim()) ?? []
+    if (unit !== unitId) {
+      return Result.fail(new MalformedReply({ expected: `a row of the manufacturing table of unit ${unitId}`, bytes }))
+    }
+    rows.push(row.trim())
+  }
+  const find = (label: RegExp): string | null =>
+    rows.map((row) => label.exec(row)?.[1]).find((text) => text !== undefined) ?? null
+  return Result.succeed({
+    manufacturer: find(LABELS.manufacturer),
+    model: find(LABELS.model),
+    serialNumber: find(LABELS.serialNumber),
+    firmware: find(LABELS.firmware),
+    calibrationDate: isoDate(find(LABELS.calibrationDate))
+  })
+}
+
+/** `MM/DD/YYYY` as `YYYY-MM-DD`, or null. */
+const isoDate = (text: string | null): string | null => {
+  const [, month, day, year] = /^(\d\d)\/(\d\d)\/(\d{4})$/.exec(text ?? "") ?? []
+  return year === undefined ? null : `${year}-${month}-${day}`
+}

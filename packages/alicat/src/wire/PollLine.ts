@@ -1,0 +1,102 @@
+/**
+ * `A` CR: one reading. The reply is one line of fields separated by runs of spaces: the unit id, the columns that the frame
+ * table declares, then status codes and values of conditional columns.
+ *
+ *     A +014.62 +021.89 +000.00 +000.00 +078.95     N2 MOV
+ */
+import { type Frame, type FrameField, type FrameValue, makeFrame } from "@sampleline/core"
+import { Result } from "effect"
+import type { FrameLayout } from "./FrameTable.ts"
+import { lineText } from "./Framing.ts"
+import { MalformedReply } from "./WireError.ts"
+
+/**
+ * @since 0.1.0
+ * @category commands
+ */
+export const pollCommand = (unitId: string): string => unitId
+
+/**
+ * The status codes that devices are known to send, beside those their frame table declares.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const STATUS_CODES: ReadonlySet<string> = new Set([
+  "ADC",
+  "EXH",
+  "HLD",
+  "LCK",
+  "MOV",
+  "OPL",
+  "OVR",
+  "POV",
+  "TMF",
+  "TOV",
+  "VOV",
+  "P2O",
+  "COM",
+  "GTA"
+])
+
+/**
+ * The frame in a poll reply. A run of dashes is an absent value (null). A trailing token that no conditional column can take
+ * is kept as a status code, known or not.
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const decodePollLine = (
+  bytes: Uint8Array,
+  unitId: string,
+  layout: FrameLayout
+): Result.Result<Frame, MalformedReply> => {
+  const malformed = (expected: string) => Result.fail(new MalformedReply({ expected, bytes }))
+  const text = lineText(bytes)
+  if (Result.isFailure(text)) return Result.fail(text.failure)
+  const [echo, ...tokens] = text.success.trim().split(/ +/)
+  if (echo !== unitId) return malformed(`a reply of unit ${unitId}`)
+
+  const { fields } = layout.format
+  const values: Array<FrameValue> = fields.map(() => undefined)
+  const status: Array<string> = []
+  let used = 0
+  for (const [at, field] of fields.entries()) {
+    if (field.conditional) continue
+    const token = tokens[used++]
+    const value = token === undefined ? undefined : valueOf(token, field)
+    if (value === undefined) return malformed(`${field.kind === "text" ? "a text" : "a number"} for ${field.name}`)
+    values[at] = value
+  }
+  let next = 0
+  for (const token of tokens.slice(used)) {
+    const at = layout.flags.has(token) || STATUS_CODES.has(token)
+      ? -1
+      : fields.findIndex((field, at) => at >= next && field.conditional && valueOf(token, field) !== undefined)
+    if (at < 0) status.push(token)
+    else {
+      values[at] = valueOf(token, fields[at]!)
+      next = at + 1
+    }
+  }
+  return Result.succeed(makeFrame(layout.format, values, status))
+}
+
+/**
+ * Whether a poll reply is of this unit; looks no further than its first token.
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const decodeUnit = (bytes: Uint8Array, unitId: string): Result.Result<string, MalformedReply> =>
+  Result.flatMap(lineText(bytes), (text) =>
+    text.trim().split(" ")[0] === unitId
+      ? Result.succeed(unitId)
+      : Result.fail(new MalformedReply({ expected: `a reply of unit ${unitId}`, bytes })))
+
+/** The token's value in this field, or undefined where the field cannot take it. */
+const valueOf = (token: string, field: FrameField): FrameValue => {
+  if (/^-+$/.test(token)) return null
+  if (field.kind === "text") return token
+  return /^[+-]?\d+(?:\.\d*)?$/.test(token) ? Number(token) : undefined
+}

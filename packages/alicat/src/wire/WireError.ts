@@ -1,0 +1,51 @@
+/**
+ * What a reply can be instead of a value. Pure: which device and port it was is said where those are known.
+ */
+import { Schema } from "effect"
+
+/**
+ * A reply that does not have the form it should have: line noise, a cut line, two devices talking at once.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class MalformedReply extends Schema.TaggedError<MalformedReply>()("MalformedReply", {
+  /** What was expected, e.g. `a number for Mass_Flow`. */
+  expected: Schema.String,
+  /** The bytes as they came, without the line's end. */
+  bytes: Schema.Uint8Array
+}) {
+  override get message() {
+    return `malformed reply ${quoteBytes(this.bytes)}: expected ${this.expected}`
+  }
+}
+
+/**
+ * The device knows no such command (`?`).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RejectedCommand extends Schema.TaggedError<RejectedCommand>()("RejectedCommand", {
+  command: Schema.String
+}) {
+  override get message() {
+    return `the command ${JSON.stringify(this.command)} was rejected`
+  }
+}
+
+/**
+ * Bytes as quoted text: ASCII as it is, everything else as `\xNN`.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const quoteBytes = (bytes: Uint8Array): string =>
+  `"${
+    Array.from(bytes, (byte) =>
+      byte === 0x22 || byte === 0x5c
+        ? `\\${String.fromCharCode(byte)}`
+        : byte >= 0x20 && byte < 0x7f
+        ? String.fromCharCode(byte)
+        : `\\x${byte.toString(16).padStart(2, "0")}`).join("")
+  }"`

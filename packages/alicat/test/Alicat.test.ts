@@ -1,0 +1,292 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  InvalidOptionError,
+  MemorySink,
+  pipeToSink,
+  PollSource,
+  Recorder,
+  SampleSink,
+  SourceOpenError
+} from "@sampleline/core"
+import { Effect, Exit, Layer, Scope } from "effect"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import * as Alicat from "../src/Alicat.ts"
+import { openPty } from "../src/Pty.ts"
+import { SimulatedDevice } from "../src/SimulatedDevice.ts"
+import * as Simulator from "../src/Simulator.ts"
+import { encodeCommand, LineSplitter } from "../src/wire/Framing.ts"
+
+/** A real pty behind which a script answers each command; null is silence. */
+const scriptedPort = (answer: (command: string) => string | null) =>
+  Effect.gen(function*() {
+    const splitter = new LineSplitter()
+    const commands: Array<string> = []
+    const pty = yield* openPty((chunk) => {
+      for (const line of splitter.push(chunk)) {
+        const command = String.fromCharCode(...line)
+        commands.push(command)
+        const reply = answer(command)
+        if (reply !== null) pty.write(encodeCommand(reply))
+      }
+    })
+    return { path: pty.path, commands }
+  })
+
+/** Answers as a simulated device does, but for what `poll` says about its n-th poll. */
+const misbehaving = (poll: (n: number, reply: string) => string | null) => {
+  const device = new SimulatedDevice()
+  let polls = -1
+  return (command: string): string | null => {
+    const reply = device.respond(command, 0).join("\r")
+    if (reply === "") return null
+    // The first poll is the one by which the port's baud rate is found.
+    return command === "A" ? poll(polls++, reply) : reply
+  }
+}
+
+const recorded = (devices: Alicat.AlicatOptions["devices"], ticks: number) =>
+  Effect.gen(function*() {
+    const summary = yield* Recorder.record({ rateHz: 50, duration: `${ticks * 20} millis` }).pipe(pipeToSink())
+    return { summary, samples: (yield* MemorySink).samples }
+  }).pipe(Effect.provide([MemorySink.layer, Alicat.layer({ devices })]))
+
+describe("Alicat.layer on simulated devices", () => {
+  it.live("opens, identifies and polls devices on several ports at once", () =>
+    Effect.gen(function*() {
+      const [fuel, air] = yield* Simulator.make({ devices: 2 })
+      const { samples, summary } = yield* recorded({ fuel: fuel!, air: air! }, 10)
+      assert.deepStrictEqual(summary.failures, { fuel: 0, air: 0 })
+      assert.strictEqual(samples.length, 20)
+      const [first, second] = samples as unknown as [typeof samples[0], typeof samples[0]]
+      assert.deepStrictEqual([first.device, second.device, first.sequence, second.sequence], ["fuel", "air", 0, 1])
+      assert.notStrictEqual(first.requestedAt, second.requestedAt)
+      assert.isTrue(samples.every((sample) => sample.latencyMicros > 0 && sample.receivedAt >= sample.requestedAt))
+      assert.deepStrictEqual(first.run.devices.map(({ identity, name, unitId }) => [name, unitId, identity]), [
+        ["fuel", "A", {
+          manufacturer: "Alicat Scientific",
+          model: "MC-500SCCM-D",
+          serialNumber: "100001",
+          firmware: "10v20.0-R24",
+          calibrationDate: "2025-03-02"
+        }],
+        ["air", "A", {
+          manufacturer: "Alicat Scientific",
+          model: "MC-500SCCM-D",
+          serialNumber: "100002",
+          firmware: "10v20.0-R24",
+          calibrationDate: "2025-03-02"
+        }]
+      ])
+      assert.deepStrictEqual(first.frame.format.fields.map((field) => field.name), [
+        "Abs_Press",
+        "Flow_Temp",
+        "Volu_Flow",
+        "Mass_Flow",
+        "Mass_Flow_Setpt",
+        "Gas"
+      ])
+    }))
+
+  it.live("polls several units on one port one after the other", () =>
+    Effect.gen(function*() {
+      const units = ["A", "B", "C"].map((unitId, n) => new SimulatedDevice({ unitId, serialNumber: n }))
+      const port = yield* scriptedPort((command) =>
+        units.map((unit) => unit.respond(command, 0).join("\r")).find((reply) => reply !== "") ?? null
+      )
+      const { samples } = yield* recorded({
+        a: { port: port.path },
+        b: { port: port.path, unit: "b" },
+        c: { port: port.path, unit: "C", baud: undefined }
+      }, 5)
+      assert.deepStrictEqual(samples.slice(0, 6).map((sample) => sample.unitId), ["A", "B", "C", "A", "B", "C"])
+    }))
+
+  it.live("records a device that does not tell who it is", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice()
+      const port = yield* scriptedPort((command) =>
+        command === "AVE" ? null : command === "A??M*" ? "\r?" : device.respond(command, 0).join("\r")
+      )
+      const { samples } = yield* recorded({ fuel: { port: port.path } }, 2)
+      assert.isNull(samples[0]?.run.devices[0]?.identity)
+    }))
+
+  it.live("counts malformed, foreign and rejected replies mid-run as failures, and the run goes on", () =>
+    Effect.gen(function*() {
+      const replies = [null, "A +014.62 +02", "B +1 +2 +3 +4 +5 N2", "A ?", "\r?", "A +014.62 \xff", ""]
+      const port = yield* scriptedPort(misbehaving((n, reply) => n >= 1 && n <= 6 ? replies[n]! : reply))
+      const { samples, summary } = yield* recorded({ fuel: { port: port.path } }, 60)
+      // An empty line is no reply: it costs its time-out, and the slots that it overran are skipped.
+      assert.deepStrictEqual(summary.failures, { fuel: 6 })
+      assert.strictEqual(samples.length, summary.ticks - 6)
+    }))
+
+  it.live("counts a silent device's time-outs, and the other device is not held up", () =>
+    Effect.gen(function*() {
+      const silent = yield* scriptedPort(misbehaving((n, reply) => n < 0 ? reply : null))
+      const [air] = yield* Simulator.make()
+      const source = yield* Effect.map(
+        Layer.build(Alicat.layer({ devices: { silent: { port: silent.path }, air: air! } })),
+        (context) => context
+      )
+      const { poll } = yield* PollSource.pipe(Effect.provideContext(source))
+      const { failures, readings } = yield* poll(["silent", "air"])
+      assert.deepStrictEqual(readings.map((reading) => reading.device), ["air"])
+      assert.deepStrictEqual(failures.map(({ device, error }) => [device, error.reason, error.message]), [
+        ["silent", "Timeout", "silent: no reply within 500 ms"]
+      ])
+      assert.isBelow(readings[0]!.receivedAt - readings[0]!.requestedAt, 400_000)
+    }))
+
+  it.live("has a vanished port as failures of its devices", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice()
+      const scope = yield* Scope.make()
+      const port = yield* scriptedPort((command) => device.respond(command, 0).join("\r")).pipe(Scope.provide(scope))
+      const source = yield* Layer.build(Alicat.layer({ devices: { fuel: { port: port.path } } }))
+      const { poll } = yield* PollSource.pipe(Effect.provideContext(source))
+      assert.strictEqual((yield* poll(["fuel"])).readings.length, 1)
+      yield* Scope.close(scope, Exit.void)
+      const failures = yield* Effect.forEach([1, 2, 3], () => poll(["fuel"]))
+      assert.isTrue(failures.every((tick) => tick.failures.length === 1))
+      assert.strictEqual(failures[2]?.failures[0]?.error.reason, "Disconnected")
+    }))
+
+  it.live("finds a device that answers at 115200 only", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice()
+      const bauds: Array<number> = []
+      const port = yield* scriptedPort((command) => {
+        bauds.push(command === "A" ? 1 : 0)
+        return bauds.length === 1 ? null : device.respond(command, 0).join("\r")
+      })
+      const { samples } = yield* recorded({ fuel: { port: port.path } }, 1)
+      assert.strictEqual(samples.length, 1)
+    }))
+})
+
+const openError = (devices: Alicat.AlicatOptions["devices"]) => Effect.scoped(Effect.flip(Alicat.make({ devices })))
+
+describe("Alicat.layer refuses", () => {
+  it.live("a port that does not exist", () =>
+    Effect.gen(function*() {
+      const error = yield* openError({ fuel: { port: "/dev/no-such-tty" } })
+      assert.instanceOf(error, SourceOpenError)
+      assert.deepInclude(error, { reason: "NotFound", target: "/dev/no-such-tty" })
+      assert.match(error.message, /no such port; this machine has/)
+    }))
+
+  it.live("a port without permission", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make()
+      yield* Effect.sync(() => fs.chmodSync(fuel!.port, 0))
+      const error = yield* asNobody(openError({ fuel: fuel! }))
+      assert.deepInclude(error, { reason: "PermissionDenied" })
+      assert.include(error.message, "usermod")
+    }))
+
+  it.live("a port that another program has open", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make()
+      yield* Alicat.make({ devices: { fuel: fuel! } })
+      const error = yield* openError({ fuel: fuel! })
+      assert.deepInclude(error, { reason: "Busy" })
+      assert.include(error.message, "close that program")
+    }))
+
+  it.live("a device that does not answer, naming unit and baud rates", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make()
+      const error = yield* openError({ fuel: { port: fuel!.port, unit: "Q" } })
+      assert.deepInclude(error, { reason: "NoReply" })
+      assert.include(error.message, "fuel (unit Q) did not answer at 19200 or 115200 baud")
+    }))
+
+  it.live("a second device that does not answer", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make()
+      const error = yield* openError({ fuel: fuel!, air: { port: fuel!.port, unit: "B" } })
+      assert.include(error.message, "air (unit B) did not answer at 19200 baud")
+    }))
+
+  it.live("one unit twice on a port, also under another name of the port", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make()
+      const link = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "port-")), "fuel")
+      fs.symlinkSync(fuel!.port, link)
+      const error = yield* openError({ fuel: fuel!, again: { port: link } })
+      assert.instanceOf(error, InvalidOptionError)
+      assert.include(error.message, `fuel is unit A on ${fuel!.port} already`)
+    }))
+
+  it.effect.each(
+    [
+      [{ "": { port: "/dev/ttyUSB0" } }, "a name for each device"],
+      [{}, "at least one device"],
+      [{ fuel: { port: "" } }, "fuel.port"],
+      [
+        { fuel: { port: "/dev/ttyUSB0", unit: "AB" } },
+        "fuel.unit is \"AB\": expected a unit id, one letter from A to Z"
+      ],
+      [{ fuel: { port: "/dev/ttyUSB0", unit: "1" } }, "fuel.unit"],
+      [{ fuel: { port: "/dev/ttyUSB0", baud: 0 } }, "fuel.baud is 0"],
+      [{ fuel: { port: "/dev/ttyUSB0", baud: 9600 }, air: { port: "/dev/ttyUSB0", unit: "B" } }, "air.baud"]
+    ] as const
+  )("%o", ([devices, message]) =>
+    Effect.gen(function*() {
+      const error = yield* openError(devices)
+      assert.instanceOf(error, InvalidOptionError)
+      assert.include(error.message, message)
+    }))
+
+  it.effect("to simulate no device", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Simulator.make({ devices: 0 }))
+      assert.instanceOf(error, InvalidOptionError)
+    }))
+})
+
+/** As root nothing is forbidden: become nobody meanwhile. */
+const asNobody = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  process.getuid?.() === 0
+    ? Effect.acquireUseRelease(
+      Effect.sync(() => process.seteuid!(65534)),
+      () => effect,
+      () => Effect.sync(() => process.seteuid!(0))
+    )
+    : effect
+
+describe("the simulator", () => {
+  it.live("has flows that follow their setpoint with lag and noise", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice()
+      const flow = (seconds: number) => Number(device.respond("A", seconds)[0]!.split(/ +/)[4])
+      yield* Effect.void
+      assert.deepStrictEqual(device.respond("B", 0), [])
+      assert.deepStrictEqual(device.respond("AXYZ", 0), ["A ?"])
+      device.respond("AS 300", 0)
+      const flows = [0, 0.2, 0.5, 1, 2, 10, 10.1, 10.2].map(flow)
+      assert.isTrue(flows.slice(1, 5).every((value, n) => value > flows[n]!))
+      assert.approximately(flows[5]!, 300, 3)
+      assert.notStrictEqual(flows[6], flows[7])
+    }))
+})
+
+describe("what a source records", () => {
+  it.live("can be written by any sink", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make()
+      const rows: Array<number> = []
+      const summary = yield* Recorder.record({ rateHz: 100, duration: "50 millis" }).pipe(
+        pipeToSink({ batchSize: 2 }),
+        Effect.provide([
+          SampleSink.layer({ name: "rows", write: (batch) => Effect.sync(() => rows.push(batch.length)) }),
+          Alicat.layer({ devices: { fuel: fuel! } })
+        ])
+      )
+      assert.deepStrictEqual(rows, [2, 2, 1])
+      assert.strictEqual(summary.samplesEmitted, 5)
+    }))
+})

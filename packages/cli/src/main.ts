@@ -1,0 +1,78 @@
+/**
+ * The command line: parse, run, and turn what came out into one line on stderr and an exit code.
+ *
+ * 0 done; 1 a failure; 2 bad usage; 130, 143, 129 ended by SIGINT, SIGTERM, SIGHUP.
+ */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { InvalidOptionError, SinkWriteError } from "@sampleline/core"
+import * as Cause from "effect/Cause"
+import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import { Ended, UsageError } from "./failures.ts"
+import { recordCommand } from "./record.ts"
+import { simulateCommand } from "./simulate.ts"
+import { stderrLogger } from "./terminal.ts"
+
+const sampleline = Command.make("sampleline").pipe(
+  Command.withDescription("Records lab instruments into files."),
+  Command.withSubcommands([recordCommand, simulateCommand])
+)
+
+/** Runs the command line and ends the process. */
+export const main = (args: ReadonlyArray<string>, version: string): void => {
+  const program = Command.runWith(sampleline, { version })(args).pipe(
+    Effect.provide(Layer.mergeAll(
+      NodeServices.layer,
+      stderrLogger,
+      CliOutput.layerPresenter(presenter),
+      CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel] })
+    ))
+  )
+  Effect.runFork(program).addObserver((exit) => leave(exitCodeOf(exit)))
+}
+
+/** Help goes to stdout; a wrong invocation is one line on stderr. */
+const presenter: CliOutput.Presenter = {
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Console.error(
+        `sampleline: ${event.errors.map((error) => oneLine(error.message)).join("; ")} (see \`${
+          event.commandPath.join(" ")
+        } --help\`)`
+      )
+      : CliOutput.defaultPresenter.present(event)
+}
+
+const exitCodeOf = (exit: Exit.Exit<unknown, unknown>): number => {
+  if (Exit.isSuccess(exit)) return 0
+  const error = Cause.squash(exit.cause)
+  if (error instanceof Ended) return error.exitCode
+  if (CliError.isCliError(error)) return error._tag === "ShowHelp" && error.errors.length === 0 ? 0 : 2
+  complain(error)
+  return error instanceof UsageError || error instanceof InvalidOptionError ? 2 : 1
+}
+
+const complain = (error: unknown): void => {
+  const known = error instanceof Error && ("_tag" in error || error instanceof SinkWriteError)
+  process.stderr.write(
+    known
+      ? `sampleline: ${oneLine(error.message)}\n`
+      : `sampleline: a bug: ${error instanceof Error ? error.stack : String(error)}\n`
+  )
+}
+
+const oneLine = (text: string): string => text.replaceAll(/\s*\n\s*/g, " ")
+
+/** How long what was printed may take to be read before the process ends anyway. */
+const DRAIN_MS = 1000
+
+const leave = (code: number): void => {
+  process.exitCode = code
+  const waiting = [process.stdout, process.stderr].filter((stream) => stream.writableLength > 0)
+  if (waiting.length === 0) process.exit(code)
+  setTimeout(() => process.exit(code), DRAIN_MS)
+  for (const stream of waiting) stream.once("drain", () => process.exit(code))
+}

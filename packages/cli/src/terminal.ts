@@ -1,0 +1,28 @@
+/**
+ * What is said on stderr while a command runs: log lines, and on a terminal one line that is written over and over.
+ */
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+
+let statusShown = false
+
+/** Shows `text` in place of the last status line; only for terminals. */
+export const showStatus = (text: string): Effect.Effect<void> =>
+  Effect.sync(() => {
+    process.stderr.write(`\r\u001b[K${text.slice(0, (process.stderr.columns ?? 80) - 1)}`)
+    statusShown = true
+  })
+
+/** Writes lines to stderr, above the status line if there is one. */
+export const say = (text: string): void => {
+  process.stderr.write(`${statusShown ? "\r\u001b[K" : ""}${text}\n`)
+  statusShown = false
+}
+
+/** Log lines with the time of day: `16:04:07 WARN fuel: no reply within 500 ms`. */
+export const stderrLogger = Logger.layer([
+  Logger.make(({ date, logLevel, message }) => {
+    const text = [message].flat().map(String).join(" ")
+    say(`${date.toTimeString().slice(0, 8)} ${logLevel.toUpperCase()} ${text}`)
+  })
+])

@@ -1,0 +1,318 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, it } from "@effect/vitest"
+import { openPty } from "@sampleline/alicat/Pty"
+import { SimulatedDevice } from "@sampleline/alicat/SimulatedDevice"
+import * as Simulator from "@sampleline/alicat/Simulator"
+import { parse } from "csv-parse/sync"
+import { Effect, Schedule } from "effect"
+import * as fs from "node:fs"
+import { createRequire } from "node:module"
+import { BIN, sampleline, startSampleline, tempFolder } from "./process.ts"
+
+const rowsOf = (path: string) =>
+  parse(fs.readFileSync(path, "utf8"), { columns: true }) as ReadonlyArray<{ readonly [column: string]: string }>
+
+const linesOf = (text: string) =>
+  text.split("\n").slice(0, -1).map((line): { readonly [column: string]: unknown } => JSON.parse(line))
+
+/** Returns when the condition holds; looks again and again, for things that tell nobody when they happen. */
+const eventually = (condition: () => boolean) =>
+  Effect.suspend(() => condition() ? Effect.void : Effect.fail("not yet")).pipe(
+    Effect.retry(Schedule.spaced("20 millis"))
+  )
+
+it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record", (it) => {
+  it.effect("records two simulated devices into two files, each sample once", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const { code, stdout } = yield* sampleline(
+        "record --simulate 2 --rate 50 --duration 4s --out a.csv --out a.jsonl --json".split(" "),
+        { cwd }
+      )
+      assert.strictEqual(code, 0)
+      const summary = JSON.parse(stdout)
+      assert.deepInclude(summary, { ticks: 200, samplesEmitted: 400, samplesLate: 0, failures: { sim1: 0, sim2: 0 } })
+      assert.deepStrictEqual(summary.sinks.map((sink: { target: string; rows: number }) => [sink.target, sink.rows]), [
+        ["a.csv", 400],
+        ["a.jsonl", 400]
+      ])
+      const csv = rowsOf(`${cwd}/a.csv`)
+      const jsonl = linesOf(fs.readFileSync(`${cwd}/a.jsonl`, "utf8"))
+      assert.strictEqual(csv.length, 400)
+      assert.deepStrictEqual(
+        csv,
+        jsonl.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, String(value)])))
+      )
+      assert.strictEqual(
+        Object.keys(csv[0]!).join(),
+        "device,unit_id,requested_at,received_at,midpoint_at,latency_s,Abs_Press,Flow_Temp,Volu_Flow,Mass_Flow,Mass_Flow_Setpt,Gas,status"
+      )
+      assert.isTrue(csv.every((row) => /\.\d{6}Z$/.test(row["requested_at"]!)))
+      assert.isTrue(csv.some((row) => !row["requested_at"]!.endsWith("000Z")))
+      for (let tick = 0; tick < 400; tick += 2) {
+        assert.notStrictEqual(csv[tick]!["requested_at"], csv[tick + 1]!["requested_at"])
+      }
+    }), 30_000)
+
+  it.effect.each(
+    [
+      { signal: "SIGINT", args: [], code: 0 },
+      { signal: "SIGINT", args: ["--duration", "60s"], code: 130 },
+      { signal: "SIGTERM", args: [], code: 143 },
+      { signal: "SIGHUP", args: ["--duration", "60s"], code: 129 }
+    ] as const
+  )(
+    "on $signal $args leaves complete files, prints the summary and exits with $code",
+    ({ args, code, signal }) =>
+      Effect.gen(function*() {
+        const cwd = yield* tempFolder
+        const running = yield* startSampleline(
+          [
+            "record",
+            "--simulate",
+            "2",
+            "--rate",
+            "20",
+            "--out",
+            "a.csv",
+            "--out",
+            "a.jsonl",
+            "--identity",
+            "--json",
+            ...args
+          ],
+          { cwd }
+        )
+        yield* eventually(() => fs.existsSync(`${cwd}/a.csv`) && fs.statSync(`${cwd}/a.csv`).size > 0)
+        running.process.kill(signal)
+        assert.strictEqual(yield* running.exit, code)
+        const { samplesEmitted } = JSON.parse(running.stdout())
+        const sequences = rowsOf(`${cwd}/a.csv`).map((row) => Number(row["sequence"]))
+        assert.isAbove(samplesEmitted, 0)
+        assert.deepStrictEqual(sequences, Array.from({ length: samplesEmitted }, (_, n) => n))
+        assert.deepStrictEqual(
+          linesOf(fs.readFileSync(`${cwd}/a.jsonl`, "utf8")).map((row) => row["sequence"]),
+          sequences
+        )
+      }),
+    30_000
+  )
+
+  it.effect("on a terminal shows progress, and Ctrl-C ends it with the summary", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const nodePty: typeof import("@lydell/node-pty") = createRequire(import.meta.url)("@lydell/node-pty")
+      const terminal = nodePty.spawn(process.execPath, [BIN, "record", "--simulate", "1", "--out", "a.csv"], {
+        cwd,
+        cols: 100
+      })
+      const screen = { text: "", code: -1 }
+      terminal.onData((text) => screen.text += text)
+      terminal.onExit(({ exitCode }) => screen.code = exitCode)
+      yield* eventually(() => /\d+\.\d s {3}[1-9]\d* samples {3}0 late {3}0 failures/.test(screen.text))
+      terminal.write("\u0003")
+      yield* eventually(() => screen.code >= 0)
+      assert.strictEqual(screen.code, 0)
+      const rows = rowsOf(`${cwd}/a.csv`).length
+      assert.include(screen.text, `recorded ${rows} samples in ${rows} ticks`)
+      assert.include(screen.text, `a.csv: ${rows} rows`)
+    }), 30_000)
+
+  it.effect("writes JSON lines to stdout for -, and everything else to stderr", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const { code, stderr, stdout } = yield* sampleline("record --simulate 1 --duration 500ms --out -".split(" "), {
+        cwd
+      })
+      assert.strictEqual(code, 0)
+      assert.strictEqual(linesOf(stdout).length, 5)
+      assert.include(stderr, "recorded 5 samples")
+      assert.deepStrictEqual(fs.readdirSync(cwd), [])
+    }), 30_000)
+
+  it.effect("goes on without a stdout whose reader has closed it", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const running = yield* startSampleline(
+        "record --simulate 1 --duration 4s --flush-interval 100ms --out - --out a.csv".split(" "),
+        { cwd }
+      )
+      yield* running.printed("\"device\":\"sim1\"")
+      running.process.stdout!.destroy()
+      assert.strictEqual(yield* running.exit, 1)
+      assert.include(running.stderr(), "its reader closed the pipe; the other outputs go on without it")
+      assert.include(running.stderr().split("\n").at(-2), "sampleline: JsonlSink did not accept")
+      assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, 40)
+    }), 30_000)
+
+  it.effect("is not held up at Ctrl-C by a stdout that nobody reads", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const running = yield* startSampleline(
+        "record --simulate 10 --rate 100 --flush-interval 100ms --out - --out a.csv --json".split(" "),
+        { cwd }
+      )
+      running.process.stdout!.pause()
+      // 10 devices at 100 Hz fill a pipe of 64 KiB many times over until this many rows are there.
+      yield* eventually(() => fs.existsSync(`${cwd}/a.csv`) && fs.statSync(`${cwd}/a.csv`).size > 300_000)
+      const asked = performance.now()
+      running.process.kill("SIGINT")
+      yield* eventually(() => running.process.exitCode !== null)
+      // The close bound of the pipe is 5 s; the rest is for starting and ending on a busy machine.
+      assert.isBelow(performance.now() - asked, 9000)
+      assert.strictEqual(running.process.exitCode, 1)
+      assert.include(running.stderr(), "its reader did not read them within 5s")
+      const summary = JSON.parse(running.stderr().split("\n").find((line) => line.startsWith("{"))!)
+      assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, summary.samplesEmitted)
+    }), 60_000)
+
+  it.effect("leaves at once on a second Ctrl-C", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const running = yield* startSampleline(
+        "record --simulate 10 --rate 100 --flush-interval 100ms --out - --out a.csv".split(" "),
+        { cwd }
+      )
+      running.process.stdout!.pause()
+      yield* eventually(() => fs.existsSync(`${cwd}/a.csv`) && fs.statSync(`${cwd}/a.csv`).size > 300_000)
+      running.process.kill("SIGINT")
+      yield* running.printed("CsvSink closed a.csv")
+      running.process.kill("SIGINT")
+      yield* eventually(() => running.process.exitCode !== null)
+      assert.strictEqual(running.process.exitCode, 130)
+    }), 60_000)
+
+  it.effect("appends and overwrites when told to", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const record = (...args: ReadonlyArray<string>) =>
+        sampleline(["record", "--simulate", "1", "--duration", "300ms", "--out", "a.csv", "--quiet", ...args], { cwd })
+      assert.strictEqual((yield* record()).code, 0)
+      assert.strictEqual((yield* record("--append")).code, 0)
+      assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, 6)
+      const { code, stderr } = yield* record("--overwrite")
+      assert.deepStrictEqual([code, stderr, rowsOf(`${cwd}/a.csv`).length], [0, "", 3])
+    }), 30_000)
+
+  it.effect("fails when a device gave no sample in the whole run", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const device = new SimulatedDevice()
+      let polls = 0
+      const pty = yield* openPty((chunk) => {
+        const command = chunk.toString().trim()
+        if (command === "A" && polls++ > 0) return
+        pty.write(Buffer.from(`${device.respond(command, 0).join("\r")}\r`))
+      })
+      const [air] = yield* Simulator.make()
+      const { code, stderr, stdout } = yield* sampleline(
+        [
+          "record",
+          "--device",
+          `fuel=${pty.path}`,
+          "--device",
+          `air=${air!.port}`,
+          "--duration",
+          "1s",
+          "--rate",
+          "1",
+          "--out",
+          "a.csv"
+        ],
+        { cwd }
+      )
+      assert.strictEqual(code, 1)
+      assert.include(stderr, "WARN fuel: no reply within 500 ms")
+      assert.include(stderr.split("\n").at(-2), "sampleline: no sample came from fuel")
+      assert.include(stdout, "failures: fuel 1")
+      assert.deepStrictEqual(rowsOf(`${cwd}/a.csv`).map((row) => row["device"]), ["air"])
+    }), 30_000)
+
+  const device = "--device fuel=/dev/no-such-tty"
+  it.effect.each([
+    { args: "--simulate 1", code: 2, line: "no output; add --out run.csv" },
+    { args: "--out b.csv", code: 2, line: "nothing to record; add --device" },
+    {
+      args: "--simulate 1 --out b.xlsx",
+      code: 2,
+      line: "--out b.xlsx: its ending tells no format; use .csv or .jsonl"
+    },
+    { args: "--simulate 1 --out b.csv --out ./b.csv", code: 2, line: "--out ./b.csv is given twice" },
+    { args: "--simulate 1 --out b.csv --append --overwrite", code: 2, line: "choose one" },
+    { args: `--simulate 1 ${device} --out b.csv`, code: 2, line: "choose one" },
+    { args: "--simulate 0 --out b.csv", code: 2, line: "a whole number above 0" },
+    { args: "--simulate 1 --out b.csv --rate 0", code: 2, line: "above 0, not 0" },
+    { args: "--simulate 1 --out b.csv --rate -5", code: 2, line: "--rate" },
+    { args: "--simulate 1 --out b.csv --rate NaN", code: 2, line: "finite number" },
+    { args: "--simulate 1 --out b.csv --batch-size 0", code: 2, line: "a whole number above 0, not 0" },
+    { args: "--simulate 1 --out b.csv --duration 5x", code: 2, line: "such as 10ms, 60s" },
+    { args: "--simulate 1 --out b.csv --overflow explode", code: 2, line: "--overflow" },
+    { args: "--simulate 1 --out b.csv --frobnicate", code: 2, line: "--frobnicate" },
+    { args: "--device /dev/ttyUSB0 --out b.csv", code: 2, line: "it has no name; give it as NAME=PORT" },
+    { args: "--device fuel= --out b.csv", code: 2, line: "it has no port" },
+    { args: `${device},unit=AB --out b.csv`, code: 2, line: "expected a unit id, one letter from A to Z" },
+    { args: `${device},speed=9600 --out b.csv`, code: 2, line: "it has no setting \"speed\"" },
+    { args: `${device},baud=fast --out b.csv`, code: 2, line: "its baud rate \"fast\" is no whole number" },
+    { args: `${device} ${device} --out b.csv`, code: 2, line: "two devices are named fuel" },
+    {
+      args: `${device} --device air=/dev/no-such-tty --out b.csv`,
+      code: 2,
+      line: "fuel is unit A on /dev/no-such-tty already"
+    },
+    { args: `${device} --out b.csv`, code: 1, line: "cannot open /dev/no-such-tty: no such port" },
+    {
+      args: "--simulate 1 --out b.csv --out exists.csv",
+      code: 1,
+      line: "exists already; choose another name, or say mode \"append\" (--append)"
+    },
+    { args: "--simulate 1 --out b.csv --out exists.csv/c.csv", code: 1, line: "a part of its path is a file" },
+    { args: "--simulate 1 --out b.csv --out foreign.csv --append", code: 1, line: "its header is another one" }
+  ])("refuses $args in one line, before any file is touched", ({ args, code, line }) =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      fs.writeFileSync(`${cwd}/exists.csv`, "")
+      fs.writeFileSync(`${cwd}/foreign.csv`, "time,value\n1,2\n")
+      const before = fs.readdirSync(cwd)
+      const result = yield* sampleline(["record", "--quiet", ...args.split(" ")], { cwd })
+      assert.include(result.stderr, line)
+      assert.strictEqual(result.stderr.trim().split("\n").length, 1)
+      assert.isTrue(result.stderr.startsWith("sampleline: "))
+      assert.strictEqual(result.code, code)
+      assert.strictEqual(result.stdout, "")
+      assert.deepStrictEqual(fs.readdirSync(cwd), before)
+      assert.strictEqual(fs.readFileSync(`${cwd}/foreign.csv`, "utf8"), "time,value\n1,2\n")
+    }), 30_000)
+
+  it.effect("refuses a folder it may not write to, before any file is touched", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      fs.mkdirSync(`${cwd}/locked`, { mode: 0o555 })
+      fs.chmodSync(cwd, 0o755)
+      // For root no folder is locked, but some file systems are.
+      const locked = process.getuid?.() === 0 ? "/proc/sys/b.csv" : "locked/b.csv"
+      const { code, stderr } = yield* sampleline([
+        "record",
+        "--quiet",
+        "--simulate",
+        "1",
+        "--out",
+        "a.csv",
+        "--out",
+        locked
+      ], { cwd })
+      assert.strictEqual(code, 1)
+      assert.match(stderr, /CsvSink cannot open .*b\.csv/)
+      assert.isFalse(fs.existsSync(`${cwd}/a.csv`))
+    }), 30_000)
+
+  it.effect("explains itself, with examples", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const help = yield* sampleline(["record", "--help"], { cwd })
+      assert.strictEqual(help.code, 0)
+      assert.include(help.stdout, "EXAMPLES")
+      assert.include(help.stdout, "sampleline record --simulate 2")
+      const version = yield* sampleline(["--version"], { cwd })
+      assert.match(version.stdout, /^sampleline v\d+\.\d+\.\d+\n$/)
+    }), 30_000)
+})

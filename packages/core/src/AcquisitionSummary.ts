@@ -1,0 +1,99 @@
+/**
+ * What a run did: the same value while it runs (progress) and when it is over.
+ */
+import type { Tick } from "./Sample.ts"
+import type { ClockStep } from "./SampleClock.ts"
+import type { SinkReport } from "./SampleSink.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface AcquisitionSummary {
+  /** Null until the first tick. */
+  readonly runId: string | null
+  /** Microseconds since the epoch. */
+  readonly startedAt: number
+  /** Microseconds since the epoch; null while the run goes on. */
+  readonly finishedAt: number | null
+  /** Ticks delivered. */
+  readonly ticks: number
+  /** Samples handed to the sink; what each sink accepted stands in `sinks`. */
+  readonly samplesEmitted: number
+  /** Ticks that gave no samples because their slot was skipped or overflow dropped them: `ticksSkipped + ticksDropped`. */
+  readonly samplesLate: number
+  readonly ticksSkipped: number
+  readonly ticksDropped: number
+  /** The longest time by which a tick began after its target, in milliseconds. */
+  readonly maxDriftMs: number
+  /** Failed tries, by device; every device of the run is there. */
+  readonly failures: { readonly [device: string]: number }
+  /** Jumps of the system clock. */
+  readonly clockSteps: ReadonlyArray<ClockStep>
+  readonly sinks: ReadonlyArray<SinkReport>
+}
+
+/**
+ * A summary in the making. Give one to `pipeToSink` to look at it while the run goes on, or after it failed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Progress {
+  private runId: string | null = null
+  private startedAt = 0
+  private finishedAt: number | null = null
+  private ticks = 0
+  private emitted = 0
+  private skipped = 0
+  private dropped = 0
+  private maxDriftMs = 0
+  private readonly failures = new Map<string, number>()
+  private readonly clockSteps: Array<ClockStep> = []
+  private report: () => ReadonlyArray<SinkReport> = () => []
+
+  /** The summary as of now. */
+  get current(): AcquisitionSummary {
+    return {
+      runId: this.runId,
+      startedAt: this.startedAt,
+      finishedAt: this.finishedAt,
+      ticks: this.ticks,
+      samplesEmitted: this.emitted,
+      samplesLate: this.skipped + this.dropped,
+      ticksSkipped: this.skipped,
+      ticksDropped: this.dropped,
+      maxDriftMs: this.maxDriftMs,
+      failures: Object.fromEntries(this.failures),
+      clockSteps: [...this.clockSteps],
+      sinks: this.report()
+    }
+  }
+
+  /** @internal */
+  start(at: number, report: () => ReadonlyArray<SinkReport>): void {
+    this.startedAt = at
+    this.report = report
+  }
+
+  /** @internal */
+  finish(at: number): void {
+    this.finishedAt = at
+  }
+
+  /** @internal */
+  observe(tick: Tick): void {
+    if (this.runId === null) {
+      this.runId = tick.run.id
+      for (const device of tick.run.devices) this.failures.set(device.name, 0)
+    }
+    this.skipped += tick.skipped
+    this.dropped += tick.dropped
+    this.clockSteps.push(...tick.clockSteps)
+    if (tick.isTrailer) return
+    this.ticks++
+    this.emitted += tick.samples.length
+    if (tick.driftMs > this.maxDriftMs) this.maxDriftMs = tick.driftMs
+    for (const { device } of tick.failures) this.failures.set(device, (this.failures.get(device) ?? 0) + 1)
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * What a run counts, as Effect metrics: read them with `Metric.snapshot` or export them with `effect/observability`.
+ */
+import { Metric } from "effect"
+
+/**
+ * Samples accepted, by sink (attribute `sink`).
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const samplesWritten = Metric.counter("sampleline_samples_written", {
+  description: "Samples that a sink accepted",
+  incremental: true
+})
+
+/**
+ * Slots skipped because a poll overran or the buffer was full.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const ticksSkipped = Metric.counter("sampleline_ticks_skipped", {
+  description: "Slots of the grid in which nothing was polled",
+  incremental: true
+})
+
+/**
+ * Ticks that the overflow policy dropped.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const ticksDropped = Metric.counter("sampleline_ticks_dropped", {
+  description: "Polled ticks that the overflow policy dropped",
+  incremental: true
+})
+
+/**
+ * Failed tries, by device (attribute `device`).
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const deviceFailures = Metric.counter("sampleline_device_failures", {
+  description: "Tries at a device that gave no reading",
+  incremental: true
+})
+
+/**
+ * How long a batch took to be accepted, by sink (attribute `sink`), in milliseconds.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const writeDurationMs = Metric.histogram("sampleline_write_duration_ms", {
+  description: "Time from handing a batch to a sink until it was accepted",
+  boundaries: Metric.exponentialBoundaries({ start: 0.1, factor: 2, count: 16 })
+})

@@ -1,0 +1,152 @@
+/**
+ * The tabular row of a sample: the fixed columns, the frame's fields under their names, the status, and on demand the
+ * run's id and the sequence.
+ *
+ * What every sink does to values is decided here: `undefined`, NaN and infinities become null, -0 becomes 0, text stays as
+ * it is but for lone surrogates, which no encoding can store and which become U+FFFD.
+ */
+import { distinct, type FieldKind, type FrameFormat, type FrameValue } from "./Frame.ts"
+import type { Sample } from "./Sample.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type ColumnType = FieldKind | "timestamp"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Column {
+  readonly name: string
+  readonly type: ColumnType
+  readonly nullable: boolean
+}
+
+/**
+ * A value in a row. A `timestamp` cell is in integer microseconds since the epoch.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Cell = number | string | null
+
+/**
+ * A column of a format's rows and where its cell comes from.
+ *
+ * @internal
+ */
+export interface RowColumn extends Column {
+  /** The field's name in its format; null for a fixed column. */
+  readonly field: string | null
+  readonly read: (sample: Sample) => FrameValue
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface RowOptions {
+  /** Whether `run_id` and `sequence` follow the status. Default: false. */
+  readonly identity?: boolean | undefined
+}
+
+const fixed = (name: string, type: ColumnType, read: (sample: Sample) => FrameValue): RowColumn => ({
+  name,
+  type,
+  nullable: false,
+  field: null,
+  read
+})
+
+const BEFORE_FRAME: ReadonlyArray<RowColumn> = [
+  fixed("device", "text", (sample) => sample.device),
+  fixed("unit_id", "text", (sample) => sample.unitId),
+  fixed("requested_at", "timestamp", (sample) => sample.requestedAt),
+  fixed("received_at", "timestamp", (sample) => sample.receivedAt),
+  fixed("midpoint_at", "timestamp", (sample) => sample.midpointAt),
+  fixed("latency_s", "float", (sample) => sample.latencySeconds)
+]
+const STATUS = fixed("status", "text", (sample) => sample.frame.status.join(","))
+const IDENTITY: ReadonlyArray<RowColumn> = [
+  fixed("run_id", "text", (sample) => sample.run.id),
+  fixed("sequence", "int", (sample) => sample.sequence)
+]
+const FIXED_NAMES = new Set([...BEFORE_FRAME, STATUS, ...IDENTITY].map((column) => column.name))
+
+/**
+ * What a field is called as a column: a field that bears a fixed column's name, in whatever case, gets the prefix `frame_`.
+ *
+ * @internal
+ */
+export const fieldColumnName = (field: string): string =>
+  FIXED_NAMES.has(field.toLowerCase()) ? `frame_${field}` : field
+
+const plans = new WeakMap<
+  FrameFormat,
+  { readonly plain: ReadonlyArray<RowColumn>; readonly identified: ReadonlyArray<RowColumn> }
+>()
+
+/**
+ * The columns of the rows that samples of a format make, in order. Names that differ only by case are told apart.
+ *
+ * @internal
+ */
+export const rowColumns = (format: FrameFormat, options?: RowOptions): ReadonlyArray<RowColumn> => {
+  let plan = plans.get(format)
+  if (plan === undefined) {
+    const taken = new Set(FIXED_NAMES)
+    const plain = [
+      ...BEFORE_FRAME,
+      ...format.fields.map((field, position): RowColumn => ({
+        name: distinct(fieldColumnName(field.name), taken, (name) => name.toLowerCase()),
+        type: field.kind,
+        nullable: true,
+        field: field.name,
+        read: (sample) => sample.frame.values[position]
+      })),
+      STATUS
+    ]
+    plan = { plain, identified: [...plain, ...IDENTITY] }
+    plans.set(format, plan)
+  }
+  return options?.identity === true ? plan.identified : plan.plain
+}
+
+/**
+ * A value as every sink stores it.
+ *
+ * @internal
+ */
+export const toCell = (value: FrameValue): Cell => {
+  if (typeof value === "number") return Number.isFinite(value) ? value + 0 : null
+  if (typeof value === "string") return value.toWellFormed()
+  return null
+}
+
+/**
+ * The row of a sample as a plain object: times as text, values as sinks store them.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const sampleToRow = (sample: Sample, options?: RowOptions): { [column: string]: Cell } =>
+  Object.fromEntries(
+    rowColumns(sample.frame.format, options).map((column) => {
+      const cell = toCell(column.read(sample))
+      return [column.name, column.type === "timestamp" ? formatTimestamp(cell as number) : cell]
+    })
+  )
+
+/**
+ * Microseconds since the epoch as RFC 3339 text, UTC, with six decimals: `2026-03-01T12:00:00.000123Z`.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const formatTimestamp = (micros: number): string => {
+  const millis = Math.floor(micros / 1000)
+  const rest = micros - millis * 1000
+  return `${new Date(millis).toISOString().slice(0, -1)}${String(rest).padStart(3, "0")}Z`
+}

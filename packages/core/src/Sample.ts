@@ -1,0 +1,145 @@
+/**
+ * The vocabulary of a run: who is recorded (`Run`, `Device`), what one try at all devices gave (`Tick`), and one device's
+ * reading in it (`Sample`).
+ */
+import type { Frame, FrameFormat } from "./Frame.ts"
+import type { ClockStep } from "./SampleClock.ts"
+import type { DeviceError } from "./SourceError.ts"
+
+/**
+ * What a device says of itself; null where it does not.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface DeviceIdentity {
+  readonly manufacturer: string | null
+  readonly model: string | null
+  readonly serialNumber: string | null
+  readonly firmware: string | null
+  /** ISO 8601 date, e.g. `2025-03-02`. */
+  readonly calibrationDate: string | null
+}
+
+/**
+ * A device of a run.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Device {
+  /** The user's name for it. */
+  readonly name: string
+  /** Its address on the bus, e.g. `A`; empty where it has none. */
+  readonly unitId: string
+  readonly identity: DeviceIdentity | null
+  /** The format of its frames, or null where only the first reading tells. */
+  readonly format: FrameFormat | null
+}
+
+/**
+ * One recording. One object is shared by all its samples.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Run {
+  /** A UUIDv7. */
+  readonly id: string
+  /** Microseconds since the epoch. */
+  readonly startedAt: number
+  readonly devices: ReadonlyArray<Device>
+}
+
+/**
+ * One reading of one device. Times are this device's own request and reply, in integer microseconds since the epoch, UTC.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Sample {
+  readonly run: Run
+  /** The user's name of the device. */
+  readonly device: string
+  readonly unitId: string
+  /** Position in the run: from 0, without gaps. */
+  readonly sequence: number
+  readonly requestedAt: number
+  readonly receivedAt: number
+  readonly requestedMonotonicNanos: number
+  readonly receivedMonotonicNanos: number
+  readonly frame: Frame
+
+  constructor(fields: {
+    readonly run: Run
+    readonly device: string
+    readonly unitId: string
+    readonly sequence: number
+    readonly requestedAt: number
+    readonly receivedAt: number
+    readonly requestedMonotonicNanos: number
+    readonly receivedMonotonicNanos: number
+    readonly frame: Frame
+  }) {
+    this.run = fields.run
+    this.device = fields.device
+    this.unitId = fields.unitId
+    this.sequence = fields.sequence
+    this.requestedAt = fields.requestedAt
+    this.receivedAt = fields.receivedAt
+    this.requestedMonotonicNanos = fields.requestedMonotonicNanos
+    this.receivedMonotonicNanos = fields.receivedMonotonicNanos
+    this.frame = fields.frame
+  }
+
+  /** From request to reply by the monotonic clock, in whole microseconds: a step of the system clock does not touch it. */
+  get latencyMicros(): number {
+    return Math.round((this.receivedMonotonicNanos - this.requestedMonotonicNanos) / 1000)
+  }
+
+  get latencySeconds(): number {
+    return this.latencyMicros / 1_000_000
+  }
+
+  /** Halfway between request and reply, in microseconds since the epoch. */
+  get midpointAt(): number {
+    return this.requestedAt + Math.round(this.latencyMicros / 2)
+  }
+}
+
+/**
+ * One device's failure at one tick.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface DeviceFailure {
+  readonly device: string
+  readonly error: DeviceError
+  /** Microseconds since the epoch. */
+  readonly at: number
+}
+
+/**
+ * One try at all devices.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Tick {
+  readonly run: Run
+  /** Position on the grid: the target is `start + index * period`. */
+  readonly index: number
+  /** How long after its target the tick began, in milliseconds; never negative. */
+  readonly driftMs: number
+  /** Slots of the grid that were skipped since the last delivered tick, because a poll overran or the buffer was full. */
+  readonly skipped: number
+  /** Ticks that the overflow policy dropped since the last delivered tick. */
+  readonly dropped: number
+  /** Steps of the system clock since the last delivered tick. */
+  readonly clockSteps: ReadonlyArray<ClockStep>
+  readonly samples: ReadonlyArray<Sample>
+  readonly failures: ReadonlyArray<DeviceFailure>
+  /** True for the closing element of a run that skipped or dropped after its last tick: it carries those counts and polled nothing. */
+  readonly isTrailer: boolean
+}

@@ -1,0 +1,181 @@
+/**
+ * Where samples go. A sink has one method; the Scope of its layer opens and closes what it writes to, so there is nothing
+ * to open, close, or write to too early.
+ */
+import { type Array, Cause, Context, Effect, Exit, Layer, Metric, Scope } from "effect"
+import * as Metrics from "./Metrics.ts"
+import type { Sample } from "./Sample.ts"
+import { current as currentClock } from "./SampleClock.ts"
+import type { SchemaLock } from "./SchemaLock.ts"
+import { type SinkBatchError, SinkSchemaError, SinkWriteError } from "./SinkError.ts"
+
+/**
+ * What a sink did so far.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SinkReport {
+  readonly sink: string
+  /** The path, table or log-safe address it writes to. */
+  readonly target: string
+  /** Samples accepted. */
+  readonly rows: number
+  /** Values dropped because the columns were fixed without them, by column. */
+  readonly columnsDropped: { readonly [column: string]: number }
+  /** Why the sink stopped, or null. */
+  readonly error: SinkBatchError | null
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface SinkShape {
+  /** What the sink is called in messages, e.g. `CsvSink`. */
+  readonly name: string
+  /** The path, table or log-safe address it writes to. */
+  readonly target: string
+  /** Success means that the batch is accepted: the sink's stated durability holds for it from then on. */
+  readonly write: (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<void, SinkBatchError>
+  /** One report for each sink behind this one. */
+  readonly report: () => ReadonlyArray<SinkReport>
+}
+
+/**
+ * @since 0.1.0
+ * @category services
+ */
+export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampleline/core/SampleSink") {
+  /**
+   * A sink from its one method. Counts what is accepted, measures it, and turns whatever `write` fails with into a
+   * `SinkWriteError`.
+   */
+  static readonly make = <E>(options: {
+    readonly name: string
+    /** Default: empty. */
+    readonly target?: string | undefined
+    readonly write: (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<unknown, E>
+    /** The lock that `write` makes its rows by, once it has one: what it drops is counted, and warned of once a column. */
+    readonly lock?: (() => SchemaLock | undefined) | undefined
+  }): SinkShape => {
+    const { name, target = "" } = options
+    const written = Metric.withAttributes(Metrics.samplesWritten, { sink: name })
+    const duration = Metric.withAttributes(Metrics.writeDurationMs, { sink: name })
+    let rows = 0
+    let error: SinkBatchError | null = null
+
+    const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
+      const clock = yield* currentClock
+      const began = clock.monotonicNanos()
+      const exit = yield* Effect.exit(options.write(batch))
+      if (Exit.isFailure(exit)) {
+        if (Cause.hasInterrupts(exit.cause)) return yield* Effect.failCause(exit.cause as Cause.Cause<never>)
+        error = toBatchError(name, target, batch.length, Cause.squash(exit.cause))
+        return yield* error
+      }
+      rows += batch.length
+      const dropped = options.lock?.()?.takeUnreported() ?? []
+      for (const column of dropped) {
+        yield* Effect.logWarning(
+          `${name} ${target}: dropping values of ${
+            JSON.stringify(column)
+          }, for which the columns fixed at the first batch have no place`
+        )
+      }
+      yield* Metric.update(written, batch.length)
+      yield* Metric.update(duration, (clock.monotonicNanos() - began) / 1_000_000)
+    })
+
+    return {
+      name,
+      target,
+      write: (batch) =>
+        Effect.withSpan(write(batch), "sampleline.write", {
+          attributes: { sink: name, target, samples: batch.length }
+        }),
+      report: () => [{ sink: name, target, rows, columnsDropped: options.lock?.()?.dropped ?? {}, error }]
+    }
+  }
+
+  /** A sink of your own as a layer, from its one method. */
+  static readonly layer = <E>(options: Parameters<typeof SampleSink.make<E>>[0]): Layer.Layer<SampleSink> =>
+    Layer.sync(SampleSink, () => SampleSink.make(options))
+
+  /** A layer that provides a sink both under its own tag and as the `SampleSink`. */
+  static readonly layerOf = <Self, Shape extends SinkShape, E, R>(
+    tag: Context.Service<Self, Shape>,
+    make: Effect.Effect<Shape, E, R>
+  ): Layer.Layer<Self | SampleSink, E, Exclude<R, Scope.Scope>> =>
+    Layer.effectContext(Effect.map(make, (sink) => Context.add(Context.make(tag, sink), SampleSink, sink)))
+
+  /**
+   * Writes each batch to all the sinks, concurrently. A sink that fails is left out from then on and the others go on; its
+   * error is logged at once, stands in the summary, and fails the run at its end, or at once when no sink is left.
+   *
+   * The sinks' own services are provided too; of two sinks of one kind, the last one's.
+   */
+  static readonly layerAll = <const Layers extends Array.NonEmptyReadonlyArray<Layer.Layer<SampleSink, any, any>>>(
+    layers: Layers
+  ): Layer.Layer<
+    SampleSink | Layer.Success<Layers[number]>,
+    Layer.Error<Layers[number]>,
+    Layer.Services<Layers[number]>
+  > => Layer.effectContext(openAll(layers as ReadonlyArray<unknown> as ReadonlyArray<Layer.Layer<SampleSink>>)) as any
+}
+
+const openAll = Effect.fnUntraced(function*(layers: ReadonlyArray<Layer.Layer<SampleSink>>) {
+  // The sinks close side by side: one that takes its full time-out must not make the others wait.
+  const closing = yield* Effect.acquireRelease(Scope.make("parallel"), Scope.close)
+  let context: Context.Context<SampleSink> | undefined
+  const sinks: Array<SinkShape> = []
+  for (const layer of layers) {
+    const scope = yield* Scope.fork(closing)
+    const built = yield* Layer.buildWithScope(layer, scope)
+    sinks.push(Context.get(built, SampleSink))
+    context = context === undefined ? built : Context.merge(context, built)
+  }
+  return Context.add(context!, SampleSink, combine(sinks))
+})
+
+const combine = (sinks: ReadonlyArray<SinkShape>): SinkShape => {
+  const working = new Set(sinks)
+  const name = sinks.map((sink) => sink.name).join(", ")
+  return {
+    name,
+    target: sinks.map((sink) => sink.target).join(", "),
+    report: () => sinks.flatMap((sink) => sink.report()),
+    write: Effect.fnUntraced(function*(batch) {
+      let last: SinkBatchError | undefined
+      yield* Effect.forEach(working, (sink) =>
+        Effect.catch(sink.write(batch), (error) => {
+          working.delete(sink)
+          last = error
+          return working.size === 0
+            ? Effect.void
+            : Effect.logError(`${error.message}; the other outputs go on without it`)
+        }), { concurrency: "unbounded", discard: true })
+      if (working.size === 0) {
+        return yield* last ?? new SinkWriteError({
+          sink: name,
+          target: "",
+          samples: batch.length,
+          reason: "Unknown",
+          detail: "every output has failed before"
+        })
+      }
+    })
+  }
+}
+
+const toBatchError = (sink: string, target: string, samples: number, error: unknown): SinkBatchError =>
+  error instanceof SinkWriteError || error instanceof SinkSchemaError
+    ? error
+    : new SinkWriteError({
+      sink,
+      target,
+      samples,
+      reason: "Unknown",
+      detail: error instanceof Error && error.message !== "" ? error.message : String(error),
+      cause: error
+    })

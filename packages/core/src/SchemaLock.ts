@@ -1,0 +1,170 @@
+/**
+ * The columns of a table that was opened once and is written for hours: fixed at the first batch, or by the table itself.
+ *
+ * Types come from the formats, not from the values that happened to be there. Where formats disagree, int and float widen
+ * to float and anything else to text. A field that comes later is dropped and counted, a missing one is null, and a value
+ * that its column cannot hold is null and counted.
+ */
+import { distinct, type FrameFormat } from "./Frame.ts"
+import {
+  type Cell,
+  type Column,
+  type ColumnType,
+  fieldColumnName,
+  type RowColumn,
+  rowColumns,
+  type RowOptions,
+  toCell
+} from "./Row.ts"
+import type { Run, Sample } from "./Sample.ts"
+
+interface Plan {
+  /** One for each locked column. */
+  readonly readers: ReadonlyArray<(sample: Sample) => Cell>
+  /** Fields that have no column. */
+  readonly unknown: ReadonlyArray<RowColumn>
+}
+
+/** A locked column, and by which of a format's columns it is filled: the one with the same `source`. */
+interface LockedColumn extends Column {
+  readonly source: string
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export class SchemaLock {
+  readonly columns: ReadonlyArray<Column>
+  private readonly locked: ReadonlyArray<LockedColumn>
+  private readonly sourceOf: (column: RowColumn) => string
+  private readonly options: RowOptions
+  private readonly plans = new WeakMap<FrameFormat, Plan>()
+  private readonly counts = new Map<string, number>()
+  private unreported: Array<string> = []
+
+  private constructor(
+    locked: ReadonlyArray<LockedColumn>,
+    sourceOf: (column: RowColumn) => string,
+    options: RowOptions
+  ) {
+    this.columns = locked.map(({ name, nullable, type }) => ({ name, type, nullable }))
+    this.locked = locked
+    this.sourceOf = sourceOf
+    this.options = options
+  }
+
+  /** Locks to the columns of these formats: the fixed ones, the fields in first-seen order, the status. */
+  static fromFormats(formats: Iterable<FrameFormat>, options: RowOptions = {}): SchemaLock {
+    const sourceOf = (column: RowColumn) => column.field === null ? `fixed ${column.name}` : `field ${column.field}`
+    const head = new Map<string, LockedColumn>()
+    const tail = new Map<string, LockedColumn>()
+    for (const format of formats) {
+      const columns = rowColumns(format, options)
+      const status = columns.findIndex((column) => column.field === null && column.name === "status")
+      columns.forEach((column, at) => {
+        const source = sourceOf(column)
+        const part = at < status ? head : tail
+        const type = widen(part.get(source)?.type ?? column.type, column.type)
+        const name = column.field === null ? column.name : fieldColumnName(column.field)
+        part.set(source, { name, type, nullable: column.nullable, source })
+      })
+    }
+    const taken = new Set([...tail.values()].map((column) => column.name))
+    const named = [...head.values()].map((column) => ({
+      ...column,
+      name: distinct(column.name, taken, (name) => name.toLowerCase())
+    }))
+    return new SchemaLock([...named, ...tail.values()], sourceOf, options)
+  }
+
+  /** Locks to the columns of a first batch, and of the run's other devices as far as their formats are known. */
+  static fromBatch(batch: Iterable<Sample>, options: RowOptions = {}): SchemaLock {
+    const seen = new Set<FrameFormat>()
+    const runs = new Set<Run>()
+    for (const sample of batch) {
+      seen.add(sample.frame.format)
+      runs.add(sample.run)
+    }
+    const expected = [...runs].flatMap((run) => run.devices.map((device) => device.format))
+    return SchemaLock.fromFormats(new Set([...seen, ...expected.filter((format) => format !== null)]), options)
+  }
+
+  /** Locks to the columns of an existing table: only what both have is written, in the table's order. */
+  static fromTable(columns: ReadonlyArray<Column>, options: RowOptions = {}): SchemaLock {
+    return new SchemaLock(
+      columns.map((column) => ({ ...column, source: column.name })),
+      (column) => column.name,
+      options
+    )
+  }
+
+  /** The sample's cells in the order of `columns`, each of its column's type. */
+  row(sample: Sample): Array<Cell> {
+    const format = sample.frame.format
+    let plan = this.plans.get(format)
+    if (plan === undefined) {
+      plan = this.plan(format)
+      this.plans.set(format, plan)
+    }
+    for (const column of plan.unknown) {
+      if (column.read(sample) !== undefined) this.count(column.name)
+    }
+    return plan.readers.map((read) => read(sample))
+  }
+
+  /** How many values were dropped so far, by column. */
+  get dropped(): { readonly [column: string]: number } {
+    return Object.fromEntries(this.counts)
+  }
+
+  /** The columns of which a first value was dropped since the last call. */
+  takeUnreported(): ReadonlyArray<string> {
+    const columns = this.unreported
+    this.unreported = []
+    return columns
+  }
+
+  private count(column: string): void {
+    const before = this.counts.get(column)
+    if (before === undefined) this.unreported.push(column)
+    this.counts.set(column, (before ?? 0) + 1)
+  }
+
+  private plan(format: FrameFormat): Plan {
+    const sources = new Map(rowColumns(format, this.options).map((column) => [this.sourceOf(column), column]))
+    const readers = this.locked.map((column) => {
+      const from = sources.get(column.source)
+      if (from === undefined) return () => null
+      sources.delete(column.source)
+      const convert = converters[column.type]
+      return (sample: Sample): Cell => {
+        const value = toCell(from.read(sample))
+        if (value === null) return null
+        const cell = convert(value)
+        if (cell === null) this.count(from.name)
+        return cell
+      }
+    })
+    return { readers, unknown: [...sources.values()].filter((column) => column.field !== null) }
+  }
+}
+
+const widen = (a: ColumnType, b: ColumnType): ColumnType =>
+  a === b ? a : (a === "int" || a === "float") && (b === "int" || b === "float") ? "float" : "text"
+
+/** A value as its column's type holds it, or null where it cannot. */
+const converters: { readonly [type in ColumnType]: (value: number | string) => Cell } = {
+  text: (value) => String(value),
+  float: (value) => typeof value === "number" ? value : parseNumber(value),
+  int: (value) => {
+    const number = typeof value === "number" ? value : parseNumber(value)
+    return Number.isSafeInteger(number) ? number : null
+  },
+  timestamp: (value) => typeof value === "number" ? value : null
+}
+
+const parseNumber = (text: string): number | null => {
+  const number = text.trim() === "" ? Number.NaN : Number(text)
+  return Number.isFinite(number) ? number + 0 : null
+}

@@ -1,0 +1,125 @@
+/**
+ * What can go wrong between a batch and its storage. Every message names the sink, the target and the next step; none
+ * holds a password or a connection URL.
+ */
+import { Schema } from "effect"
+
+/**
+ * A sink needs a package that is not installed.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SinkDependencyError extends Schema.TaggedError<SinkDependencyError>()("SinkDependencyError", {
+  /** The sink that was to be opened, e.g. `ParquetSink`. */
+  sink: Schema.String,
+  /** The missing package. */
+  missing: Schema.String,
+  /** The command that installs it. */
+  install: Schema.String
+}) {
+  override get message() {
+    return `${this.sink} needs the package ${this.missing}, which is not installed: run \`${this.install}\``
+  }
+}
+
+/**
+ * Why a sink could not be opened.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const SinkOpenReason = Schema.Literals([
+  "AlreadyExists",
+  "ConnectionRefused",
+  "AuthenticationFailed",
+  "PermissionDenied",
+  "Timeout",
+  "Foreign",
+  "DiskFull",
+  "Unknown"
+])
+
+/**
+ * A sink could not be opened. Nothing was written.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SinkOpenError extends Schema.TaggedError<SinkOpenError>()("SinkOpenError", {
+  sink: Schema.String,
+  /** The path, table or log-safe address that was to be opened. */
+  target: Schema.String,
+  reason: SinkOpenReason,
+  /** What was found and what to do about it. */
+  detail: Schema.String,
+  cause: Schema.optional(Schema.Defect())
+}) {
+  override get message() {
+    return `${this.sink} cannot open ${this.target}: ${this.detail}`
+  }
+}
+
+/**
+ * What is stored at the target has another shape than the samples: a missing table, another header.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SinkSchemaError extends Schema.TaggedError<SinkSchemaError>()("SinkSchemaError", {
+  sink: Schema.String,
+  target: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${this.sink} cannot write to ${this.target}: ${this.detail}`
+  }
+}
+
+/**
+ * Why a batch was not accepted.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const SinkWriteReason = Schema.Literals([
+  "DiskFull",
+  "ConnectionLost",
+  "Timeout",
+  "PermissionDenied",
+  "Constraint",
+  "Unknown"
+])
+
+/**
+ * A batch was not accepted: none of its samples is to be counted on. What was accepted before still holds.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SinkWriteError extends Schema.TaggedError<SinkWriteError>()("SinkWriteError", {
+  sink: Schema.String,
+  target: Schema.String,
+  /** How many samples were not accepted. */
+  samples: Schema.Int,
+  reason: SinkWriteReason,
+  detail: Schema.String,
+  cause: Schema.optional(Schema.Defect())
+}) {
+  override get message() {
+    return `${this.sink} did not accept ${this.samples} samples for ${this.target}: ${this.detail}`
+  }
+
+  /** Whether the same batch may be accepted when it is written again later. */
+  get isRetryable(): boolean {
+    return this.reason === "DiskFull" || this.reason === "ConnectionLost" || this.reason === "Timeout"
+  }
+}
+
+/**
+ * Whatever a sink's `write` can fail with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type SinkBatchError = SinkWriteError | SinkSchemaError

@@ -1,0 +1,33 @@
+/**
+ * The main flow: `PollSource` -> `Recorder.record` -> `pipeToSink` -> `SampleSink`.
+ */
+export { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
+export { EndSignal } from "./EndSignal.ts"
+export {
+  type FieldKind,
+  type Frame,
+  type FrameField,
+  FrameFormat,
+  type FrameRecord,
+  type FrameValue,
+  makeFrame
+} from "./Frame.ts"
+export { InvalidOptionError } from "./InvalidOptionError.ts"
+export { MemorySink } from "./MemorySink.ts"
+export * as Metrics from "./Metrics.ts"
+export { type PipeOptions, pipeToSink } from "./pipeToSink.ts"
+export { type DeviceOptions, type PollResult, PollSource, type Reading } from "./PollSource.ts"
+export * as Recorder from "./Recorder.ts"
+export { type Cell, type Column, type ColumnType, formatTimestamp, type RowOptions, sampleToRow } from "./Row.ts"
+export { type Device, type DeviceFailure, type DeviceIdentity, type Run, Sample, type Tick } from "./Sample.ts"
+export * as SampleClock from "./SampleClock.ts"
+export { SampleSink, type SinkReport, type SinkShape } from "./SampleSink.ts"
+export { SchemaLock } from "./SchemaLock.ts"
+export {
+  type SinkBatchError,
+  SinkDependencyError,
+  SinkOpenError,
+  SinkSchemaError,
+  SinkWriteError
+} from "./SinkError.ts"
+export { DeviceError, SourceDependencyError, SourceOpenError } from "./SourceError.ts"

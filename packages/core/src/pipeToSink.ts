@@ -1,0 +1,179 @@
+/**
+ * From ticks to storage: flatten to samples, group, write. The promise kept here: once a tick was emitted its samples are
+ * written, however the stream ends.
+ *
+ * `Stream.groupedWithin` drops its open batch when its stream fails or is interrupted. So here the stream that it sees never
+ * does: a failure is set aside until the open batch is written, and an interruption first ends the stream, bounded by
+ * `stopTimeout`.
+ */
+import { Array, Cause, Duration, Effect, type Exit, Fiber, Formatter, Option, Sink, Stream } from "effect"
+import { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
+import { EndSignal, make as makeEndSignal } from "./EndSignal.ts"
+import { InvalidOptionError } from "./InvalidOptionError.ts"
+import type { Sample, Tick } from "./Sample.ts"
+import { current as currentClock } from "./SampleClock.ts"
+import { SampleSink } from "./SampleSink.ts"
+import { type SinkBatchError, SinkWriteError } from "./SinkError.ts"
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface PipeOptions {
+  /** A batch is written when it has this many samples. Default: 64. */
+  readonly batchSize?: number | undefined
+  /** A batch is written this long after its first sample, whether or not another sample comes. Default: 1 second. */
+  readonly flushInterval?: Duration.Input | undefined
+  /** How long what was emitted may take to be written once the run is ended or interrupted. Default: 5 seconds. */
+  readonly stopTimeout?: Duration.Input | undefined
+  /** Filled while the run goes on. Default: none. */
+  readonly progress?: Progress | undefined
+}
+
+/**
+ * Writes the samples of a stream of ticks to the `SampleSink`, in batches, and gives the summary of the run. Known to users
+ * of the Python library alicatlib as `pipe`.
+ *
+ * @since 0.1.0
+ * @category destructors
+ */
+export const pipeToSink = (options: PipeOptions = {}) =>
+<E, R>(
+  ticks: Stream.Stream<Tick, E, R>
+): Effect.Effect<AcquisitionSummary, E | SinkBatchError | InvalidOptionError, R | SampleSink> =>
+  Effect.gen(function*() {
+    const { batchSize, flushInterval, stopTimeout } = yield* validate(options)
+    const sink = yield* SampleSink
+    const clock = yield* currentClock
+    const ending = makeEndSignal()
+    const progress = options.progress ?? new Progress()
+    const accepted = { samples: 0 }
+    let upstreamFailure: Cause.Cause<E> | undefined
+
+    progress.start(clock.epochMicros(), sink.report)
+    const writing = ticks.pipe(
+      Stream.provideService(EndSignal, ending),
+      endOn(ending),
+      Stream.catchCause((cause) => {
+        upstreamFailure = cause
+        return Stream.empty
+      }),
+      toSamples(progress),
+      Stream.groupedWithin(batchSize, flushInterval),
+      Stream.filter((batch) => Array.isArrayNonEmpty(batch)),
+      Stream.run(
+        Sink.forEach((batch) =>
+          Effect.tap(sink.write(batch), () => Effect.sync(() => accepted.samples += batch.length))
+        )
+      )
+    )
+    const unwritten = () =>
+      new SinkWriteError({
+        sink: sink.name,
+        target: sink.target,
+        samples: progress.current.samplesEmitted - accepted.samples + ending.backlog(),
+        reason: "Timeout",
+        detail: `not written within ${
+          Duration.format(stopTimeout)
+        } after the run was stopped; what was written before is complete`
+      })
+    yield* runToEnd(writing, ending, stopTimeout, unwritten).pipe(
+      Effect.onExit(() => Effect.sync(() => progress.finish(clock.epochMicros())))
+    )
+    if (upstreamFailure !== undefined) return yield* Effect.failCause(upstreamFailure)
+    const failed = sink.report().find((report) => report.error !== null)
+    if (failed?.error) return yield* failed.error
+    const summary = progress.current
+    yield* Effect.logInfo(`recorded ${summary.samplesEmitted} samples in ${summary.ticks} ticks to ${sink.target}`)
+    return summary
+  }).pipe(Effect.withSpan("sampleline.pipeToSink"))
+
+/** Ends a stream on the signal: at once, unless its upstream has said that it ends by itself. */
+const endOn = (ending: EndSignal) => {
+  const cutOff = Effect.flatMap(ending.await, () => ending.isObserved() ? Effect.never : Cause.done())
+  return <A, E, R>(ticks: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
+    Stream.transformPull(
+      ticks,
+      (pull) => Effect.succeed(Effect.suspend(() => ending.isObserved() ? pull : Effect.raceFirst(pull, cutOff)))
+    )
+}
+
+const toSamples = (progress: Progress) => <E, R>(ticks: Stream.Stream<Tick, E, R>): Stream.Stream<Sample, E, R> =>
+  Stream.transformPull(ticks, (pull) => {
+    const pullSamples: typeof pull extends Effect.Effect<any, infer E2, infer R2>
+      ? Effect.Effect<Array.NonEmptyReadonlyArray<Sample>, E2, R2>
+      : never = Effect.flatMap(pull, (chunk) => {
+        const samples: Array<Sample> = []
+        for (const tick of chunk) {
+          progress.observe(tick)
+          for (const sample of tick.samples) samples.push(sample)
+        }
+        return Array.isArrayNonEmpty(samples) ? Effect.succeed(samples) : pullSamples
+      })
+    return Effect.succeed(pullSamples)
+  })
+
+/**
+ * Runs `writing` until it is done. When the run is ended or the caller is interrupted, `writing` is told so and has
+ * `stopTimeout` to finish; after that it is abandoned.
+ */
+const runToEnd = <E, R>(
+  writing: Effect.Effect<void, E, R>,
+  ending: EndSignal,
+  stopTimeout: Duration.Duration,
+  unwritten: () => SinkWriteError
+): Effect.Effect<void, E | SinkWriteError, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const ambient = yield* EndSignal
+      // Detached, because an abandoned write must not hold up the one who gave it up.
+      const fiber = yield* Effect.forkDetach(Effect.interruptible(writing), { startImmediately: true })
+      const stop = ending.end.pipe(
+        Effect.andThen(Fiber.await(fiber)),
+        Effect.timeoutOption(stopTimeout),
+        Effect.flatMap((exit: Option.Option<Exit.Exit<void, E>>): Effect.Effect<void, E | SinkWriteError> =>
+          Option.isSome(exit) ? exit.value : Effect.fail(unwritten())
+        )
+      )
+      return yield* restore(Effect.raceFirst(Fiber.join(fiber), Effect.andThen(ambient.await, stop))).pipe(
+        Effect.onInterrupt(() =>
+          Effect.catchCause(stop, (cause) => Effect.logError(`the run was interrupted: ${describe(cause)}`))
+        ),
+        Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe()))
+      )
+    })
+  )
+
+const describe = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  return error instanceof Error ? error.message : String(error)
+}
+
+const validate = Effect.fnUntraced(function*(options: PipeOptions) {
+  const batchSize = options.batchSize ?? 64
+  if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
+    return yield* new InvalidOptionError({
+      option: "batchSize",
+      value: String(batchSize),
+      expected: "a whole number of samples above 0"
+    })
+  }
+  return {
+    batchSize,
+    flushInterval: yield* positive("flushInterval", options.flushInterval ?? "1 second"),
+    stopTimeout: yield* positive("stopTimeout", options.stopTimeout ?? "5 seconds")
+  }
+})
+
+const positive = (option: string, input: Duration.Input) => {
+  const duration = Option.getOrUndefined(Duration.fromInput(input))
+  return duration !== undefined && Duration.isFinite(duration) && Duration.isPositive(duration)
+    ? Effect.succeed(duration)
+    : Effect.fail(
+      new InvalidOptionError({
+        option,
+        value: Formatter.format(input),
+        expected: "a finite time above 0, such as \"1 second\""
+      })
+    )
+}

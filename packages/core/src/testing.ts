@@ -1,0 +1,308 @@
+/**
+ * What every sink promises, as checks that any sink can run: plain Effects, to be called from any test framework.
+ *
+ * A sink's test says how to open a fresh one and how to read back what it wrote, with another reader than the sink itself.
+ */
+import { type Array, Effect, type Layer, Logger, Schema } from "effect"
+import { type FrameField, FrameFormat, type FrameValue, makeFrame } from "./Frame.ts"
+import { type Cell, type Column, type RowOptions, sampleToRow } from "./Row.ts"
+import { type Run, Sample } from "./Sample.ts"
+import { SampleSink } from "./SampleSink.ts"
+import { SchemaLock } from "./SchemaLock.ts"
+
+/**
+ * A fresh target of a sink.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SinkUnderTest {
+  /** Opens the sink on the target. */
+  readonly layer: Layer.Layer<SampleSink, unknown>
+  /**
+   * Reads the target after the sink is closed: all rows in order, times as text. A format without types of its own
+   * reads values as these columns say.
+   */
+  readonly read: (
+    columns: ReadonlyArray<Column>
+  ) => Effect.Effect<ReadonlyArray<{ readonly [column: string]: Cell }>, unknown>
+  /** Whether columns are fixed at the first batch. */
+  readonly locked: boolean
+  /** Whether an empty text is read back as null. */
+  readonly emptyIsNull: boolean
+  /** The sink's own row options. */
+  readonly rowOptions?: RowOptions | undefined
+}
+
+/**
+ * A promise that a sink does not keep.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ConformanceError extends Schema.TaggedError<ConformanceError>()("ConformanceError", {
+  promise: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${this.promise}: ${this.detail}`
+  }
+}
+
+/**
+ * One promise: fails with `ConformanceError` where the sink does not keep it, and with the sink's own errors.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ConformanceCheck<R = never> {
+  readonly promise: string
+  readonly check: Effect.Effect<void, unknown, R>
+}
+
+/**
+ * The promises of a sink. `make` gives a fresh target each time it is run.
+ *
+ * @example
+ * for (const { check, promise } of conformance(freshCsv)) it.effect(promise, () => check)
+ *
+ * @since 0.1.0
+ * @category conformance
+ */
+export const conformance = <E, R>(make: Effect.Effect<SinkUnderTest, E, R>): ReadonlyArray<ConformanceCheck<R>> => [
+  check(make, "writes each sample once, in order, across batches", function*({ expectRows, write }) {
+    const format = formatOf({ name: "Mass_Flow", unit: "SCCM" }, { name: "Gas", kind: "text" })
+    const samples = upTo(200).map((n) => sampleOf(format, [n / 8, n % 2 === 0 ? "N2" : null], { n }))
+    yield* write(samples.slice(0, 64), samples.slice(64, 65), samples.slice(65))
+    yield* expectRows(samples, [format])
+  }),
+  check(make, "keeps the microseconds of times", function*({ expectRows, write }) {
+    const format = formatOf({ name: "Mass_Flow" })
+    const samples = [0, 1, 999, 1000, 999_999].map((n) =>
+      sampleOf(format, [n], { requestedAt: 1_772_366_400_000_000 + n })
+    )
+    yield* write(samples)
+    yield* expectRows(samples, [format])
+  }),
+  check(make, "reads back every double, NaN and infinities as null, -0 as 0", function*({ expectRows, write }) {
+    const format = formatOf({ name: "Value" })
+    const values = [
+      0,
+      -0,
+      0.1,
+      1 / 3,
+      5e-324,
+      -1.7976931348623157e308,
+      1e21,
+      123456789012345680,
+      -14.62,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      Number.NEGATIVE_INFINITY
+    ]
+    const samples = values.map((value, n) => sampleOf(format, [value], { n }))
+    yield* write(samples)
+    yield* expectRows(samples, [format])
+  }),
+  check(make, "leaves text as it is", function*({ expectRows, write }) {
+    const format = formatOf({ name: "Note", kind: "text" }, { name: "a \"quoted\", odd;\nname 🧪", kind: "text" })
+    const texts = [
+      "=1+1",
+      "+1",
+      "@x",
+      "a,b;c\td",
+      "say \"hi\"",
+      "line\nbreak",
+      "carriage\r\nreturn",
+      " padded ",
+      "🧪 µ ` 'é",
+      "null",
+      "NaN",
+      "1e5",
+      "\\n",
+      "",
+      "'); DROP TABLE samples; --"
+    ]
+    const samples = texts.map((text, n) => sampleOf(format, [text, text], { n }))
+    yield* write(samples)
+    yield* expectRows(samples, [format])
+  }),
+  check(
+    make,
+    "takes types from formats, so a first batch of nulls locks nothing wrong",
+    function*({ expectRows, write }) {
+      const format = formatOf({ name: "Mass_Flow" }, { name: "Gas", kind: "text" })
+      const samples = [[null, null], [undefined, undefined], [1.5, "N2"], [2, "Air"]].map((values, n) =>
+        sampleOf(format, values, { n })
+      )
+      yield* write(samples.slice(0, 2), samples.slice(2))
+      yield* expectRows(samples, [format])
+    }
+  ),
+  check(make, "widens int and float to float and other mixes to text", function*({ expectRows, write }) {
+    const a = formatOf({ name: "Count", kind: "int" }, { name: "Mode", kind: "int" })
+    const b = formatOf({ name: "Count" }, { name: "Mode", kind: "text" })
+    const samples = [sampleOf(a, [3, 7], { n: 0 }), sampleOf(b, [3.5, "auto"], { n: 1 }), sampleOf(a, [4, 8], { n: 2 })]
+    yield* write(samples)
+    yield* expectRows(samples, [a, b])
+  }),
+  check(
+    make,
+    "gives devices of other formats one row each, with nulls where a device has no such field",
+    function*({ expectRows, write }) {
+      const flow = formatOf({ name: "Mass_Flow" }, { name: "Pressure" })
+      const oven = formatOf({ name: "Temperature" }, { name: "Pressure" })
+      const samples = [sampleOf(flow, [1, 2], { device: "fuel" }), sampleOf(oven, [300, 3], { device: "oven", n: 1 })]
+      yield* write(samples)
+      yield* expectRows(samples, [flow, oven])
+    }
+  ),
+  check(
+    make,
+    "keeps names apart that differ only by case, or that are a fixed column's",
+    function*({ expectRows, write }) {
+      const format = formatOf({ name: "Flow" }, { name: "flow" }, { name: "FLOW", kind: "text" }, { name: "Device" }, {
+        name: "status"
+      })
+      const samples = [sampleOf(format, [1, 2, "three", 4, 5])]
+      yield* write(samples)
+      yield* expectRows(samples, [format])
+    }
+  ),
+  check(make, "drops and counts columns that come after the first batch, and warns once", function*(test) {
+    const first = formatOf({ name: "Mass_Flow" })
+    const later = formatOf({ name: "Mass_Flow" }, { name: "Valve_Drive" })
+    const samples = [
+      sampleOf(first, [1]),
+      ...[1, 2, 3].map((n) => sampleOf(later, [n, n * 10], { n }))
+    ]
+    yield* test.write(samples.slice(0, 1), samples.slice(1, 3), samples.slice(3))
+    yield* test.expectRows(samples, [first])
+    const dropped = test.report().columnsDropped["Valve_Drive"] ?? 0
+    const warnings = test.logged("Warn").filter((line) => line.includes("Valve_Drive")).length
+    const expected = test.sink.locked ? [3, 1] : [0, 0]
+    yield* test.expect([dropped, warnings], expected, "[values dropped, warnings]")
+  }),
+  check(make, "counts what it accepted", function*(test) {
+    const format = formatOf({ name: "Mass_Flow" })
+    yield* test.write(upTo(10).map((n) => sampleOf(format, [n], { n })), [sampleOf(format, [10], { n: 10 })])
+    yield* test.expect(test.report().rows, 11, "rows reported")
+  }),
+  check(make, "can be opened and closed without a sample", function*({ expectRows, write }) {
+    yield* write()
+    yield* expectRows([], [])
+  })
+]
+
+/** What a check works with. */
+interface Bench {
+  readonly sink: SinkUnderTest
+  /** Opens the sink, writes the batches and closes it. */
+  readonly write: (...batches: ReadonlyArray<ReadonlyArray<Sample>>) => Effect.Effect<void, unknown>
+  /** Compares what is stored with the samples' rows, under the columns that these formats lock. */
+  readonly expectRows: (
+    samples: ReadonlyArray<Sample>,
+    formats: ReadonlyArray<FrameFormat>
+  ) => Effect.Effect<void, unknown>
+  readonly expect: (found: unknown, wanted: unknown, what: string) => Effect.Effect<void, ConformanceError>
+  readonly report: () => ReturnType<SampleSink["Service"]["report"]>[number]
+  readonly logged: (level: string) => ReadonlyArray<string>
+}
+
+const check = <E, R>(
+  make: Effect.Effect<SinkUnderTest, E, R>,
+  promise: string,
+  body: (bench: Bench) => Generator<Effect.Effect<unknown, unknown>, void, never>
+): ConformanceCheck<R> => ({
+  promise,
+  check: Effect.gen(function*() {
+    const sink = yield* make
+    const lines: Array<{ readonly level: string; readonly text: string }> = []
+    let report: Bench["report"] = () => {
+      throw new Error("nothing was written")
+    }
+    const expect: Bench["expect"] = (found, wanted, what) =>
+      show(found) === show(wanted)
+        ? Effect.void
+        : Effect.fail(
+          new ConformanceError({ promise, detail: `${what}: wanted ${show(wanted)}, found ${show(found)}` })
+        )
+    yield* Effect.gen(() =>
+      body({
+        sink,
+        expect,
+        report: () => report(),
+        logged: (level) => lines.filter((line) => line.level === level).map((line) => line.text),
+        write: (...batches) =>
+          Effect.gen(function*() {
+            const service = yield* SampleSink
+            report = () => service.report()[0]!
+            for (const batch of batches) yield* service.write(batch as Array.NonEmptyReadonlyArray<Sample>)
+          }).pipe(
+            Effect.provide([
+              sink.layer,
+              Logger.layer([
+                Logger.make(({ logLevel, message }) => {
+                  lines.push({ level: logLevel, text: [message].flat().join(" ") })
+                })
+              ])
+            ])
+          ),
+        expectRows: (samples, formats) => {
+          const columns = SchemaLock.fromFormats(formats, sink.rowOptions).columns
+          const wanted = samples.map((sample) => wantedRow(sample, sink, columns))
+          return Effect.flatMap(sink.read(columns), (rows) =>
+            rows.length === wanted.length
+              ? Effect.forEach(wanted, (row, at) => expect(rows[at], row, `row ${at}`), { discard: true })
+              : expect(rows.length, wanted.length, "rows"))
+        }
+      })
+    )
+  })
+})
+
+/** The row as it is to be read back: under locked columns a name may be another one than in the sample's own row, and types widen. */
+const wantedRow = (sample: Sample, sink: SinkUnderTest, columns: ReadonlyArray<Column>) => {
+  const row = sampleToRow(sample, sink.rowOptions)
+  const cells = sink.locked
+    ? columns.map(({ name, type }): [string, Cell] => {
+      const cell = row[name] ?? null
+      return [name, type === "text" && cell !== null ? String(cell) : cell]
+    })
+    : Object.entries(row)
+  return Object.fromEntries(cells.map(([name, cell]) => [name, sink.emptyIsNull && cell === "" ? null : cell]))
+}
+
+/** Text by which two values are equal when they are the same; -0 is told from 0. */
+const show = (value: unknown): string =>
+  JSON.stringify(
+    value,
+    (_key, inner: unknown) => Object.is(inner, -0) ? "-0" : typeof inner === "number" ? String(inner) : inner
+  )
+
+const upTo = (length: number): ReadonlyArray<number> => globalThis.Array.from({ length }, (_, n) => n)
+
+const formatOf = (...fields: ReadonlyArray<Partial<FrameField> & { readonly name: string }>) => FrameFormat.make(fields)
+
+const RUN: Run = { id: "019a0000-0000-7000-8000-000000000000", startedAt: 1_772_366_400_000_000, devices: [] }
+
+const sampleOf = (format: FrameFormat, values: ReadonlyArray<FrameValue>, options: {
+  readonly n?: number
+  readonly device?: string
+  readonly requestedAt?: number
+} = {}): Sample => {
+  const n = options.n ?? 0
+  const requestedAt = options.requestedAt ?? RUN.startedAt + n * 100_000 + 17
+  const latencyMicros = 6_123 + n
+  return new Sample({
+    run: RUN,
+    device: options.device ?? "fuel",
+    unitId: "A",
+    sequence: n,
+    requestedAt,
+    receivedAt: requestedAt + latencyMicros,
+    requestedMonotonicNanos: n * 1e8,
+    receivedMonotonicNanos: n * 1e8 + latencyMicros * 1000,
+    frame: makeFrame(format, values, n % 3 === 0 ? ["HLD", "ADC"] : [])
+  })
+}

@@ -1,0 +1,231 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Latch, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { PollSource } from "../src/PollSource.ts"
+import * as Recorder from "../src/Recorder.ts"
+import type { Tick } from "../src/Sample.ts"
+import { timedSource } from "./sources.ts"
+
+const lossesOf = (ticks: ReadonlyArray<Tick>) =>
+  ticks.map(({ dropped, index, skipped }) => ({ index, skipped, dropped }))
+
+describe("Recorder.record", () => {
+  it.effect("keeps the grid: a poll of 250 ms at a period of 100 ms is followed at 500 and 600", () =>
+    Effect.gen(function*() {
+      const { begins, layer } = timedSource([0, 0, 250])
+      const fiber = yield* Recorder.record({ period: "100 millis", duration: "700 millis" }).pipe(
+        Stream.runCollect,
+        Effect.provide(layer),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("1 second")
+      const ticks = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(begins, [0, 100, 200, 500, 600])
+      assert.deepStrictEqual(ticks.map((tick) => tick.index), [0, 1, 2, 5, 6])
+      assert.deepStrictEqual(ticks.map((tick) => tick.skipped), [0, 0, 0, 2, 0])
+      assert.deepStrictEqual(ticks.map((tick) => tick.driftMs), [0, 0, 0, 0, 0])
+    }))
+
+  it.effect("begins a tick late, with drift, when the poll before overran by less than a period", () =>
+    Effect.gen(function*() {
+      const { begins, layer } = timedSource([150])
+      const fiber = yield* Recorder.record({ rateHz: 10, duration: "400 millis" }).pipe(
+        Stream.runCollect,
+        Effect.provide(layer),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("1 second")
+      const ticks = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(begins, [0, 150, 200, 300])
+      assert.deepStrictEqual(ticks.map((tick) => tick.driftMs), [0, 50, 0, 0])
+    }))
+
+  it.effect("has max(1, round(duration * rate)) slots", () =>
+    Effect.gen(function*() {
+      const slots = Effect.fnUntraced(function*(rateHz: number, duration: number) {
+        const fiber = yield* Recorder.record({ rateHz, duration }).pipe(
+          Stream.runCount,
+          Effect.provide(timedSource().layer),
+          Effect.forkChild
+        )
+        yield* TestClock.adjust("1 hour")
+        return yield* Fiber.join(fiber)
+      })
+      assert.strictEqual(yield* slots(3, 1000), 3)
+      assert.strictEqual(yield* slots(10, 149), 1)
+      assert.strictEqual(yield* slots(10, 151), 2)
+      assert.strictEqual(yield* slots(0.001, 1), 1)
+    }))
+
+  it.effect("tells in a trailer which slots at the end of the run were skipped", () =>
+    Effect.gen(function*() {
+      const { layer } = timedSource([0, 950])
+      const fiber = yield* Recorder.record({ rateHz: 10, duration: "500 millis" }).pipe(
+        Stream.runCollect,
+        Effect.provide(layer),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("2 seconds")
+      const ticks = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(lossesOf(ticks), [
+        { index: 0, skipped: 0, dropped: 0 },
+        { index: 1, skipped: 0, dropped: 0 },
+        { index: 5, skipped: 3, dropped: 0 }
+      ])
+      assert.deepStrictEqual(ticks.map((tick) => tick.isTrailer), [false, false, true])
+    }))
+
+  /** Ten slots into a buffer of two; the consumer takes nothing after the first tick until all ten slots have passed. */
+  const overflowing = (overflow: Recorder.Overflow) =>
+    Effect.gen(function*() {
+      const gate = yield* Latch.make(false)
+      const fiber = yield* Recorder.record({ period: 100, duration: 1000, bufferSize: 2, overflow }).pipe(
+        Stream.tap(() => gate.await),
+        Stream.runCollect,
+        Effect.provide(timedSource().layer),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("50 millis")
+      yield* TestClock.adjust("900 millis")
+      yield* gate.open
+      yield* TestClock.adjust("1 second")
+      const ticks = yield* Fiber.join(fiber)
+      const delivered = ticks.filter((tick) => !tick.isTrailer)
+      assert.deepStrictEqual(
+        delivered.flatMap((tick) => tick.samples.map((sample) => sample.sequence)),
+        delivered.map((_, sequence) => sequence)
+      )
+      return ticks
+    })
+
+  it.effect("overflow dropNewest drops what comes while the buffer is full, and counts it after the last tick", () =>
+    Effect.gen(function*() {
+      const ticks = yield* overflowing("dropNewest")
+      assert.deepStrictEqual(lossesOf(ticks), [
+        { index: 0, skipped: 0, dropped: 0 },
+        { index: 1, skipped: 0, dropped: 0 },
+        { index: 2, skipped: 0, dropped: 0 },
+        { index: 10, skipped: 0, dropped: 7 }
+      ])
+    }))
+
+  it.effect("overflow dropOldest keeps the latest, and counts what it dropped before them", () =>
+    Effect.gen(function*() {
+      const ticks = yield* overflowing("dropOldest")
+      assert.deepStrictEqual(lossesOf(ticks), [
+        { index: 0, skipped: 0, dropped: 0 },
+        { index: 8, skipped: 0, dropped: 7 },
+        { index: 9, skipped: 0, dropped: 0 }
+      ])
+    }))
+
+  it.effect("overflow block drops nothing polled and skips the slots it waited through", () =>
+    Effect.gen(function*() {
+      const ticks = yield* overflowing("block")
+      assert.deepStrictEqual(lossesOf(ticks), [
+        { index: 0, skipped: 0, dropped: 0 },
+        { index: 1, skipped: 0, dropped: 0 },
+        { index: 2, skipped: 0, dropped: 0 },
+        { index: 3, skipped: 0, dropped: 0 },
+        { index: 10, skipped: 6, dropped: 0 }
+      ])
+    }))
+
+  it.effect("endWhen finishes the poll under way and delivers it", () =>
+    Effect.gen(function*() {
+      const end = yield* Deferred.make<void>()
+      const fiber = yield* Recorder.record({ period: 100 }).pipe(
+        Stream.runCollect,
+        Effect.provide(timedSource([0, 50]).layer),
+        Recorder.endWhen(Deferred.await(end)),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust(120)
+      yield* Deferred.succeed(end, undefined)
+      yield* TestClock.adjust(30)
+      const ticks = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(ticks.map((tick) => tick.samples.length), [1, 1])
+    }))
+
+  it.effect("endWhen gives a poll that never returns one second", () =>
+    Effect.gen(function*() {
+      const end = yield* Deferred.make<void>()
+      const fiber = yield* Recorder.record({ period: 100 }).pipe(
+        Stream.runCollect,
+        Effect.provide(timedSource([0, Number.POSITIVE_INFINITY]).layer),
+        Recorder.endWhen(Deferred.await(end)),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust(150)
+      yield* Deferred.succeed(end, undefined)
+      yield* TestClock.adjust("1 second")
+      const ticks = yield* Fiber.join(fiber)
+      assert.strictEqual(ticks.length, 1)
+    }))
+
+  it.effect("passes a device's failure on as data", () =>
+    Effect.gen(function*() {
+      const ticks = yield* Recorder.record({ rateHz: 10, duration: 1 }).pipe(
+        Stream.runCollect,
+        Effect.provide(PollSource.layer({
+          devices: ["fuel", "air", "broken"],
+          poll: (device) =>
+            device === "fuel"
+              ? Effect.succeed({ Flow: 1 })
+              : device === "air"
+              ? Effect.fail("no reply")
+              : Effect.die(new Error("bug"))
+        }))
+      )
+      assert.deepStrictEqual(ticks[0]?.samples.map((sample) => sample.device), ["fuel"])
+      assert.deepStrictEqual(
+        ticks[0]?.failures.map(({ device, error }) => [device, error._tag, error.detail]),
+        [["air", "DeviceError", "no reply"], ["broken", "DeviceError", "bug"]]
+      )
+    }))
+
+  it.effect("fails when its source breaks its promise and dies", () =>
+    Effect.gen(function*() {
+      const exit = yield* Recorder.record({ rateHz: 10 }).pipe(
+        Stream.runCollect,
+        Effect.provideService(PollSource, { devices: [], poll: () => Effect.die("broken source") }),
+        Effect.exit
+      )
+      assert.isTrue(exit._tag === "Failure")
+    }))
+
+  const refusals: ReadonlyArray<readonly [Recorder.RecordOptions, string]> = [
+    [{ rateHz: 0 }, "rateHz is 0"],
+    [{ rateHz: -1 }, "rateHz is -1"],
+    [{ rateHz: Number.NaN }, "rateHz is NaN"],
+    [{ rateHz: Number.POSITIVE_INFINITY }, "rateHz is Infinity"],
+    [{ period: 0 }, "period is 0"],
+    [{ period: "100 ms" as "100 millis" }, "period is \"100 ms\""],
+    [{ rateHz: 10, period: 100 }, "either rateHz or period"],
+    [{}, "either rateHz or period"],
+    [{ rateHz: 10, duration: 0 }, "duration is 0"],
+    [{ rateHz: 10, duration: -5 }, "duration is -5"],
+    [{ rateHz: 10, bufferSize: 0 }, "bufferSize is 0"],
+    [{ rateHz: 10, bufferSize: 1.5 }, "bufferSize is 1.5"],
+    [{ rateHz: 10, devices: ["nobody"] }, "devices is \"nobody\": expected names of the source's devices: probe"]
+  ]
+  it.effect.each(refusals)("refuses %o before the first poll", ([options, message]) =>
+    Effect.gen(function*() {
+      const { begins, layer } = timedSource()
+      const error = yield* Recorder.record(options).pipe(Stream.runDrain, Effect.provide(layer), Effect.flip)
+      assert.strictEqual(error._tag, "InvalidOptionError")
+      assert.include(error.message, message)
+      assert.deepStrictEqual(begins, [])
+    }))
+
+  it.live("begins no tick before its target, on the live clock", () =>
+    Effect.gen(function*() {
+      for (const precise of [false, true]) {
+        const ticks = yield* Recorder.record({ rateHz: 200, duration: "200 millis", precise }).pipe(
+          Stream.runCollect,
+          Effect.provide(timedSource().layer)
+        )
+        assert.isTrue(ticks.every((tick) => tick.driftMs >= 0))
+      }
+    }))
+})

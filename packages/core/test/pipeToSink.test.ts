@@ -1,0 +1,350 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Array, Cause, Deferred, Effect, Exit, Fiber, Latch, Layer, Logger, Metric, Queue, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { Progress } from "../src/AcquisitionSummary.ts"
+import { FrameFormat } from "../src/Frame.ts"
+import { MemorySink } from "../src/MemorySink.ts"
+import { pipeToSink } from "../src/pipeToSink.ts"
+import * as Recorder from "../src/Recorder.ts"
+import { type Run, Sample, type Tick } from "../src/Sample.ts"
+import { SampleSink } from "../src/SampleSink.ts"
+import { timedSource } from "./sources.ts"
+
+const run: Run = { id: "run", startedAt: 0, devices: [] }
+const format = FrameFormat.fromRecord({ Value: 0 })
+
+const tick = (index: number, samples = 1): Tick => ({
+  run,
+  index,
+  driftMs: 0,
+  skipped: 0,
+  dropped: 0,
+  clockSteps: [],
+  failures: [],
+  isTrailer: false,
+  samples: Array.makeBy(samples, (n) =>
+    new Sample({
+      run,
+      device: "probe",
+      unitId: "A",
+      sequence: index * samples + n,
+      requestedAt: 0,
+      receivedAt: 0,
+      requestedMonotonicNanos: 0,
+      receivedMonotonicNanos: 0,
+      frame: format.frame({ Value: index })
+    })).slice(0, samples)
+})
+
+const ticks = (count: number) => Stream.fromIterable(Array.makeBy(count, (index) => tick(index)))
+
+/** A sink that keeps the sizes of its batches. */
+const batches = () => {
+  const sizes: Array<number> = []
+  return {
+    sizes,
+    layer: SampleSink.layer({ name: "sizes", write: (batch) => Effect.sync(() => sizes.push(batch.length)) })
+  }
+}
+
+const failing = (name: string, after = 0) => {
+  let writes = 0
+  return SampleSink.layer({
+    name,
+    write: () => Effect.suspend(() => writes++ < after ? Effect.void : Effect.fail("no more room"))
+  })
+}
+
+describe("pipeToSink", () => {
+  it.effect("writes full batches, and the rest at the end", () =>
+    Effect.gen(function*() {
+      const { layer, sizes } = batches()
+      const summary = yield* ticks(150).pipe(pipeToSink({ batchSize: 64 }), Effect.provide(layer))
+      assert.deepStrictEqual(sizes, [64, 64, 22])
+      assert.strictEqual(summary.samplesEmitted, 150)
+      assert.strictEqual(summary.ticks, 150)
+    }))
+
+  it.effect("counts samples, not ticks, towards a batch", () =>
+    Effect.gen(function*() {
+      const { layer, sizes } = batches()
+      yield* Stream.make(tick(0, 3), tick(1, 0), tick(2, 3)).pipe(pipeToSink({ batchSize: 2 }), Effect.provide(layer))
+      assert.deepStrictEqual(sizes, [2, 2, 2])
+    }))
+
+  it.effect("writes the open batch of an idle stream when the interval has passed", () =>
+    Effect.gen(function*() {
+      const { layer, sizes } = batches()
+      const fiber = yield* Stream.make(tick(0), tick(1)).pipe(
+        Stream.concat(Stream.never),
+        pipeToSink({ batchSize: 64, flushInterval: "1 second" }),
+        Effect.provide(layer),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust(999)
+      assert.deepStrictEqual(sizes, [])
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(sizes, [2])
+      yield* Fiber.interrupt(fiber)
+    }))
+
+  it.effect("after an upstream failure writes what was emitted, then fails with it", () =>
+    Effect.gen(function*() {
+      const sink = yield* MemorySink
+      const exit = yield* ticks(100).pipe(
+        Stream.concat(Stream.fail("upstream broke")),
+        pipeToSink({ batchSize: 64 }),
+        Effect.exit
+      )
+      assert.isTrue(Exit.isFailure(exit) && Cause.squash(exit.cause) === "upstream broke")
+      assert.strictEqual(sink.samples.length, 100)
+    }).pipe(Effect.provide(MemorySink.layer)))
+
+  it.effect("after an upstream defect writes what was emitted, then dies with it", () =>
+    Effect.gen(function*() {
+      const sink = yield* MemorySink
+      const exit = yield* ticks(3).pipe(Stream.concat(Stream.die("bug")), pipeToSink(), Effect.exit)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause) && Cause.squash(exit.cause) === "bug")
+      assert.strictEqual(sink.samples.length, 3)
+    }).pipe(Effect.provide(MemorySink.layer)))
+
+  it.effect("on interruption writes the open batch", () =>
+    Effect.gen(function*() {
+      const sink = yield* MemorySink
+      const seen = yield* Latch.make()
+      const fiber = yield* ticks(10).pipe(
+        Stream.concat(Stream.fromEffectDrain(seen.open)),
+        Stream.concat(Stream.never),
+        pipeToSink(),
+        Effect.forkChild
+      )
+      yield* seen.await
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(sink.samples.length, 10)
+    }).pipe(Effect.provide(MemorySink.layer)))
+
+  it.effect("on interruption of a recording writes what waits in the recorder's buffer too", () =>
+    Effect.gen(function*() {
+      const gate = yield* Latch.make(false)
+      let written = 0
+      const { begins, layer } = timedSource()
+      const fiber = yield* Recorder.record({ period: 10 }).pipe(
+        pipeToSink({ batchSize: 1 }),
+        Effect.provide([
+          SampleSink.layer({
+            name: "gated",
+            write: (batch) => Effect.andThen(gate.await, Effect.sync(() => written += batch.length))
+          }),
+          layer
+        ]),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust(100)
+      const interrupting = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* gate.open
+      yield* Fiber.join(interrupting)
+      assert.strictEqual(begins.length, 11)
+      assert.strictEqual(written, 11)
+    }))
+
+  it.effect("endWhen ends a recording with everything written and the summary returned", () =>
+    Effect.gen(function*() {
+      const end = yield* Deferred.make<void>()
+      const sink = yield* MemorySink
+      const fiber = yield* Recorder.record({ period: 100 }).pipe(
+        pipeToSink(),
+        Effect.provide(timedSource().layer),
+        Recorder.endWhen(Deferred.await(end)),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust(450)
+      yield* Deferred.succeed(end, undefined)
+      const summary = yield* Fiber.join(fiber)
+      assert.strictEqual(summary.samplesEmitted, 5)
+      assert.strictEqual(sink.samples.length, 5)
+      assert.strictEqual(summary.finishedAt, 450_000)
+    }).pipe(Effect.provide(MemorySink.layer)))
+
+  it.effect("endWhen ends any stream of ticks", () =>
+    Effect.gen(function*() {
+      const end = yield* Deferred.make<void>()
+      const queue = yield* Queue.unbounded<Tick>()
+      const fiber = yield* Stream.fromQueue(queue).pipe(
+        pipeToSink(),
+        Recorder.endWhen(Deferred.await(end)),
+        Effect.forkChild
+      )
+      yield* Queue.offerAll(queue, [tick(0), tick(1)])
+      yield* TestClock.adjust(1)
+      yield* Deferred.succeed(end, undefined)
+      assert.strictEqual((yield* Fiber.join(fiber)).samplesEmitted, 2)
+    }).pipe(Effect.provide(MemorySink.layer)))
+
+  const stuck = SampleSink.layer({ name: "stuck", target: "nowhere", write: () => Effect.never })
+
+  it.effect("gives a stuck write stopTimeout after endWhen, and then fails with what was not written", () =>
+    Effect.gen(function*() {
+      const end = yield* Deferred.make<void>()
+      const fiber = yield* Recorder.record({ period: 100 }).pipe(
+        pipeToSink({ batchSize: 1, stopTimeout: "3 seconds" }),
+        Effect.provide([stuck, timedSource().layer]),
+        Recorder.endWhen(Deferred.await(end)),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust(250)
+      yield* Deferred.succeed(end, undefined)
+      yield* TestClock.adjust(2999)
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust(1)
+      const error = yield* Effect.flip(Fiber.join(fiber))
+      assert.strictEqual(error._tag, "SinkWriteError")
+      assert.include(error.message, "stuck did not accept 3 samples for nowhere: not written within 3s")
+    }))
+
+  it.effect("gives a stuck write stopTimeout on interruption, and logs what was not written", () =>
+    Effect.gen(function*() {
+      const lines: Array<string> = []
+      const fiber = yield* ticks(2).pipe(
+        Stream.concat(Stream.never),
+        pipeToSink({ batchSize: 1, stopTimeout: "3 seconds" }),
+        Effect.provide([stuck, Logger.layer([Logger.make(({ message }) => lines.push(String(message)))])]),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust(1)
+      const interrupting = yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* TestClock.adjust(2999)
+      assert.isUndefined(interrupting.pollUnsafe())
+      yield* TestClock.adjust(1)
+      yield* Fiber.join(interrupting)
+      assert.isTrue(lines.some((line) => line.includes("not written within 3s")))
+    }))
+
+  it.effect("fails at once when its only sink fails, naming sink, samples and cause", () =>
+    Effect.gen(function*() {
+      const progress = new Progress()
+      const error = yield* ticks(200).pipe(
+        Stream.concat(Stream.never),
+        pipeToSink({ batchSize: 50, progress }),
+        Effect.provide(failing("disk", 2)),
+        Effect.flip
+      )
+      assert.strictEqual(error._tag, "SinkWriteError")
+      assert.include(error.message, "disk did not accept 50 samples")
+      assert.include(error.message, "no more room")
+      assert.strictEqual(progress.current.sinks[0]?.rows, 100)
+      assert.isNotNull(progress.current.sinks[0]?.error)
+    }))
+
+  it.effect.each(
+    [
+      [{ batchSize: 0 }, "batchSize is 0"],
+      [{ batchSize: Number.NaN }, "batchSize is NaN"],
+      [{ flushInterval: 0 }, "flushInterval is 0"],
+      [{ flushInterval: -1 }, "flushInterval is -1"],
+      [{ stopTimeout: 0 }, "stopTimeout is 0"]
+    ] as const
+  )("refuses %o", ([options, message]) =>
+    Effect.gen(function*() {
+      const error = yield* ticks(1).pipe(pipeToSink(options), Effect.provide(MemorySink.layer), Effect.flip)
+      assert.strictEqual(error._tag, "InvalidOptionError")
+      assert.include(error.message, message)
+    }))
+
+  it.effect("sums up ticks, losses, drift, failures and sinks", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Recorder.record({ period: 100, duration: 700 }).pipe(
+        pipeToSink(),
+        Effect.provide(timedSource([0, 0, 250, 0, 130]).layer),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("2 seconds")
+      const summary = yield* Fiber.join(fiber)
+      assert.deepInclude(summary, {
+        startedAt: 0,
+        finishedAt: 730_000,
+        ticks: 5,
+        samplesEmitted: 5,
+        samplesLate: 2,
+        ticksSkipped: 2,
+        ticksDropped: 0,
+        maxDriftMs: 0,
+        failures: { probe: 0 },
+        clockSteps: [],
+        sinks: [{ sink: "MemorySink", target: "memory", rows: 5, columnsDropped: {}, error: null }]
+      })
+      assert.match(summary.runId ?? "", /^[0-9a-f]{8}-[0-9a-f]{4}-7/)
+    }).pipe(Effect.provide(MemorySink.layer)))
+
+  it.effect("counts accepted samples in the metrics, by sink", () =>
+    Effect.gen(function*() {
+      yield* ticks(7).pipe(
+        pipeToSink(),
+        Effect.provide(SampleSink.layer({ name: "metered", write: () => Effect.void }))
+      )
+      const snapshot = yield* Metric.snapshot
+      const written = snapshot.find((metric) =>
+        metric.id === "sampleline_samples_written" && metric.attributes?.["sink"] === "metered"
+      )
+      assert.deepInclude(written?.state, { count: 7 })
+    }))
+})
+
+describe("SampleSink.layerAll", () => {
+  it.effect("writes each batch to all sinks", () =>
+    Effect.gen(function*() {
+      const a = batches()
+      const b = batches()
+      const summary = yield* ticks(70).pipe(pipeToSink(), Effect.provide(SampleSink.layerAll([a.layer, b.layer])))
+      assert.deepStrictEqual([a.sizes, b.sizes], [[64, 6], [64, 6]])
+      assert.deepStrictEqual(summary.sinks.map((sink) => sink.rows), [70, 70])
+    }))
+
+  it.effect("leaves a failed sink out, logs its error at once, and fails the run at its end", () =>
+    Effect.gen(function*() {
+      const good = batches()
+      const progress = new Progress()
+      const lines: Array<string> = []
+      const error = yield* ticks(200).pipe(
+        pipeToSink({ batchSize: 50, progress }),
+        Effect.provide([
+          SampleSink.layerAll([failing("bad", 1), good.layer]),
+          Logger.layer([Logger.make(({ message }) => lines.push(String(message)))])
+        ]),
+        Effect.flip
+      )
+      assert.include(error.message, "bad did not accept 50 samples")
+      assert.deepStrictEqual(good.sizes, [50, 50, 50, 50])
+      assert.strictEqual(lines.filter((line) => line.includes("the other outputs go on")).length, 1)
+      assert.deepStrictEqual(progress.current.sinks.map((sink) => [sink.rows, sink.error?._tag ?? null]), [
+        [50, "SinkWriteError"],
+        [200, null]
+      ])
+    }))
+
+  it.effect("fails at once when no sink is left", () =>
+    Effect.gen(function*() {
+      const error = yield* ticks(200).pipe(
+        Stream.concat(Stream.never),
+        pipeToSink({ batchSize: 50 }),
+        Effect.provide(SampleSink.layerAll([failing("first", 1), failing("second", 2)])),
+        Effect.flip
+      )
+      assert.include(error.message, "second did not accept 50 samples")
+    }))
+
+  it.effect("provides the sinks' own services, and closes them all", () =>
+    Effect.gen(function*() {
+      const closed: Array<string> = []
+      const closing = (name: string) =>
+        Layer.merge(
+          SampleSink.layer({ name, write: () => Effect.void }),
+          Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => closed.push(name))))
+        )
+      const samples = yield* Effect.gen(function*() {
+        yield* pipeToSink()(ticks(3))
+        return (yield* MemorySink).samples
+      }).pipe(Effect.provide(SampleSink.layerAll([closing("a"), MemorySink.layer, closing("b")])))
+      assert.strictEqual(samples.length, 3)
+      assert.deepStrictEqual(closed.toSorted(), ["a", "b"])
+    }))
+})

@@ -1,0 +1,119 @@
+/**
+ * One JSON object a line, UTF-8. Each line stands alone: its keys are the sample's own columns, so there is no schema to
+ * lock and nothing is ever dropped.
+ *
+ * Accepted means: handed to the operating system, so it survives a kill -9 of the process; on standard output and pipes: in
+ * memory, on its way to the reader. `fsync` makes a file survive a power cut. A file whose last line is cut short is repaired
+ * by appending to it.
+ */
+import { type Device, type Sample, SampleSink, sampleToRow, type SinkOpenError, type SinkShape } from "@sampleline/core"
+import { type Array, Context, Effect, type Layer, Predicate, type Scope } from "effect"
+import type { ByteOutput } from "./internal/ByteOutput.ts"
+import { openStdout, type WhenStalled } from "./internal/Pipe.ts"
+import { checkTextFile, chunksOf, type Content, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface JsonlSinkOptions extends TextFileOptions {
+  /** Whether `run_id` and `sequence` follow the status. Default: false. */
+  readonly identity?: boolean | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface StdoutOptions {
+  /** Whether `run_id` and `sequence` follow the status. Default: false. */
+  readonly identity?: boolean | undefined
+  /**
+   * When the reader of standard output has stalled for long: `wait` for it, or `fail`, so that other outputs need not wait
+   * with it. Default: `wait`.
+   */
+  readonly whenStalled?: WhenStalled | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category sinks
+ */
+export class JsonlSink extends Context.Service<
+  JsonlSink,
+  SinkShape & {
+    readonly path: string
+  }
+>()("@sampleline/sinks/JsonlSink") {
+  static readonly make = Effect.fnUntraced(function*(
+    options: JsonlSinkOptions
+  ): Effect.fn.Return<JsonlSink["Service"], SinkOpenError, Scope.Scope> {
+    const output = yield* openTextFile({ sink: "JsonlSink", target: options.path }, options, inspectJsonl)
+    yield* Effect.logInfo(`JsonlSink opened ${options.path}`)
+    return linesTo(output, options.path, options.identity)
+  })
+
+  /** Provides `JsonlSink` and `SampleSink`. */
+  static readonly layer = (options: JsonlSinkOptions): Layer.Layer<JsonlSink | SampleSink, SinkOpenError> =>
+    SampleSink.layerOf(JsonlSink, JsonlSink.make(options))
+
+  /** Lines to standard output. Provides `JsonlSink` and `SampleSink`. */
+  static readonly layerStdout = (options: StdoutOptions = {}): Layer.Layer<JsonlSink | SampleSink> =>
+    SampleSink.layerOf(
+      JsonlSink,
+      Effect.map(
+        openStdout({ sink: "JsonlSink", target: "standard output" }, options.whenStalled ?? "wait"),
+        (output) => linesTo(output, "standard output", options.identity)
+      )
+    )
+
+  /** Fails as opening would; touches nothing. */
+  static readonly check = (
+    options: JsonlSinkOptions,
+    _devices?: ReadonlyArray<Device>
+  ): Effect.Effect<void, SinkOpenError> =>
+    Effect.asVoid(checkTextFile({ sink: "JsonlSink", target: options.path }, options, inspectJsonl))
+}
+
+const linesTo = (output: ByteOutput, target: string, identity: boolean | undefined): JsonlSink["Service"] => ({
+  ...SampleSink.make({
+    name: "JsonlSink",
+    target,
+    write: (batch: Array.NonEmptyReadonlyArray<Sample>) => {
+      let text = ""
+      for (const sample of batch) text += `${JSON.stringify(sampleToRow(sample, { identity }))}\n`
+      return output.write(text, batch.length)
+    }
+  }),
+  path: target
+})
+
+/** Reads an existing file: every complete line must be a JSON object. */
+const inspectJsonl = (fd: number, size: number): Effect.Effect<Content, string> =>
+  Effect.suspend(() => {
+    let bytes = 0
+    let line = 0
+    let begun: Array<Buffer> = []
+    for (const [chunk, offset] of chunksOf(fd, size)) {
+      let start = 0
+      for (let end = chunk.indexOf("\n"); end >= 0; end = chunk.indexOf("\n", start)) {
+        line++
+        if (!isObjectText(Buffer.concat([...begun, chunk.subarray(start, end)]).toString())) {
+          return Effect.fail(`its line ${line} is no JSON object`)
+        }
+        begun = []
+        start = end + 1
+        bytes = offset + start
+      }
+      begun.push(Buffer.from(chunk.subarray(start)))
+    }
+    return Effect.succeed({ bytes })
+  })
+
+const isObjectText = (text: string): boolean => {
+  try {
+    return Predicate.isObject(JSON.parse(text))
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Pipes, terminals and other outputs that are no ordinary files, standard output among them.
+ *
+ * They are written without blocking, so that a reader who stalls can hold up neither the instruments nor Ctrl-C. Accepted
+ * means: in memory, on its way to the reader. `limitBytes` bounds that memory; at the limit a write waits for the reader, or
+ * fails where other outputs would have to wait with it.
+ */
+import { SinkWriteError } from "@sampleline/core"
+import { Duration, Effect, type Scope } from "effect"
+import * as fs from "node:fs"
+import * as net from "node:net"
+import type { Writable } from "node:stream"
+import * as tty from "node:tty"
+import { type ByteOutput, toOpenError, toWriteError, type Writer } from "./ByteOutput.ts"
+
+/**
+ * What happens when the reader has stalled for so long that the memory set aside for it is full.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type WhenStalled = "wait" | "fail"
+
+const LIMIT_BYTES: { readonly [when in WhenStalled]: number } = { wait: 1 << 20, fail: 16 << 20 }
+
+/** How long a reader may take to read the rest when the sink closes. */
+const CLOSE_TIMEOUT = Duration.seconds(5)
+
+/** Opens a pipe or device by its path. */
+export const openPipe = Effect.fnUntraced(function*(writer: Writer, path: string) {
+  const fd = yield* Effect.try({
+    try: () => fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK),
+    catch: (cause) => toOpenError(writer, cause)
+  })
+  return yield* writeTo(writer, streamOf(fd, true), "wait")
+})
+
+/** Standard output. It is not closed. */
+export const openStdout = (writer: Writer, whenStalled: WhenStalled) =>
+  Effect.suspend(() => writeTo(writer, streamOf(1, false), whenStalled))
+
+const streamOf = (fd: number, autoClose: boolean): Writable => {
+  const stats = fs.fstatSync(fd)
+  if (tty.isatty(fd)) return new tty.WriteStream(fd)
+  return stats.isFIFO() || stats.isSocket()
+    ? new net.Socket({ fd, readable: false, writable: true })
+    : fs.createWriteStream("", { fd, autoClose })
+}
+
+const writeTo = Effect.fnUntraced(function*(
+  writer: Writer,
+  stream: Writable,
+  whenStalled: WhenStalled
+): Effect.fn.Return<ByteOutput, never, Scope.Scope> {
+  let broken: Error | undefined
+  let unread = 0
+  stream.on("error", (error) => broken = error)
+
+  const flushed = Effect.callback<void>((resume) => {
+    if (broken !== undefined || unread === 0) return resume(Effect.void)
+    const look = () => {
+      if (broken !== undefined || unread === 0) resume(Effect.void)
+    }
+    stream.on("error", look)
+    stream.on("taken", look)
+    return Effect.sync(() => {
+      stream.off("error", look)
+      stream.off("taken", look)
+    })
+  })
+
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function*() {
+      yield* Effect.timeoutOption(flushed, CLOSE_TIMEOUT)
+      const lost = unread
+      stream.destroy()
+      if (lost > 0) {
+        return yield* Effect.die(
+          broken !== undefined ? toWriteError(writer, lost, broken) : new SinkWriteError({
+            ...writer,
+            samples: lost,
+            reason: "Timeout",
+            detail: `its reader did not read them within ${Duration.format(CLOSE_TIMEOUT)}`
+          })
+        )
+      }
+    })
+  )
+
+  return {
+    write: Effect.fnUntraced(function*(text, samples) {
+      if (broken !== undefined) return yield* toWriteError(writer, samples, broken)
+      if (stream.writableLength > LIMIT_BYTES[whenStalled]) {
+        if (whenStalled === "fail") {
+          return yield* new SinkWriteError({
+            ...writer,
+            samples,
+            reason: "Timeout",
+            detail: "its reader has stalled and the memory set aside for it is full"
+          })
+        }
+        yield* flushed
+        if (broken !== undefined) return yield* toWriteError(writer, samples, broken)
+      }
+      unread += samples
+      stream.write(text, (error) => {
+        if (error) return
+        unread -= samples
+        stream.emit("taken")
+      })
+    })
+  }
+})

@@ -1,0 +1,21 @@
+import { FrameFormat, type FrameValue, makeFrame, type Run, Sample } from "@sampleline/core"
+
+const run: Run = { id: "019a0000-0000-7000-8000-000000000000", startedAt: 1_772_366_400_000_000, devices: [] }
+
+export const flow = FrameFormat.fromRecord({ Mass_Flow: 0, Gas: "N2" })
+
+export const sampleOf = (format: FrameFormat, values: ReadonlyArray<FrameValue>, n = 0): Sample =>
+  new Sample({
+    run,
+    device: "fuel",
+    unitId: "A",
+    sequence: n,
+    requestedAt: run.startedAt + n * 1_000,
+    receivedAt: run.startedAt + n * 1_000 + 500,
+    requestedMonotonicNanos: n * 1_000_000,
+    receivedMonotonicNanos: n * 1_000_000 + 500_000,
+    frame: makeFrame(format, values)
+  })
+
+export const samplesFrom = (start: number, count: number) =>
+  Array.from({ length: count }, (_, n) => sampleOf(flow, [(start + n) / 4, "N2"], start + n))

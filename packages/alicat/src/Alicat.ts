@@ -169,11 +169,11 @@ const openBus = Effect.fnUntraced(function*(plan: PortPlan): Effect.fn.Return<
   return yield* Effect.forEach(plan.units, (unit) => openDevice(port, unit.name, unit.unitId, [baud]))
 })
 
-/** The first baud rate at which the port's first device answers a poll. */
+/** The first baud rate at which the port's first device answers a poll. Each is tried twice: noise may cost the first reply. */
 const findBaud = Effect.fnUntraced(function*(port: Port, { bauds, path, units }: PortPlan) {
   const [{ name, unitId }] = units as [PortPlan["units"][number]]
-  for (const [at, baud] of bauds.entries()) {
-    if (at > 0) yield* Effect.ignore(port.setBaud(baud))
+  for (const baud of [...bauds, ...bauds]) {
+    if (bauds.length > 1) yield* Effect.ignore(port.setBaud(baud))
     const answered = yield* port.askLine(pollCommand(unitId), (line) => decodeUnit(line, unitId)).pipe(
       Effect.as(true),
       Effect.orElseSucceed(() => false)
@@ -194,6 +194,7 @@ const noReply = (path: string, name: string, unitId: string, bauds: ReadonlyArra
 
 const openDevice = Effect.fnUntraced(function*(port: Port, name: string, unitId: string, bauds: ReadonlyArray<number>) {
   const layout = yield* port.askTable(frameTableCommand(unitId), (lines) => decodeFrameTable(lines, unitId)).pipe(
+    Effect.retry({ times: 1 }),
     Effect.mapError((error) =>
       error._tag === "NoReply" ? noReply(port.path, name, unitId, bauds) : new SourceOpenError({
         target: port.path,

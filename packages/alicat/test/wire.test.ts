@@ -258,7 +258,7 @@ describe("any bytes", () => {
   })
   const mutate = (line: Uint8Array, mutations: ReadonlyArray<typeof Mutation.Type>) => {
     const mutated = [...line]
-    for (const { at, byte, drop } of mutations) drop ? mutated.splice(at, 1) : mutated.splice(at, 1, byte)
+    for (const { at, byte, drop } of mutations) mutated.splice(at, 1, ...(drop ? [] : [byte]))
     return Uint8Array.from(mutated)
   }
   const isTyped = (result: Result.Result<unknown, MalformedReply>) =>

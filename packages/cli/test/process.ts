@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url"
 /** The command's own entry point. */
 export const BIN = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
 
-export interface Running {
+interface Running {
   readonly process: ChildProcess
   readonly stdout: () => string
   readonly stderr: () => string

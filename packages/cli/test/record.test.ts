@@ -1,16 +1,28 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
+import * as nodePty from "@lydell/node-pty"
 import { openPty } from "@sampleline/alicat/Pty"
 import { SimulatedDevice } from "@sampleline/alicat/SimulatedDevice"
 import * as Simulator from "@sampleline/alicat/Simulator"
 import { parse } from "csv-parse/sync"
 import { Effect, Schedule } from "effect"
 import * as fs from "node:fs"
-import { createRequire } from "node:module"
 import { BIN, sampleline, startSampleline, tempFolder } from "./process.ts"
 
 const rowsOf = (path: string) =>
   parse(fs.readFileSync(path, "utf8"), { columns: true }) as ReadonlyArray<{ readonly [column: string]: string }>
+
+interface JsonSummary {
+  readonly ticks: number
+  readonly samplesEmitted: number
+  readonly samplesLate: number
+  readonly failures: { readonly [device: string]: number }
+  readonly sinks: ReadonlyArray<{ readonly target: string; readonly rows: number; readonly error: string | null }>
+}
+
+/** The summary among the lines on stderr. */
+const summaryIn = (stderr: string): JsonSummary =>
+  JSON.parse(stderr.split("\n").find((line) => line.startsWith("{")) ?? assert.fail(`no summary in ${stderr}`))
 
 const linesOf = (text: string) =>
   text.split("\n").slice(0, -1).map((line): { readonly [column: string]: unknown } => JSON.parse(line))
@@ -30,15 +42,19 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
         { cwd }
       )
       assert.strictEqual(code, 0)
-      const summary = JSON.parse(stdout)
-      assert.deepInclude(summary, { ticks: 200, samplesEmitted: 400, samplesLate: 0, failures: { sim1: 0, sim2: 0 } })
-      assert.deepStrictEqual(summary.sinks.map((sink: { target: string; rows: number }) => [sink.target, sink.rows]), [
-        ["a.csv", 400],
-        ["a.jsonl", 400]
+      const summary: JsonSummary = JSON.parse(stdout)
+      // 400 samples, none late: unless the machine stood still meanwhile, which is then counted.
+      const { failures, samplesEmitted, samplesLate, ticks } = summary
+      assert.deepStrictEqual(Object.keys(failures), ["sim1", "sim2"])
+      assert.strictEqual(ticks + samplesLate, 200)
+      assert.strictEqual(samplesEmitted + failures["sim1"]! + failures["sim2"]!, 2 * ticks)
+      assert.deepStrictEqual(summary.sinks.map((sink) => [sink.target, sink.rows]), [
+        ["a.csv", samplesEmitted],
+        ["a.jsonl", samplesEmitted]
       ])
       const csv = rowsOf(`${cwd}/a.csv`)
       const jsonl = linesOf(fs.readFileSync(`${cwd}/a.jsonl`, "utf8"))
-      assert.strictEqual(csv.length, 400)
+      assert.strictEqual(csv.length, samplesEmitted)
       assert.deepStrictEqual(
         csv,
         jsonl.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, String(value)])))
@@ -49,10 +65,9 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
       )
       assert.isTrue(csv.every((row) => /\.\d{6}Z$/.test(row["requested_at"]!)))
       assert.isTrue(csv.some((row) => !row["requested_at"]!.endsWith("000Z")))
-      for (let tick = 0; tick < 400; tick += 2) {
-        assert.notStrictEqual(csv[tick]!["requested_at"], csv[tick + 1]!["requested_at"])
-      }
-    }), 30_000)
+      const times = csv.map((row) => row["requested_at"])
+      assert.strictEqual(new Set(times).size, times.length)
+    }))
 
   it.effect.each(
     [
@@ -94,14 +109,12 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
           linesOf(fs.readFileSync(`${cwd}/a.jsonl`, "utf8")).map((row) => row["sequence"]),
           sequences
         )
-      }),
-    30_000
+      })
   )
 
   it.effect("on a terminal shows progress, and Ctrl-C ends it with the summary", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
-      const nodePty: typeof import("@lydell/node-pty") = createRequire(import.meta.url)("@lydell/node-pty")
       const terminal = nodePty.spawn(process.execPath, [BIN, "record", "--simulate", "1", "--out", "a.csv"], {
         cwd,
         cols: 100
@@ -109,32 +122,34 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
       const screen = { text: "", code: -1 }
       terminal.onData((text) => screen.text += text)
       terminal.onExit(({ exitCode }) => screen.code = exitCode)
-      yield* eventually(() => /\d+\.\d s {3}[1-9]\d* samples {3}0 late {3}0 failures/.test(screen.text))
+      yield* eventually(() => /\d+\.\d s {3}[1-9]\d* samples {3}\d+ late {3}\d+ failures/.test(screen.text))
       terminal.write("\u0003")
       yield* eventually(() => screen.code >= 0)
       assert.strictEqual(screen.code, 0)
       const rows = rowsOf(`${cwd}/a.csv`).length
-      assert.include(screen.text, `recorded ${rows} samples in ${rows} ticks`)
+      assert.include(screen.text, `recorded ${rows} samples in `)
       assert.include(screen.text, `a.csv: ${rows} rows`)
-    }), 30_000)
+    }))
 
   it.effect("writes JSON lines to stdout for -, and everything else to stderr", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
-      const { code, stderr, stdout } = yield* sampleline("record --simulate 1 --duration 500ms --out -".split(" "), {
-        cwd
-      })
+      const { code, stderr, stdout } = yield* sampleline(
+        "record --simulate 1 --duration 500ms --out - --json".split(" "),
+        {
+          cwd
+        }
+      )
       assert.strictEqual(code, 0)
-      assert.strictEqual(linesOf(stdout).length, 5)
-      assert.include(stderr, "recorded 5 samples")
+      assert.strictEqual(linesOf(stdout).length, summaryIn(stderr).samplesEmitted)
       assert.deepStrictEqual(fs.readdirSync(cwd), [])
-    }), 30_000)
+    }))
 
   it.effect("goes on without a stdout whose reader has closed it", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
       const running = yield* startSampleline(
-        "record --simulate 1 --duration 4s --flush-interval 100ms --out - --out a.csv".split(" "),
+        "record --simulate 1 --duration 4s --flush-interval 100ms --out - --out a.csv --json".split(" "),
         { cwd }
       )
       yield* running.printed("\"device\":\"sim1\"")
@@ -142,8 +157,10 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
       assert.strictEqual(yield* running.exit, 1)
       assert.include(running.stderr(), "its reader closed the pipe; the other outputs go on without it")
       assert.include(running.stderr().split("\n").at(-2), "sampleline: JsonlSink did not accept")
-      assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, 40)
-    }), 30_000)
+      const summary = summaryIn(running.stderr())
+      assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, summary.samplesEmitted)
+      assert.isAbove(summary.samplesEmitted, summary.sinks[0]!.rows)
+    }))
 
   it.effect("is not held up at Ctrl-C by a stdout that nobody reads", () =>
     Effect.gen(function*() {
@@ -158,13 +175,12 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
       const asked = performance.now()
       running.process.kill("SIGINT")
       yield* eventually(() => running.process.exitCode !== null)
-      // The close bound of the pipe is 5 s; the rest is for starting and ending on a busy machine.
-      assert.isBelow(performance.now() - asked, 9000)
+      // stopTimeout and the close bound of the pipe are 5 s each; the rest is for ending on a busy machine.
+      assert.isBelow(performance.now() - asked, 12_000)
       assert.strictEqual(running.process.exitCode, 1)
       assert.include(running.stderr(), "its reader did not read them within 5s")
-      const summary = JSON.parse(running.stderr().split("\n").find((line) => line.startsWith("{"))!)
-      assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, summary.samplesEmitted)
-    }), 60_000)
+      assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, summaryIn(running.stderr()).samplesEmitted)
+    }))
 
   it.effect("leaves at once on a second Ctrl-C", () =>
     Effect.gen(function*() {
@@ -180,19 +196,34 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
       running.process.kill("SIGINT")
       yield* eventually(() => running.process.exitCode !== null)
       assert.strictEqual(running.process.exitCode, 130)
-    }), 60_000)
+    }))
+
+  it.effect("killed with kill -9 leaves every accepted sample, and the next run can append", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const args = "record --simulate 2 --rate 50 --batch-size 1 --identity --out a.csv --out a.jsonl".split(" ")
+      const running = yield* startSampleline(args, { cwd })
+      yield* eventually(() => fs.existsSync(`${cwd}/a.jsonl`) && fs.statSync(`${cwd}/a.jsonl`).size > 10_000)
+      running.process.kill("SIGKILL")
+      yield* running.exit
+      const sequences = rowsOf(`${cwd}/a.csv`).map((row) => Number(row["sequence"]))
+      assert.deepStrictEqual(sequences, Array.from(sequences, (_, n) => n))
+      const { code } = yield* sampleline([...args, "--duration", "1ms", "--append"], { cwd })
+      assert.strictEqual(code, 0)
+      assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, sequences.length + 2)
+    }))
 
   it.effect("appends and overwrites when told to", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
       const record = (...args: ReadonlyArray<string>) =>
-        sampleline(["record", "--simulate", "1", "--duration", "300ms", "--out", "a.csv", "--quiet", ...args], { cwd })
+        sampleline(["record", "--simulate", "1", "--duration", "1ms", "--out", "a.csv", "--quiet", ...args], { cwd })
       assert.strictEqual((yield* record()).code, 0)
       assert.strictEqual((yield* record("--append")).code, 0)
-      assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, 6)
+      assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, 2)
       const { code, stderr } = yield* record("--overwrite")
-      assert.deepStrictEqual([code, stderr, rowsOf(`${cwd}/a.csv`).length], [0, "", 3])
-    }), 30_000)
+      assert.deepStrictEqual([code, stderr, rowsOf(`${cwd}/a.csv`).length], [0, "", 1])
+    }))
 
   it.effect("fails when a device gave no sample in the whole run", () =>
     Effect.gen(function*() {
@@ -226,7 +257,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
       assert.include(stderr.split("\n").at(-2), "sampleline: no sample came from fuel")
       assert.include(stdout, "failures: fuel 1")
       assert.deepStrictEqual(rowsOf(`${cwd}/a.csv`).map((row) => row["device"]), ["air"])
-    }), 30_000)
+    }))
 
   const device = "--device fuel=/dev/no-such-tty"
   it.effect.each([
@@ -281,7 +312,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
       assert.strictEqual(result.stdout, "")
       assert.deepStrictEqual(fs.readdirSync(cwd), before)
       assert.strictEqual(fs.readFileSync(`${cwd}/foreign.csv`, "utf8"), "time,value\n1,2\n")
-    }), 30_000)
+    }))
 
   it.effect("refuses a folder it may not write to, before any file is touched", () =>
     Effect.gen(function*() {
@@ -303,7 +334,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
       assert.strictEqual(code, 1)
       assert.match(stderr, /CsvSink cannot open .*b\.csv/)
       assert.isFalse(fs.existsSync(`${cwd}/a.csv`))
-    }), 30_000)
+    }))
 
   it.effect("explains itself, with examples", () =>
     Effect.gen(function*() {
@@ -314,5 +345,5 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
       assert.include(help.stdout, "sampleline record --simulate 2")
       const version = yield* sampleline(["--version"], { cwd })
       assert.match(version.stdout, /^sampleline v\d+\.\d+\.\d+\n$/)
-    }), 30_000)
+    }))
 })

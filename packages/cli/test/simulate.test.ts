@@ -63,7 +63,6 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline simulate
         }
         running.process.kill("SIGINT")
         assert.strictEqual(yield* running.exit, 0)
-      }),
-    30_000
+      })
   )
 })

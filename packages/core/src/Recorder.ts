@@ -62,6 +62,7 @@ export const record = (options: RecordOptions): Stream.Stream<Tick, InvalidOptio
       const buffer = yield* Queue.make<PolledTick, Cause.Done>({ capacity: plan.bufferSize })
       const ledger: Ledger = { droppedOldest: 0, droppedNewest: 0, nextIndex: 0, waiting: 0 }
       const run = yield* startRun(plan.names)
+      yield* warnOfUnits(run)
       const ending = yield* EndSignal
       yield* ending.observe(() => ledger.waiting)
       const polling = yield* pollLoop(plan, buffer, ledger).pipe(
@@ -121,6 +122,25 @@ const startRun = Effect.fnUntraced(function*(names: ReadonlyArray<string>): Effe
     devices: source.devices.filter((device) => names.includes(device.name))
   }
 })
+
+/** A column holds numbers of all its devices: where their units differ, someone will compare what cannot be compared. */
+const warnOfUnits = (run: Run) => {
+  const devicesByUnit = new Map<string, Map<string, Array<string>>>()
+  for (const device of run.devices) {
+    for (const { kind, name, unit } of device.format?.fields ?? []) {
+      if (kind === "text") continue
+      const units = devicesByUnit.get(name) ?? new Map<string, Array<string>>()
+      devicesByUnit.set(name, units)
+      units.set(unit ?? "no unit", [...units.get(unit ?? "no unit") ?? [], device.name])
+    }
+  }
+  return Effect.forEach(devicesByUnit, ([column, units]) =>
+    units.size < 2 ? Effect.void : Effect.logWarning(
+      `the column ${column} holds different units: ${
+        [...units].map(([unit, devices]) => `${unit} of ${devices.join(", ")}`).join("; ")
+      }`
+    ), { discard: true })
+}
 
 const pollLoop = Effect.fnUntraced(function*(
   plan: Plan,

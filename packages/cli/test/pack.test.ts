@@ -1,0 +1,134 @@
+/**
+ * The packages as they would be published: packed, installed into an empty project from their tarballs, type-checked against
+ * by a small program, and run.
+ */
+import { NodeServices } from "@effect/platform-node"
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { run, tempFolder } from "./process.ts"
+
+const ROOT = fileURLToPath(new URL("../../..", import.meta.url))
+const env = { ...process.env, PATH: `${path.dirname(process.execPath)}${path.delimiter}${process.env["PATH"]}` }
+
+const expectSuccess = Effect.fnUntraced(function*(command: string, args: ReadonlyArray<string>, cwd: string) {
+  const result = yield* run(command, args, { cwd, env })
+  assert.strictEqual(result.code, 0, `${command} ${args.join(" ")}\n${result.stdout}\n${result.stderr}`)
+  return result
+})
+
+/** A copy of what git has, with the dependencies that are installed here; packing changes files in place. */
+const copyRepository = (folder: string) => {
+  const files = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: ROOT })
+  for (
+    const file of files.toString().split("\0").filter((file) => file !== "" && fs.existsSync(path.join(ROOT, file)))
+  ) {
+    fs.mkdirSync(path.dirname(path.join(folder, file)), { recursive: true })
+    fs.copyFileSync(path.join(ROOT, file), path.join(folder, file))
+  }
+  fs.mkdirSync(`${folder}/node_modules/@sampleline`, { recursive: true })
+  for (const name of fs.readdirSync(path.join(ROOT, "node_modules"))) {
+    if (name === "@sampleline" || name === "sampleline") continue
+    fs.symlinkSync(path.join(ROOT, "node_modules", name), `${folder}/node_modules/${name}`)
+  }
+  for (const name of ["core", "sinks", "alicat"]) {
+    fs.symlinkSync(`${folder}/packages/${name}`, `${folder}/node_modules/@sampleline/${name}`)
+  }
+}
+
+const PROGRAM = `
+import { MemorySink, pipeToSink, PollSource, Recorder } from "@sampleline/core"
+import { conformance } from "@sampleline/core/testing"
+import { CsvSink } from "@sampleline/sinks/CsvSink"
+import { Alicat } from "@sampleline/alicat"
+import { Effect, Layer } from "effect"
+
+const Oven = PollSource.layer({ devices: ["oven"], poll: () => Effect.succeed({ Temperature: 180.5 }) })
+const source: Layer.Layer<PollSource, Alicat.AlicatError> = Alicat.layer({ devices: { fuel: { port: "/dev/ttyUSB0" } } })
+const program = Recorder.record({ rateHz: 100, duration: "100 millis" }).pipe(pipeToSink())
+const summary = await program.pipe(Effect.provide([CsvSink.layer({ path: "oven.csv" }), Oven]), Effect.runPromise)
+console.log(summary.sinks[0]?.rows === summary.samplesEmitted, Layer.isLayer(source), typeof conformance, MemorySink.key)
+`
+
+it.layer(NodeServices.layer, { excludeTestServices: true })("the packed packages", (it) => {
+  it.effect(
+    "work in an empty project, and name the command that installs a missing driver",
+    () =>
+      Effect.gen(function*() {
+        const copy = yield* tempFolder
+        const project = yield* tempFolder
+        copyRepository(copy)
+        yield* expectSuccess("npm", ["pack", "--workspaces", "--pack-destination", project], copy)
+        const manifests = ["core", "sinks", "alicat", "cli"].map((name) => `packages/${name}/package.json`)
+        for (const manifest of manifests) {
+          assert.strictEqual(
+            fs.readFileSync(path.join(copy, manifest), "utf8"),
+            fs.readFileSync(path.join(ROOT, manifest), "utf8"),
+            "packing puts package.json back"
+          )
+        }
+        const tarballs = fs.readdirSync(project).filter((name) => name.endsWith(".tgz"))
+        assert.deepStrictEqual(tarballs.length, 4)
+
+        fs.writeFileSync(`${project}/package.json`, JSON.stringify({ private: true, type: "module" }))
+        yield* expectSuccess("npm", [
+          "install",
+          "--prefer-offline",
+          "--no-audit",
+          "--no-fund",
+          ...tarballs.map((name) => `./${name}`)
+        ], project)
+        const installed = fs.readdirSync(`${project}/node_modules/@sampleline/core`)
+        assert.includeMembers(installed, ["dist", "package.json", "README.md"])
+        assert.notInclude(installed, "test")
+        assert.isTrue(fs.existsSync(`${project}/node_modules/@sampleline/core/dist/index.d.ts`))
+
+        fs.writeFileSync(`${project}/program.ts`, PROGRAM)
+        fs.writeFileSync(
+          `${project}/tsconfig.json`,
+          JSON.stringify({
+            compilerOptions: {
+              target: "es2024",
+              module: "nodenext",
+              strict: true,
+              skipLibCheck: false,
+              noEmit: true,
+              types: ["node"],
+              typeRoots: [path.join(ROOT, "node_modules/@types")]
+            },
+            files: ["program.ts"]
+          })
+        )
+        yield* expectSuccess(process.execPath, [
+          path.join(ROOT, "node_modules/typescript/bin/tsc"),
+          "-p",
+          "tsconfig.json"
+        ], project)
+        const { stdout } = yield* expectSuccess(process.execPath, ["program.ts"], project)
+        assert.include(stdout, "true true function @sampleline/core/MemorySink")
+
+        const bin = `${project}/node_modules/.bin/sampleline`
+        yield* expectSuccess(bin, ["record", "--simulate", "1", "--duration", "300ms", "--out", "run.csv"], project)
+        assert.match(fs.readFileSync(`${project}/run.csv`, "utf8"), /^device,unit_id,.*\nsim1,A,/)
+
+        fs.rmSync(`${project}/node_modules/serialport`, { recursive: true })
+        const withoutSerialport = yield* run(bin, ["record", "--device", "fuel=/dev/ttyUSB0", "--out", "b.csv"], {
+          cwd: project,
+          env
+        })
+        assert.strictEqual(withoutSerialport.code, 1)
+        assert.strictEqual(
+          withoutSerialport.stderr,
+          "sampleline: the serial port /dev/ttyUSB0 needs the package serialport, which is not installed: run `npm install serialport`\n"
+        )
+        fs.rmSync(`${project}/node_modules/@lydell`, { recursive: true })
+        const withoutPty = yield* run(bin, ["simulate"], { cwd: project, env })
+        assert.include(withoutPty.stderr, "run `npm install @lydell/node-pty`")
+        assert.isFalse(fs.existsSync(`${project}/b.csv`))
+      }),
+    600_000
+  )
+})

@@ -85,7 +85,7 @@ export const make = Effect.fnUntraced(function*(
       }
     })
   }
-})
+}, Effect.withSpan("sampleline.open"))
 
 /**
  * `make` as a layer.

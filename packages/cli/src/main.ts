@@ -74,5 +74,9 @@ const leave = (code: number): void => {
   const waiting = [process.stdout, process.stderr].filter((stream) => stream.writableLength > 0)
   if (waiting.length === 0) process.exit(code)
   setTimeout(() => process.exit(code), DRAIN_MS)
-  for (const stream of waiting) stream.once("drain", () => process.exit(code))
+  for (const stream of waiting) {
+    stream.once("drain", () => {
+      if (waiting.every((stream) => stream.writableLength === 0)) process.exit(code)
+    })
+  }
 }

@@ -163,7 +163,7 @@ const pollLoop = Effect.fnUntraced(function*(
     }
     if (ending.isEnded()) return
     const driftMs = (clock.monotonicNanos() - target) / 1_000_000
-    const { failures, readings } = yield* source.poll(plan.names)
+    const { failures, readings } = yield* Effect.withSpan(source.poll(plan.names), "sampleline.poll")
     const clockSteps = clock.steps.slice(stepsSeen)
     stepsSeen += clockSteps.length
     if (clockSteps.length > 0) yield* warnOfSteps(clockSteps)

@@ -6,7 +6,7 @@
  * does: a failure is set aside until the open batch is written, and an interruption first ends the stream, bounded by
  * `stopTimeout`.
  */
-import { Array, Cause, Duration, Effect, type Exit, Fiber, Formatter, Option, Sink, Stream } from "effect"
+import { Array, Cause, Duration, Effect, type Exit, Fiber, Formatter, Option, type Pull, Sink, Stream } from "effect"
 import { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
 import { EndSignal, make as makeEndSignal } from "./EndSignal.ts"
 import { InvalidOptionError } from "./InvalidOptionError.ts"
@@ -94,22 +94,24 @@ const endOn = (ending: EndSignal) => {
   return <A, E, R>(ticks: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
     Stream.transformPull(
       ticks,
-      (pull) => Effect.succeed(Effect.suspend(() => ending.isObserved() ? pull : Effect.raceFirst(pull, cutOff)))
+      (pull) =>
+        Effect.succeed(Effect.suspend(() => {
+          if (ending.isObserved()) return pull
+          return ending.isEnded() ? Cause.done() : Effect.raceFirst(pull, cutOff)
+        }))
     )
 }
 
 const toSamples = (progress: Progress) => <E, R>(ticks: Stream.Stream<Tick, E, R>): Stream.Stream<Sample, E, R> =>
   Stream.transformPull(ticks, (pull) => {
-    const pullSamples: typeof pull extends Effect.Effect<any, infer E2, infer R2>
-      ? Effect.Effect<Array.NonEmptyReadonlyArray<Sample>, E2, R2>
-      : never = Effect.flatMap(pull, (chunk) => {
-        const samples: Array<Sample> = []
-        for (const tick of chunk) {
-          progress.observe(tick)
-          for (const sample of tick.samples) samples.push(sample)
-        }
-        return Array.isArrayNonEmpty(samples) ? Effect.succeed(samples) : pullSamples
-      })
+    const pullSamples: Pull.Pull<Array.NonEmptyReadonlyArray<Sample>, E> = Effect.flatMap(pull, (chunk) => {
+      const samples: Array<Sample> = []
+      for (const tick of chunk) {
+        progress.observe(tick)
+        for (const sample of tick.samples) samples.push(sample)
+      }
+      return Array.isArrayNonEmpty(samples) ? Effect.succeed(samples) : pullSamples
+    })
     return Effect.succeed(pullSamples)
   })
 

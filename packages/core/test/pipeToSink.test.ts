@@ -180,6 +180,22 @@ describe("pipeToSink", () => {
       assert.strictEqual((yield* Fiber.join(fiber)).samplesEmitted, 2)
     }).pipe(Effect.provide(MemorySink.layer)))
 
+  it.effect("endWhen ends a stream that always has a tick ready", () =>
+    Effect.gen(function*() {
+      let written = 0
+      const summary = yield* Stream.forever(Stream.make(tick(0))).pipe(
+        pipeToSink({ batchSize: 1 }),
+        Recorder.endWhen(
+          Effect.suspend(() => written < 1000 ? Effect.never : Effect.void).pipe(Effect.timeoutOption(1))
+        ),
+        Effect.provide(SampleSink.layer({
+          name: "counting",
+          write: () => Effect.suspend(() => ++written === 1000 ? TestClock.adjust(1) : Effect.void)
+        }))
+      )
+      assert.isAtLeast(summary.samplesEmitted, 1000)
+    }))
+
   const stuck = SampleSink.layer({ name: "stuck", target: "nowhere", write: () => Effect.never })
 
   it.effect("gives a stuck write stopTimeout after endWhen, and then fails with what was not written", () =>

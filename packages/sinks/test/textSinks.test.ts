@@ -11,7 +11,8 @@ import {
   type SinkOpenError
 } from "@sampleline/core"
 import { conformance } from "@sampleline/core/testing"
-import { type Array, Effect, FileSystem, type Layer, Logger, Schema } from "effect"
+import { type Array, Cause, Effect, FileSystem, type Layer, Logger, Schema } from "effect"
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import { CsvSink } from "../src/CsvSink.ts"
 import type { TextFileOptions } from "../src/internal/TextFile.ts"
@@ -234,6 +235,48 @@ describe.each(sinks)("$name", ({ file, layer, name, read }) => {
         const path = yield* tempFile(file)
         yield* writeTo(layer({ path, fsync }), samplesFrom(0, 3), samplesFrom(3, 3))
         assert.strictEqual((yield* read(path)).length, 6)
+      }))
+
+    it.effect("writes to a named pipe, for a reader that comes before it", () =>
+      Effect.gen(function*() {
+        const path = yield* tempFile(file)
+        execFileSync("mkfifo", [path])
+        const refused = yield* Effect.flip(writeTo(layer({ path })))
+        assert.deepInclude(refused, { _tag: "SinkOpenError", reason: "ConnectionRefused" })
+        const reader = fs.createReadStream(path, "utf8")
+        let text = ""
+        reader.on("data", (chunk) => text += chunk)
+        yield* Effect.callback<void>((resume) => void reader.once("open", () => resume(Effect.void))).pipe(
+          Effect.zipWith(
+            Effect.retry(writeTo(layer({ path }), samplesFrom(0, 3), samplesFrom(3, 3)), {
+              while: (error) => error._tag === "SinkOpenError"
+            }),
+            () => undefined,
+            { concurrent: true }
+          )
+        )
+        yield* Effect.callback<void>((resume) => {
+          if (reader.readableEnded) return resume(Effect.void)
+          reader.once("end", () => resume(Effect.void))
+        })
+        assert.strictEqual(text.split("\n").filter((line) => line.includes("fuel")).length, 6)
+      }))
+
+    it.effect("fails on a pipe whose reader has gone", () =>
+      Effect.gen(function*() {
+        const path = yield* tempFile(file)
+        execFileSync("mkfifo", [path])
+        const reader = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK)
+        const exit = yield* Effect.gen(function*() {
+          const sink = yield* SampleSink
+          fs.closeSync(reader)
+          while (true) {
+            yield* sink.write(samplesFrom(0, 1) as [Sample])
+            yield* Effect.yieldNow
+          }
+        }).pipe(Effect.provide(layer({ path })), Effect.exit)
+        const error = exit._tag === "Failure" ? Cause.squash(exit.cause) : undefined
+        assert.deepInclude(error, { _tag: "SinkWriteError", reason: "ConnectionLost" })
       }))
 
     it.effect("on a full disk fails with DiskFull", () =>

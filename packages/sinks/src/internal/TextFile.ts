@@ -82,6 +82,8 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   const sync = Effect.callback<void, NodeJS.ErrnoException>((resume) => {
     fs.fdatasync(fd, (error) => resume(error ? Effect.fail(error) : Effect.void))
   })
+  const complain = (error: Error) =>
+    Effect.logError(`${writer.sink} ${writer.target} could not be forced to disk: ${error.message}`)
   let unsynced = false
   if (fsync === "interval") {
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(
@@ -89,12 +91,12 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
       Effect.suspend(() => {
         if (!unsynced) return Effect.void
         unsynced = false
-        return Effect.catch(sync, (error) => Effect.logError(`${writer.sink} ${writer.target}: ${error.message}`))
+        return Effect.catch(sync, complain)
       })
     )))
   }
   if (fsync !== "never") {
-    yield* Effect.addFinalizer(() => Effect.ignore(sync))
+    yield* Effect.addFinalizer(() => Effect.catch(sync, complain))
   }
 
   const write = (text: string) => {
@@ -114,6 +116,7 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
     }
     state.end += written
     unsynced = true
+    return written
   }
 
   return {
@@ -121,8 +124,13 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
     write: (text, samples) => {
       const written = Effect.try({ try: () => write(text), catch: (cause) => toWriteError(writer, samples, cause) })
       return fsync === "always"
-        ? Effect.andThen(written, Effect.mapError(sync, (cause) => toWriteError(writer, samples, cause)))
-        : written
+        ? Effect.flatMap(written, (bytes) =>
+          Effect.mapError(sync, (cause) => {
+            state.end -= bytes
+            fs.ftruncateSync(fd, state.end)
+            return toWriteError(writer, samples, cause)
+          }))
+        : Effect.asVoid(written)
     }
   }
 })

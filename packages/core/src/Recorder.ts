@@ -4,7 +4,7 @@
  * No tick begins before its target. A poll that ends a whole period or more after the next target skips the missed slots
  * and counts them; one that is late by less begins the next tick at once. So the recorder neither drifts nor bunches up.
  */
-import { Cause, Duration, Effect, Exit, Fiber, Formatter, Metric, Option, Queue, Stream } from "effect"
+import { Cause, Duration, Effect, Exit, Formatter, Metric, Option, Queue, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { EndSignal } from "./EndSignal.ts"
 import { InvalidOptionError } from "./InvalidOptionError.ts"
@@ -65,7 +65,7 @@ export const record = (options: RecordOptions): Stream.Stream<Tick, InvalidOptio
       yield* warnOfUnits(run)
       const ending = yield* EndSignal
       yield* ending.observe(() => ledger.waiting)
-      const polling = yield* pollLoop(plan, buffer, ledger).pipe(
+      yield* pollLoop(plan, buffer, ledger).pipe(
         Effect.onExit((exit) =>
           Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)
             ? Queue.failCause(buffer, exit.cause)
@@ -73,10 +73,6 @@ export const record = (options: RecordOptions): Stream.Stream<Tick, InvalidOptio
         ),
         Effect.forkScoped({ startImmediately: true })
       )
-      yield* Effect.forkScoped(ending.await.pipe(
-        Effect.andThen(Effect.sleep(POLL_GRACE)),
-        Effect.andThen(Fiber.interrupt(polling))
-      ))
       return deliver(Stream.fromQueue(buffer), run, ledger)
     }).pipe(Effect.withSpan("sampleline.record"))
   )
@@ -150,6 +146,8 @@ const pollLoop = Effect.fnUntraced(function*(
   const source = yield* PollSource
   const clock = yield* currentClock
   const ending = yield* EndSignal
+  const poll = Effect.withSpan(source.poll(plan.names), "sampleline.poll")
+  const graceOver = Effect.andThen(ending.await, Effect.sleep(POLL_GRACE))
   const failing = new Set<string>()
   const start = clock.monotonicNanos()
   const targetOf = (index: number) => Math.floor(start + index * plan.periodNanos)
@@ -163,7 +161,9 @@ const pollLoop = Effect.fnUntraced(function*(
     }
     if (ending.isEnded()) return
     const driftMs = (clock.monotonicNanos() - target) / 1_000_000
-    const { failures, readings } = yield* Effect.withSpan(source.poll(plan.names), "sampleline.poll")
+    const result = yield* Effect.raceFirst(poll, Effect.as(graceOver, null))
+    if (result === null) return
+    const { failures, readings } = result
     const clockSteps = clock.steps.slice(stepsSeen)
     stepsSeen += clockSteps.length
     if (clockSteps.length > 0) yield* warnOfSteps(clockSteps)

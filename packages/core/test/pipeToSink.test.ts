@@ -165,6 +165,31 @@ describe("pipeToSink", () => {
       assert.strictEqual(summary.finishedAt, 450_000)
     }).pipe(Effect.provide(MemorySink.layer)))
 
+  it.effect("endWhen loses nothing that was polled, however slow the sink and full the buffer", () =>
+    Effect.gen(function*() {
+      const end = yield* Deferred.make<void>()
+      let written = 0
+      const { begins, layer } = timedSource()
+      const fiber = yield* Recorder.record({ period: 100, bufferSize: 2 }).pipe(
+        pipeToSink({ batchSize: 1, stopTimeout: "1 minute" }),
+        Effect.provide([
+          SampleSink.layer({
+            name: "slow",
+            write: (batch) => Effect.andThen(Effect.sleep("5 seconds"), Effect.sync(() => written += batch.length))
+          }),
+          layer
+        ]),
+        Recorder.endWhen(Deferred.await(end)),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("2 seconds")
+      yield* Deferred.succeed(end, undefined)
+      yield* TestClock.adjust("1 minute")
+      const summary = yield* Fiber.join(fiber)
+      assert.isAbove(begins.length, 3)
+      assert.deepStrictEqual([written, summary.samplesEmitted], [begins.length, begins.length])
+    }))
+
   it.effect("endWhen ends any stream of ticks", () =>
     Effect.gen(function*() {
       const end = yield* Deferred.make<void>()

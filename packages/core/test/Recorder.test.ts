@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Latch, Logger, Stream } from "effect"
+import { Deferred, Effect, Fiber, Latch, Logger, Metric, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { FrameFormat } from "../src/Frame.ts"
 import { PollSource } from "../src/PollSource.ts"
@@ -200,6 +200,27 @@ describe("Recorder.record", () => {
         ])
       )
       assert.deepStrictEqual(lines, ["the column Flow holds different units: SCCM of fuel; SLPM of air"])
+    }))
+
+  it.effect("counts skipped and dropped ticks and failures in the metrics", () =>
+    Effect.gen(function*() {
+      const counts = Effect.map(Metric.snapshot, (metrics) =>
+        ["sampleline_ticks_skipped", "sampleline_ticks_dropped", "sampleline_device_failures"].map((id) =>
+          metrics.filter((metric) =>
+            metric.id === id
+          ).reduce(
+            (sum, metric) => sum + ("count" in metric.state ? Number(metric.state.count) : 0),
+            0
+          )
+        ))
+      const before = yield* counts
+      yield* overflowing("dropOldest")
+      yield* overflowing("block")
+      yield* Recorder.record({ rateHz: 10, duration: 1 }).pipe(
+        Stream.runDrain,
+        Effect.provide(PollSource.layer({ devices: ["fuel"], poll: () => Effect.fail("no reply") }))
+      )
+      assert.deepStrictEqual((yield* counts).map((count, at) => count - before[at]!), [6, 7, 1])
     }))
 
   it.effect("fails when its source breaks its promise and dies", () =>

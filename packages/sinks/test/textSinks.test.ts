@@ -3,15 +3,20 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   type Cell,
   FrameFormat,
+  pipeToSink,
+  PollSource,
+  Recorder,
   type Sample,
   SampleSink,
   sampleToRow,
   SchemaLock,
   type SinkBatchError,
-  type SinkOpenError
+  type SinkOpenError,
+  SourceOpenError
 } from "@sampleline/core"
 import { conformance } from "@sampleline/core/testing"
-import { type Array, Cause, Effect, FileSystem, type Layer, Logger, Schema } from "effect"
+import { type Array, Cause, Effect, Fiber, FileSystem, Layer, Logger, Schema, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import { CsvSink } from "../src/CsvSink.ts"
@@ -228,6 +233,40 @@ describe.each(sinks)("$name", ({ file, layer, name, read }) => {
         fs.writeFileSync(other, "")
         yield* Effect.flip(writeTo(SampleSink.layerAll([layer({ path }), CsvSink.layer({ path: other })])))
         assert.isFalse(fs.existsSync(path))
+      }))
+
+    it.effect("leaves no new file behind when the source cannot be opened", () =>
+      Effect.gen(function*() {
+        const path = yield* tempFile(file)
+        const source = Layer.effect(
+          PollSource,
+          Effect.fail(new SourceOpenError({ target: "/dev/ttyUSB0", reason: "NotFound", detail: "no such port" }))
+        )
+        const error = yield* Recorder.record({ rateHz: 10 }).pipe(
+          pipeToSink(),
+          Effect.provide([layer({ path }), source]),
+          Effect.flip
+        )
+        assert.strictEqual(error._tag, "SourceOpenError")
+        assert.isFalse(fs.existsSync(path))
+      }))
+
+    it.effect("after an upstream failure holds every sample that was emitted", () =>
+      Effect.gen(function*() {
+        const path = yield* tempFile(file)
+        const fiber = yield* Recorder.record({ period: 100, duration: "1 second" }).pipe(
+          Stream.concat(Stream.fail("upstream broke")),
+          pipeToSink({ batchSize: 64 }),
+          Effect.provide([
+            layer({ path }),
+            PollSource.layer({ devices: ["probe"], poll: () => Effect.succeed({ Mass_Flow: 1 }) })
+          ]),
+          Effect.flip,
+          Effect.forkChild
+        )
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* Fiber.join(fiber), "upstream broke")
+        assert.strictEqual((yield* read(path)).length, 10)
       }))
 
     it.effect.each(["never", "interval", "always"] as const)("writes with fsync %s", (fsync) =>

@@ -5,9 +5,14 @@
  * several times faster than a trip through the thread pool. A batch that does not fit is cut off again, so the file always
  * ends with what was accepted last. Nothing in an existing file is touched before the first batch.
  */
-import { SinkDependencyError, SinkOpenError, SinkSchemaError } from "@sampleline/core"
-import { Effect, Exit, type Scope } from "effect"
-import { Cause } from "effect"
+import {
+  InvalidOptionError,
+  SinkDependencyError,
+  SinkOpenError,
+  SourceDependencyError,
+  SourceOpenError
+} from "@sampleline/core"
+import { Cause, Effect, Exit, type Scope } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { type ByteOutput, toOpenError, toWriteError, type Writer } from "./ByteOutput.ts"
@@ -217,9 +222,11 @@ const closing = (
     Effect.catch((error) => Effect.logError(`${sink} could not close ${target}: ${String(error.cause)}`))
   )
 
-const isOpenFailure = (cause: Cause.Cause<unknown>) => {
+/** Whether the program ended because something could not be opened: then nothing was ever recorded. */
+const isOpenFailure = (cause: Cause.Cause<unknown>): boolean => {
   const error = Cause.squash(cause)
-  return error instanceof SinkOpenError || error instanceof SinkSchemaError || error instanceof SinkDependencyError
+  return [SinkOpenError, SinkDependencyError, SourceOpenError, SourceDependencyError, InvalidOptionError]
+    .some((openFailure) => error instanceof openFailure)
 }
 
 /** The file's bytes up to `size`, in chunks: the chunk and the offset of its first byte. */

@@ -88,6 +88,9 @@ const toOpenError = (
       "permission denied; on Linux add yourself to the port's group (`sudo usermod -aG dialout $USER`) and log in again"
     )
   }
+  if (/ioctl|is a directory|not a typewriter/i.test(cause.message)) {
+    return fail("Unknown", "it is no serial port; give the path of one, such as /dev/ttyUSB0 or COM3")
+  }
   if (/cannot lock|busy/i.test(cause.message)) {
     return fail("Busy", "another program has it open; close that program first")
   }

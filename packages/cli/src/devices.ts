@@ -19,7 +19,8 @@ export const parseDevices = Effect.fnUntraced(function*(
     const equals = text.indexOf("=")
     const name = text.slice(0, equals).trim()
     const [port = "", ...settings] = text.slice(equals + 1).split(",").map((part) => part.trim())
-    if (equals < 0 || name === "") return yield* refuse("it has no name")
+    if (equals < 0) return yield* refuse("it has no port")
+    if (name === "") return yield* refuse("it has no name")
     if (port === "") return yield* refuse("it has no port")
     if (devices.has(name)) {
       return yield* new UsageError({ message: `two devices are named ${name}; give each --device a name of its own` })

@@ -46,7 +46,9 @@ const flags = {
   ),
   out: Flag.String("out").pipe(
     Flag.withMetavar("TARGET"),
-    Flag.withDescription("Where to: NAME.csv, NAME.jsonl, or - for JSON lines on stdout; can be given several times"),
+    Flag.withDescription(
+      "Where to: NAME.csv, NAME.jsonl, NAME.db (SQLite), or - for JSON lines on stdout; can be given several times"
+    ),
     Flag.atLeast(0)
   ),
   rate: Flag.Finite("rate").pipe(
@@ -57,8 +59,15 @@ const flags = {
   ),
   duration: durationFlag("duration").pipe(
     Flag.withMetavar("TIME"),
-    Flag.withDescription("How long to record, such as 60s or 2h (default: until Ctrl-C)"),
+    Flag.withDescription(
+      "How long to record, in ms, s, min, h or d, such as 60s or 1h30min; rounded to whole ticks (default: until Ctrl-C)"
+    ),
     Flag.optional
+  ),
+  table: Flag.String("table").pipe(
+    Flag.withMetavar("NAME"),
+    Flag.withDescription("The table in a database (default: samples)"),
+    Flag.withDefault("samples")
   ),
   identity: Flag.Boolean("identity").pipe(
     Flag.withDescription("Add the columns run_id and sequence"),
@@ -74,7 +83,9 @@ const flags = {
     Flag.optional
   ),
   overflow: Flag.Literals("overflow", ["block", "drop-newest", "drop-oldest"]).pipe(
-    Flag.withDescription("When the outputs are too slow: wait and skip ticks, or drop ticks (default: block)"),
+    Flag.withDescription(
+      "When the outputs are too slow: block waits and skips ticks, the others drop polled ticks (default: block)"
+    ),
     Flag.withDefault("block" as const)
   ),
   precise: Flag.Boolean("precise").pipe(
@@ -169,6 +180,7 @@ interface Options {
   readonly out: ReadonlyArray<string>
   readonly duration: Option.Option<unknown>
   readonly identity: boolean
+  readonly table: string
   readonly overwrite: boolean
   readonly append: boolean
   readonly fsync: "never" | "interval" | "always"
@@ -177,7 +189,7 @@ interface Options {
 }
 
 const parseOutputs = Effect.fnUntraced(function*(options: Options) {
-  const { append, device, fsync, identity, out, overwrite, simulate } = options
+  const { append, device, fsync, identity, out, overwrite, simulate, table } = options
   if (append && overwrite) {
     return yield* new UsageError({ message: "--append and --overwrite exclude each other; choose one" })
   }
@@ -195,7 +207,8 @@ const parseOutputs = Effect.fnUntraced(function*(options: Options) {
   return yield* parseTargets(out, {
     mode: append ? "append" : overwrite ? "overwrite" : "create",
     fsync,
-    identity
+    identity,
+    table
   })
 })
 

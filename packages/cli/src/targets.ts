@@ -1,12 +1,14 @@
 /**
  * `--out TARGET`: which sink a target means, told by its ending.
  */
-import type { Device, SampleSink, SinkOpenError, SinkSchemaError } from "@sampleline/core"
+import type { Device, InvalidOptionError, SampleSink, SinkOpenError, SinkSchemaError } from "@sampleline/core"
 import { CsvSink } from "@sampleline/sinks/CsvSink"
 import { JsonlSink } from "@sampleline/sinks/JsonlSink"
+import { SqliteSink } from "@sampleline/sinks/SqliteSink"
 import type * as Array from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import * as fs from "node:fs"
 import * as path from "node:path"
 import { UsageError } from "./failures.ts"
 
@@ -15,19 +17,44 @@ export interface OutputOptions {
   readonly mode: "create" | "overwrite" | "append"
   readonly fsync: "never" | "interval" | "always"
   readonly identity: boolean
+  /** The table in databases. */
+  readonly table: string
 }
 
 /** An output that is not open yet. */
 export interface Target {
   readonly text: string
-  readonly layer: Layer.Layer<SampleSink, SinkOpenError>
+  readonly layer: Layer.Layer<SampleSink, InvalidOptionError | SinkOpenError | SinkSchemaError>
   /** Fails as opening would, and touches nothing; with the devices, also for what is known only from their formats. */
-  readonly check: (devices?: ReadonlyArray<Device>) => Effect.Effect<void, SinkOpenError | SinkSchemaError>
+  readonly check: (devices?: ReadonlyArray<Device>) => Effect.Effect<
+    void,
+    InvalidOptionError | SinkOpenError | SinkSchemaError
+  >
 }
 
-const FILE_SINKS: { readonly [ending: string]: typeof CsvSink | typeof JsonlSink } = {
-  ".csv": CsvSink,
-  ".jsonl": JsonlSink
+/** What a file sink makes of the options of a run. */
+type FileTarget = (path: string, options: OutputOptions) => Omit<Target, "text">
+
+const csv: FileTarget = (path, options) => {
+  const file = { path, ...options }
+  return { layer: CsvSink.layer(file), check: (devices) => CsvSink.check(file, devices) }
+}
+
+const jsonl: FileTarget = (path, options) => {
+  const file = { path, ...options }
+  return { layer: JsonlSink.layer(file), check: (devices) => JsonlSink.check(file, devices) }
+}
+
+const sqlite: FileTarget = (path, { fsync, ...options }) => {
+  const file = { path, ...options, synchronous: fsync === "always" ? "FULL" : "NORMAL" } as const
+  return { layer: SqliteSink.layer(file), check: (devices) => SqliteSink.check(file, devices) }
+}
+
+const FILE_TARGETS: { readonly [ending: string]: FileTarget } = {
+  ".csv": csv,
+  ".jsonl": jsonl,
+  ".db": sqlite,
+  ".sqlite": sqlite
 }
 
 /** The sinks for these targets. */
@@ -42,8 +69,13 @@ export const parseTargets = Effect.fnUntraced(function*(
   return yield* Effect.forEach(texts, (text) => parseTarget(text, options, texts.length > 1))
 })
 
-const sameTarget = (a: string, b: string): boolean =>
-  a === b || (a !== "-" && b !== "-" && path.resolve(a) === path.resolve(b))
+const sameTarget = (a: string, b: string): boolean => a === b || (a !== "-" && b !== "-" && fileId(a) === fileId(b))
+
+/** One file can have several names. */
+const fileId = (name: string): string => {
+  const stats = fs.statSync(name, { throwIfNoEntry: false })
+  return stats?.isFile() ? `${stats.dev} ${stats.ino}` : path.resolve(name)
+}
 
 const parseTarget = (
   text: string,
@@ -55,16 +87,15 @@ const parseTarget = (
     const layer = JsonlSink.layerStdout({ identity: options.identity, whenStalled })
     return Effect.succeed({ text, layer, check: () => Effect.void })
   }
-  const sink = FILE_SINKS[path.extname(text).toLowerCase()]
-  if (sink === undefined) {
+  const target = FILE_TARGETS[path.extname(text).toLowerCase()]
+  if (target === undefined) {
     return Effect.fail(
       new UsageError({
         message: `--out ${text}: its ending tells no format; use ${
-          Object.keys(FILE_SINKS).join(" or ")
+          Object.keys(FILE_TARGETS).join(", ")
         }, or - for JSON lines on standard output`
       })
     )
   }
-  const file = { path: text, ...options }
-  return Effect.succeed({ text, layer: sink.layer(file), check: (devices) => sink.check(file, devices) })
+  return Effect.succeed({ text, ...target(text, options) })
 }

@@ -7,6 +7,7 @@ import * as Simulator from "@sampleline/alicat/Simulator"
 import { parse } from "csv-parse/sync"
 import { Effect, Schedule } from "effect"
 import * as fs from "node:fs"
+import { DatabaseSync } from "node:sqlite"
 import { BIN, sampleline, startSampleline, tempFolder } from "./process.ts"
 
 const rowsOf = (path: string) =>
@@ -111,6 +112,44 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
         )
       })
   )
+
+  it.effect("records the same rows into an SQLite table", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const { code } = yield* sampleline(
+        "record --simulate 2 --rate 50 --duration 500ms --out a.jsonl --out a.db --table flows --identity".split(" "),
+        { cwd }
+      )
+      assert.strictEqual(code, 0)
+      const database = new DatabaseSync(`${cwd}/a.db`, { readOnly: true })
+      const rows = database.prepare("SELECT * FROM flows ORDER BY sequence").all().map((row) => ({ ...row }))
+      assert.deepStrictEqual(rows, linesOf(fs.readFileSync(`${cwd}/a.jsonl`, "utf8")))
+      assert.deepStrictEqual(
+        database.prepare("SELECT DISTINCT unit FROM flows_columns WHERE column_name = 'Mass_Flow'").all()
+          .map((row) => row["unit"]),
+        ["SCCM"]
+      )
+      database.close()
+    }))
+
+  it.effect("tells in the summary what a reader of stdout did not get", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const full = fs.openSync("/dev/full", "w")
+      const { code, stderr } = yield* sampleline(
+        "record --simulate 1 --duration 300ms --out - --out a.csv --json".split(" "),
+        {
+          cwd,
+          stdio: ["ignore", full, "pipe"]
+        }
+      )
+      fs.closeSync(full)
+      assert.strictEqual(code, 1)
+      const [stdout, csv] = summaryIn(stderr).sinks
+      assert.strictEqual(stdout!.rows, 0)
+      assert.include(stdout!.error, "the disk is full")
+      assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, csv!.rows)
+    }))
 
   it.effect("on a terminal shows progress, and Ctrl-C ends it with the summary", () =>
     Effect.gen(function*() {
@@ -266,9 +305,16 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
     {
       args: "--simulate 1 --out b.xlsx",
       code: 2,
-      line: "--out b.xlsx: its ending tells no format; use .csv or .jsonl"
+      line: "--out b.xlsx: its ending tells no format; use .csv, .jsonl, .db, .sqlite"
     },
     { args: "--simulate 1 --out b.csv --out ./b.csv", code: 2, line: "--out ./b.csv is given twice" },
+    { args: "--simulate 1 --out b.csv --out b.db --table a;b", code: 2, line: "table is \"a;b\": expected a letter" },
+    { args: "--simulate 1 --out b.csv --out exists.csv/b.db", code: 1, line: "a part of its path is a file" },
+    { args: "--simulate 1 --out b.csv --out text.db --append", code: 1, line: "it is no intact SQLite database" },
+    { args: "--simulate 1 --out b.csv --out text.db", code: 1, line: "exists already" },
+    { args: "--simulate 1 --out exists.csv --out link.csv --append", code: 2, line: "--out link.csv is given twice" },
+    { args: "--device fuel --out b.csv", code: 2, line: "it has no port; give it as NAME=PORT" },
+    { args: "--device fuel=exists.csv --out b.csv", code: 1, line: "it is no serial port" },
     { args: "--simulate 1 --out b.csv --append --overwrite", code: 2, line: "choose one" },
     { args: `--simulate 1 ${device} --out b.csv`, code: 2, line: "choose one" },
     { args: "--simulate 0 --out b.csv", code: 2, line: "a whole number above 0" },
@@ -279,7 +325,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
     { args: "--simulate 1 --out b.csv --duration 5x", code: 2, line: "such as 10ms, 60s" },
     { args: "--simulate 1 --out b.csv --overflow explode", code: 2, line: "--overflow" },
     { args: "--simulate 1 --out b.csv --frobnicate", code: 2, line: "--frobnicate" },
-    { args: "--device /dev/ttyUSB0 --out b.csv", code: 2, line: "it has no name; give it as NAME=PORT" },
+    { args: "--device =/dev/ttyUSB0 --out b.csv", code: 2, line: "it has no name; give it as NAME=PORT" },
     { args: "--device fuel= --out b.csv", code: 2, line: "it has no port" },
     { args: `${device},unit=AB --out b.csv`, code: 2, line: "expected a unit id, one letter from A to Z" },
     { args: `${device},speed=9600 --out b.csv`, code: 2, line: "it has no setting \"speed\"" },
@@ -303,6 +349,8 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
       const cwd = yield* tempFolder
       fs.writeFileSync(`${cwd}/exists.csv`, "")
       fs.writeFileSync(`${cwd}/foreign.csv`, "time,value\n1,2\n")
+      fs.writeFileSync(`${cwd}/text.db`, "this is no database")
+      fs.symlinkSync("exists.csv", `${cwd}/link.csv`)
       const before = fs.readdirSync(cwd)
       const result = yield* sampleline(["record", "--quiet", ...args.split(" ")], { cwd })
       assert.include(result.stderr, line)

@@ -4,8 +4,9 @@
  * Limits: one reading a device and poll. A source with its own bus order (several devices on one port) implements the
  * service itself; `PollSource.make` is for devices that can be asked independently.
  */
-import { Cause, Context, Effect, Layer } from "effect"
+import { Cause, Context, Duration, Effect, Layer, Predicate } from "effect"
 import { type Frame, FrameFormat, type FrameRecord } from "./Frame.ts"
+import { messageOf } from "./internal.ts"
 import type { Device, DeviceFailure, DeviceIdentity } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
 import { DeviceError } from "./SourceError.ts"
@@ -68,9 +69,12 @@ export class PollSource extends Context.Service<PollSource, {
   static readonly make = Effect.fnUntraced(function*<E, R>(options: {
     readonly devices: { readonly [name: string]: DeviceOptions } | ReadonlyArray<string>
     readonly poll: (device: string) => Effect.Effect<Frame | FrameRecord, E, R>
+    /** How long a try at a device may take before it is a failure. Default: 5 seconds. */
+    readonly timeout?: Duration.Input | undefined
   }): Effect.fn.Return<PollSource["Service"], never, R> {
     const context = yield* Effect.context<R>()
     const clock = yield* currentClock
+    const timeout = Duration.fromInputUnsafe(options.timeout ?? "5 seconds")
     const optionsOf: ReadonlyArray<readonly [string, DeviceOptions]> = isNames(options.devices)
       ? options.devices.map((name) => [name, {}])
       : Object.entries(options.devices)
@@ -83,6 +87,7 @@ export class PollSource extends Context.Service<PollSource, {
 
     const toFrame = (device: Device, reply: Frame | FrameRecord): Frame => {
       if (isFrame(reply)) return reply
+      checkReply(device.name, reply)
       let format = device.format
       if (format === null || Object.keys(reply).some((name) => !format!.fields.some((field) => field.name === name))) {
         format = FrameFormat.make([
@@ -101,8 +106,9 @@ export class PollSource extends Context.Service<PollSource, {
         const device = devices.get(name)!
         const requestedAt = clock.epochMicros()
         const requestedMonotonicNanos = clock.monotonicNanos()
-        return options.poll(name).pipe(
+        return Effect.suspend(() => options.poll(name)).pipe(
           Effect.provideContext(context),
+          Effect.timeoutOrElse({ duration: timeout, orElse: () => timedOut(name, timeout) }),
           Effect.map((reply): Reading => ({
             device: name,
             unitId: device.unitId,
@@ -112,14 +118,13 @@ export class PollSource extends Context.Service<PollSource, {
             receivedMonotonicNanos: clock.monotonicNanos(),
             frame: toFrame(device, reply)
           })),
+          // An interruption from outside passes by this; one of poll's own is a failure like any other.
           Effect.catchCause((cause) =>
-            Cause.hasInterruptsOnly(cause)
-              ? Effect.failCause(cause as Cause.Cause<never>)
-              : Effect.succeed<DeviceFailure>({
-                device: name,
-                error: toDeviceError(name, cause),
-                at: clock.epochMicros()
-              })
+            Effect.succeed<DeviceFailure>({
+              device: name,
+              error: toDeviceError(name, Cause.squash(cause)),
+              at: clock.epochMicros()
+            })
           )
         )
       })
@@ -140,20 +145,46 @@ export class PollSource extends Context.Service<PollSource, {
   static readonly layer = <E, R>(options: {
     readonly devices: { readonly [name: string]: DeviceOptions } | ReadonlyArray<string>
     readonly poll: (device: string) => Effect.Effect<Frame | FrameRecord, E, R>
+    /** How long a try at a device may take before it is a failure. Default: 5 seconds. */
+    readonly timeout?: Duration.Input | undefined
   }): Layer.Layer<PollSource, never, R> => Layer.effect(PollSource, PollSource.make(options))
 }
 
 const isNames = (devices: object): devices is ReadonlyArray<string> => Array.isArray(devices)
 
-const isFrame = (reply: Frame | FrameRecord): reply is Frame => reply["format"] instanceof FrameFormat
+const isFrame = (reply: unknown): reply is Frame =>
+  Predicate.isObject(reply) && "format" in reply && reply.format instanceof FrameFormat
 
-const toDeviceError = (device: string, cause: Cause.Cause<unknown>): DeviceError => {
-  const error = Cause.squash(cause)
+const timedOut = (device: string, timeout: Duration.Duration) =>
+  Effect.fail(new DeviceError({ device, reason: "Timeout", detail: `no reply within ${Duration.format(timeout)}` }))
+
+const withArticle = (noun: string): string => `${/^[aeiou]/.test(noun) ? "an" : "a"} ${noun}`
+
+/** A frame can hold numbers, texts and nulls. JavaScript can hand over anything. */
+const checkReply = (device: string, reply: unknown): void => {
+  const refuse = (found: string) => {
+    throw new DeviceError({
+      device,
+      reason: "Malformed",
+      detail: `poll gave ${found}: expected an object of numbers, texts and nulls`
+    })
+  }
+  if (!Predicate.isObject(reply)) {
+    return refuse(reply === null ? "null" : Array.isArray(reply) ? "an array" : withArticle(typeof reply))
+  }
+  for (const [field, value] of Object.entries(reply)) {
+    if (value !== null && value !== undefined && typeof value !== "number" && typeof value !== "string") {
+      refuse(`${withArticle(typeof value)} for ${field}`)
+    }
+  }
+}
+
+const toDeviceError = (device: string, error: unknown): DeviceError => {
   if (error instanceof DeviceError) return error
   return new DeviceError({
     device,
     reason: "Unknown",
-    detail: error instanceof Error && error.message !== "" ? error.message : String(error),
+    detail: messageOf(error),
     cause: error
   })
 }

@@ -5,7 +5,7 @@
  * What every sink does to values is decided here: `undefined`, NaN and infinities become null, -0 becomes 0, text stays as
  * it is but for lone surrogates, which no encoding can store and which become U+FFFD.
  */
-import { distinct, type FieldKind, type FrameFormat, type FrameValue } from "./Frame.ts"
+import { distinct, type FieldKind, type FrameField, type FrameFormat, type FrameValue } from "./Frame.ts"
 import type { Sample } from "./Sample.ts"
 
 /**
@@ -112,6 +112,19 @@ export const rowColumns = (format: FrameFormat, options?: RowOptions): ReadonlyA
     plans.set(format, plan)
   }
   return options?.identity === true ? plan.identified : plan.plain
+}
+
+/**
+ * The fields of a format and the columns they become in its rows.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const fieldColumns = (
+  format: FrameFormat
+): ReadonlyArray<{ readonly field: FrameField; readonly column: string }> => {
+  const columns = rowColumns(format).filter((column) => column.field !== null)
+  return format.fields.map((field, at) => ({ field, column: columns[at]!.name }))
 }
 
 /**

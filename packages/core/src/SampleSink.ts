@@ -3,6 +3,7 @@
  * to open, close, or write to too early.
  */
 import { type Array, Cause, Context, Effect, Exit, Layer, Metric, Scope } from "effect"
+import { messageOf } from "./internal.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Sample } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
@@ -58,6 +59,8 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     readonly write: (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<unknown, E>
     /** The lock that `write` makes its rows by, once it has one: what it drops is counted, and warned of once a column. */
     readonly lock?: (() => SchemaLock | undefined) | undefined
+    /** For a sink that accepts before it has delivered: what was accepted and then lost. */
+    readonly lost?: (() => SinkWriteError | undefined) | undefined
   }): SinkShape => {
     const { name, target = "" } = options
     const written = Metric.withAttributes(Metrics.samplesWritten, { sink: name })
@@ -80,7 +83,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
         yield* Effect.logWarning(
           `${name} ${target}: dropping values of ${
             JSON.stringify(column)
-          }, for which the columns fixed at the first batch have no place`
+          }: the columns were fixed at the first batch, and there is no such column or it is of another type`
         )
       }
       yield* Metric.update(written, batch.length)
@@ -94,7 +97,16 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
         Effect.withSpan(write(batch), "sampleline.write", {
           attributes: { sink: name, target, samples: batch.length }
         }),
-      report: () => [{ sink: name, target, rows, columnsDropped: options.lock?.()?.dropped ?? {}, error }]
+      report: () => {
+        const lost = options.lost?.()
+        return [{
+          sink: name,
+          target,
+          rows: rows - (lost?.samples ?? 0),
+          columnsDropped: options.lock?.()?.dropped ?? {},
+          error: error ?? lost ?? null
+        }]
+      }
     }
   }
 
@@ -143,7 +155,7 @@ const combine = (sinks: ReadonlyArray<SinkShape>): SinkShape => {
   const name = sinks.map((sink) => sink.name).join(", ")
   return {
     name,
-    target: sinks.map((sink) => sink.target).join(", "),
+    target: sinks.map((sink) => sink.target || sink.name).join(", "),
     report: () => sinks.flatMap((sink) => sink.report()),
     write: Effect.fnUntraced(function*(batch) {
       let last: SinkBatchError | undefined
@@ -176,6 +188,6 @@ const toBatchError = (sink: string, target: string, samples: number, error: unkn
       target,
       samples,
       reason: "Unknown",
-      detail: error instanceof Error && error.message !== "" ? error.message : String(error),
+      detail: messageOf(error),
       cause: error
     })

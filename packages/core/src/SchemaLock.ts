@@ -80,20 +80,19 @@ export class SchemaLock {
 
   /** Locks to the columns of a first batch, and of the run's other devices as far as their formats are known. */
   static fromBatch(batch: Iterable<Sample>, options: RowOptions = {}): SchemaLock {
-    const seen = new Set<FrameFormat>()
-    const runs = new Set<Run>()
-    for (const sample of batch) {
-      seen.add(sample.frame.format)
-      runs.add(sample.run)
-    }
-    const expected = [...runs].flatMap((run) => run.devices.map((device) => device.format))
-    return SchemaLock.fromFormats(new Set([...seen, ...expected.filter((format) => format !== null)]), options)
+    return SchemaLock.fromFormats(formatsOf(batch), options)
   }
 
-  /** Locks to the columns of an existing table: only what both have is written, in the table's order. */
-  static fromTable(columns: ReadonlyArray<Column>, options: RowOptions = {}): SchemaLock {
+  /**
+   * Locks to the columns that an existing table and a first batch both have, in the table's order and by its types: the
+   * table's other columns stay the database's business.
+   */
+  static fromTable(columns: ReadonlyArray<Column>, batch: Iterable<Sample>, options: RowOptions = {}): SchemaLock {
+    const names = new Set(
+      [...formatsOf(batch)].flatMap((format) => rowColumns(format, options).map((column) => column.name))
+    )
     return new SchemaLock(
-      columns.map((column) => ({ ...column, source: column.name })),
+      columns.filter((column) => names.has(column.name)).map((column) => ({ ...column, source: column.name })),
       (column) => column.name,
       options
     )
@@ -148,6 +147,20 @@ export class SchemaLock {
     })
     return { readers, unknown: [...sources.values()].filter((column) => column.field !== null) }
   }
+}
+
+/** The formats of a batch, then those of the run's other devices as far as they are known. */
+const formatsOf = (batch: Iterable<Sample>): ReadonlySet<FrameFormat> => {
+  const formats = new Set<FrameFormat>()
+  const runs = new Set<Run>()
+  for (const sample of batch) {
+    formats.add(sample.frame.format)
+    runs.add(sample.run)
+  }
+  for (const run of runs) {
+    for (const { format } of run.devices) if (format !== null) formats.add(format)
+  }
+  return formats
 }
 
 const widen = (a: ColumnType, b: ColumnType): ColumnType =>

@@ -18,7 +18,15 @@ export * as Metrics from "./Metrics.ts"
 export { type PipeOptions, pipeToSink } from "./pipeToSink.ts"
 export { type DeviceOptions, type PollResult, PollSource, type Reading } from "./PollSource.ts"
 export * as Recorder from "./Recorder.ts"
-export { type Cell, type Column, type ColumnType, formatTimestamp, type RowOptions, sampleToRow } from "./Row.ts"
+export {
+  type Cell,
+  type Column,
+  type ColumnType,
+  fieldColumns,
+  formatTimestamp,
+  type RowOptions,
+  sampleToRow
+} from "./Row.ts"
 export { type Device, type DeviceFailure, type DeviceIdentity, type Run, Sample, type Tick } from "./Sample.ts"
 export * as SampleClock from "./SampleClock.ts"
 export { SampleSink, type SinkReport, type SinkShape } from "./SampleSink.ts"

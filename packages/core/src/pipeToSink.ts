@@ -9,6 +9,7 @@
 import { Array, Cause, Duration, Effect, type Exit, Fiber, Formatter, Option, type Pull, Sink, Stream } from "effect"
 import { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
 import { EndSignal, make as makeEndSignal } from "./EndSignal.ts"
+import { messageOf } from "./internal.ts"
 import { InvalidOptionError } from "./InvalidOptionError.ts"
 import type { Sample, Tick } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
@@ -84,7 +85,9 @@ export const pipeToSink = (options: PipeOptions = {}) =>
     const failed = sink.report().find((report) => report.error !== null)
     if (failed?.error) return yield* failed.error
     const summary = progress.current
-    yield* Effect.logInfo(`recorded ${summary.samplesEmitted} samples in ${summary.ticks} ticks to ${sink.target}`)
+    yield* Effect.logInfo(
+      `recorded ${summary.samplesEmitted} samples in ${summary.ticks} ticks to ${sink.target || sink.name}`
+    )
     return summary
   }).pipe(Effect.withSpan("sampleline.pipeToSink"))
 
@@ -139,17 +142,15 @@ const runToEnd = <E, R>(
       )
       return yield* restore(Effect.raceFirst(Fiber.join(fiber), Effect.andThen(ambient.await, stop))).pipe(
         Effect.onInterrupt(() =>
-          Effect.catchCause(stop, (cause) => Effect.logError(`the run was interrupted: ${describe(cause)}`))
+          Effect.catchCause(stop, (cause) =>
+            Effect.logError(`the run was interrupted: ${messageOf(Cause.squash(cause))}`))
         ),
-        Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe()))
+        Effect.ensuring(Effect.sync(() =>
+          fiber.interruptUnsafe()
+        ))
       )
     })
   )
-
-const describe = (cause: Cause.Cause<unknown>): string => {
-  const error = Cause.squash(cause)
-  return error instanceof Error ? error.message : String(error)
-}
 
 const validate = Effect.fnUntraced(function*(options: PipeOptions) {
   const batchSize = options.batchSize ?? 64

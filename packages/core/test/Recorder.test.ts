@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Latch, Logger, Metric, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { FrameFormat } from "../src/Frame.ts"
+import { FrameFormat, type FrameRecord } from "../src/Frame.ts"
 import { PollSource } from "../src/PollSource.ts"
 import * as Recorder from "../src/Recorder.ts"
 import type { Tick } from "../src/Sample.ts"
@@ -183,6 +183,48 @@ describe("Recorder.record", () => {
         ticks[0]?.failures.map(({ device, error }) => [device, error._tag, error.detail]),
         [["air", "DeviceError", "no reply"], ["broken", "DeviceError", "bug"]]
       )
+    }))
+
+  const odd = (value: unknown) => Effect.succeed(value as FrameRecord)
+  it.effect.each<readonly [string, () => Effect.Effect<FrameRecord, unknown>, string, string]>([
+    [
+      "fails with an error of two lines",
+      () => Effect.fail(new Error("line one\n  line two")),
+      "Unknown",
+      "line one line two"
+    ],
+    ["fails with an object", () => Effect.fail({ code: 7 }), "Unknown", "{\"code\":7}"],
+    [
+      "throws",
+      () => {
+        throw new Error("thrown")
+      },
+      "Unknown",
+      "thrown"
+    ],
+    ["interrupts itself", () => Effect.interrupt, "Unknown", "All fibers interrupted without error"],
+    ["never answers", () => Effect.never, "Timeout", "no reply within 5s"],
+    ["gives null", () => odd(null), "Malformed", "poll gave null: expected an object of numbers, texts and nulls"],
+    ["gives an array", () => odd([1, 2]), "Malformed", "poll gave an array: expected"],
+    ["gives a number", () => odd(5), "Malformed", "poll gave a number: expected"],
+    ["gives a boolean in a field", () => odd({ On: true }), "Malformed", "poll gave a boolean for On: expected"],
+    ["gives an object in a field", () => odd({ At: new Date(0) }), "Malformed", "poll gave an object for At: expected"]
+  ])("counts a device whose poll %s as failed, and goes on", ([, poll, reason, message]) =>
+    Effect.gen(function*() {
+      let polls = 0
+      const fiber = yield* Recorder.record({ period: "10 seconds", duration: "20 seconds" }).pipe(
+        Stream.runCollect,
+        Effect.provide(PollSource.layer({
+          devices: ["odd"],
+          poll: () => polls++ === 0 ? poll() : Effect.succeed({ Flow: 1 })
+        })),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("1 minute")
+      const [first, second] = yield* Fiber.join(fiber)
+      assert.strictEqual(first?.failures[0]?.error.reason, reason)
+      assert.include(first?.failures[0]?.error.message, `odd: ${message}`)
+      assert.strictEqual(second?.samples.length, 1)
     }))
 
   it.effect("warns of a column whose devices differ in unit", () =>

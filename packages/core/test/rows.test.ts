@@ -134,13 +134,14 @@ describe("SchemaLock", () => {
   })
 
   it("to an existing table writes only what both have, converted to the table's types", () => {
+    const first = sample(FrameFormat.fromRecord({ Flow: 0, Pressure: 0 }), [1.5, 2])
     const lock = SchemaLock.fromTable([
+      { name: "id", type: "int", nullable: false },
       { name: "Flow", type: "text", nullable: true },
-      { name: "device", type: "text", nullable: true },
-      { name: "operator", type: "text", nullable: true }
-    ])
-    const format = FrameFormat.fromRecord({ Flow: 0, Pressure: 0 })
-    assert.deepStrictEqual(lock.row(sample(format, [1.5, 2])), ["1.5", "fuel", null])
+      { name: "device", type: "text", nullable: true }
+    ], [first])
+    assert.deepStrictEqual(lock.columns.map((column) => column.name), ["Flow", "device"])
+    assert.deepStrictEqual(lock.row(first), ["1.5", "fuel"])
     assert.deepStrictEqual(lock.dropped, { Pressure: 1 })
   })
 

@@ -60,7 +60,13 @@ export class CsvSink extends Context.Service<
       headerWritten = true
     })
 
-    const sink = SampleSink.make({ name: "CsvSink", target: options.path, lock: () => table?.lock, write })
+    const sink = SampleSink.make({
+      name: "CsvSink",
+      target: options.path,
+      lock: () => table?.lock,
+      lost: file.lost,
+      write
+    })
     return {
       ...sink,
       path: options.path,

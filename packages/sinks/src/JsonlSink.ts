@@ -83,12 +83,13 @@ const linesTo = (output: ByteOutput, target: string, identity: boolean | undefin
       let text = ""
       for (const sample of batch) text += `${JSON.stringify(sampleToRow(sample, { identity }))}\n`
       return output.write(text, batch.length)
-    }
+    },
+    lost: output.lost
   }),
   path: target
 })
 
-/** Reads an existing file: every complete line must be a JSON object. */
+/** Reads an existing file: every complete line must be a sample. */
 const inspectJsonl = (fd: number, size: number): Effect.Effect<Content, string> =>
   Effect.suspend(() => {
     let bytes = 0
@@ -98,8 +99,8 @@ const inspectJsonl = (fd: number, size: number): Effect.Effect<Content, string> 
       let start = 0
       for (let end = chunk.indexOf("\n"); end >= 0; end = chunk.indexOf("\n", start)) {
         line++
-        if (!isObjectText(Buffer.concat([...begun, chunk.subarray(start, end)]).toString())) {
-          return Effect.fail(`its line ${line} is no JSON object`)
+        if (!isRowText(Buffer.concat([...begun, chunk.subarray(start, end)]).toString())) {
+          return Effect.fail(`its line ${line} is no sample as this sink writes them`)
         }
         begun = []
         start = end + 1
@@ -110,9 +111,10 @@ const inspectJsonl = (fd: number, size: number): Effect.Effect<Content, string> 
     return Effect.succeed({ bytes })
   })
 
-const isObjectText = (text: string): boolean => {
+const isRowText = (text: string): boolean => {
   try {
-    return Predicate.isObject(JSON.parse(text))
+    const row: unknown = JSON.parse(text)
+    return Predicate.isObject(row) && "device" in row && "requested_at" in row
   } catch {
     return false
   }

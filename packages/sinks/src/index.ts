@@ -3,3 +3,4 @@
  */
 export { CsvSink, type CsvSinkOptions } from "./CsvSink.ts"
 export { JsonlSink, type JsonlSinkOptions, type StdoutOptions } from "./JsonlSink.ts"
+export { SqliteSink, type SqliteSinkOptions } from "./SqliteSink.ts"

@@ -276,6 +276,19 @@ describe.each(sinks)("$name", ({ file, layer, name, read }) => {
         assert.strictEqual((yield* read(path)).length, 6)
       }))
 
+    it.effect("never writes over what another program has added meanwhile", () =>
+      Effect.gen(function*() {
+        const path = yield* tempFile(file)
+        const error = yield* Effect.gen(function*() {
+          const sink = yield* SampleSink
+          yield* sink.write(samplesFrom(0, 3) as unknown as [Sample])
+          yield* writeTo(layer({ path, mode: "append" }), samplesFrom(3, 3))
+          return yield* Effect.flip(sink.write(samplesFrom(6, 3) as unknown as [Sample]))
+        }).pipe(Effect.provide(layer({ path })))
+        assert.include(error.message, "another program has written to it meanwhile")
+        assert.deepStrictEqual(sequences(yield* read(path)), [0, 1, 2, 3, 4, 5])
+      }))
+
     it.effect("writes to a named pipe, for a reader that comes before it", () =>
       Effect.gen(function*() {
         const path = yield* tempFile(file)

@@ -7,6 +7,8 @@ import type { Effect } from "effect"
 /** Takes the bytes of whole batches; all of a batch or nothing of it. */
 export interface ByteOutput {
   readonly write: (text: string, samples: number) => Effect.Effect<void, SinkWriteError>
+  /** What was accepted and then lost; only a pipe accepts before it has delivered. */
+  readonly lost: () => SinkWriteError | undefined
 }
 
 /** Who writes, for messages. */
@@ -38,6 +40,8 @@ export const toOpenError = ({ sink, target }: Writer, cause: unknown): SinkOpenE
       return fail("DiskFull", "the disk is full; make room or choose another disk")
     case "EISDIR":
       return fail("Unknown", "it is a folder; give the name of a file")
+    case "ENOENT":
+      return fail("Unknown", "no such folder can be made there; choose another one")
     case "ENOTDIR":
       return fail("Unknown", "a part of its path is a file, not a folder")
     case "ENXIO":

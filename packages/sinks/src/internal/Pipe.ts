@@ -53,6 +53,7 @@ const writeTo = Effect.fnUntraced(function*(
   whenStalled: WhenStalled
 ): Effect.fn.Return<ByteOutput, never, Scope.Scope> {
   let broken: Error | undefined
+  let closed = false
   let unread = 0
   stream.on("error", (error) => broken = error)
 
@@ -69,25 +70,28 @@ const writeTo = Effect.fnUntraced(function*(
     })
   })
 
+  const lost = (): SinkWriteError | undefined => {
+    if (unread === 0 || (broken === undefined && !closed)) return undefined
+    return broken !== undefined ? toWriteError(writer, unread, broken) : new SinkWriteError({
+      ...writer,
+      samples: unread,
+      reason: "Timeout",
+      detail: `its reader did not read them within ${Duration.format(CLOSE_TIMEOUT)}`
+    })
+  }
+
   yield* Effect.addFinalizer(() =>
     Effect.gen(function*() {
       yield* Effect.timeoutOption(flushed, CLOSE_TIMEOUT)
-      const lost = unread
+      closed = true
       stream.destroy()
-      if (lost > 0) {
-        return yield* Effect.die(
-          broken !== undefined ? toWriteError(writer, lost, broken) : new SinkWriteError({
-            ...writer,
-            samples: lost,
-            reason: "Timeout",
-            detail: `its reader did not read them within ${Duration.format(CLOSE_TIMEOUT)}`
-          })
-        )
-      }
+      const error = lost()
+      if (error !== undefined) return yield* Effect.die(error)
     })
   )
 
   return {
+    lost,
     write: Effect.fnUntraced(function*(text, samples) {
       if (broken !== undefined) return yield* toWriteError(writer, samples, broken)
       if (stream.writableLength > LIMIT_BYTES[whenStalled]) {
@@ -104,7 +108,7 @@ const writeTo = Effect.fnUntraced(function*(
       }
       unread += samples
       stream.write(text, (error) => {
-        if (error) return
+        if (error || closed) return
         unread -= samples
         stream.emit("taken")
       })

@@ -5,26 +5,12 @@
  * several times faster than a trip through the thread pool. A batch that does not fit is cut off again, so the file always
  * ends with what was accepted last. Nothing in an existing file is touched before the first batch.
  */
-import {
-  InvalidOptionError,
-  SinkDependencyError,
-  SinkOpenError,
-  SourceDependencyError,
-  SourceOpenError
-} from "@sampleline/core"
-import { Cause, Effect, Exit, type Scope } from "effect"
+import { SinkOpenError } from "@sampleline/core"
+import { Effect, Exit, type Scope } from "effect"
 import * as fs from "node:fs"
-import * as path from "node:path"
 import { type ByteOutput, toOpenError, toWriteError, type Writer } from "./ByteOutput.ts"
+import { checkParents, type FileMode, makeParents, neverBegan } from "./files.ts"
 import { openPipe } from "./Pipe.ts"
-
-/**
- * What to do with an existing file: refuse it, replace its content, or add to it.
- *
- * @since 0.1.0
- * @category options
- */
-export type FileMode = "create" | "overwrite" | "append"
 
 /**
  * @since 0.1.0
@@ -69,7 +55,7 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   if (stats !== undefined && !stats.isFile() && !stats.isDirectory()) {
     return { content: null, ...(yield* openPipe(writer, options.path)) }
   }
-  yield* attempt(() => makeFolder(path.dirname(options.path)))
+  yield* attempt(() => makeParents(options.path))
   const file = yield* Effect.acquireRelease(
     attempt(() => ({ fd: fs.openSync(options.path, openFlags[mode], 0o666), state: { end: -1 } })),
     ({ fd, state }, exit) => closing(writer, options.path, mode, stats === undefined, fd, state, exit)
@@ -109,6 +95,10 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
       state.end = content?.bytes ?? 0
       fs.ftruncateSync(fd, state.end)
     }
+    const { size } = fs.fstatSync(fd)
+    if (size !== state.end) {
+      throw new Error("another program has written to it meanwhile; record to a file that no one else writes to")
+    }
     const bytes = Buffer.from(text)
     let written = 0
     try {
@@ -126,6 +116,7 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
 
   return {
     content,
+    lost: () => undefined,
     write: (text, samples) => {
       const written = Effect.try({ try: () => write(text), catch: (cause) => toWriteError(writer, samples, cause) })
       return fsync === "always"
@@ -153,9 +144,7 @@ export const checkTextFile = Effect.fnUntraced(function*<C extends Content>(
 
   const stats = yield* attempt(() => fs.statSync(options.path, { throwIfNoEntry: false }))
   if (stats === undefined) {
-    const folder = existingFolder(options.path)
-    if (!fs.statSync(folder).isDirectory()) return yield* toOpenError(writer, { code: "ENOTDIR" })
-    yield* attempt(() => fs.accessSync(folder, fs.constants.W_OK | fs.constants.X_OK))
+    yield* attempt(() => checkParents(options.path))
     return null
   }
   if (stats.isDirectory()) return yield* toOpenError(writer, { code: "EISDIR" })
@@ -169,18 +158,6 @@ export const checkTextFile = Effect.fnUntraced(function*<C extends Content>(
     (fd) => Effect.sync(() => fs.closeSync(fd))
   )
 })
-
-/** Node's recursive mkdir never returns on file systems where making a folder fails with ENOENT, such as /proc. */
-const makeFolder = (folder: string): void => {
-  if (fs.existsSync(folder)) return
-  makeFolder(path.dirname(folder))
-  fs.mkdirSync(folder)
-}
-
-const existingFolder = (file: string): string => {
-  const folder = path.dirname(file)
-  return fs.existsSync(folder) || folder === path.dirname(folder) ? folder : existingFolder(folder)
-}
 
 const openFlags: { readonly [mode in FileMode]: number } = {
   create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
@@ -216,18 +193,11 @@ const closing = (
     const untouched = state.end < 0
     if (untouched && mode === "overwrite" && Exit.isSuccess(exit)) fs.ftruncateSync(fd, 0)
     fs.closeSync(fd)
-    if (untouched && isNew && Exit.isFailure(exit) && isOpenFailure(exit.cause)) fs.unlinkSync(file)
+    if (untouched && isNew && neverBegan(exit)) fs.unlinkSync(file)
   }).pipe(
     Effect.andThen(Effect.logInfo(`${sink} closed ${target}`)),
     Effect.catch((error) => Effect.logError(`${sink} could not close ${target}: ${String(error.cause)}`))
   )
-
-/** Whether the program ended because something could not be opened: then nothing was ever recorded. */
-const isOpenFailure = (cause: Cause.Cause<unknown>): boolean => {
-  const error = Cause.squash(cause)
-  return [SinkOpenError, SinkDependencyError, SourceOpenError, SourceDependencyError, InvalidOptionError]
-    .some((openFailure) => error instanceof openFailure)
-}
 
 /** The file's bytes up to `size`, in chunks: the chunk and the offset of its first byte. */
 export function* chunksOf(fd: number, size: number): Generator<readonly [Buffer, number]> {

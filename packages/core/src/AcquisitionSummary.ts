@@ -72,7 +72,16 @@ export class Progress {
 
   /** @internal */
   start(at: number, report: () => ReadonlyArray<SinkReport>): void {
+    this.runId = null
     this.startedAt = at
+    this.finishedAt = null
+    this.ticks = 0
+    this.emitted = 0
+    this.skipped = 0
+    this.dropped = 0
+    this.maxDriftMs = 0
+    this.failures.clear()
+    this.clockSteps.length = 0
     this.report = report
   }
 
@@ -90,10 +99,15 @@ export class Progress {
     this.skipped += tick.skipped
     this.dropped += tick.dropped
     this.clockSteps.push(...tick.clockSteps)
+    for (const [device, failures] of tick.droppedFailures) this.addFailures(device, failures)
     if (tick.isTrailer) return
     this.ticks++
     this.emitted += tick.samples.length
     if (tick.driftMs > this.maxDriftMs) this.maxDriftMs = tick.driftMs
-    for (const { device } of tick.failures) this.failures.set(device, (this.failures.get(device) ?? 0) + 1)
+    for (const { device } of tick.failures) this.addFailures(device, 1)
+  }
+
+  private addFailures(device: string, count: number): void {
+    this.failures.set(device, (this.failures.get(device) ?? 0) + count)
   }
 }

@@ -66,7 +66,7 @@ export const EndSignal: Context.Reference<EndSignal> = Context.Reference("@sampl
 })
 
 /**
- * Ends the recordings inside `program` when `signal` completes, and lets the program finish.
+ * Ends the recordings inside `program` when `signal` completes, and lets the program finish. Nests: the first signal counts.
  *
  * @example
  * program.pipe(endWhen(Effect.sleep("8 hours")))
@@ -77,10 +77,10 @@ export const EndSignal: Context.Reference<EndSignal> = Context.Reference("@sampl
 export const endWhen =
   <R2>(signal: Effect.Effect<unknown, never, R2>) =>
   <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | R2> =>
-    Effect.suspend(() => {
+    Effect.flatMap(EndSignal, (ambient) => {
       const ending = make()
       return Effect.flatMap(
-        Effect.forkChild(Effect.andThen(signal, ending.end)),
+        Effect.forkChild(Effect.andThen(Effect.exit(Effect.raceFirst(signal, ambient.await)), ending.end)),
         (waiting) =>
           program.pipe(
             Effect.provideService(EndSignal, ending),

@@ -48,9 +48,12 @@ export type FrameRecord = { readonly [field: string]: FrameValue }
  */
 export class FrameFormat {
   readonly fields: ReadonlyArray<FrameField>
+  /** The names as they were given, by which `frame` finds values; a field's own name may have had to differ. */
+  readonly keys: ReadonlyArray<string>
 
-  private constructor(fields: ReadonlyArray<FrameField>) {
+  private constructor(fields: ReadonlyArray<FrameField>, keys: ReadonlyArray<string>) {
     this.fields = fields
+    this.keys = keys
   }
 
   /**
@@ -59,14 +62,17 @@ export class FrameFormat {
    */
   static make(fields: ReadonlyArray<Partial<FrameField> & { readonly name: string }>): FrameFormat {
     const taken = new Set<string>()
-    return new FrameFormat(fields.map((field) => ({
-      kind: "float",
-      unit: null,
-      statistic: null,
-      conditional: false,
-      ...field,
-      name: distinct(field.name === "" ? "field" : field.name, taken)
-    })))
+    return new FrameFormat(
+      fields.map((field) => ({
+        kind: "float",
+        unit: null,
+        statistic: null,
+        conditional: false,
+        ...field,
+        name: distinct(field.name === "" ? "field" : field.name.toWellFormed(), taken)
+      })),
+      fields.map((field) => field.name)
+    )
   }
 
   /**
@@ -91,7 +97,7 @@ export class FrameFormat {
 
   /** The frame that a plain object makes in this format, by names; a field it does not have is `undefined`. */
   frame(record: FrameRecord, status: ReadonlyArray<string> = []): Frame {
-    return makeFrame(this, this.fields.map((field) => own(record, field.name)), status)
+    return makeFrame(this, this.keys.map((key) => own(record, key)), status)
   }
 }
 

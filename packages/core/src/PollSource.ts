@@ -89,12 +89,12 @@ export class PollSource extends Context.Service<PollSource, {
       if (isFrame(reply)) return reply
       checkReply(device.name, reply)
       let format = device.format
-      if (format === null || Object.keys(reply).some((name) => !format!.fields.some((field) => field.name === name))) {
+      const added = Object.keys(reply).filter((key) => !format?.keys.includes(key))
+      if (format === null || added.length > 0) {
         format = FrameFormat.make([
-          ...(format?.fields ?? []),
-          ...FrameFormat.fromRecord(reply).fields.filter((field) =>
-            !format?.fields.some((known) => known.name === field.name)
-          )
+          ...(format?.fields ?? []).map((field, at) => ({ ...field, name: device.format!.keys[at]! })),
+          ...FrameFormat.fromRecord(Object.fromEntries(added.map((key) => [key, reply[key]]))).fields
+            .map((field, at) => ({ ...field, name: added[at]! }))
         ])
         devices.set(device.name, { ...device, format })
       }

@@ -60,7 +60,14 @@ export const record = (options: RecordOptions): Stream.Stream<Tick, InvalidOptio
       const source = yield* PollSource
       const plan = yield* validate(options, source.devices.map((device) => device.name))
       const buffer = yield* Queue.make<PolledTick, Cause.Done>({ capacity: plan.bufferSize })
-      const ledger: Ledger = { droppedOldest: 0, droppedNewest: 0, nextIndex: 0, waiting: 0 }
+      const ledger: Ledger = {
+        droppedOldest: 0,
+        droppedNewest: 0,
+        droppedFailures: new Map(),
+        droppedSteps: [],
+        nextIndex: 0,
+        waiting: 0
+      }
       const run = yield* startRun(plan.names)
       yield* warnOfUnits(run)
       const ending = yield* EndSignal
@@ -94,6 +101,9 @@ interface Ledger {
   droppedOldest: number
   /** Dropped behind the buffer: they belong to the next tick that gets in. */
   droppedNewest: number
+  /** What dropped ticks had to tell beside their samples. */
+  droppedFailures: Map<string, number>
+  droppedSteps: Array<ClockStep>
   /** The slot after the last one that was polled or skipped. */
   nextIndex: number
   /** Samples polled and not delivered yet. */
@@ -162,7 +172,10 @@ const pollLoop = Effect.fnUntraced(function*(
     if (ending.isEnded()) return
     const driftMs = (clock.monotonicNanos() - target) / 1_000_000
     const result = yield* Effect.raceFirst(poll, Effect.as(graceOver, null))
-    if (result === null) return
+    if (result === null) {
+      ledger.nextIndex = index + 1
+      return
+    }
     const { failures, readings } = result
     const clockSteps = clock.steps.slice(stepsSeen)
     stepsSeen += clockSteps.length
@@ -192,16 +205,25 @@ const enqueue = (
   if (overflow === "block" || !Queue.isFullUnsafe(buffer)) return Queue.offer(buffer, tick)
   if (overflow === "dropNewest") {
     ledger.droppedNewest = tick.droppedBefore + 1
-    ledger.waiting -= tick.readings.length
+    forget(tick, ledger)
   } else {
     const oldest = Queue.takeUnsafe(buffer)
     if (oldest !== undefined && Exit.isSuccess(oldest)) {
       ledger.droppedOldest += oldest.value.droppedBefore + 1
-      ledger.waiting -= oldest.value.readings.length
+      forget(oldest.value, ledger)
     }
     Queue.offerUnsafe(buffer, tick)
   }
   return Metric.update(Metrics.ticksDropped, 1)
+}
+
+/** Keeps of a dropped tick what must be counted all the same. */
+const forget = (tick: PolledTick, ledger: Ledger): void => {
+  ledger.waiting -= tick.readings.length
+  ledger.droppedSteps.push(...tick.clockSteps)
+  for (const { device } of tick.failures) {
+    ledger.droppedFailures.set(device, (ledger.droppedFailures.get(device) ?? 0) + 1)
+  }
 }
 
 /** Gives delivered samples their sequence, delivered ticks the losses before them, and what is left over to a trailer. */
@@ -211,18 +233,22 @@ const deliver = <E>(polled: Stream.Stream<PolledTick, E>, run: Run, ledger: Ledg
   const lossesBefore = (index: number, droppedBefore: number) => {
     const dropped = ledger.droppedOldest + droppedBefore
     const skipped = index - lastIndex - 1 - dropped
+    const { droppedFailures, droppedSteps } = ledger
     ledger.droppedOldest = 0
+    ledger.droppedFailures = new Map()
+    ledger.droppedSteps = []
     lastIndex = index
-    return { skipped, dropped }
+    return { skipped, dropped, droppedFailures, droppedSteps }
   }
   const toTick = ({ clockSteps, driftMs, droppedBefore, failures, index, readings }: PolledTick): Tick => {
     ledger.waiting -= readings.length
+    const { droppedSteps, ...losses } = lossesBefore(index, droppedBefore)
     return {
       run,
       index,
       driftMs,
-      ...lossesBefore(index, droppedBefore),
-      clockSteps,
+      ...losses,
+      clockSteps: droppedSteps.length === 0 ? clockSteps : [...droppedSteps, ...clockSteps],
       samples: readings.map((reading) => new Sample({ ...reading, run, sequence: sequence++ })),
       failures,
       isTrailer: false
@@ -230,15 +256,15 @@ const deliver = <E>(polled: Stream.Stream<PolledTick, E>, run: Run, ledger: Ledg
   }
   const trailer = Stream.suspend(() => {
     const index = ledger.nextIndex
-    const lost = lossesBefore(index, ledger.droppedNewest)
-    return lost.skipped + lost.dropped === 0
+    const { droppedSteps, ...losses } = lossesBefore(index, ledger.droppedNewest)
+    return losses.skipped + losses.dropped === 0
       ? Stream.empty
       : Stream.succeed<Tick>({
         run,
         index,
         driftMs: 0,
-        ...lost,
-        clockSteps: [],
+        ...losses,
+        clockSteps: droppedSteps,
         samples: [],
         failures: [],
         isTrailer: true
@@ -301,7 +327,11 @@ const validate = Effect.fnUntraced(function*(
   if (!Number.isSafeInteger(bufferSize) || bufferSize < 1) {
     return yield* refuse("bufferSize", bufferSize, "a whole number of ticks above 0")
   }
-  const names = options.devices ?? known
+  const overflow = options.overflow ?? "block"
+  if (!["block", "dropNewest", "dropOldest"].includes(overflow)) {
+    return yield* refuse("overflow", overflow, "block, dropNewest or dropOldest")
+  }
+  const names = [...new Set(options.devices ?? known)]
   const unknown = names.find((name) => !known.includes(name))
   if (unknown !== undefined) {
     return yield* refuse("devices", unknown, `names of the source's devices: ${known.join(", ")}`)
@@ -312,7 +342,7 @@ const validate = Effect.fnUntraced(function*(
       ? Number.POSITIVE_INFINITY
       : Math.max(1, Math.round(durationMillis * 1e6 / periodNanos)),
     names,
-    overflow: options.overflow ?? "block",
+    overflow,
     bufferSize,
     precise: options.precise ?? false
   }

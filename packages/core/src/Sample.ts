@@ -136,6 +136,8 @@ export interface Tick {
   readonly skipped: number
   /** Ticks that the overflow policy dropped since the last delivered tick. */
   readonly dropped: number
+  /** Failed tries in those dropped ticks, by device. */
+  readonly droppedFailures: ReadonlyMap<string, number>
   /** Steps of the system clock since the last delivered tick. */
   readonly clockSteps: ReadonlyArray<ClockStep>
   readonly samples: ReadonlyArray<Sample>

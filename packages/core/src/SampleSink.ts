@@ -71,9 +71,9 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
       const clock = yield* currentClock
       const began = clock.monotonicNanos()
-      const exit = yield* Effect.exit(options.write(batch))
+      // An interruption from outside passes by this; one of write's own is a failure like any other.
+      const exit = yield* Effect.exit(Effect.suspend(() => options.write(batch)))
       if (Exit.isFailure(exit)) {
-        if (Cause.hasInterrupts(exit.cause)) return yield* Effect.failCause(exit.cause as Cause.Cause<never>)
         error = toBatchError(name, target, batch.length, Cause.squash(exit.cause))
         return yield* error
       }

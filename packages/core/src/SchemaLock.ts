@@ -178,6 +178,7 @@ const converters: { readonly [type in ColumnType]: (value: number | string) => C
 }
 
 const parseNumber = (text: string): number | null => {
-  const number = text.trim() === "" ? Number.NaN : Number(text)
+  if (!/^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i.test(text)) return null
+  const number = Number(text)
   return Number.isFinite(number) ? number + 0 : null
 }

@@ -6,7 +6,7 @@
  * does: a failure is set aside until the open batch is written, and an interruption first ends the stream, bounded by
  * `stopTimeout`.
  */
-import { Array, Cause, Duration, Effect, type Exit, Fiber, Formatter, Option, type Pull, Sink, Stream } from "effect"
+import { Array, Cause, Duration, Effect, Fiber, Formatter, Option, type Pull, Sink, Stream } from "effect"
 import { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
 import { EndSignal, make as makeEndSignal } from "./EndSignal.ts"
 import { messageOf } from "./internal.ts"
@@ -25,7 +25,10 @@ export interface PipeOptions {
   readonly batchSize?: number | undefined
   /** A batch is written this long after its first sample, whether or not another sample comes. Default: 1 second. */
   readonly flushInterval?: Duration.Input | undefined
-  /** How long what was emitted may take to be written once the run is ended or interrupted. Default: 5 seconds. */
+  /**
+   * How long what was emitted may take to be written once the run is ended or interrupted; a poll that is under way has a
+   * second and a half beside it. Default: 5 seconds.
+   */
   readonly stopTimeout?: Duration.Input | undefined
   /** Filled while the run goes on. Default: none. */
   readonly progress?: Progress | undefined
@@ -49,12 +52,13 @@ export const pipeToSink = (options: PipeOptions = {}) =>
     const ending = makeEndSignal()
     const progress = options.progress ?? new Progress()
     const accepted = { samples: 0 }
+    const waiting: Waiting = { isUpstream: false }
     let upstreamFailure: Cause.Cause<E> | undefined
 
     progress.start(clock.epochMicros(), sink.report)
     const writing = ticks.pipe(
       Stream.provideService(EndSignal, ending),
-      endOn(ending),
+      endOn(ending, waiting),
       Stream.catchCause((cause) => {
         upstreamFailure = cause
         return Stream.empty
@@ -78,7 +82,7 @@ export const pipeToSink = (options: PipeOptions = {}) =>
           Duration.format(stopTimeout)
         } after the run was stopped; what was written before is complete`
       })
-    yield* runToEnd(writing, ending, stopTimeout, unwritten).pipe(
+    yield* runToEnd(writing, ending, waiting, stopTimeout, unwritten).pipe(
       Effect.onExit(() => Effect.sync(() => progress.finish(clock.epochMicros())))
     )
     if (upstreamFailure !== undefined) return yield* Effect.failCause(upstreamFailure)
@@ -91,18 +95,32 @@ export const pipeToSink = (options: PipeOptions = {}) =>
     return summary
   }).pipe(Effect.withSpan("sampleline.pipeToSink"))
 
-/** Ends a stream on the signal: at once, unless its upstream has said that it ends by itself. */
-const endOn = (ending: EndSignal) => {
-  const cutOff = Effect.flatMap(ending.await, () => ending.isObserved() ? Effect.never : Cause.done())
-  return <A, E, R>(ticks: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
-    Stream.transformPull(
-      ticks,
-      (pull) =>
-        Effect.succeed(Effect.suspend(() => {
-          if (ending.isObserved()) return pull
-          return ending.isEnded() ? Cause.done() : Effect.raceFirst(pull, cutOff)
-        }))
+/**
+ * How long an upstream that ends by itself may keep the pipeline waiting once it was told to: a little more than the recorder
+ * gives a poll.
+ */
+const UPSTREAM_GRACE = Duration.millis(1500)
+
+/** Whether the pipeline is waiting for its upstream; when it is not, whatever takes time is the sink. */
+interface Waiting {
+  isUpstream: boolean
+}
+
+/** Ends a stream on the signal: at once, unless its upstream has said that it ends by itself and does so in time. */
+const endOn = (ending: EndSignal, waiting: Waiting) => {
+  const cutOff = Effect.andThen(
+    ending.await,
+    Effect.suspend(() =>
+      ending.isObserved() ? Effect.andThen(Effect.sleep(UPSTREAM_GRACE), Cause.done()) : Cause.done()
     )
+  )
+  return <A, E, R>(ticks: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
+    Stream.transformPull(ticks, (pull) =>
+      Effect.succeed(Effect.suspend(() => {
+        if (ending.isEnded() && !ending.isObserved()) return Cause.done()
+        waiting.isUpstream = true
+        return Effect.onExit(Effect.raceFirst(pull, cutOff), () => Effect.sync(() => waiting.isUpstream = false))
+      })))
 }
 
 const toSamples = (progress: Progress) => <E, R>(ticks: Stream.Stream<Tick, E, R>): Stream.Stream<Sample, E, R> =>
@@ -120,11 +138,12 @@ const toSamples = (progress: Progress) => <E, R>(ticks: Stream.Stream<Tick, E, R
 
 /**
  * Runs `writing` until it is done. When the run is ended or the caller is interrupted, `writing` is told so and has
- * `stopTimeout` to finish; after that it is abandoned.
+ * `stopTimeout` to finish, not counting the time for which it waits for its upstream; after that it is abandoned.
  */
 const runToEnd = <E, R>(
   writing: Effect.Effect<void, E, R>,
   ending: EndSignal,
+  waiting: Waiting,
   stopTimeout: Duration.Duration,
   unwritten: () => SinkWriteError
 ): Effect.Effect<void, E | SinkWriteError, R> =>
@@ -133,21 +152,23 @@ const runToEnd = <E, R>(
       const ambient = yield* EndSignal
       // Detached, because an abandoned write must not hold up the one who gave it up.
       const fiber = yield* Effect.forkDetach(Effect.interruptible(writing), { startImmediately: true })
-      const stop = ending.end.pipe(
-        Effect.andThen(Fiber.await(fiber)),
-        Effect.timeoutOption(stopTimeout),
-        Effect.flatMap((exit: Option.Option<Exit.Exit<void, E>>): Effect.Effect<void, E | SinkWriteError> =>
-          Option.isSome(exit) ? exit.value : Effect.fail(unwritten())
-        )
-      )
+      const stop = Effect.gen(function*() {
+        yield* ending.end
+        const grace = waiting.isUpstream ? UPSTREAM_GRACE : Duration.zero
+        const exit = yield* Effect.timeoutOption(Fiber.await(fiber), Duration.sum(stopTimeout, grace))
+        if (Option.isSome(exit)) return yield* exit.value
+        const error = unwritten()
+        if (error.samples > 0) return yield* error
+        yield* Effect.logWarning("everything is written, but the source does not stop; it is left behind")
+      })
       return yield* restore(Effect.raceFirst(Fiber.join(fiber), Effect.andThen(ambient.await, stop))).pipe(
         Effect.onInterrupt(() =>
-          Effect.catchCause(stop, (cause) =>
-            Effect.logError(`the run was interrupted: ${messageOf(Cause.squash(cause))}`))
+          Effect.catchCause(
+            stop,
+            (cause) => Effect.logError(`the run was interrupted: ${messageOf(Cause.squash(cause))}`)
+          )
         ),
-        Effect.ensuring(Effect.sync(() =>
-          fiber.interruptUnsafe()
-        ))
+        Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe()))
       )
     })
   )

@@ -2,9 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Latch, Logger, Metric, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { FrameFormat, type FrameRecord } from "../src/Frame.ts"
+import { pipeToSink } from "../src/pipeToSink.ts"
 import { PollSource } from "../src/PollSource.ts"
 import * as Recorder from "../src/Recorder.ts"
 import type { Tick } from "../src/Sample.ts"
+import { SampleSink } from "../src/SampleSink.ts"
 import { timedSource } from "./sources.ts"
 
 const lossesOf = (ticks: ReadonlyArray<Tick>) =>
@@ -132,6 +134,28 @@ describe("Recorder.record", () => {
       ])
     }))
 
+  it.effect.each(["dropNewest", "dropOldest"] as const)(
+    "overflow %s counts the failures in what it drops",
+    (overflow) =>
+      Effect.gen(function*() {
+        const fiber = yield* Recorder.record({ period: 100, duration: 1000, bufferSize: 2, overflow }).pipe(
+          pipeToSink({ batchSize: 1 }),
+          Effect.provide([
+            SampleSink.layer({ name: "slow", write: () => Effect.sleep("1 second") }),
+            PollSource.layer({
+              devices: ["good", "bad"],
+              poll: (device) => device === "good" ? Effect.succeed({ Value: 1 }) : Effect.fail("no reply")
+            })
+          ]),
+          Effect.forkChild
+        )
+        yield* TestClock.adjust("1 minute")
+        const summary = yield* Fiber.join(fiber)
+        assert.isAbove(summary.ticksDropped, 0)
+        assert.deepStrictEqual(summary.failures, { good: 0, bad: 10 })
+      })
+  )
+
   it.effect("endWhen finishes the poll under way and delivers it", () =>
     Effect.gen(function*() {
       const end = yield* Deferred.make<void>()
@@ -161,7 +185,10 @@ describe("Recorder.record", () => {
       yield* Deferred.succeed(end, undefined)
       yield* TestClock.adjust("1 second")
       const ticks = yield* Fiber.join(fiber)
-      assert.strictEqual(ticks.length, 1)
+      assert.deepStrictEqual(lossesOf(ticks), [
+        { index: 0, skipped: 0, dropped: 0 },
+        { index: 2, skipped: 1, dropped: 0 }
+      ])
     }))
 
   it.effect("passes a device's failure on as data", () =>
@@ -288,6 +315,7 @@ describe("Recorder.record", () => {
     [{ rateHz: 10, duration: -5 }, "duration is -5"],
     [{ rateHz: 10, bufferSize: 0 }, "bufferSize is 0"],
     [{ rateHz: 10, bufferSize: 1.5 }, "bufferSize is 1.5"],
+    [{ rateHz: 10, overflow: "explode" as "block" }, "overflow is \"explode\""],
     [{ rateHz: 10, devices: ["nobody"] }, "devices is \"nobody\": expected names of the source's devices: probe"]
   ]
   it.effect.each(refusals)("refuses %o before the first poll", ([options, message]) =>

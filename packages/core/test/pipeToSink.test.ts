@@ -1,10 +1,26 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Array, Cause, Deferred, Effect, Exit, Fiber, Latch, Layer, Logger, Metric, Queue, Stream } from "effect"
+import {
+  Array,
+  Cause,
+  Deferred,
+  type Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Latch,
+  Layer,
+  Logger,
+  Metric,
+  Queue,
+  Stream
+} from "effect"
 import { TestClock } from "effect/testing"
 import { Progress } from "../src/AcquisitionSummary.ts"
-import { FrameFormat } from "../src/Frame.ts"
+import { FrameFormat, type FrameRecord } from "../src/Frame.ts"
+import type { InvalidOptionError } from "../src/InvalidOptionError.ts"
 import { MemorySink } from "../src/MemorySink.ts"
 import { pipeToSink } from "../src/pipeToSink.ts"
+import { PollSource } from "../src/PollSource.ts"
 import * as Recorder from "../src/Recorder.ts"
 import { type Run, Sample, type Tick } from "../src/Sample.ts"
 import { SampleSink } from "../src/SampleSink.ts"
@@ -21,6 +37,7 @@ const tick = (index: number, samples = 1): Tick => ({
   dropped: 0,
   clockSteps: [],
   failures: [],
+  droppedFailures: new Map(),
   isTrailer: false,
   samples: Array.makeBy(samples, (n) =>
     new Sample({
@@ -221,6 +238,67 @@ describe("pipeToSink", () => {
       assert.isAtLeast(summary.samplesEmitted, 1000)
     }))
 
+  /** Ends the stream after three seconds; gives the values recorded until then by ten polls a second. */
+  const endedAfter3Seconds = (
+    upstream: Stream.Stream<Tick, InvalidOptionError, PollSource>,
+    poll: (n: number) => Effect.Effect<FrameRecord>,
+    stopTimeout: Duration.Input = "5 seconds"
+  ) =>
+    Effect.gen(function*() {
+      let n = 0
+      const sink = yield* MemorySink
+      const fiber = yield* upstream.pipe(
+        pipeToSink({ flushInterval: "1 hour", batchSize: 1000, stopTimeout }),
+        Effect.provide(
+          PollSource.layer({ devices: ["p"], timeout: "1 hour", poll: () => Effect.suspend(() => poll(n++)) })
+        ),
+        Recorder.endWhen(Effect.sleep("3 seconds")),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("1 minute")
+      const exit = yield* Fiber.await(fiber)
+      return { exit, stored: sink.samples.length }
+    }).pipe(Effect.provide(MemorySink.layer))
+
+  const value = Effect.succeed<FrameRecord>({ Value: 1 })
+  const tenHz = Recorder.record({ rateHz: 10 })
+  it.effect.each(
+    [
+      ["a poll hangs, whatever the stopTimeout", tenHz, (n: number) => n >= 10 ? Effect.never : value, "500 millis"],
+      [
+        "a poll cannot be interrupted",
+        tenHz,
+        (n: number) => n >= 10 ? Effect.uninterruptible(Effect.never) : value,
+        "5 seconds"
+      ],
+      ["the stream does not end with its recorder", Stream.merge(tenHz, Stream.never), () => value, "5 seconds"],
+      [
+        "the stream goes on after its recorder",
+        Stream.concat(Recorder.record({ rateHz: 10, duration: "1 second" }), Stream.never),
+        () => value,
+        "5 seconds"
+      ]
+    ] as const
+  )("endWhen writes the open batch although %s", ([what, upstream, poll, stopTimeout]) =>
+    Effect.gen(function*() {
+      const { exit, stored } = yield* endedAfter3Seconds(upstream, poll, stopTimeout)
+      assert.isTrue(Exit.isSuccess(exit))
+      assert.isAtLeast(stored, what.startsWith("the stream does not") ? 30 : 10)
+    }))
+
+  it.effect("endWhen nests: the first signal counts", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Recorder.record({ rateHz: 10 }).pipe(
+        pipeToSink(),
+        Recorder.endWhen(Effect.never),
+        Recorder.endWhen(Effect.sleep("3 seconds")),
+        Effect.provide([MemorySink.layer, timedSource().layer]),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("4 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber)).samplesEmitted, 30)
+    }))
+
   const stuck = SampleSink.layer({ name: "stuck", target: "nowhere", write: () => Effect.never })
 
   it.effect("gives a stuck write stopTimeout after endWhen, and then fails with what was not written", () =>
@@ -360,6 +438,26 @@ describe("SampleSink.layerAll", () => {
         [50, "SinkWriteError"],
         [200, null]
       ])
+    }))
+
+  it.effect.each(
+    [
+      ["throws", () => {
+        throw new Error("bad write")
+      }],
+      ["dies", () => Effect.die("bad write")],
+      ["interrupts itself", () => Effect.interrupt]
+    ] as const
+  )("is not disturbed by a sink whose write %s", ([, write]) =>
+    Effect.gen(function*() {
+      const good = batches()
+      const error = yield* ticks(200).pipe(
+        pipeToSink({ batchSize: 50 }),
+        Effect.provide(SampleSink.layerAll([SampleSink.layer<never>({ name: "bad", write }), good.layer])),
+        Effect.flip
+      )
+      assert.include(error.message, "bad did not accept 50 samples")
+      assert.deepStrictEqual(good.sizes, [50, 50, 50, 50])
     }))
 
   it.effect("fails at once when no sink is left", () =>

@@ -101,6 +101,15 @@ describe("FrameFormat", () => {
   })
 })
 
+describe("FrameFormat names", () => {
+  it("that had to differ are still found by the names they were given", () => {
+    const record = { "": 1, "\ud800": 2, "\ud801": 3, x: 4 }
+    const format = FrameFormat.fromRecord(record)
+    assert.deepStrictEqual(format.fields.map((field) => field.name), ["field", "\ufffd", "\ufffd_2", "x"])
+    assert.deepStrictEqual(format.frame(record).values, [1, 2, 3, 4])
+  })
+})
+
 describe("SchemaLock", () => {
   const names = (lock: SchemaLock) => lock.columns.slice(6).map((column) => `${column.name} ${column.type}`)
 

@@ -289,6 +289,19 @@ describe.each(sinks)("$name", ({ file, layer, name, read }) => {
         assert.deepStrictEqual(sequences(yield* read(path)), [0, 1, 2, 3, 4, 5])
       }))
 
+    it.effect("cuts nothing off that another program has added since it was opened", () =>
+      Effect.gen(function*() {
+        const path = yield* tempFile(file)
+        yield* writeTo(layer({ path }), samplesFrom(0, 1))
+        const error = yield* Effect.gen(function*() {
+          const sink = yield* SampleSink
+          yield* writeTo(layer({ path, mode: "append" }), samplesFrom(1, 2))
+          return yield* Effect.flip(sink.write(samplesFrom(3, 1) as unknown as [Sample]))
+        }).pipe(Effect.provide(layer({ path, mode: "append" })))
+        assert.include(error.message, "another program has written to it meanwhile")
+        assert.deepStrictEqual(sequences(yield* read(path)), [0, 1, 2])
+      }))
+
     it.effect("writes to a named pipe, for a reader that comes before it", () =>
       Effect.gen(function*() {
         const path = yield* tempFile(file)

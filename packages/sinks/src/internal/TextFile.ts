@@ -91,13 +91,14 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   }
 
   const write = (text: string) => {
-    if (state.end < 0) {
+    const isFirst = state.end < 0
+    const expected = isFirst ? stats?.size ?? 0 : state.end
+    if (fs.fstatSync(fd).size !== expected && !(isFirst && mode === "overwrite")) {
+      throw new Error("another program has written to it meanwhile; record to a file that no one else writes to")
+    }
+    if (isFirst) {
       state.end = content?.bytes ?? 0
       fs.ftruncateSync(fd, state.end)
-    }
-    const { size } = fs.fstatSync(fd)
-    if (size !== state.end) {
-      throw new Error("another program has written to it meanwhile; record to a file that no one else writes to")
     }
     const bytes = Buffer.from(text)
     let written = 0

@@ -12,6 +12,7 @@ import {
   Logger,
   Metric,
   Queue,
+  Schema,
   Stream
 } from "effect"
 import { TestClock } from "effect/testing"
@@ -405,6 +406,46 @@ describe("pipeToSink", () => {
         metric.id === "sampleline_samples_written" && metric.attributes?.["sink"] === "metered"
       )
       assert.deepInclude(written?.state, { count: 7 })
+    }))
+})
+
+describe("whatever takes how long", () => {
+  const millis = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
+  it.effect.prop("every slot is accounted for, and every delivered sample is stored once", {
+    overflow: Schema.Literals(["block", "dropNewest", "dropOldest"]),
+    bufferSize: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 })),
+    batchSize: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 })),
+    flushInterval: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 5000 })),
+    polls: Schema.Array(millis(350)),
+    writes: Schema.Array(millis(900)),
+    endAt: Schema.NullOr(millis(4000))
+  }, ({ batchSize, bufferSize, endAt, flushInterval, overflow, polls, writes }) =>
+    Effect.gen(function*() {
+      const stored: Array<number> = []
+      let batches = 0
+      const { begins, layer } = timedSource(polls)
+      const fiber = yield* Recorder.record({ period: 100, duration: "3 seconds", overflow, bufferSize }).pipe(
+        pipeToSink({ batchSize, flushInterval, stopTimeout: "1 hour" }),
+        Effect.provide([
+          SampleSink.layer({
+            name: "slow",
+            write: (batch) =>
+              Effect.andThen(
+                Effect.sleep(writes[batches++] ?? 0),
+                Effect.sync(() => stored.push(...batch.map((sample) => sample.sequence)))
+              )
+          }),
+          layer
+        ]),
+        Recorder.endWhen(endAt === null ? Effect.never : Effect.sleep(endAt)),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("5 minutes")
+      const summary = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(stored, stored.map((_, n) => n))
+      assert.strictEqual(summary.samplesEmitted, stored.length)
+      assert.strictEqual(summary.ticks + summary.ticksDropped, begins.length)
+      if (endAt === null) assert.strictEqual(summary.ticks + summary.samplesLate, 30)
     }))
 })
 

@@ -5,7 +5,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
@@ -20,15 +19,11 @@ const expectSuccess = Effect.fnUntraced(function*(command: string, args: Readonl
   return result
 })
 
-/** A copy of what git has, with the dependencies that are installed here; packing changes files in place. */
+const NOT_COPIED = new Set(["node_modules", ".git", "dist", "demo"])
+
+/** A copy of the repository, with the dependencies that are installed here; packing changes files in place. */
 const copyRepository = (folder: string) => {
-  const files = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: ROOT })
-  for (
-    const file of files.toString().split("\0").filter((file) => file !== "" && fs.existsSync(path.join(ROOT, file)))
-  ) {
-    fs.mkdirSync(path.dirname(path.join(folder, file)), { recursive: true })
-    fs.copyFileSync(path.join(ROOT, file), path.join(folder, file))
-  }
+  fs.cpSync(ROOT, folder, { recursive: true, filter: (file) => !NOT_COPIED.has(path.basename(file)) })
   fs.mkdirSync(`${folder}/node_modules/@sampleline`, { recursive: true })
   for (const name of fs.readdirSync(path.join(ROOT, "node_modules"))) {
     if (name === "@sampleline" || name === "sampleline") continue

@@ -96,7 +96,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("the code blocks", (
               assert.include(demo.stdout, text)
             }
           } else {
-            yield* expectSuccess("bash", [
+            yield* expectSuccess("sh", [
               "-c",
               adapted(line, ports).replace("npx sampleline", `"${process.execPath}" "${BIN}"`)
             ])

@@ -240,13 +240,22 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
   it.effect("killed with kill -9 leaves every accepted sample, and the next run can append", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
-      const args = "record --simulate 2 --rate 50 --batch-size 1 --identity --out a.csv --out a.jsonl".split(" ")
+      const args = "record --simulate 2 --rate 50 --batch-size 1 --identity --out a.csv --out a.jsonl --out a.db".split(
+        " "
+      )
       const running = yield* startSampleline(args, { cwd })
       yield* eventually(() => fs.existsSync(`${cwd}/a.jsonl`) && fs.statSync(`${cwd}/a.jsonl`).size > 10_000)
       running.process.kill("SIGKILL")
       yield* running.exit
       const sequences = rowsOf(`${cwd}/a.csv`).map((row) => Number(row["sequence"]))
       assert.deepStrictEqual(sequences, Array.from(sequences, (_, n) => n))
+      const database = new DatabaseSync(`${cwd}/a.db`)
+      const committed = database.prepare("SELECT sequence FROM samples ORDER BY rowid").all().map((row) =>
+        row["sequence"]
+      )
+      database.close()
+      assert.isAbove(committed.length, 0)
+      assert.deepStrictEqual(committed, Array.from(committed, (_, n) => n))
       const { code } = yield* sampleline([...args, "--duration", "1ms", "--append"], { cwd })
       assert.strictEqual(code, 0)
       assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, sequences.length + 2)

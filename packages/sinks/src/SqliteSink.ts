@@ -162,6 +162,8 @@ export class SqliteSink extends Context.Service<
 
 const SINK = "SqliteSink"
 const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/
+const JOURNAL_MODES: ReadonlySet<string> = new Set(["WAL", "DELETE", "TRUNCATE", "PERSIST", "MEMORY", "OFF"])
+const SYNCHRONOUS: ReadonlySet<string> = new Set(["NORMAL", "FULL", "EXTRA", "OFF"])
 /** What every SQLite database begins with. */
 const MAGIC = "SQLite format 3\0"
 
@@ -177,28 +179,24 @@ interface Settings {
 
 const validate = Effect.fnUntraced(
   function*(options: SqliteSinkOptions): Effect.fn.Return<Settings, InvalidOptionError> {
-    const {
-      createTable = true,
-      journalMode = "WAL",
-      mode = "create",
-      path,
-      synchronous = "NORMAL",
-      table = "samples"
-    } = options
+    const { createTable = true, journalMode = "WAL", mode = "create", path, synchronous = "NORMAL" } = options
+    const { table = "samples" } = options
+    const refuse = (option: string, value: unknown, expected: string) =>
+      new InvalidOptionError({ option, value: Formatter.format(value), expected })
     if (!IDENTIFIER.test(table)) {
-      return yield* new InvalidOptionError({
-        option: "table",
-        value: JSON.stringify(table),
-        expected: "a letter or underscore, then at most 62 letters, digits and underscores"
-      })
+      return yield* refuse("table", table, "a letter or underscore, then at most 62 letters, digits and underscores")
     }
+    if (/^sqlite_/i.test(table)) {
+      return yield* refuse("table", table, "a name that does not begin with sqlite_, which SQLite keeps for itself")
+    }
+    // These two become part of a statement.
+    if (!JOURNAL_MODES.has(journalMode)) {
+      return yield* refuse("journalMode", journalMode, [...JOURNAL_MODES].join(", "))
+    }
+    if (!SYNCHRONOUS.has(synchronous)) return yield* refuse("synchronous", synchronous, [...SYNCHRONOUS].join(", "))
     const busyTimeout = Option.getOrUndefined(Duration.fromInput(options.busyTimeout ?? "5 seconds"))
     if (busyTimeout === undefined || Duration.isNegative(busyTimeout)) {
-      return yield* new InvalidOptionError({
-        option: "busyTimeout",
-        value: Formatter.format(options.busyTimeout),
-        expected: "a time such as \"5 seconds\", or 0 not to wait"
-      })
+      return yield* refuse("busyTimeout", options.busyTimeout, "a time such as \"5 seconds\", or 0 not to wait")
     }
     return { path, mode, table, createTable, journalMode, synchronous, busyTimeout }
   }

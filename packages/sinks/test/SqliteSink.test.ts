@@ -206,6 +206,22 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("SqliteSink", (it) =
       })
   )
 
+  it.effect.each(
+    [
+      [{ journalMode: "WAL; DROP TABLE x" as "WAL" }, "journalMode"],
+      [{ synchronous: "2" as "FULL" }, "synchronous"],
+      [{ busyTimeout: -1 }, "busyTimeout is -1"],
+      [{ table: "sqlite_rows" }, "does not begin with sqlite_"]
+    ] as const
+  )("refuses %o", ([options, message]) =>
+    Effect.gen(function*() {
+      const path = yield* tempFile
+      const error = yield* Effect.flip(writeTo(SqliteSink.layer({ path, ...options }), samplesFrom(0, 1)))
+      assert.strictEqual(error._tag, "InvalidOptionError")
+      assert.include(error.message, message)
+      assert.isFalse(fs.existsSync(path))
+    }))
+
   it.effect("waits for a writer in another process, and everything else goes on meanwhile", () =>
     Effect.gen(function*() {
       const path = yield* tempFile

@@ -29,11 +29,11 @@ const onSmallDisk = (sink: string, folder: string, file: string) =>
     file
   ])
 
-/** Runs the program with files of at most 200 KiB. */
+/** Runs the program with files of at most 400 blocks. */
 const withSmallFiles = (sink: string, folder: string, file: string) =>
-  execFileSync("bash", [
+  execFileSync("sh", [
     "-c",
-    "trap '' XFSZ; ulimit -f 200; exec $0 $1 $2 $3",
+    "trap '' XFSZ; ulimit -f 400; exec $0 $1 $2 $3",
     process.execPath,
     PROGRAM,
     sink,

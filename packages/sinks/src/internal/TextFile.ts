@@ -52,7 +52,8 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: (cause) => toOpenError(writer, cause) })
 
   const stats = yield* attempt(() => fs.statSync(options.path, { throwIfNoEntry: false }))
-  if (stats !== undefined && !stats.isFile() && !stats.isDirectory()) {
+  if (stats?.isDirectory()) return yield* toOpenError(writer, { code: "EISDIR" })
+  if (stats !== undefined && !stats.isFile()) {
     return { content: null, ...(yield* openPipe(writer, options.path)) }
   }
   yield* attempt(() => makeParents(options.path))

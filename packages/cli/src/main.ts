@@ -4,7 +4,7 @@
  * 0 done; 1 a failure; 2 bad usage; 130, 143, 129 ended by SIGINT, SIGTERM, SIGHUP.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { InvalidOptionError, SinkWriteError } from "@sampleline/core"
+import { InvalidOptionError } from "@sampleline/core"
 import * as Cause from "effect/Cause"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import * as Console from "effect/Console"
@@ -14,7 +14,7 @@ import * as Layer from "effect/Layer"
 import { Ended, UsageError } from "./failures.ts"
 import { recordCommand } from "./record.ts"
 import { simulateCommand } from "./simulate.ts"
-import { stderrLogger } from "./terminal.ts"
+import { complain, oneLine, stderrLogger } from "./terminal.ts"
 
 const sampleline = Command.make("sampleline").pipe(
   Command.withDescription("Records lab instruments into files."),
@@ -54,17 +54,6 @@ const exitCodeOf = (exit: Exit.Exit<unknown, unknown>): number => {
   complain(error)
   return error instanceof UsageError || error instanceof InvalidOptionError ? 2 : 1
 }
-
-const complain = (error: unknown): void => {
-  const known = error instanceof Error && ("_tag" in error || error instanceof SinkWriteError)
-  process.stderr.write(
-    known
-      ? `sampleline: ${oneLine(error.message)}\n`
-      : `sampleline: a bug: ${error instanceof Error ? error.stack : String(error)}\n`
-  )
-}
-
-const oneLine = (text: string): string => text.replaceAll(/\s*\n\s*/g, " ")
 
 /** How long what was printed may take to be read before the process ends anyway. */
 const DRAIN_MS = 1000

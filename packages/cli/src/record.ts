@@ -7,9 +7,11 @@
 import { Alicat, Simulator } from "@sampleline/alicat"
 import { pipeToSink, PollSource, Progress, Recorder, SampleSink } from "@sampleline/core"
 import * as Array from "effect/Array"
+import * as Cause from "effect/Cause"
 import { Command, Flag } from "effect/cli"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as References from "effect/References"
@@ -19,7 +21,7 @@ import { Ended, RunError, UsageError } from "./failures.ts"
 import { reportProgress, summaryJson, summaryText } from "./reports.ts"
 import * as Signals from "./signals.ts"
 import { parseTargets, type Target } from "./targets.ts"
-import { say } from "./terminal.ts"
+import { complain, say } from "./terminal.ts"
 
 const durationFlag = (name: string) =>
   Flag.filterMap(
@@ -149,9 +151,9 @@ export const recordCommand = Command.make(
         Effect.exit
       )
       yield* printSummary(progress, options)
-      yield* exit
-      yield* expectSamples(progress)
-      yield* endBySignal(signal, options)
+      const outcome = yield* Effect.exit(Effect.andThen(exit, expectSamples(progress)))
+      yield* endBySignal(signal, options, outcome)
+      yield* outcome
     },
     Effect.scoped,
     (command, { quiet }) => quiet ? Effect.provideService(command, References.MinimumLogLevel, "Warn") : command
@@ -246,9 +248,14 @@ const expectSamples = Effect.fnUntraced(function*(progress: Progress) {
   if (samplesEmitted === 0) return yield* new RunError({ message: "not one sample was recorded" })
 })
 
-/** The exit code of a run that a signal ended. */
-const endBySignal = Effect.fnUntraced(function*(signal: Effect.Effect<Signals.Signal>, { duration }: Options) {
+/** The exit code of a run that a signal ended: SIGTERM and SIGHUP have theirs always, Ctrl-C where nothing else went wrong. */
+const endBySignal = Effect.fnUntraced(function*(
+  signal: Effect.Effect<Signals.Signal>,
+  { duration }: Options,
+  outcome: Exit.Exit<unknown, unknown>
+) {
   const name = yield* Effect.raceFirst(signal, Effect.as(Effect.void, null))
-  if (name === null || (name === "SIGINT" && Option.isNone(duration))) return
+  if (name === null || (name === "SIGINT" && (Option.isNone(duration) || Exit.isFailure(outcome)))) return
+  if (Exit.isFailure(outcome)) complain(Cause.squash(outcome.cause))
   return yield* new Ended({ exitCode: Signals.exitCodes[name] })
 })

@@ -19,6 +19,16 @@ export const say = (text: string): void => {
   statusShown = false
 }
 
+export const oneLine = (text: string): string => text.replaceAll(/\s*\n\s*/g, " ")
+
+/** Says what went wrong: a typed failure in one line, anything else with all there is to find the bug by. */
+export const complain = (error: unknown): void =>
+  say(
+    error instanceof Error && "_tag" in error
+      ? `sampleline: ${oneLine(error.message)}`
+      : `sampleline: a bug: ${error instanceof Error ? error.stack : String(error)}`
+  )
+
 /** Log lines with the time of day: `16:04:07 WARN fuel: no reply within 500 ms`. */
 export const stderrLogger = Logger.layer([
   Logger.make(({ date, logLevel, message }) => {

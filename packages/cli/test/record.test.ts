@@ -221,6 +221,21 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
       assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, summaryIn(running.stderr()).samplesEmitted)
     }))
 
+  it.effect("on SIGTERM exits with 143 even when an output has failed, and says what failed", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const running = yield* startSampleline(
+        "record --simulate 1 --flush-interval 100ms --out - --out a.csv".split(" "),
+        { cwd }
+      )
+      yield* running.printed("\"device\":\"sim1\"")
+      running.process.stdout!.destroy()
+      yield* running.printed("the other outputs go on without it")
+      running.process.kill("SIGTERM")
+      assert.strictEqual(yield* running.exit, 143)
+      assert.include(running.stderr().split("\n").at(-2), "sampleline: JsonlSink did not accept")
+    }))
+
   it.effect("leaves at once on a second Ctrl-C", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder

@@ -216,6 +216,7 @@ describe("Recorder.record", () => {
   it.effect.each<readonly [string, () => Effect.Effect<FrameRecord, unknown>, string, string]>([
     [
       "fails with an error of two lines",
+      // @effect-diagnostics-next-line globalErrorInEffectFailure:off
       () => Effect.fail(new Error("line one\n  line two")),
       "Unknown",
       "line one line two"

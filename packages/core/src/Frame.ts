@@ -89,10 +89,20 @@ export class FrameFormat {
     return FrameFormat.make(
       Object.keys(record).map((name) => ({
         name,
-        kind: own(options?.kinds, name) ?? (typeof record[name] === "string" ? "text" : "float"),
+        kind: own(options?.kinds, name) ?? kindOf(record[name]),
         unit: own(options?.units, name) ?? null
       }))
     )
+  }
+
+  /** This format with a field more for each key that it does not know; itself where it knows them all. */
+  extended(record: FrameRecord): FrameFormat {
+    const added = Object.keys(record).filter((key) => !this.keys.includes(key))
+    if (added.length === 0) return this
+    return FrameFormat.make([
+      ...this.fields.map((field, at) => ({ ...field, name: this.keys[at]! })),
+      ...added.map((name) => ({ name, kind: kindOf(record[name]) }))
+    ])
   }
 
   /** The frame that a plain object makes in this format, by names; a field it does not have is `undefined`. */
@@ -100,6 +110,8 @@ export class FrameFormat {
     return makeFrame(this, this.keys.map((key) => own(record, key)), status)
   }
 }
+
+const kindOf = (value: FrameValue): FieldKind => typeof value === "string" ? "text" : "float"
 
 const own = <A>(record: { readonly [name: string]: A } | undefined, name: string): A | undefined =>
   record !== undefined && Object.hasOwn(record, name) ? record[name] : undefined

@@ -55,6 +55,18 @@ export interface DeviceOptions {
 
 /**
  * @since 0.1.0
+ * @category options
+ */
+export interface PollSourceOptions<E, R> {
+  readonly devices: { readonly [name: string]: DeviceOptions } | ReadonlyArray<string>
+  /** Asks one device by its name. */
+  readonly poll: (device: string) => Effect.Effect<Frame | FrameRecord, E, R>
+  /** How long a try at a device may take before it is a failure. Default: 5 seconds. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/**
+ * @since 0.1.0
  * @category services
  */
 export class PollSource extends Context.Service<PollSource, {
@@ -66,88 +78,73 @@ export class PollSource extends Context.Service<PollSource, {
    * A source of devices that can be asked independently. `poll` asks one device by its name and gives a `Frame` or a plain
    * object; whatever it fails or dies with becomes a failure of that device.
    */
-  static readonly make = Effect.fnUntraced(function*<E, R>(options: {
-    readonly devices: { readonly [name: string]: DeviceOptions } | ReadonlyArray<string>
-    readonly poll: (device: string) => Effect.Effect<Frame | FrameRecord, E, R>
-    /** How long a try at a device may take before it is a failure. Default: 5 seconds. */
-    readonly timeout?: Duration.Input | undefined
-  }): Effect.fn.Return<PollSource["Service"], never, R> {
-    const context = yield* Effect.context<R>()
-    const clock = yield* currentClock
-    const timeout = Duration.fromInputUnsafe(options.timeout ?? "5 seconds")
-    const optionsOf: ReadonlyArray<readonly [string, DeviceOptions]> = isNames(options.devices)
-      ? options.devices.map((name) => [name, {}])
-      : Object.entries(options.devices)
-    const devices = new Map(optionsOf.map(([name, device]): [string, Device] => [name, {
-      name,
-      unitId: device.unitId ?? "",
-      identity: device.identity ?? null,
-      format: device.format ?? null
-    }]))
+  static readonly make = Effect.fnUntraced(
+    function*<E, R>(options: PollSourceOptions<E, R>): Effect.fn.Return<PollSource["Service"], never, R> {
+      const context = yield* Effect.context<R>()
+      const clock = yield* currentClock
+      const timeout = Duration.fromInputUnsafe(options.timeout ?? "5 seconds")
+      const optionsOf: ReadonlyArray<readonly [string, DeviceOptions]> = isNames(options.devices)
+        ? options.devices.map((name) => [name, {}])
+        : Object.entries(options.devices)
+      const devices = new Map(optionsOf.map(([name, device]): [string, Device] => [name, {
+        name,
+        unitId: device.unitId ?? "",
+        identity: device.identity ?? null,
+        format: device.format ?? null
+      }]))
 
-    const toFrame = (device: Device, reply: Frame | FrameRecord): Frame => {
-      if (isFrame(reply)) return reply
-      checkReply(device.name, reply)
-      let format = device.format
-      const added = Object.keys(reply).filter((key) => !format?.keys.includes(key))
-      if (format === null || added.length > 0) {
-        format = FrameFormat.make([
-          ...(format?.fields ?? []).map((field, at) => ({ ...field, name: device.format!.keys[at]! })),
-          ...FrameFormat.fromRecord(Object.fromEntries(added.map((key) => [key, reply[key]]))).fields
-            .map((field, at) => ({ ...field, name: added[at]! }))
-        ])
-        devices.set(device.name, { ...device, format })
+      const toFrame = (device: Device, reply: Frame | FrameRecord): Frame => {
+        if (isFrame(reply)) return reply
+        checkReply(device.name, reply)
+        const format = device.format?.extended(reply) ?? FrameFormat.fromRecord(reply)
+        if (format !== device.format) devices.set(device.name, { ...device, format })
+        return format.frame(reply)
       }
-      return format.frame(reply)
-    }
 
-    const pollOne = (name: string): Effect.Effect<Reading | DeviceFailure> =>
-      Effect.suspend(() => {
-        const device = devices.get(name)!
-        const requestedAt = clock.epochMicros()
-        const requestedMonotonicNanos = clock.monotonicNanos()
-        return Effect.suspend(() => options.poll(name)).pipe(
-          Effect.provideContext(context),
-          Effect.timeoutOrElse({ duration: timeout, orElse: () => timedOut(name, timeout) }),
-          Effect.map((reply): Reading => ({
-            device: name,
-            unitId: device.unitId,
-            requestedAt,
-            receivedAt: clock.epochMicros(),
-            requestedMonotonicNanos,
-            receivedMonotonicNanos: clock.monotonicNanos(),
-            frame: toFrame(device, reply)
-          })),
-          // An interruption from outside passes by this; one of poll's own is a failure like any other.
-          Effect.catchCause((cause) =>
-            Effect.succeed<DeviceFailure>({
+      const pollOne = (name: string): Effect.Effect<Reading | DeviceFailure> =>
+        Effect.suspend(() => {
+          const device = devices.get(name)!
+          const requestedAt = clock.epochMicros()
+          const requestedMonotonicNanos = clock.monotonicNanos()
+          return Effect.suspend(() => options.poll(name)).pipe(
+            Effect.provideContext(context),
+            Effect.timeoutOrElse({ duration: timeout, orElse: () => timedOut(name, timeout) }),
+            Effect.map((reply): Reading => ({
               device: name,
-              error: toDeviceError(name, Cause.squash(cause)),
-              at: clock.epochMicros()
-            })
+              unitId: device.unitId,
+              requestedAt,
+              receivedAt: clock.epochMicros(),
+              requestedMonotonicNanos,
+              receivedMonotonicNanos: clock.monotonicNanos(),
+              frame: toFrame(device, reply)
+            })),
+            // An interruption from outside passes by this; one of poll's own is a failure like any other.
+            Effect.catchCause((cause) =>
+              Effect.succeed<DeviceFailure>({
+                device: name,
+                error: toDeviceError(name, Cause.squash(cause)),
+                at: clock.epochMicros()
+              })
+            )
           )
-        )
-      })
+        })
 
-    return {
-      get devices() {
-        return [...devices.values()]
-      },
-      poll: (names) =>
-        Effect.map(Effect.forEach(names, pollOne, { concurrency: "unbounded" }), (outcomes) => ({
-          readings: outcomes.filter((outcome) => "frame" in outcome),
-          failures: outcomes.filter((outcome) => "error" in outcome)
-        }))
+      return {
+        get devices() {
+          return [...devices.values()]
+        },
+        poll: (names) =>
+          Effect.map(Effect.forEach(names, pollOne, { concurrency: "unbounded" }), (outcomes) => ({
+            readings: outcomes.filter((outcome) => "frame" in outcome),
+            failures: outcomes.filter((outcome) => "error" in outcome)
+          }))
+      }
     }
-  })
+  )
 
   /** `make` as a layer. */
-  static readonly layer = <E, R>(options: {
-    readonly devices: { readonly [name: string]: DeviceOptions } | ReadonlyArray<string>
-    readonly poll: (device: string) => Effect.Effect<Frame | FrameRecord, E, R>
-    /** How long a try at a device may take before it is a failure. Default: 5 seconds. */
-    readonly timeout?: Duration.Input | undefined
-  }): Layer.Layer<PollSource, never, R> => Layer.effect(PollSource, PollSource.make(options))
+  static readonly layer = <E, R>(options: PollSourceOptions<E, R>): Layer.Layer<PollSource, never, R> =>
+    Layer.effect(PollSource, PollSource.make(options))
 }
 
 const isNames = (devices: object): devices is ReadonlyArray<string> => Array.isArray(devices)

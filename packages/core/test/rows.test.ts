@@ -107,6 +107,11 @@ describe("FrameFormat names", () => {
     const format = FrameFormat.fromRecord(record)
     assert.deepStrictEqual(format.fields.map((field) => field.name), ["field", "\ufffd", "\ufffd_2", "x"])
     assert.deepStrictEqual(format.frame(record).values, [1, 2, 3, 4])
+    const later = { ...record, Door: "open" }
+    const extended = format.extended(later)
+    assert.deepStrictEqual(extended.fields.map((field) => field.name), ["field", "\ufffd", "\ufffd_2", "x", "Door"])
+    assert.deepStrictEqual(extended.frame(later).values, [1, 2, 3, 4, "open"])
+    assert.strictEqual(extended.extended(record), extended)
   })
 })
 

@@ -34,7 +34,7 @@ export interface SqliteColumn {
   readonly type: string
 }
 
-/** All of these throw `SqliteFailure`. */
+/** All of these throw what the driver throws: call them in an `attempt`. */
 export interface SqliteDatabase {
   readonly exec: (sql: string) => void
   readonly prepare: (sql: string) => SqliteStatement
@@ -55,30 +55,20 @@ export const openSqlite = (path: string): Effect.Effect<SqliteDatabase, SqliteFa
       (database) => Effect.sync(() => database.close())
     )
     return {
-      exec: (sql) => orThrow(() => database.exec(sql)),
+      exec: (sql) => database.exec(sql),
       prepare: (sql) => {
-        const statement = orThrow(() => database.prepare(sql))
-        return { run: (values) => void orThrow(() => statement.run(...values)) }
+        const statement = database.prepare(sql)
+        return { run: (values) => void statement.run(...values) }
       },
       columnsOf: (table) =>
-        orThrow(() =>
-          database.prepare(`PRAGMA table_info("${table}")`).all().map((row) => ({
-            name: String(row["name"]),
-            type: String(row["type"])
-          }))
-        ),
+        database.prepare(`PRAGMA table_info("${table}")`).all().map((row) => ({
+          name: String(row["name"]),
+          type: String(row["type"])
+        })),
       inTransaction: () => database.isTransaction
     }
   })
 
 /** What the driver throws, as a typed failure. */
 export const attempt = <A>(run: () => A): Effect.Effect<A, SqliteFailure> =>
-  Effect.try({ try: run, catch: (cause) => cause instanceof SqliteFailure ? cause : new SqliteFailure(cause) })
-
-const orThrow = <A>(run: () => A): A => {
-  try {
-    return run()
-  } catch (cause) {
-    throw new SqliteFailure(cause)
-  }
-}
+  Effect.try({ try: run, catch: (cause) => new SqliteFailure(cause) })

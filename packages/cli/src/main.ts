@@ -14,7 +14,7 @@ import * as Layer from "effect/Layer"
 import { Ended, UsageError } from "./failures.ts"
 import { recordCommand } from "./record.ts"
 import { simulateCommand } from "./simulate.ts"
-import { complain, oneLine, stderrLogger } from "./terminal.ts"
+import { complain, oneLine, stderrLogger, withoutSecrets } from "./terminal.ts"
 
 const sampleline = Command.make("sampleline").pipe(
   Command.withDescription("Records lab instruments into files."),
@@ -23,6 +23,8 @@ const sampleline = Command.make("sampleline").pipe(
 
 /** Runs the command line and ends the process. */
 export const main = (args: ReadonlyArray<string>, version: string): void => {
+  // Takes the place of the arguments in the system's list of processes, which everyone can read.
+  if (args.some((arg) => withoutSecrets(arg) !== arg)) process.title = "sampleline"
   const program = Command.runWith(sampleline, { version })(args).pipe(
     Effect.provide(Layer.mergeAll(
       NodeServices.layer,
@@ -39,7 +41,7 @@ const presenter: CliOutput.Presenter = {
   present: (event) =>
     event._tag === "InvalidInvocation"
       ? Console.error(
-        `sampleline: ${event.errors.map((error) => oneLine(error.message)).join("; ")} (see \`${
+        `sampleline: ${withoutSecrets(event.errors.map((error) => oneLine(error.message)).join("; "))} (see \`${
           event.commandPath.join(" ")
         } --help\`)`
       )

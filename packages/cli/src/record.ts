@@ -49,7 +49,7 @@ const flags = {
   out: Flag.String("out").pipe(
     Flag.withMetavar("TARGET"),
     Flag.withDescription(
-      "Where to: NAME.csv, NAME.jsonl, NAME.db (SQLite), or - for JSON lines on stdout; can be given several times"
+      "Where to: NAME.csv, .jsonl, .parquet, .db (SQLite), postgres://USER@HOST/DATABASE (password also from PGPASSWORD), or - for JSON lines on stdout; can be given several times"
     ),
     Flag.atLeast(0)
   ),
@@ -70,6 +70,10 @@ const flags = {
     Flag.withMetavar("NAME"),
     Flag.withDescription("The table in a database (default: samples)"),
     Flag.withDefault("samples")
+  ),
+  createTable: Flag.Boolean("create-table").pipe(
+    Flag.withDescription("Make the table in Postgres if there is none"),
+    Flag.withDefault(false)
   ),
   identity: Flag.Boolean("identity").pipe(
     Flag.withDescription("Add the columns run_id and sequence"),
@@ -170,6 +174,10 @@ export const recordCommand = Command.make(
       description: "Two devices until Ctrl-C"
     },
     {
+      command: "sampleline record --device fuel=COM3 --out run.parquet --out postgres://me@db/lab --create-table",
+      description: "Into a Parquet file and a new table in Postgres"
+    },
+    {
       command: "sampleline record --device fuel=COM3 --out run.csv --out - | jq .Mass_Flow",
       description: "Into a file, and as JSON lines into another program"
     }
@@ -183,6 +191,7 @@ interface Options {
   readonly duration: Option.Option<unknown>
   readonly identity: boolean
   readonly table: string
+  readonly createTable: boolean
   readonly overwrite: boolean
   readonly append: boolean
   readonly fsync: "never" | "interval" | "always"
@@ -191,7 +200,7 @@ interface Options {
 }
 
 const parseOutputs = Effect.fnUntraced(function*(options: Options) {
-  const { append, device, fsync, identity, out, overwrite, simulate, table } = options
+  const { append, createTable, device, fsync, identity, out, overwrite, simulate, table } = options
   if (append && overwrite) {
     return yield* new UsageError({ message: "--append and --overwrite exclude each other; choose one" })
   }
@@ -210,7 +219,8 @@ const parseOutputs = Effect.fnUntraced(function*(options: Options) {
     mode: append ? "append" : overwrite ? "overwrite" : "create",
     fsync,
     identity,
-    table
+    table,
+    createTable
   })
 })
 

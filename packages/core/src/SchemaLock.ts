@@ -5,7 +5,7 @@
  * to float and anything else to text. A field that comes later is dropped and counted, a missing one is null, and a value
  * that its column cannot hold is null and counted.
  */
-import { distinct, type FrameFormat } from "./Frame.ts"
+import { distinct, type FrameField, type FrameFormat } from "./Frame.ts"
 import {
   type Cell,
   type Column,
@@ -25,8 +25,19 @@ interface Plan {
   readonly unknown: ReadonlyArray<RowColumn>
 }
 
+/**
+ * A column of an existing table.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TableColumn extends Column {
+  /** The value as the column stores it, or null where the column cannot hold it. Default: by the column's type. */
+  readonly convert?: ((value: number | string) => Cell) | undefined
+}
+
 /** A locked column, and by which of a format's columns it is filled: the one with the same `source`. */
-interface LockedColumn extends Column {
+interface LockedColumn extends TableColumn {
   readonly source: string
 }
 
@@ -37,26 +48,19 @@ interface LockedColumn extends Column {
 export class SchemaLock {
   readonly columns: ReadonlyArray<Column>
   private readonly locked: ReadonlyArray<LockedColumn>
-  private readonly sourceOf: (column: RowColumn) => string
   private readonly options: RowOptions
   private readonly plans = new WeakMap<FrameFormat, Plan>()
   private readonly counts = new Map<string, number>()
   private unreported: Array<string> = []
 
-  private constructor(
-    locked: ReadonlyArray<LockedColumn>,
-    sourceOf: (column: RowColumn) => string,
-    options: RowOptions
-  ) {
+  private constructor(locked: ReadonlyArray<LockedColumn>, options: RowOptions) {
     this.columns = locked.map(({ name, nullable, type }) => ({ name, type, nullable }))
     this.locked = locked
-    this.sourceOf = sourceOf
     this.options = options
   }
 
   /** Locks to the columns of these formats: the fixed ones, the fields in first-seen order, the status. */
   static fromFormats(formats: Iterable<FrameFormat>, options: RowOptions = {}): SchemaLock {
-    const sourceOf = (column: RowColumn) => column.field === null ? `fixed ${column.name}` : `field ${column.field}`
     const head = new Map<string, LockedColumn>()
     const tail = new Map<string, LockedColumn>()
     for (const format of formats) {
@@ -75,7 +79,7 @@ export class SchemaLock {
       ...column,
       name: distinct(column.name, taken, (name) => name.toLowerCase())
     }))
-    return new SchemaLock([...named, ...tail.values()], sourceOf, options)
+    return new SchemaLock([...named, ...tail.values()], options)
   }
 
   /** Locks to the columns of a first batch, and of the run's other devices as far as their formats are known. */
@@ -85,17 +89,32 @@ export class SchemaLock {
 
   /**
    * Locks to the columns that an existing table and a first batch both have, in the table's order and by its types: the
-   * table's other columns stay the database's business.
+   * table's other columns stay the database's business. `nameInTable` is for databases that cannot store every name as it is.
    */
-  static fromTable(columns: ReadonlyArray<Column>, batch: Iterable<Sample>, options: RowOptions = {}): SchemaLock {
-    const names = new Set(
-      [...formatsOf(batch)].flatMap((format) => rowColumns(format, options).map((column) => column.name))
+  static fromTable(
+    columns: ReadonlyArray<TableColumn>,
+    batch: Iterable<Sample>,
+    options: RowOptions & { readonly nameInTable?: ((name: string) => string) | undefined } = {}
+  ): SchemaLock {
+    const { nameInTable = (name) => name } = options
+    const sources = new Map(
+      SchemaLock.fromBatch(batch, options).locked.map(({ name, source }) => [nameInTable(name), source])
     )
     return new SchemaLock(
-      columns.filter((column) => names.has(column.name)).map((column) => ({ ...column, source: column.name })),
-      (column) => column.name,
+      columns.flatMap((column) => {
+        const source = sources.get(column.name)
+        return source === undefined ? [] : [{ ...column, source }]
+      }),
       options
     )
+  }
+
+  /** The fields of a format that have a column, and which one. */
+  fields(format: FrameFormat): ReadonlyArray<{ readonly field: FrameField; readonly column: string }> {
+    return format.fields.flatMap((field) => {
+      const column = this.locked.find((column) => column.source === `field ${field.name}`)
+      return column === undefined ? [] : [{ field, column: column.name }]
+    })
   }
 
   /** The sample's cells in the order of `columns`, each of its column's type. */
@@ -131,12 +150,12 @@ export class SchemaLock {
   }
 
   private plan(format: FrameFormat): Plan {
-    const sources = new Map(rowColumns(format, this.options).map((column) => [this.sourceOf(column), column]))
+    const sources = new Map(rowColumns(format, this.options).map((column) => [sourceOf(column), column]))
     const readers = this.locked.map((column) => {
       const from = sources.get(column.source)
       if (from === undefined) return () => null
       sources.delete(column.source)
-      const convert = converters[column.type]
+      const convert = column.convert ?? converters[column.type]
       return (sample: Sample): Cell => {
         const value = toCell(from.read(sample))
         if (value === null) return null
@@ -148,6 +167,8 @@ export class SchemaLock {
     return { readers, unknown: [...sources.values()].filter((column) => column.field !== null) }
   }
 }
+
+const sourceOf = (column: RowColumn): string => column.field === null ? `fixed ${column.name}` : `field ${column.field}`
 
 /** The formats of a batch, then those of the run's other devices as far as they are known. */
 const formatsOf = (batch: Iterable<Sample>): ReadonlySet<FrameFormat> => {

@@ -2,7 +2,7 @@
  * CSV as RFC 4180 has it: comma, double quotes where needed, a header, lines that end in LF, UTF-8.
  *
  * Columns are fixed at the first batch. Times are RFC 3339 text with microseconds; null and the empty text are both an empty
- * field; text is written verbatim.
+ * field; text is written verbatim. Types, units, runs and devices stand in `<file>-metadata.json`.
  *
  * Accepted means: handed to the operating system, so it survives a kill -9 of the process. `fsync` makes it survive a power
  * cut. A file whose last record is cut short is repaired by appending to it.
@@ -20,6 +20,7 @@ import {
   type SinkShape
 } from "@sampleline/core"
 import { type Array, Context, Effect, type Layer, type Scope } from "effect"
+import { writeTableMetadata } from "./internal/TableMetadata.ts"
 import { checkTextFile, chunksOf, type Content, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
 
 /**
@@ -52,12 +53,21 @@ export class CsvSink extends Context.Service<
     const header = file.content?.header ?? null
     let table: Table | undefined
     let headerWritten = header !== null
+    let described = false
 
     const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
       table ??= yield* tableOf(writer.target, SchemaLock.fromBatch(batch, options), header)
       const text = (headerWritten ? "" : headerLine(table)) + encode(table, batch)
       yield* file.write(text, batch.length)
       headerWritten = true
+      if (!file.isFile || described) return
+      described = true
+      yield* writeTableMetadata(writer, batch, {
+        columns: table.columns,
+        lock: table.lock,
+        isAppending: header !== null,
+        dialect: { lineTerminators: ["\n"] }
+      })
     })
 
     const sink = SampleSink.make({

@@ -1,15 +1,24 @@
 /**
  * One JSON object a line, UTF-8. Each line stands alone: its keys are the sample's own columns, so there is no schema to
- * lock and nothing is ever dropped.
+ * lock and nothing is ever dropped. Types, units, runs and devices stand in `<file>-metadata.json`.
  *
  * Accepted means: handed to the operating system, so it survives a kill -9 of the process; on standard output and pipes: in
  * memory, on its way to the reader. `fsync` makes a file survive a power cut. A file whose last line is cut short is repaired
  * by appending to it.
  */
-import { type Device, type Sample, SampleSink, sampleToRow, type SinkOpenError, type SinkShape } from "@sampleline/core"
+import {
+  type Device,
+  type Sample,
+  SampleSink,
+  sampleToRow,
+  SchemaLock,
+  type SinkOpenError,
+  type SinkShape
+} from "@sampleline/core"
 import { type Array, Context, Effect, type Layer, Predicate, type Scope } from "effect"
 import type { ByteOutput } from "./internal/ByteOutput.ts"
 import { openStdout, type WhenStalled } from "./internal/Pipe.ts"
+import { writeTableMetadata } from "./internal/TableMetadata.ts"
 import { checkTextFile, chunksOf, type Content, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
 
 /**
@@ -48,9 +57,15 @@ export class JsonlSink extends Context.Service<
   static readonly make = Effect.fnUntraced(function*(
     options: JsonlSinkOptions
   ): Effect.fn.Return<JsonlSink["Service"], SinkOpenError, Scope.Scope> {
-    const output = yield* openTextFile({ sink: "JsonlSink", target: options.path }, options, inspectJsonl)
+    const writer = { sink: "JsonlSink", target: options.path }
+    const file = yield* openTextFile(writer, options, inspectJsonl)
     yield* Effect.logInfo(`JsonlSink opened ${options.path}`)
-    return linesTo(output, options.path, options.identity)
+    const describe = (batch: Array.NonEmptyReadonlyArray<Sample>) =>
+      writeTableMetadata(writer, batch, {
+        columns: SchemaLock.fromBatch(batch, options).columns,
+        isAppending: file.content !== null
+      })
+    return linesTo(file, options.path, options.identity, file.isFile ? describe : undefined)
   })
 
   /** Provides `JsonlSink` and `SampleSink`. */
@@ -75,19 +90,31 @@ export class JsonlSink extends Context.Service<
     Effect.asVoid(checkTextFile({ sink: "JsonlSink", target: options.path }, options, inspectJsonl))
 }
 
-const linesTo = (output: ByteOutput, target: string, identity: boolean | undefined): JsonlSink["Service"] => ({
-  ...SampleSink.make({
-    name: "JsonlSink",
-    target,
-    write: (batch: Array.NonEmptyReadonlyArray<Sample>) => {
-      let text = ""
-      for (const sample of batch) text += `${JSON.stringify(sampleToRow(sample, { identity }))}\n`
-      return output.write(text, batch.length)
-    },
-    lost: output.lost
-  }),
-  path: target
-})
+const linesTo = (
+  output: ByteOutput,
+  target: string,
+  identity: boolean | undefined,
+  /** Called once, after the first batch. */
+  describe: (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<void> = () => Effect.void
+): JsonlSink["Service"] => {
+  let described = false
+  return {
+    ...SampleSink.make({
+      name: "JsonlSink",
+      target,
+      write: Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
+        let text = ""
+        for (const sample of batch) text += `${JSON.stringify(sampleToRow(sample, { identity }))}\n`
+        yield* output.write(text, batch.length)
+        if (described) return
+        described = true
+        yield* describe(batch)
+      }),
+      lost: output.lost
+    }),
+    path: target
+  }
+}
 
 /** Reads an existing file: every complete line must be a sample. */
 const inspectJsonl = (fd: number, size: number): Effect.Effect<Content, string> =>

@@ -12,7 +12,6 @@ import {
   type Column,
   type ColumnType,
   type Device,
-  fieldColumns,
   formatTimestamp,
   InvalidOptionError,
   type Sample,
@@ -27,7 +26,9 @@ import {
 import { type Array, Context, Duration, Effect, Formatter, type Layer, Option, Schedule, type Scope } from "effect"
 import * as fs from "node:fs"
 import { toOpenError } from "./internal/ByteOutput.ts"
+import { describeDevices } from "./internal/Description.ts"
 import { checkParents, type FileMode, makeParents } from "./internal/files.ts"
+import { IDENTIFIER, IDENTIFIER_FORM } from "./internal/identifiers.ts"
 import {
   attempt,
   openSqlite,
@@ -114,7 +115,7 @@ export class SqliteSink extends Context.Service<
         if (inserts === undefined) {
           if (settings.mode === "overwrite") dropTables(database, table)
           if (isNew) database.exec(createTable(table, shape!))
-          describeColumns(database, table, batch)
+          describeColumns(database, table, batch, shape!.lock)
         }
         const prepared = inserts ?? prepareInserts(database, table, columns)
         insertAll(prepared, rows)
@@ -161,7 +162,6 @@ export class SqliteSink extends Context.Service<
 }
 
 const SINK = "SqliteSink"
-const IDENTIFIER = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/
 const JOURNAL_MODES: ReadonlySet<string> = new Set(["WAL", "DELETE", "TRUNCATE", "PERSIST", "MEMORY", "OFF"])
 const SYNCHRONOUS: ReadonlySet<string> = new Set(["NORMAL", "FULL", "EXTRA", "OFF"])
 /** What every SQLite database begins with. */
@@ -184,7 +184,7 @@ const validate = Effect.fnUntraced(
     const refuse = (option: string, value: unknown, expected: string) =>
       new InvalidOptionError({ option, value: Formatter.format(value), expected })
     if (!IDENTIFIER.test(table)) {
-      return yield* refuse("table", table, "a letter or underscore, then at most 62 letters, digits and underscores")
+      return yield* refuse("table", table, IDENTIFIER_FORM)
     }
     if (/^sqlite_/i.test(table)) {
       return yield* refuse("table", table, "a name that does not begin with sqlite_, which SQLite keeps for itself")
@@ -306,25 +306,28 @@ const dropTables = (database: SqliteDatabase, table: string): void =>
   database.exec(`DROP TABLE IF EXISTS ${quoted(table)}; DROP TABLE IF EXISTS ${quoted(`${table}_columns`)}`)
 
 /** What a number in the table means: a row for each of a device's columns, with unit and who the device is. */
-const describeColumns = (database: SqliteDatabase, table: string, batch: ReadonlyArray<Sample>): void => {
+const describeColumns = (
+  database: SqliteDatabase,
+  table: string,
+  batch: ReadonlyArray<Sample>,
+  lock: SchemaLock
+): void => {
   const name = quoted(`${table}_columns`)
   database.exec(
     `CREATE TABLE IF NOT EXISTS ${name} (run_id TEXT, device TEXT, unit_id TEXT, manufacturer TEXT, model TEXT, `
       + "serial_number TEXT, firmware TEXT, calibration_date TEXT, column_name TEXT, unit TEXT, statistic INTEGER)"
   )
   const insert = database.prepare(`INSERT INTO ${name} VALUES (${placeholders(11)})`)
-  const { run } = batch[0]!
-  for (const { format, identity, name: device, unitId } of run.devices) {
-    const formatOfDevice = format ?? batch.find((sample) => sample.device === device)?.frame.format
+  for (const device of describeDevices(batch, lock)) {
     const who = [
-      identity?.manufacturer,
-      identity?.model,
-      identity?.serialNumber,
-      identity?.firmware,
-      identity?.calibrationDate
+      device.identity?.manufacturer,
+      device.identity?.model,
+      device.identity?.serialNumber,
+      device.identity?.firmware,
+      device.identity?.calibrationDate
     ].map((part) => part ?? null)
-    for (const { column, field } of formatOfDevice === undefined ? [] : fieldColumns(formatOfDevice)) {
-      insert.run([run.id, device, unitId, ...who, column, field.unit, field.statistic])
+    for (const { column, statistic, unit } of device.columns) {
+      insert.run([batch[0]!.run.id, device.name, device.unitId, ...who, column, unit, statistic])
     }
   }
 }

@@ -1,17 +1,19 @@
 /**
- * Writes batches to a sink until one is not accepted, and prints, on its last line, how many samples were and why it stopped. Run in a process
- * of its own, whose disk or file size is limited: `node fillDisk.ts SINK PATH`.
+ * Writes batches to a sink until one is not accepted, and prints, on its last line, how many samples were kept and why it
+ * stopped. Run in a process of its own, whose disk or file size is limited: `node fillDisk.ts SINK PATH`.
  */
 import { type Sample, SampleSink } from "@sampleline/core"
 import { Effect, type Layer } from "effect"
 import { CsvSink } from "../src/CsvSink.ts"
 import { JsonlSink } from "../src/JsonlSink.ts"
+import { ParquetSink } from "../src/ParquetSink.ts"
 import { SqliteSink } from "../src/SqliteSink.ts"
 import { samplesFrom } from "./samples.ts"
 
 const layers: { readonly [name: string]: (path: string) => Layer.Layer<SampleSink, unknown> } = {
   CsvSink: (path) => CsvSink.layer({ path }),
   JsonlSink: (path) => JsonlSink.layer({ path }),
+  ParquetSink: (path) => ParquetSink.layer({ path, rowGroupSize: 500, compression: "none", dictionary: false }),
   SqliteSink: (path) => SqliteSink.layer({ path })
 }
 const [, , name = "", path = ""] = process.argv
@@ -22,14 +24,22 @@ const program = Effect.gen(function*() {
     const error = yield* Effect.flip(sink.write(samplesFrom(start, 50) as unknown as [Sample])).pipe(
       Effect.orElseSucceed(() => null)
     )
-    if (error !== null) return { accepted: start, error: `${error._tag} ${"reason" in error ? error.reason : ""}` }
+    if (error === null) continue
+    report = () => ({
+      accepted: sink.report()[0]!.rows,
+      error: `${error._tag} ${"reason" in error ? error.reason : ""}`
+    })
+    return
   }
-  return { accepted: -1, error: "" }
 })
+
+let report = () => ({ accepted: -1, error: "" })
 
 Effect.runFork(
   program.pipe(
     Effect.provide(layers[name]!(path)),
-    Effect.flatMap((result) => Effect.sync(() => process.stdout.write(`\n${JSON.stringify(result)}`)))
+    // What could not be written at the end is in the report.
+    Effect.exit,
+    Effect.andThen(Effect.sync(() => process.stdout.write(`\n${JSON.stringify(report())}`)))
   )
 )

@@ -10,6 +10,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { fileURLToPath } from "node:url"
+import { queryDuckDb } from "./duckdb.ts"
 
 const PROGRAM = fileURLToPath(new URL("fillDisk.ts", import.meta.url))
 
@@ -40,24 +41,34 @@ const withSmallFiles = (sink: string, folder: string, file: string) =>
     `${folder}/${file}`
   ])
 
-const countLines = (file: string) => {
-  const text = fs.readFileSync(file, "utf8")
-  assert.isTrue(text.endsWith("\n"))
-  return text.split("\n").length - 1
-}
+const countLines = (file: string) =>
+  Effect.sync(() => {
+    const text = fs.readFileSync(file, "utf8")
+    assert.isTrue(text.endsWith("\n"))
+    return text.split("\n").length - 1
+  })
 
-const countRows = (file: string) => {
-  const database = new DatabaseSync(file)
-  assert.strictEqual(database.prepare("PRAGMA integrity_check").get()?.["integrity_check"], "ok")
-  const count = Number(database.prepare("SELECT count(*) AS n FROM samples").get()?.["n"])
-  database.close()
-  return count
-}
+const countRows = (file: string) =>
+  Effect.sync(() => {
+    const database = new DatabaseSync(file)
+    assert.strictEqual(database.prepare("PRAGMA integrity_check").get()?.["integrity_check"], "ok")
+    const count = Number(database.prepare("SELECT count(*) AS n FROM samples").get()?.["n"])
+    database.close()
+    return count
+  })
+
+/** Reads every column, too. */
+const countParquet = (file: string) =>
+  Effect.map(
+    queryDuckDb(`SELECT count(*) AS n, sum(Mass_Flow) AS s, max(received_at) AS t FROM '${file}'`),
+    ([row]) => Number(row!["n"])
+  )
 
 const sinks = [
-  { sink: "CsvSink", file: "run.csv", count: (file: string) => countLines(file) - 1 },
+  { sink: "CsvSink", file: "run.csv", count: (file: string) => Effect.map(countLines(file), (lines) => lines - 1) },
   { sink: "JsonlSink", file: "run.jsonl", count: countLines },
-  { sink: "SqliteSink", file: "run.db", count: countRows }
+  { sink: "SqliteSink", file: "run.db", count: countRows },
+  { sink: "ParquetSink", file: "run.parquet", count: countParquet }
 ]
 
 describe.each([
@@ -68,12 +79,12 @@ describe.each([
     it.effect.runIf(possible)(
       `${sink} fails with DiskFull, and what was accepted is complete`,
       () =>
-        Effect.sync(() => {
+        Effect.gen(function*() {
           const folder = fs.mkdtempSync(path.join(os.tmpdir(), "full-"))
           const { accepted, error } = JSON.parse(run(sink, folder, file).toString().split("\n").at(-1)!)
           assert.strictEqual(error, "SinkWriteError DiskFull")
           assert.isAbove(accepted, 0)
-          assert.strictEqual(count(path.join(folder, file)), accepted)
+          assert.strictEqual(yield* count(path.join(folder, file)), accepted)
           fs.rmSync(folder, { recursive: true })
         })
     )

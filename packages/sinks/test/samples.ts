@@ -1,10 +1,10 @@
 import { FrameFormat, type FrameValue, makeFrame, type Run, Sample } from "@sampleline/core"
 
-const run: Run = { id: "019a0000-0000-7000-8000-000000000000", startedAt: 1_772_366_400_000_000, devices: [] }
+const RUN: Run = { id: "019a0000-0000-7000-8000-000000000000", startedAt: 1_772_366_400_000_000, devices: [] }
 
 export const flow = FrameFormat.fromRecord({ Mass_Flow: 0, Gas: "N2" })
 
-export const sampleOf = (format: FrameFormat, values: ReadonlyArray<FrameValue>, n = 0): Sample =>
+export const sampleOf = (format: FrameFormat, values: ReadonlyArray<FrameValue>, n = 0, run = RUN): Sample =>
   new Sample({
     run,
     device: "fuel",

@@ -143,6 +143,47 @@ describe.each(sinks)("$name", ({ file, layer, name, read }) => {
     const sequences = (rows: ReadonlyArray<{ readonly [column: string]: unknown }>) =>
       rows.map((row) => Number(row["Mass_Flow"]) * 4)
 
+    it.effect("describes columns, units, runs and devices in a file beside it", () =>
+      Effect.gen(function*() {
+        const path = yield* tempFile(file)
+        const metadataFile = `${path}-metadata.json`
+        const format = FrameFormat.make([{ name: "Mass_Flow", unit: "SCCM" }, { name: "Gas", kind: "text" }])
+        const ofRun = (id: string) => {
+          const devices = [{ name: "fuel", unitId: "A", identity: null, format }]
+          return [sampleOf(format, [1, "N2"], 0, { id, startedAt: 1_772_366_400_000_000, devices })]
+        }
+        yield* writeTo(layer({ path }))
+        assert.isFalse(fs.existsSync(metadataFile))
+        yield* writeTo(layer({ path, mode: "append" }), ofRun("run-1"))
+        yield* writeTo(layer({ path, mode: "append" }), ofRun("run-2"), ofRun("run-2"))
+        const metadata = JSON.parse(fs.readFileSync(metadataFile, "utf8"))
+        assert.deepInclude(metadata, { "@context": "http://www.w3.org/ns/csvw", "url": file })
+        const columns = [
+          { titles: "device", datatype: "string", required: false },
+          { titles: "unit_id", datatype: "string", required: false },
+          { titles: "requested_at", datatype: "dateTimeStamp", required: true },
+          { titles: "received_at", datatype: "dateTimeStamp", required: true },
+          { titles: "midpoint_at", datatype: "dateTimeStamp", required: true },
+          { titles: "latency_s", datatype: "double", required: true },
+          { titles: "Mass_Flow", datatype: "double", required: false, "schema:unitText": "SCCM" },
+          { titles: "Gas", datatype: "string", required: false },
+          { titles: "status", datatype: "string", required: false }
+        ]
+        assert.deepStrictEqual(metadata.tableSchema.columns, columns)
+        assert.deepStrictEqual(
+          metadata.notes.map((
+            run: { readonly run_id: string; readonly started_at: string }
+          ) => [run.run_id, run.started_at]),
+          [["run-1", "2026-03-01T12:00:00.000000Z"], ["run-2", "2026-03-01T12:00:00.000000Z"]]
+        )
+        assert.deepStrictEqual(metadata.notes[0].devices[0].columns.Mass_Flow, { unit: "SCCM", statistic: null })
+
+        fs.writeFileSync(metadataFile, "{\"mine\": true}")
+        const lines = yield* logged(writeTo(layer({ path, mode: "append" }), ofRun("run-3")))
+        assert.strictEqual(fs.readFileSync(metadataFile, "utf8"), "{\"mine\": true}")
+        assert.isTrue(lines.some((line) => line.startsWith("Warn") && line.includes("not of sampleline's making")))
+      }))
+
     it.effect("makes missing parent folders", () =>
       Effect.gen(function*() {
         const path = (yield* tempFile("a/b")) + `/${file}`

@@ -36,6 +36,8 @@ export interface Content {
 export type Inspect<C extends Content> = (fd: number, size: number) => Effect.Effect<C, string>
 
 export interface TextFile<C extends Content> extends ByteOutput {
+  /** Whether it is an ordinary file; a pipe has nothing beside it. */
+  readonly isFile: boolean
   /** What an existing file holds to which is to be appended; null for a new or replaced file. */
   readonly content: C | null
 }
@@ -54,7 +56,7 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   const stats = yield* attempt(() => fs.statSync(options.path, { throwIfNoEntry: false }))
   if (stats?.isDirectory()) return yield* toOpenError(writer, { code: "EISDIR" })
   if (stats !== undefined && !stats.isFile()) {
-    return { content: null, ...(yield* openPipe(writer, options.path)) }
+    return { content: null, isFile: false, ...(yield* openPipe(writer, options.path)) }
   }
   yield* attempt(() => makeParents(options.path))
   const file = yield* Effect.acquireRelease(
@@ -118,6 +120,7 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
 
   return {
     content,
+    isFile: true,
     lost: () => undefined,
     write: (text, samples) => {
       const written = Effect.try({ try: () => write(text), catch: (cause) => toWriteError(writer, samples, cause) })

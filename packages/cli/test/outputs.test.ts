@@ -1,0 +1,243 @@
+/**
+ * Runs into several outputs at once: the same rows in all, read back by other readers than ours, and none of them harmed by
+ * another's failure.
+ */
+import { NodeServices } from "@effect/platform-node"
+import { assert, it } from "@effect/vitest"
+import { SimulatedDevice } from "@sampleline/alicat/SimulatedDevice"
+import { type Cell, type Column, FrameFormat, makeFrame, type Run, Sample, SampleSink } from "@sampleline/core"
+import { ParquetSink } from "@sampleline/sinks/ParquetSink"
+import { type Array, Effect, Layer, Redacted } from "effect"
+import * as fs from "node:fs"
+import { DatabaseSync } from "node:sqlite"
+import { readWithDuckDb } from "../../sinks/test/duckdb.ts"
+import { PostgresServer, readPostgres } from "../../sinks/test/postgres.ts"
+import { sampleline, startSampleline, tempFolder } from "./process.ts"
+
+const column = (name: string, type: Column["type"]): Column => ({ name, type, nullable: true })
+
+const COLUMNS = [
+  column("device", "text"),
+  column("unit_id", "text"),
+  column("requested_at", "timestamp"),
+  column("received_at", "timestamp"),
+  column("midpoint_at", "timestamp"),
+  column("latency_s", "float"),
+  column("Abs_Press", "float"),
+  column("Flow_Temp", "float"),
+  column("Volu_Flow", "float"),
+  column("Mass_Flow", "float"),
+  column("Mass_Flow_Setpt", "float"),
+  column("Gas", "text"),
+  column("status", "text"),
+  column("run_id", "text"),
+  column("sequence", "int")
+]
+
+const DUCKDB_TYPES = { text: "VARCHAR", float: "DOUBLE", int: "BIGINT", timestamp: "TIMESTAMPTZ" }
+
+const csvTable = (path: string) =>
+  `read_csv('${path}', header = true, nullstr = '', columns = {${
+    COLUMNS.map(({ name, type }) => `'${name}': '${DUCKDB_TYPES[type]}'`).join(", ")
+  }})`
+
+/** CSV holds null and the empty text as one. */
+const emptyAsNull = (rows: ReadonlyArray<{ readonly [column: string]: Cell }>) =>
+  rows.map((row) => Object.fromEntries(Object.entries(row).map(([name, cell]) => [name, cell === "" ? null : cell])))
+
+const upTo = (length: number) => globalThis.Array.from({ length }, (_, n) => n)
+
+const layer = Layer.merge(NodeServices.layer, PostgresServer.layer)
+
+it.layer(layer, { excludeTestServices: true, timeout: "60 seconds" })("outputs", (it) => {
+  it.effect("one run into all five is the same rows in all five, value by value", () =>
+    Effect.gen(function*() {
+      const server = yield* PostgresServer
+      const database = yield* server.database
+      const cwd = yield* tempFolder
+      const files = ["run.csv", "run.jsonl", "run.db", "run.parquet"]
+      const url = `postgres://owner@127.0.0.1:${server.address.port}/${database}`
+      const result = yield* sampleline([
+        "record",
+        "--simulate",
+        "3",
+        "--rate",
+        "50",
+        "--duration",
+        "2s",
+        "--identity",
+        "--create-table",
+        "--json",
+        ...[...files, url].flatMap((out) => ["--out", out])
+      ], { cwd, env: { ...process.env, PGPASSWORD: Redacted.value(server.password) } })
+      assert.strictEqual(result.code, 0, result.stderr)
+      const { samplesEmitted, sinks } = JSON.parse(result.stdout)
+      assert.isAbove(samplesEmitted, 0)
+      assert.deepStrictEqual(sinks.map((sink: { readonly rows: number }) => sink.rows), sinks.map(() => samplesEmitted))
+
+      const path = (name: string) => `${cwd}/${name}`
+      const inPostgres = yield* readPostgres(server, database, COLUMNS)
+      assert.strictEqual(inPostgres.length, samplesEmitted)
+      const inParquet = yield* readWithDuckDb(`'${path("run.parquet")}'`, COLUMNS)
+      assert.deepStrictEqual(inParquet, inPostgres)
+      const inCsv = yield* readWithDuckDb(csvTable(path("run.csv")), COLUMNS)
+      assert.deepStrictEqual(emptyAsNull(inCsv), emptyAsNull(inPostgres))
+      const inJsonl = fs.readFileSync(path("run.jsonl"), "utf8").trimEnd().split("\n").map((line) => JSON.parse(line))
+      assert.deepStrictEqual(inJsonl, inPostgres)
+      const db = new DatabaseSync(path("run.db"), { readOnly: true })
+      const inSqlite = db.prepare("SELECT * FROM samples ORDER BY rowid").all().map((row) => ({ ...row }))
+      db.close()
+      assert.deepStrictEqual(inSqlite, inPostgres)
+      assert.deepStrictEqual(inPostgres.map((row) => row["sequence"]), inPostgres.map((_, n) => n))
+      assert.isTrue(inPostgres.some((row) => !String(row["requested_at"]).endsWith("000Z")), "microseconds are there")
+
+      const metadata = JSON.parse(fs.readFileSync(path("run.csv-metadata.json"), "utf8"))
+      assert.deepStrictEqual(
+        metadata.tableSchema.columns.map((column: { readonly titles: string }) => column.titles),
+        COLUMNS.map(({ name }) => name)
+      )
+      assert.deepInclude(metadata.tableSchema.columns[9], { datatype: "double", "schema:unitText": "SCCM" })
+      assert.strictEqual(metadata.notes[0].devices[0].model, "MC-500SCCM-D")
+    }))
+
+  it.effect("a hundred thousand samples of ten devices take at most 14 bytes each in Parquet", () =>
+    Effect.gen(function*() {
+      const path = `${yield* tempFolder}/run.parquet`
+      const format = FrameFormat.make([
+        ...["Abs_Press", "Flow_Temp", "Volu_Flow", "Mass_Flow", "Mass_Flow_Setpt"].map((name) => ({ name })),
+        { name: "Gas", kind: "text" }
+      ])
+      const run: Run = { id: "run-1", startedAt: 1_772_366_400_000_000, devices: [] }
+      const devices = upTo(10).map((n) => new SimulatedDevice({ serialNumber: 1000 + n }))
+      const jitter = new SimulatedDevice()
+      const tick = (index: number) =>
+        devices.map((device, at) => {
+          const fields = device.respond("A", index / 100)[0]!.split(/\s+/).slice(1)
+          // Noise in the last digits of another device's reading scatters the times by up to a millisecond.
+          const reading = Number(jitter.respond("A", index / 100)[0]!.split(/\s+/)[4])
+          const scatter = (Math.round(reading * 100) * 7919) % 1000
+          const requestedAt = run.startedAt + index * 10_000 + scatter
+          const latency = 800 + scatter
+          return new Sample({
+            run,
+            device: `sim${at + 1}`,
+            unitId: "A",
+            sequence: index * 10 + at,
+            requestedAt,
+            receivedAt: requestedAt + latency,
+            requestedMonotonicNanos: 0,
+            receivedMonotonicNanos: latency * 1000,
+            frame: makeFrame(format, [...fields.slice(0, 5).map(Number), fields[5]])
+          })
+        })
+      yield* Effect.gen(function*() {
+        const sink = yield* SampleSink
+        for (const index of upTo(10_000)) {
+          yield* sink.write(tick(index) as unknown as Array.NonEmptyReadonlyArray<Sample>)
+        }
+      }).pipe(Effect.provide(ParquetSink.layer({ path })))
+      assert.isAtMost(fs.statSync(path).size / 100_000, 14)
+    }))
+
+  it.effect("a server that goes away in the middle of a run leaves the other outputs complete", () =>
+    Effect.gen(function*() {
+      const server = yield* PostgresServer
+      const database = yield* server.database
+      yield* server.query("postgres", `ALTER DATABASE ${database} CONNECTION LIMIT 20`)
+      const cwd = yield* tempFolder
+      const url = `postgres://owner@127.0.0.1:${server.address.port}/${database}`
+      const running = yield* startSampleline([
+        "record",
+        "--simulate",
+        "2",
+        "--rate",
+        "50",
+        "--duration",
+        "3s",
+        "--flush-interval",
+        "100ms",
+        "--create-table",
+        "--json",
+        "--out",
+        "run.csv",
+        "--out",
+        "run.parquet",
+        "--out",
+        url
+      ], { cwd, env: { ...process.env, PGPASSWORD: Redacted.value(server.password) } })
+      const hasTable = server.query(database, "SELECT to_regclass('samples') IS NOT NULL AS yes")
+      while (!(yield* hasTable)[0]!["yes"]) yield* Effect.sleep("20 millis")
+      // No one gets in any more, and those who are in are thrown out.
+      yield* server.query(
+        "postgres",
+        `ALTER DATABASE ${database} ALLOW_CONNECTIONS false;
+          SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`
+      )
+      assert.strictEqual(yield* running.exit, 1)
+      const { samplesEmitted, sinks } = JSON.parse(running.stdout())
+      const [csv, parquet, postgres] = sinks
+      assert.deepStrictEqual([csv.rows, parquet.rows], [samplesEmitted, samplesEmitted])
+      assert.isBelow(postgres.rows, samplesEmitted)
+      assert.include(running.stderr(), "the other outputs go on without it")
+      const lines = fs.readFileSync(`${cwd}/run.csv`, "utf8").trimEnd().split("\n").length - 1
+      assert.strictEqual(lines, samplesEmitted)
+      const rows = yield* readWithDuckDb(`'${cwd}/run.parquet'`, [column("device", "text")])
+      assert.strictEqual(rows.length, samplesEmitted)
+    }))
+
+  it.effect("no password comes out, wherever it was given and whatever fails", () =>
+    Effect.gen(function*() {
+      const server = yield* PostgresServer
+      const cwd = yield* tempFolder
+      const secret = "hunter2/Sesame@42?"
+      const encoded = encodeURIComponent(secret)
+      const address = `127.0.0.1:${server.address.port}`
+      const attempts = [
+        [`postgres://owner:${encoded}@${address}/postgres`, {}],
+        [`postgres://owner:${secret}@${address}/postgres`, {}],
+        [`postgres://owner@${address}/postgres`, { PGPASSWORD: secret }],
+        [`postgres://owner:${encoded}@127.0.0.1:1/postgres`, {}],
+        [`postgres://owner:${encoded}@${address}/postgres?password=${encoded}`, {}],
+        [`postgress://owner:${encoded}@${address}/postgres`, {}],
+        [`postgres:owner:${encoded}@${address}/postgres`, {}]
+      ] as const
+      const [[url]] = attempts
+      const lines = [
+        ...attempts.map(([out, env]) => ({ args: ["--out", out], env })),
+        { args: ["--out", url, "--out", url], env: {} },
+        { args: ["--outt", url], env: {} }
+      ]
+      for (const { args, env } of lines) {
+        const { code, stderr, stdout } = yield* sampleline(
+          ["record", "--simulate", "1", "--duration", "100ms", "--log-level", "all", ...args],
+          { cwd, env: { ...process.env, ...env } }
+        )
+        assert.notStrictEqual(code, 0)
+        for (const word of [secret, encoded, "hunter2", "Sesame"]) assert.notInclude(stdout + stderr, word)
+      }
+    }))
+
+  it.effect.runIf(process.platform === "linux")(
+    "the list of processes does not show a password",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* PostgresServer
+        const database = yield* server.database
+        const cwd = yield* tempFolder
+        const running = yield* startSampleline([
+          "record",
+          "--simulate",
+          "1",
+          "--create-table",
+          "--out",
+          `postgres://owner:${
+            encodeURIComponent(Redacted.value(server.password))
+          }@127.0.0.1:${server.address.port}/${database}`
+        ], { cwd })
+        yield* running.printed("PostgresSink opened")
+        assert.notInclude(fs.readFileSync(`/proc/${running.process.pid}/cmdline`, "utf8"), "s3cr3t")
+        running.process.kill("SIGINT")
+        assert.strictEqual(yield* running.exit, 0, running.stderr())
+      })
+  )
+})

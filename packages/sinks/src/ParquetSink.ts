@@ -1,0 +1,281 @@
+/**
+ * Apache Parquet: columns with types, compressed, several times smaller than text.
+ *
+ * Columns are fixed at the first batch. Times are UTC timestamps in microseconds; units, the devices' identities, the run's
+ * id and its start stand in the file's key-value metadata.
+ *
+ * Rows are collected into row groups, which a thread of its own encodes and writes. The file is written as `<name>.partial` and gets its name when it is complete: at the
+ * end of the recording, however it ends, as long as the process is not killed. Accepted means: in memory, or in a finished row
+ * group of the unfinished file. A kill -9 or a power cut costs the recording; write to CSV or SQLite beside it where that matters.
+ */
+import {
+  type Column,
+  type Device,
+  InvalidOptionError,
+  type Sample,
+  SampleSink,
+  SchemaLock,
+  type SinkDependencyError,
+  SinkOpenError,
+  type SinkShape,
+  type SinkWriteError
+} from "@sampleline/core"
+import { type Array, Context, Effect, Formatter, type Layer, type Scope, Semaphore } from "effect"
+import * as fs from "node:fs"
+import { toOpenError, toWriteError } from "./internal/ByteOutput.ts"
+import { describeDevices, runJson } from "./internal/Description.ts"
+import { findDriver } from "./internal/drivers.ts"
+import { checkParents, makeParents } from "./internal/files.ts"
+import { type ParquetEncoder, startEncoder } from "./internal/ParquetEncoder.ts"
+import type { ParquetSettings } from "./internal/ParquetFile.ts"
+import { RowGroup } from "./internal/RowGroup.ts"
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface ParquetSinkOptions {
+  readonly path: string
+  /** `create` refuses an existing file, `overwrite` replaces it when the new one is complete. Default: `create`. */
+  readonly mode?: "create" | "overwrite" | undefined
+  /** Default: `zstd`. */
+  readonly compression?: ParquetSettings["compression"] | undefined
+  /** Whether columns that repeat their values are stored by a dictionary. Default: true. */
+  readonly dictionary?: boolean | undefined
+  /**
+   * After how many rows a row group is written, with the batch that completes it. Larger ones make the file a little smaller
+   * and take more memory. Default: 10000.
+   */
+  readonly rowGroupSize?: number | undefined
+  /** Whether `run_id` and `sequence` follow the status. Default: false. */
+  readonly identity?: boolean | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category sinks
+ */
+export class ParquetSink extends Context.Service<
+  ParquetSink,
+  SinkShape & {
+    readonly path: string
+    /** The locked columns; empty before the first batch. */
+    readonly columns: ReadonlyArray<Column>
+  }
+>()("@sampleline/sinks/ParquetSink") {
+  static readonly make = Effect.fnUntraced(function*(
+    options: ParquetSinkOptions
+  ): Effect.fn.Return<ParquetSink["Service"], InvalidOptionError | SinkDependencyError | SinkOpenError, Scope.Scope> {
+    const settings = yield* validate(options)
+    const { path, rowGroupSize } = settings
+    yield* findHyparquet
+    const oneAtATime = Semaphore.makeUnsafe(1)
+    const state: State = { recording: undefined, lost: undefined }
+    const fd = yield* Effect.acquireRelease(
+      openPartial(settings),
+      (fd) => Effect.orDie(oneAtATime.withPermit(complete(settings, fd, state)))
+    )
+    yield* Effect.logInfo(`${SINK} opened ${path}`)
+
+    const begin = (batch: ReadonlyArray<Sample>): Recording => {
+      const lock = SchemaLock.fromBatch(batch, options)
+      const { devices, ...run } = runJson(batch, describeDevices(batch, lock))
+      const encoder = startEncoder({
+        fd,
+        path: partialOf(path),
+        settings: {
+          columns: lock.columns,
+          compression: settings.compression,
+          dictionary: settings.dictionary,
+          metadata: { ...run, devices: JSON.stringify(devices) }
+        }
+      })
+      return { lock, encoder, open: new RowGroup(lock.columns, rowGroupSize), finishedRows: 0 }
+    }
+
+    const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
+      const recording = state.recording ??= begin(batch)
+      const { encoder, lock, open } = recording
+      for (const sample of batch) open.push(lock.row(sample))
+      if (open.rows < rowGroupSize) return
+      yield* Effect.mapError(encoder.writeGroup(open.copy()), (cause) => {
+        open.drop(batch.length)
+        return toWriteError(writerOf(path), batch.length, cause)
+      })
+      recording.finishedRows += open.rows
+      open.clear()
+    })
+
+    return {
+      ...SampleSink.make({
+        name: SINK,
+        target: path,
+        lock: () => state.recording?.lock,
+        lost: () => state.lost,
+        write: (batch) => Effect.uninterruptible(oneAtATime.withPermit(write(batch)))
+      }),
+      path,
+      get columns() {
+        return state.recording?.lock.columns ?? []
+      }
+    }
+  })
+
+  /** Provides `ParquetSink` and `SampleSink`. */
+  static readonly layer = (
+    options: ParquetSinkOptions
+  ): Layer.Layer<ParquetSink | SampleSink, InvalidOptionError | SinkDependencyError | SinkOpenError> =>
+    SampleSink.layerOf(ParquetSink, ParquetSink.make(options))
+
+  /** Fails as opening would, as far as that can be told without touching anything. */
+  static readonly check = Effect.fnUntraced(function*(
+    options: ParquetSinkOptions,
+    _devices?: ReadonlyArray<Device>
+  ): Effect.fn.Return<void, InvalidOptionError | SinkDependencyError | SinkOpenError> {
+    const settings = yield* validate(options)
+    yield* findHyparquet
+    yield* refuseExisting(settings)
+    yield* onFile(settings.path, () => checkParents(settings.path))
+  })
+}
+
+const SINK = "ParquetSink"
+const COMPRESSIONS: ReadonlySet<string> = new Set(["zstd", "snappy", "gzip", "none"])
+
+/** The thread loads it; here it only must be there. */
+const findHyparquet = findDriver(SINK, "hyparquet-writer")
+
+const writerOf = (path: string) => ({ sink: SINK, target: path })
+
+const partialOf = (path: string) => `${path}.partial`
+
+type Settings = Required<{ [K in keyof Omit<ParquetSinkOptions, "identity">]: NonNullable<ParquetSinkOptions[K]> }>
+
+const validate = Effect.fnUntraced(
+  function*(options: ParquetSinkOptions): Effect.fn.Return<Settings, InvalidOptionError> {
+    const { compression = "zstd", dictionary = true, mode = "create", path, rowGroupSize = 10_000 } = options
+    if (!COMPRESSIONS.has(compression)) {
+      return yield* new InvalidOptionError({
+        option: "compression",
+        value: Formatter.format(compression),
+        expected: [...COMPRESSIONS].join(", ")
+      })
+    }
+    if (mode !== "create" && mode !== "overwrite") {
+      return yield* new InvalidOptionError({
+        option: "mode",
+        value: Formatter.format(mode),
+        expected: "create or overwrite; a Parquet file cannot be added to"
+      })
+    }
+    if (!Number.isSafeInteger(rowGroupSize) || rowGroupSize < 1) {
+      return yield* new InvalidOptionError({
+        option: "rowGroupSize",
+        value: Formatter.format(rowGroupSize),
+        expected: "a whole number of rows above 0"
+      })
+    }
+    return { compression, dictionary, mode, path, rowGroupSize }
+  }
+)
+
+/** What the sink holds between batches. */
+interface State {
+  recording: Recording | undefined
+  /** What was accepted and could not be written at the end. */
+  lost: SinkWriteError | undefined
+}
+
+interface Recording {
+  readonly lock: SchemaLock
+  readonly encoder: ParquetEncoder
+  /** The rows of the open row group. */
+  readonly open: RowGroup
+  finishedRows: number
+}
+
+const onFile = <A>(path: string, run: () => A): Effect.Effect<A, SinkOpenError> =>
+  Effect.try({ try: run, catch: (cause) => toOpenError(writerOf(path), cause) })
+
+const refuseExisting = Effect.fnUntraced(function*({ mode, path }: Settings): Effect.fn.Return<void, SinkOpenError> {
+  const stats = yield* onFile(path, () => fs.statSync(path, { throwIfNoEntry: false }))
+  if (stats?.isDirectory()) return yield* toOpenError(writerOf(path), { code: "EISDIR" })
+  if (stats !== undefined && !stats.isFile()) {
+    return yield* new SinkOpenError({
+      ...writerOf(path),
+      reason: "Unknown",
+      detail: "it is no ordinary file, and a Parquet file is not complete before its end; record to a file"
+    })
+  }
+  if (mode === "overwrite") return
+  if (stats !== undefined) {
+    return yield* new SinkOpenError({
+      ...writerOf(path),
+      reason: "AlreadyExists",
+      detail: "it exists already; choose another name, or say mode \"overwrite\" (--overwrite) to replace it"
+    })
+  }
+  if (yield* onFile(path, () => fs.existsSync(partialOf(path)))) {
+    return yield* new SinkOpenError({
+      ...writerOf(path),
+      reason: "AlreadyExists",
+      detail: `${partialOf(path)} is there, of a recording that goes on or was killed; `
+        + "end it, remove that file, or choose another name"
+    })
+  }
+})
+
+const openPartial = Effect.fnUntraced(function*(settings: Settings): Effect.fn.Return<number, SinkOpenError> {
+  yield* refuseExisting(settings)
+  return yield* onFile(settings.path, () => {
+    makeParents(settings.path)
+    fs.rmSync(partialOf(settings.path), { force: true })
+    return fs.openSync(partialOf(settings.path), "wx", 0o666)
+  })
+})
+
+/** Writes the last row group and the footer, and gives the file its name; a file without rows is taken away. */
+const complete = Effect.fnUntraced(function*(
+  settings: Settings,
+  fd: number,
+  state: State
+): Effect.fn.Return<void, SinkWriteError> {
+  const { path } = settings
+  const { recording } = state
+  const lose = (samples: number) => (cause: unknown) =>
+    Effect.sync(() => {
+      state.lost = toWriteError(writerOf(path), samples, cause)
+    })
+  if (recording !== undefined) {
+    const { encoder, finishedRows, open } = recording
+    if (open.rows > 0) {
+      yield* encoder.writeGroup(open.copy()).pipe(
+        Effect.tap(() => Effect.sync(() => recording.finishedRows += open.rows)),
+        Effect.catch(lose(open.rows))
+      )
+    }
+    if (recording.finishedRows > 0) {
+      yield* encoder.finish.pipe(
+        Effect.andThen(toDisk(fd)),
+        Effect.andThen(Effect.try({ try: () => publish(settings), catch: (cause) => cause })),
+        Effect.catch(lose(finishedRows + open.rows))
+      )
+    }
+    yield* encoder.stop
+  }
+  fs.closeSync(fd)
+  if ((recording?.finishedRows ?? 0) === 0) fs.rmSync(partialOf(path), { force: true })
+  yield* Effect.logInfo(`${SINK} closed ${path}`)
+  if (state.lost !== undefined) return yield* state.lost
+})
+
+const toDisk = (fd: number): Effect.Effect<void, unknown> =>
+  Effect.callback((resume) => fs.fsync(fd, (error) => resume(error ? Effect.fail(error) : Effect.void)))
+
+/** Gives the complete file its name; one that came to be there meanwhile is not replaced unasked. */
+const publish = ({ mode, path }: Settings): void => {
+  if (mode === "create" && fs.existsSync(path)) {
+    throw new Error(`another program has made it meanwhile; the recording is complete in ${partialOf(path)}`)
+  }
+  fs.renameSync(partialOf(path), path)
+}

@@ -1,0 +1,173 @@
+/**
+ * A Parquet file that grows row group by row group, by the package `hyparquet-writer`. Plain code without Effect: it runs in a
+ * worker, because encoding a row group takes tens of milliseconds at once.
+ *
+ * A row group that does not fit is cut off again. Room for the footer is held in reserve, so that finished row groups stay
+ * readable on a full disk. All that going on with an unfinished file takes is its bytes up to `end` and the list `row_groups`.
+ */
+import type { Column } from "@sampleline/core"
+import { ByteWriter, ParquetWriter } from "hyparquet-writer"
+import * as fs from "node:fs"
+import * as zlib from "node:zlib"
+import type { ColumnValues } from "./RowGroup.ts"
+
+type SchemaElement = ParquetWriter["schema"][number]
+
+export interface ParquetSettings {
+  readonly columns: ReadonlyArray<Column>
+  readonly compression: "zstd" | "snappy" | "gzip" | "none"
+  readonly dictionary: boolean
+  readonly metadata: { readonly [key: string]: string }
+}
+
+const CODECS = { zstd: "ZSTD", snappy: "SNAPPY", gzip: "GZIP", none: "UNCOMPRESSED" } as const
+
+export class ParquetFile {
+  private readonly fd: number
+  private readonly settings: ParquetSettings
+  private readonly reserve: Reserve
+  /** What is encoded and not yet handed to the operating system; its `offset` is a position in the file. */
+  private readonly encoded = new ByteWriter()
+  private readonly writer: ParquetWriter
+  /** Where the last finished row group ends. */
+  private end = 0
+
+  /** Begins a file in an empty `fd`, which is called `path`. */
+  constructor(fd: number, path: string, settings: ParquetSettings) {
+    this.fd = fd
+    this.settings = settings
+    this.reserve = new Reserve(`${path}.reserve`)
+    this.writer = this.newWriter(this.encoded)
+  }
+
+  /** Writes one row group: all of it or, where that throws, nothing. */
+  writeGroup(values: ReadonlyArray<ColumnValues>): void {
+    const { columns, dictionary } = this.settings
+    const groups = this.writer.row_groups.length
+    const rows = this.writer.num_rows
+    const columnData = columns.map((column, at) => ({
+      name: column.name,
+      data: physicalValues(column, values[at]!),
+      offsetIndex: false,
+      ...encodingOf(column, dictionary)
+    }))
+    try {
+      void this.writer.write({ columnData, rowGroupSize: columnData[0]!.data.length, pageSize: 0 })
+      const end = this.flush()
+      this.reserve.grow(this.footerBytes(groups))
+      // Where files may not grow without limit, the footer must still fit in.
+      fs.ftruncateSync(this.fd, end + this.reserve.bytes)
+      this.end = end
+    } catch (error) {
+      this.writer.row_groups.length = groups
+      this.writer.num_rows = rows
+      this.encoded.offset = this.end
+      this.encoded.index = 0
+      fs.ftruncateSync(this.fd, this.end + this.reserve.bytes)
+      throw error
+    } finally {
+      this.writer.pendingIndexes = []
+    }
+  }
+
+  /** Writes the footer; the file is complete then. */
+  finish(): void {
+    this.reserve.release()
+    void this.writer.finish()
+    fs.ftruncateSync(this.fd, this.flush())
+  }
+
+  /** At most this much does a row group add to the footer. */
+  private footerBytes(group: number): number {
+    const footer = new ByteWriter()
+    const alone = this.newWriter(footer)
+    alone.row_groups = this.writer.row_groups.slice(group)
+    void alone.finish()
+    return footer.offset
+  }
+
+  private newWriter(writer: ByteWriter): ParquetWriter {
+    const { columns, compression, metadata } = this.settings
+    return new ParquetWriter({
+      writer,
+      schema: [{ name: "root", num_children: columns.length }, ...columns.map(schemaElement)],
+      codec: CODECS[compression],
+      compressors: { ZSTD: (bytes) => zlib.zstdCompressSync(bytes), GZIP: (bytes) => zlib.gzipSync(bytes) },
+      kvMetadata: Object.entries(metadata).map(([key, value]) => ({ key, value })),
+      createdBy: "sampleline"
+    })
+  }
+
+  /** Hands what is encoded to the operating system; returns where it ends. */
+  private flush(): number {
+    const bytes = this.encoded.getBytes()
+    writeAll(this.fd, bytes, this.encoded.offset - bytes.length)
+    this.encoded.index = 0
+    return this.encoded.offset
+  }
+}
+
+/** Disk space that is given back when it is needed; the file has no name, so it goes with the process. */
+class Reserve {
+  bytes = 0
+  private readonly fd: number
+
+  constructor(path: string) {
+    this.fd = fs.openSync(path, "w", 0o600)
+    fs.unlinkSync(path)
+  }
+
+  grow(bytes: number): void {
+    // Random bytes: some file systems store no zeros.
+    writeAll(this.fd, crypto.getRandomValues(new Uint8Array(bytes)), this.bytes)
+    this.bytes += bytes
+  }
+
+  release(): void {
+    fs.closeSync(this.fd)
+  }
+}
+
+const writeAll = (fd: number, bytes: Uint8Array, position: number): void => {
+  for (let written = 0; written < bytes.length;) {
+    written += fs.writeSync(fd, bytes, written, bytes.length - written, position + written)
+  }
+}
+
+const schemaElement = ({ name, nullable, type }: Column): SchemaElement => {
+  const repetition_type = nullable ? "OPTIONAL" : "REQUIRED"
+  switch (type) {
+    case "float":
+      return { name, repetition_type, type: "DOUBLE" }
+    case "int":
+      return { name, repetition_type, type: "INT64" }
+    case "text":
+      return { name, repetition_type, type: "BYTE_ARRAY", converted_type: "UTF8", logical_type: { type: "STRING" } }
+    case "timestamp":
+      return {
+        name,
+        repetition_type,
+        type: "INT64",
+        converted_type: "TIMESTAMP_MICROS",
+        logical_type: { type: "TIMESTAMP", isAdjustedToUTC: true, unit: "MICROS" }
+      }
+  }
+}
+
+/** The values in the types that the driver wants. */
+const physicalValues = ({ type }: Column, values: ColumnValues): Array<unknown> => {
+  if (!(values instanceof Float64Array)) {
+    const { places, texts } = values
+    return Array.from(places, (place) => place < 0 ? null : texts[place])
+  }
+  const isInteger = type === "timestamp" || type === "int"
+  return Array.from(values, (value) => Number.isNaN(value) ? null : isInteger ? BigInt(value) : value)
+}
+
+/** Times and counters by their differences; of the rest, what the driver finds to repeat itself goes into a dictionary. */
+const encodingOf = ({ name, type }: Column, dictionary: boolean) =>
+  type === "timestamp" || name === "sequence"
+    ? { encoding: "DELTA_BINARY_PACKED" } as const
+    : dictionary
+    ? {}
+    : { encoding: "PLAIN" } as const

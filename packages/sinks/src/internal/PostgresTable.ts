@@ -1,0 +1,244 @@
+/**
+ * A Postgres table and how samples become its rows: reading its columns, making it, and inserting. Works with any `SqlClient`
+ * of the Postgres dialect. Schema and table are checked identifiers, column names are quoted, values are always parameters.
+ */
+import { type Cell, type Column, type Sample, SchemaLock, type TableColumn } from "@sampleline/core"
+import { Effect } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { describeDevices, runJson, unitsOf } from "./Description.ts"
+import { canHoldTimes, convertTime, convertValue, kindOf, type PostgresKind, toArrayText } from "./PostgresTypes.ts"
+
+export interface TableName {
+  readonly schema: string
+  readonly table: string
+}
+
+/** A table that is there. */
+export interface PostgresTable {
+  readonly columns: ReadonlyArray<TableField>
+  /** Whether COPY works on it: views and tables with row-level security take inserts only. */
+  readonly canCopy: boolean
+  readonly canInsert: boolean
+}
+
+interface TableField {
+  readonly name: string
+  /** The type's name in the catalogue; of a domain, its base's. */
+  readonly type: string
+  /** The type as it is written in a statement. */
+  readonly sqlType: string
+  readonly modifier: number
+  readonly isEnum: boolean
+  /** Whether a row without a value for it is refused. */
+  readonly isRequired: boolean
+  /** Whether it takes no value but its own. */
+  readonly isGenerated: boolean
+}
+
+/** The table as the catalogue has it, and what may be done; `table` is null where there is none. */
+export const readTable = Effect.fnUntraced(function*(
+  sql: SqlClient,
+  { schema, table }: TableName
+): Effect.fn.Return<{
+  readonly table: PostgresTable | null
+  readonly hasSchema: boolean
+  readonly canCreate: boolean
+}, SqlError> {
+  const [found] = yield* sql.unsafe<{ readonly hasSchema: boolean; readonly canCreate: boolean }>(
+    `SELECT to_regnamespace(quote_ident($1)) IS NOT NULL AS "hasSchema", `
+      + `coalesce(has_schema_privilege(to_regnamespace(quote_ident($1)), 'CREATE'), false) AS "canCreate"`,
+    [schema]
+  )
+  const fields = yield* sql.unsafe<
+    TableField & { readonly kind: string; readonly isSecured: boolean; readonly isInsertable: boolean }
+  >(
+    `SELECT a.attname::text AS "name", coalesce(b.typname, t.typname)::text AS "type",
+        quote_ident(n2.nspname) || '.' || quote_ident(t.typname) AS "sqlType",
+        CASE WHEN t.typbasetype = 0 THEN a.atttypmod ELSE t.typtypmod END AS "modifier",
+        coalesce(b.typtype, t.typtype) = 'e' AS "isEnum",
+        a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS "isRequired",
+        a.attgenerated <> '' OR a.attidentity = 'a' AS "isGenerated",
+        c.relkind::text AS "kind", row_security_active(c.oid) AS "isSecured",
+        has_column_privilege(c.oid, a.attnum, 'INSERT') AS "isInsertable"
+      FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+      JOIN pg_catalog.pg_namespace n2 ON n2.oid = t.typnamespace
+      LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
+      WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'f')
+      ORDER BY a.attnum`,
+    [schema, table]
+  )
+  return {
+    hasSchema: found!.hasSchema,
+    canCreate: found!.canCreate,
+    table: fields.length === 0 ? null : {
+      columns: fields,
+      canCopy: fields.every((field) => field.kind !== "v" && !field.isSecured),
+      canInsert: fields.some((field) => field.isInsertable)
+    }
+  }
+})
+
+/** How a run's samples become rows of a table. */
+export interface TableRows {
+  readonly lock: SchemaLock
+  /** Of each locked column. */
+  readonly kinds: ReadonlyArray<PostgresKind>
+  readonly sqlTypes: ReadonlyArray<string>
+}
+
+const TIMES: ReadonlySet<string> = new Set(["requested_at", "received_at", "midpoint_at"])
+
+/** Locks to the columns that the table and the run both have; or says why the table will not do. */
+export const rowsOf = (
+  { columns }: PostgresTable,
+  batch: ReadonlyArray<Sample>,
+  options: { readonly identity?: boolean | undefined }
+): TableRows | { readonly problem: string } => {
+  const names = storedNames(SchemaLock.fromBatch(batch, options).columns)
+  const nameInTable = (name: string) => names.get(name)!
+  const wanted = new Set(names.values())
+  const shared = columns.filter((column) => wanted.has(column.name) && !column.isGenerated)
+  const kinds = new Map(shared.map((column) => [column.name, kindOf(column.type, column.isEnum)]))
+  if (shared.length === 0) return { problem: "the table has none of this run's columns; choose another table" }
+  for (const { isRequired, name } of columns) {
+    if (isRequired && !kinds.has(name)) {
+      return { problem: `its column ${name} needs a value, and this run has none for it; give it a default` }
+    }
+  }
+  for (const { name, type } of shared) {
+    const kind = kinds.get(name)
+    if (kind === undefined || (TIMES.has(name) && !canHoldTimes(kind))) {
+      return { problem: `its column ${name} is of type ${type}, which cannot hold these values; change its type` }
+    }
+  }
+  const lock = SchemaLock.fromTable(
+    shared.map(({ modifier, name }): TableColumn => {
+      const kind = kinds.get(name)!
+      return {
+        name,
+        type: columnTypes[kind],
+        nullable: true,
+        convert: TIMES.has(name) ? convertTime(kind) : convertValue(kind, modifier)
+      }
+    }),
+    batch,
+    { ...options, nameInTable }
+  )
+  const sqlTypes = new Map(shared.map(({ name, sqlType }) => [name, sqlType]))
+  return {
+    lock,
+    kinds: lock.columns.map((column) => kinds.get(column.name)!),
+    sqlTypes: lock.columns.map((column) => sqlTypes.get(column.name)!)
+  }
+}
+
+/** A column's type as the vocabulary of rows has it. */
+const columnTypes: { readonly [kind in PostgresKind]: Column["type"] } = {
+  float8: "float",
+  float4: "float",
+  numeric: "float",
+  int2: "int",
+  int4: "int",
+  int8: "int",
+  text: "text",
+  timestamptz: "timestamp",
+  timestamp: "timestamp",
+  bool: "int",
+  json: "text",
+  jsonb: "text",
+  uuid: "text"
+}
+
+/** Postgres cuts names to this many bytes. */
+const MAX_NAME_BYTES = 63
+
+/** Each column's name as Postgres can store it: cut by whole characters, kept distinct. */
+const storedNames = (columns: ReadonlyArray<{ readonly name: string }>): ReadonlyMap<string, string> => {
+  const fitting = columns.filter(({ name }) => Buffer.byteLength(name) <= MAX_NAME_BYTES)
+  const taken = new Set(fitting.map(({ name }) => name.replaceAll("\0", "")))
+  return new Map(columns.map(({ name }) => {
+    const clean = name.replaceAll("\0", "")
+    if (Buffer.byteLength(clean) <= MAX_NAME_BYTES) return [name, clean]
+    let stored = cut(clean, MAX_NAME_BYTES)
+    for (let n = 2; taken.has(stored); n++) stored = `${cut(clean, MAX_NAME_BYTES - `_${n}`.length)}_${n}`
+    taken.add(stored)
+    return [name, stored]
+  }))
+}
+
+const cut = (name: string, bytes: number): string => {
+  let kept = ""
+  for (const character of name) {
+    if (Buffer.byteLength(kept + character) > bytes) break
+    kept += character
+  }
+  return kept
+}
+
+const quoted = (name: string): string => `"${name.replaceAll("\"", "\"\"")}"`
+
+const qualified = ({ schema, table }: TableName): string => `${quoted(schema)}.${quoted(table)}`
+
+const createdTypes: { readonly [type in Column["type"]]: string } = {
+  text: "text",
+  float: "double precision",
+  int: "bigint",
+  timestamp: "timestamptz"
+}
+
+/** Makes the table unless someone else has meanwhile, and says in comments what its columns mean. */
+export const createTable = Effect.fnUntraced(function*(
+  sql: SqlClient,
+  name: TableName,
+  batch: ReadonlyArray<Sample>,
+  options: { readonly identity?: boolean | undefined }
+): Effect.fn.Return<void, SqlError> {
+  const lock = SchemaLock.fromBatch(batch, options)
+  const names = storedNames(lock.columns)
+  const columns = lock.columns.map((column) => `${quoted(names.get(column.name)!)} ${createdTypes[column.type]}`)
+  const devices = describeDevices(batch, lock)
+  const comments = [
+    ["TABLE %I.%I", "", JSON.stringify(runJson(batch, devices))],
+    ...lock.columns.flatMap(({ name }) => {
+      const comment = unitsOf(name, devices)
+      return comment === "" ? [] : [["COLUMN %I.%I.%I", names.get(name)!, comment]]
+    })
+  ] as const
+  yield* Effect.gen(function*() {
+    // Two that make it at once: the second waits here and finds it.
+    yield* sql.unsafe("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [qualified(name)])
+    const { table } = yield* readTable(sql, name)
+    if (table !== null) return
+    yield* sql.unsafe(`CREATE TABLE ${qualified(name)} (${columns.join(", ")})`)
+    for (const [what, column, comment] of comments) {
+      // Comments take no parameters: the server itself quotes the text.
+      const [statement] = yield* sql.unsafe<{ readonly text: string }>(
+        `SELECT format('COMMENT ON ${what} IS %L', VARIADIC array_remove(ARRAY[$1, $2, $3, $4]::text[], '')) AS text`,
+        [name.schema, name.table, column, comment.replaceAll("\0", "\uFFFD")]
+      )
+      yield* sql.unsafe(statement!.text)
+    }
+  }).pipe(sql.withTransaction)
+})
+
+export const copyStatement = (name: TableName, { lock }: TableRows): string =>
+  `COPY ${qualified(name)} (${lock.columns.map((column) => quoted(column.name)).join(", ")}) FROM STDIN (FORMAT binary)`
+
+/** One statement for a batch: each column goes as one array of the column's own type. */
+export const insertRows = (
+  sql: SqlClient,
+  name: TableName,
+  { kinds, lock, sqlTypes }: TableRows,
+  rows: ReadonlyArray<ReadonlyArray<Cell>>
+): Effect.Effect<void, SqlError> => {
+  const columns = lock.columns.map((column) => quoted(column.name)).join(", ")
+  const arrays = sqlTypes.map((type, at) => `$${at + 1}::text::${type}[]`).join(", ")
+  return Effect.asVoid(sql.unsafe(
+    `INSERT INTO ${qualified(name)} (${columns}) SELECT * FROM unnest(${arrays})`,
+    kinds.map((kind, at) => toArrayText(kind, rows.map((row) => row[at]!)))
+  ))
+}

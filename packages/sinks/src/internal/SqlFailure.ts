@@ -1,0 +1,120 @@
+/**
+ * What went wrong with a database server, whichever driver noticed: the server's error code and its words. Nothing else of a
+ * driver's error is kept, because it can lead to the connection's password.
+ */
+import { SinkOpenError, SinkWriteError } from "@sampleline/core"
+import { Data } from "effect"
+import { isSqlError } from "effect/sql/SqlError"
+
+export class SqlFailure extends Data.TaggedError("SqlFailure")<{
+  readonly message: string
+  /** The server's SQLSTATE, the system's code such as `ECONNREFUSED`, `TIMEOUT`, or empty. */
+  readonly code: string
+}> {
+  /** From whatever a driver failed with; `secret` is taken out of its words. */
+  static from(cause: unknown, secret: string): SqlFailure {
+    if (cause instanceof SqlFailure) return cause
+    const chain = causesOf(cause)
+    const message = chain.map((error) => error["message"]).findLast((text) => typeof text === "string" && text !== "")
+    const text = typeof message === "string" ? message : "the connection failed"
+    const code = sqlState(chain) ?? (/timed? ?out/i.test(text) ? "TIMEOUT" : codeOfReason(cause))
+      ?? chain.map((error) => error["code"]).find((code) => typeof code === "string" && code !== "")
+    return new SqlFailure({
+      message: secret === "" ? text : text.replaceAll(secret, "<redacted>"),
+      code: typeof code === "string" ? code : ""
+    })
+  }
+}
+
+/** An error and what caused it, from the outside in. */
+const causesOf = (cause: unknown): ReadonlyArray<{ readonly [key: string]: unknown }> => {
+  const chain: Array<{ readonly [key: string]: unknown }> = []
+  let at: unknown = cause
+  while (typeof at === "object" && at !== null && chain.length < 8) {
+    const error = at as { readonly [key: string]: unknown }
+    chain.push(error)
+    const several = error["errors"]
+    at = Array.isArray(several) ? several[0] : error["cause"]
+  }
+  return chain
+}
+
+const sqlState = (chain: ReadonlyArray<{ readonly [key: string]: unknown }>): string | undefined =>
+  chain.map((error) => String(error["code"])).find((code) => /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code))
+
+/** What other databases' clients of `effect/sql` made of their own codes, as a SQLSTATE. */
+const codeOfReason = (cause: unknown): string | undefined => {
+  if (!isSqlError(cause)) return undefined
+  const { reason } = cause
+  if (reason._tag === "UnknownError") {
+    const found = causesOf(reason.cause).map(({ code, errcode }) => DRIVER_CODES[String(code)] ?? sqliteState(errcode))
+    return found.find((state) => state !== undefined)
+  }
+  return REASONS[reason._tag]
+}
+
+const DRIVER_CODES: { readonly [code: string]: string } = { ER_DISK_FULL: "53100" }
+
+/** SQLite's result codes, of which the lowest eight bits tell the kind. */
+const sqliteState = (errcode: unknown): string | undefined =>
+  typeof errcode === "number" ? SQLITE_CODES[errcode & 0xff] : undefined
+
+const SQLITE_CODES: { readonly [code: number]: string } = {
+  5: "55P03",
+  6: "55P03",
+  8: "25006",
+  13: "53100",
+  19: "23000"
+}
+
+const REASONS: { readonly [reason: string]: string } = {
+  ConnectionError: "08000",
+  AuthenticationError: "28000",
+  AuthorizationError: "42501",
+  ConstraintError: "23000",
+  UniqueViolation: "23505",
+  LockTimeoutError: "55P03",
+  StatementTimeoutError: "57014"
+}
+
+/** Classes and codes as in the manual's appendix on error codes. */
+const isLost = (code: string) => /^(?:08|57P0|53300|E(?:CONN|PIPE|HOST|NET|ADDR|NOTFOUND|AI_AGAIN|NOENT))/.test(code)
+const isTimeout = (code: string) => /^(?:57014|55P03|TIMEOUT|ETIMEDOUT)$/.test(code)
+const isForbidden = (code: string) => code === "42501" || code === "25006"
+
+export const toOpenError = (sink: string, target: string, failure: SqlFailure): SinkOpenError => {
+  const { code, message } = failure
+  const fail = (reason: SinkOpenError["reason"], detail: string) =>
+    new SinkOpenError({ sink, target, reason, detail, cause: failure })
+  if (code.startsWith("28") || /password|SASL/i.test(message)) {
+    return fail("AuthenticationFailed", `${message}; check user and password`)
+  }
+  if (isForbidden(code)) return fail("PermissionDenied", `${message}; ask the owner of the table for it`)
+  if (isTimeout(code)) {
+    return fail("Timeout", "the server does not answer; check host and port, or raise connectTimeout")
+  }
+  if (code === "53100") return fail("DiskFull", "the server's disk is full; make room there")
+  if (isLost(code)) {
+    return fail("ConnectionRefused", `${message}; check that the server runs there and takes connections`)
+  }
+  return fail("Unknown", message)
+}
+
+export const toWriteError = (
+  sink: string,
+  target: string,
+  samples: number,
+  failure: SqlFailure
+): SinkWriteError => {
+  const { code, message } = failure
+  const fail = (reason: SinkWriteError["reason"], detail: string) =>
+    new SinkWriteError({ sink, target, samples, reason, detail, cause: failure })
+  if (code === "53100") return fail("DiskFull", `the server's disk is full: ${message}`)
+  if (isForbidden(code)) return fail("PermissionDenied", message)
+  if (isTimeout(code)) return fail("Timeout", message)
+  if (/^2[23]/.test(code)) return fail("Constraint", message)
+  if (isLost(code) || (code === "" && /terminated|closed|ended|not queryable/i.test(message))) {
+    return fail("ConnectionLost", `the connection was lost: ${message}`)
+  }
+  return fail("Unknown", message)
+}

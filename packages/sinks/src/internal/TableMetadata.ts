@@ -1,0 +1,84 @@
+/**
+ * `<file>-metadata.json` beside a text file: its columns, their types and units, the runs and the devices, in the form of the
+ * W3C's "CSV on the Web" (https://www.w3.org/TR/tabular-metadata/), whose readers look for it under that name.
+ */
+import type { Column, ColumnType, Sample, SchemaLock } from "@sampleline/core"
+import { Effect } from "effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import type { Writer } from "./ByteOutput.ts"
+import { describeDevices, runJson, unitsOf } from "./Description.ts"
+
+/** Who wrote the file; one of someone else is left as it is. */
+const CREATOR = "sampleline"
+
+const DATATYPES: { readonly [type in ColumnType]: string } = {
+  text: "string",
+  float: "double",
+  int: "integer",
+  timestamp: "dateTimeStamp"
+}
+
+/** Describes a file after its first batch. A description that cannot be written costs a warning, not the recording. */
+export const writeTableMetadata = (
+  { sink, target }: Writer,
+  batch: ReadonlyArray<Sample>,
+  options: {
+    /** In the file's order. */
+    readonly columns: ReadonlyArray<Column>
+    /** The lock by which the columns got their names, if there is one. */
+    readonly lock?: SchemaLock | undefined
+    /** Whether runs are added to those that are described already. */
+    readonly isAppending: boolean
+    /** How the file is to be read, as far as that is not what a reader takes for granted. */
+    readonly dialect?: { readonly [key: string]: unknown } | undefined
+  }
+): Effect.Effect<void> => {
+  const file = `${target}-metadata.json`
+  const warn = (detail: string) => Effect.logWarning(`${sink} ${target}: ${file} is not written: ${detail}`)
+  return Effect.try({
+    try: () => {
+      const existing = readMetadata(file)
+      if (existing !== null && existing["dc:creator"] !== CREATOR) return false
+      const earlier = options.isAppending && Array.isArray(existing?.["notes"]) ? existing["notes"] : []
+      fs.writeFileSync(file, `${JSON.stringify(describe(target, batch, options, earlier), null, 2)}\n`)
+      return true
+    },
+    catch: (cause) => cause
+  }).pipe(
+    Effect.matchEffect({
+      onSuccess: (isOurs) => isOurs ? Effect.void : warn("it is there and not of sampleline's making"),
+      onFailure: (cause) => warn(cause instanceof Error ? cause.message : String(cause))
+    })
+  )
+}
+
+const readMetadata = (file: string): { readonly [key: string]: unknown } | null =>
+  fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, "utf8")) : null
+
+const describe = (
+  target: string,
+  batch: ReadonlyArray<Sample>,
+  { columns, dialect, lock }: Parameters<typeof writeTableMetadata>[2],
+  earlierRuns: ReadonlyArray<unknown>
+) => {
+  const devices = describeDevices(batch, lock)
+  return {
+    "@context": "http://www.w3.org/ns/csvw",
+    "url": encodeURIComponent(path.basename(target)),
+    "dc:creator": CREATOR,
+    ...(dialect === undefined ? {} : { dialect }),
+    "tableSchema": {
+      columns: columns.map(({ name, nullable, type }) => {
+        const unit = unitsOf(name, devices)
+        return {
+          titles: name,
+          datatype: DATATYPES[type],
+          required: !nullable && type !== "text",
+          ...(unit === "" ? {} : { "schema:unitText": unit })
+        }
+      })
+    },
+    "notes": [...earlierRuns, runJson(batch, devices)]
+  }
+}

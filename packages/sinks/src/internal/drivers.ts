@@ -1,0 +1,28 @@
+/**
+ * Drivers are optional packages: loaded when a sink opens, never when its module is imported.
+ */
+import { SinkDependencyError } from "@sampleline/core"
+import { Effect } from "effect"
+import { createRequire } from "node:module"
+
+const missing = (sink: string, name: string, packages: ReadonlyArray<string>) =>
+  new SinkDependencyError({ sink, missing: name, install: `npm install ${packages.join(" ")}` })
+
+/** The packages that `load` imports, or the command that installs what is missing. */
+export const loadDriver = <A>(
+  sink: string,
+  packages: ReadonlyArray<string>,
+  load: () => Promise<A>
+): Effect.Effect<A, SinkDependencyError> =>
+  Effect.tryPromise({
+    try: load,
+    catch: (cause) =>
+      missing(sink, packages.find((name) => String(cause).includes(`'${name}'`)) ?? packages[0]!, packages)
+  })
+
+/** Fails where a package is not there, and does not load it. */
+export const findDriver = (sink: string, name: string): Effect.Effect<void, SinkDependencyError> =>
+  Effect.try({
+    try: () => void createRequire(import.meta.url).resolve(name),
+    catch: () => missing(sink, name, [name])
+  })

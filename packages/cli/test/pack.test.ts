@@ -48,6 +48,46 @@ const summary = await program.pipe(Effect.provide([CsvSink.layer({ path: "oven.c
 console.log(summary.sinks[0]?.rows === summary.samplesEmitted, Layer.isLayer(source), typeof conformance, MemorySink.key)
 `
 
+/** What opening each sink comes to where a driver is missing. Nothing listens on port 1. */
+const OPENINGS = `
+import { ParquetSink, PostgresSink } from "@sampleline/sinks"
+import { Effect, Logger } from "effect"
+
+const server = { host: "127.0.0.1", port: 1, user: "me" }
+const openings = {
+  parquet: ParquetSink.make({ path: "run.parquet" }),
+  copy: PostgresSink.make(server),
+  insert: PostgresSink.make({ ...server, useCopy: false })
+}
+for (const [name, make] of Object.entries(openings)) {
+  const error = await Effect.runPromise(Effect.flip(Effect.scoped(make)).pipe(
+    Effect.catch(() => Effect.succeed({ _tag: "opened", message: "" })),
+    Effect.provide(Logger.layer([]))
+  ))
+  console.log(name, error._tag, error._tag === "SinkDependencyError" ? error.message : "")
+}
+`
+
+const POSTGRES_PACKAGES = "@effect/sql-pg pg pg-copy-streams"
+
+/** With which drivers taken away which opening needs what. */
+const MISSING = [
+  { driver: "hyparquet-writer", parquet: "npm install hyparquet-writer", copy: null, insert: null },
+  { driver: "pg", parquet: null, copy: `npm install ${POSTGRES_PACKAGES}`, insert: null },
+  { driver: "pg-copy-streams", parquet: null, copy: `npm install ${POSTGRES_PACKAGES}`, insert: null },
+  {
+    driver: "@effect/sql-pg",
+    parquet: null,
+    copy: `npm install ${POSTGRES_PACKAGES}`,
+    insert: "npm install @effect/sql-pg"
+  }
+]
+
+const openingLine = (name: string, sink: string, present: string, driver: string, install: string | null) =>
+  install === null
+    ? `${name} ${present} `
+    : `${name} SinkDependencyError ${sink} needs the package ${driver}, which is not installed: run \`${install}\``
+
 it.layer(NodeServices.layer, { excludeTestServices: true })("the packed packages", (it) => {
   it.effect(
     "work in an empty project, and name the command that installs a missing driver",
@@ -108,6 +148,30 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("the packed packages
         const bin = `${project}/node_modules/.bin/sampleline`
         yield* expectSuccess(bin, ["record", "--simulate", "1", "--duration", "300ms", "--out", "run.csv"], project)
         assert.match(fs.readFileSync(`${project}/run.csv`, "utf8"), /^device,unit_id,.*\nsim1,A,/)
+
+        yield* expectSuccess(
+          bin,
+          ["record", "--simulate", "1", "--duration", "300ms", "--out", "run.parquet", "--out", "run.db"],
+          project
+        )
+        assert.strictEqual(fs.readFileSync(`${project}/run.parquet`).subarray(-4).toString(), "PAR1")
+        fs.rmSync(`${project}/run.parquet`)
+
+        fs.writeFileSync(`${project}/openings.ts`, OPENINGS)
+        for (const { copy, driver, insert, parquet } of MISSING) {
+          const there = `${project}/node_modules/${driver}`
+          fs.renameSync(there, `${project}/taken`)
+          const { stdout } = yield* expectSuccess(process.execPath, ["openings.ts"], project)
+          fs.renameSync(`${project}/taken`, there)
+          assert.deepStrictEqual(
+            stdout.trimEnd().split("\n"),
+            [
+              openingLine("parquet", "ParquetSink", "opened", driver, parquet),
+              openingLine("copy", "PostgresSink", "SinkOpenError", driver, copy),
+              openingLine("insert", "PostgresSink", "SinkOpenError", driver, insert)
+            ].map((line, at) => at === 2 ? line.trimEnd() : line)
+          )
+        }
 
         fs.rmSync(`${project}/node_modules/serialport`, { recursive: true })
         const withoutSerialport = yield* run(bin, ["record", "--device", "fuel=/dev/ttyUSB0", "--out", "b.csv"], {

@@ -5,10 +5,11 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import * as Simulator from "@sampleline/alicat/Simulator"
-import { Effect } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import { PostgresServer } from "../../sinks/test/postgres.ts"
 import { BIN, run, tempFolder } from "./process.ts"
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url))
@@ -26,9 +27,10 @@ const blocksOf = (readme: string): ReadonlyArray<Block> =>
 const fileName = (code: string): string =>
   /^\/\/ ([\w.-]+\.ts)\n/.exec(code)?.[1] ?? assert.fail(`a block names no file:\n${code}`)
 
-/** The block with ports and times that a test can have. */
-const adapted = (code: string, ports: ReadonlyArray<Simulator.SimulatedPort>) =>
+/** The block with ports, times and a database that a test can have. */
+const adapted = (code: string, ports: ReadonlyArray<Simulator.SimulatedPort>, databaseUrl: string) =>
   code
+    .replaceAll(/postgres:\/\/\S+/g, databaseUrl)
     .replaceAll(/\/dev\/ttyUSB(\d)/g, (_, n: string) => ports[Number(n)]!.port)
     .replaceAll(/\b(?:60|10)s\b/g, "1s")
     .replaceAll("60 seconds", "1 second")
@@ -38,14 +40,25 @@ const READMES = [
   ...fs.readdirSync(path.join(ROOT, "packages")).map((name) => `packages/${name}/README.md`)
 ]
 
-it.layer(NodeServices.layer, { excludeTestServices: true })("the code blocks", (it) => {
+const services = Layer.merge(NodeServices.layer, PostgresServer.layer)
+
+it.layer(services, { excludeTestServices: true, timeout: "60 seconds" })("the code blocks", (it) => {
   it.effect.each(READMES)("of %s compile and run", (readme) =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
       const ports = yield* Simulator.make({ devices: 2 })
       fs.symlinkSync(path.join(ROOT, "node_modules"), `${cwd}/node_modules`)
       fs.writeFileSync(`${cwd}/package.json`, "{ \"type\": \"module\" }")
-      const env = { ...process.env, PATH: `${path.dirname(process.execPath)}${path.delimiter}${process.env["PATH"]}` }
+      const server = yield* PostgresServer
+      const database = yield* server.database
+      const password = Redacted.value(server.password)
+      const databaseUrl = `postgres://owner@127.0.0.1:${server.address.port}/${database}`
+      const env = {
+        ...process.env,
+        PGPASSWORD: password,
+        DATABASE_URL: databaseUrl.replace("@", `:${encodeURIComponent(password)}@`),
+        PATH: `${path.dirname(process.execPath)}${path.delimiter}${process.env["PATH"]}`
+      }
       const expectSuccess = Effect.fnUntraced(function*(command: string, args: ReadonlyArray<string>, folder = cwd) {
         const result = yield* run(command, args, { cwd: folder, env })
         assert.strictEqual(result.code, 0, `${command} ${args.join(" ")}\n${result.stdout}\n${result.stderr}`)
@@ -56,7 +69,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("the code blocks", (
       assert.isAbove(blocks.length, 0)
       const programs = blocks.filter((block) => block.language === "ts").map(({ code }) => fileName(code))
       for (const { code, language } of blocks) {
-        if (language === "ts") fs.writeFileSync(`${cwd}/${fileName(code)}`, adapted(code, ports))
+        if (language === "ts") fs.writeFileSync(`${cwd}/${fileName(code)}`, adapted(code, ports, databaseUrl))
       }
       if (programs.length > 0) {
         fs.writeFileSync(
@@ -80,6 +93,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("the code blocks", (
           : [program]
         yield* expectSuccess(process.execPath, args)
       }
+      for (const { code } of blocks.filter((block) => block.language === "sql")) yield* server.query(database, code)
       for (const { code } of blocks.filter((block) => block.language === "sh")) {
         for (const line of code.trim().split("\n")) {
           if (line === "npm ci && npm test") continue // this very run
@@ -89,8 +103,11 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("the code blocks", (
               const text of [
                 "samples in ",
                 "demo/run.csv: ",
+                "demo/run.parquet: ",
                 "\nsim1,A,",
-                "{\"device\":\"sim2\""
+                "by SQLite",
+                "by DuckDB",
+                "'sim2'"
               ]
             ) {
               assert.include(demo.stdout, text)
@@ -98,15 +115,21 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("the code blocks", (
           } else {
             yield* expectSuccess("sh", [
               "-c",
-              adapted(line, ports).replace("npx sampleline", `"${process.execPath}" "${BIN}"`)
+              adapted(line, ports, databaseUrl).replace("npx sampleline", `"${process.execPath}" "${BIN}"`)
             ])
           }
         }
       }
-      assert.deepStrictEqual(blocks.filter(({ language }) => language !== "ts" && language !== "sh"), [])
+      assert.deepStrictEqual(blocks.filter(({ language }) => !["ts", "sh", "sql"].includes(language)), [])
       if (readme === "README.md") {
-        const files = ["run.csv", "run.jsonl", "live.jsonl", "library.csv", "run.log"]
+        const files = ["run.csv", "run.jsonl", "live.jsonl", "run.db", "run.parquet", "library.csv", "run.log"]
         assert.deepStrictEqual(files.filter((file) => fs.statSync(`${cwd}/${file}`).size === 0), [])
+        const [counts] = yield* server.query(
+          database,
+          "SELECT (SELECT count(*) FROM samples)::int AS samples, (SELECT count(*) FROM flows)::int AS flows"
+        )
+        assert.isAbove(counts!["samples"], 0)
+        assert.isAbove(counts!["flows"], 0)
       }
     }))
 })

@@ -17,7 +17,7 @@ export const loadDriver = <A>(
   Effect.tryPromise({
     try: load,
     catch: (cause) =>
-      missing(sink, packages.find((name) => String(cause).includes(`'${name}'`)) ?? packages[0]!, packages)
+      missing(sink, packages.find((name) => String(cause).includes(`'${name}'`)) ?? packages.join(", "), packages)
   })
 
 /** Fails where a package is not there, and does not load it. */

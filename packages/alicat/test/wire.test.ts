@@ -21,6 +21,16 @@ A D08 701 *Error                     string          3 ADC
 A D09 702 *Status                    string          3 OPL
 `)
 
+const LEGACY = lines(`A  D00 NAME_______ TYPE_____ MinVal_  MaxVal_  UNITS__
+A  D01 Unit ID     char         A         Z         na
+A  D02 Pressure    signed    +000.00  +160.00     PSIA
+A  D03 Flow Temp   signed    -010.00  +060.00        C
+A  D05 Mass        signed    +0000.0  +0500.0     SCCM
+A  D07 Gas         string        Air       D2       na
+A  D08 Error       string         na      ADC       na
+A  D09 Status      string         na      LCK       na
+`)
+
 const layout = Result.getOrThrow(decodeFrameTable(TABLE, "A"))
 
 /** The frame of a meter: no setpoint column. */
@@ -92,10 +102,28 @@ describe("the frame table", () => {
       malformed(decodeFrameTable([...TABLE.slice(0, 3), bytes("A D04 00")], "A")),
       "a row of the frame table"
     )
-    assert.include(
-      malformed(decodeFrameTable(lines("A  D00 NAME_______ TYPE_____ MinVal_  MaxVal_  UNITS__"), "A")),
-      "header"
+    assert.include(malformed(decodeFrameTable([...LEGACY, TABLE[2]!], "A")), "a row of the frame table")
+    assert.include(malformed(decodeFrameTable([...TABLE, LEGACY[2]!], "A")), "a row of the frame table")
+  })
+
+  it("of the legacy dialect has no codes, the unit as its last word, and flags told by their names", () => {
+    const legacy = Result.getOrThrow(decodeFrameTable(LEGACY, "A"))
+    assert.deepStrictEqual(
+      legacy.format.fields.map((
+        { conditional, kind, name, statistic, unit }
+      ) => [name, kind, unit, statistic, conditional]),
+      [
+        ["Pressure", "float", "PSIA", null, false],
+        ["Flow_Temp", "float", "C", null, false],
+        ["Mass", "float", "SCCM", null, false],
+        ["Gas", "text", null, null, false]
+      ]
     )
+    assert.deepStrictEqual([...legacy.flags], ["ADC", "LCK"])
+    assert.deepStrictEqual(frameOf("A +014.62 +021.89 +000.00     N2 LCK", legacy), {
+      values: [14.62, 21.89, 0, "N2"],
+      status: ["LCK"]
+    })
   })
 })
 
@@ -201,6 +229,23 @@ A M09 Software Revision 10v20.0-R24
     })
     malformed(decodeManufacturing(table, "B"))
     malformed(decodeManufacturing([bytes("A +014.62")], "A"))
+  })
+
+  it("reads the labels of GP firmware, which tells no calibration date", () => {
+    const padded = `A M0 Alicat Scientific
+A M4 Mdl \b\b\bM-100SCCM-D
+A M5 Serial No. \b30294
+A M6 Date Mfg.  10/03/2008
+A M7 Calibrated By  DK
+A M8 Software GP07R100`
+    const table = new LineSplitter().push(bytes(`${padded.replaceAll("\n", "\r")}\r`))
+    assert.deepStrictEqual(Result.getOrThrow(decodeManufacturing(table, "A")), {
+      manufacturer: "Alicat Scientific",
+      model: "M-100SCCM-D",
+      serialNumber: "30294",
+      firmware: "GP07R100",
+      calibrationDate: null
+    })
   })
 
   it("is null where no row says it", () => {

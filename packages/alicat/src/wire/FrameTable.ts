@@ -1,12 +1,17 @@
 /**
- * `A??D*` CR: the table of a device's frame. Its header line tells the dialect.
+ * `A??D*` CR: the table of a device's frame. Its header line tells the dialect; the firmware's version does not.
  *
  *     A D00 ID_ NAME______________________ TYPE_______ WIDTH NOTES___________________
  *     A D01 700 Unit ID                    string          1
  *     A D02 002 Abs Press                  s decimal     7/2 010 02 PSIA
  *     A D08 701 *Error                     string          3 ADC
  *
- * Limits: the dialect with statistic codes, as firmware 6v21 to 10v20 speaks it.
+ * The legacy dialect has no statistic codes and no stars; rows named Error and Status declare flags there.
+ *
+ *     A  D00 NAME_______ TYPE_____ MinVal_  MaxVal_  UNITS__
+ *     A  D01 Unit ID     char         A         Z         na
+ *     A  D02 Pressure    signed    +000.00  +160.00     PSIA
+ *     A  D08 Error       string         na      ADC       na
  */
 import { FrameFormat } from "@sampleline/core"
 import { Result } from "effect"
@@ -35,11 +40,60 @@ export interface FrameLayout {
 const UNIT_ID = 700
 const FLAGS: ReadonlySet<number> = new Set([701, 702])
 
-const HEADER = /^([A-Z])\s+D00\s+ID_+\s+NAME_*\s+TYPE_*\s+WIDTH_*\s+NOTES_*\s*$/
-const ROW =
+/** What a row declares: a column, a flag by its mnemonic, or neither. */
+type Row =
+  | { readonly _tag: "Column"; readonly field: Parameters<typeof FrameFormat.make>[0][number] }
+  | { readonly _tag: "Flag"; readonly code: string }
+  | { readonly _tag: "UnitId" }
+
+/** A way of writing the table. */
+interface Dialect {
+  readonly header: RegExp
+  /** The unit that a row names, and what it declares; null where it is no row. */
+  readonly parse: (text: string) => readonly [unit: string, row: Row] | null
+}
+
+const CURRENT_ROW =
   /^([A-Z])\s+D\d\d\s+(\d{1,5})\s+(\*?)(\S.*?)\s+(string|s decimal|decimal)\s+\d+(?:\/\d+)?(?:\s+(\S.*?))?\s*$/
 /** The notes of a number: the unit's code, a number of unknown meaning, the unit's label. */
 const UNIT_NOTES = /^\d+\s+\d+\s+(\S.*)$/
+
+const CURRENT: Dialect = {
+  header: /^([A-Z])\s+D00\s+ID_+\s+NAME_*\s+TYPE_*\s+WIDTH_*\s+NOTES_*\s*$/,
+  parse: (text) => {
+    const [row, unit = "", code = "", star, name = "", type, notes = ""] = CURRENT_ROW.exec(text) ?? []
+    if (row === undefined) return null
+    const statistic = Number(code)
+    if (statistic === UNIT_ID) return [unit, { _tag: "UnitId" }]
+    if (star === "*" && FLAGS.has(statistic)) return [unit, { _tag: "Flag", code: notes.split(" ")[0]! }]
+    const isText = type === "string"
+    // The wire writes a degree sign as a backquote.
+    const label = isText ? null : UNIT_NOTES.exec(notes)?.[1]?.replace("`", "°") ?? null
+    const kind = isText ? "text" : "float"
+    return [unit, {
+      _tag: "Column",
+      field: { name: columnName(name), kind, unit: label, statistic, conditional: star === "*" }
+    }]
+  }
+}
+
+const LEGACY_ROW = /^([A-Z])\s+D\d\d\s+(\S.*?)\s+(char|string|signed|unsigned|decimal)\s+(\S+)\s+(\S+)\s+(\S+)\s*$/
+
+const LEGACY: Dialect = {
+  header: /^([A-Z])\s+D00\s+NAME_*\s+TYPE_*\s+MinVal_*\s+MaxVal_*\s+UNITS_*\s*$/,
+  parse: (text) => {
+    const [row, unit = "", name = "", type, , highest = "", label] = LEGACY_ROW.exec(text) ?? []
+    if (row === undefined) return null
+    if (name === "Unit ID") return [unit, { _tag: "UnitId" }]
+    if (name === "Error" || name === "Status") return [unit, { _tag: "Flag", code: highest }]
+    const kind = type === "char" || type === "string" ? "text" : "float"
+    const field = { name: columnName(name), kind, unit: label === "na" ? null : label!, statistic: null } as const
+    return [unit, { _tag: "Column", field }]
+  }
+}
+
+/** `Mass Flow Setpt` as `Mass_Flow_Setpt`. */
+const columnName = (name: string): string => name.replaceAll(/\s+/g, "_")
 
 /**
  * The layout in the lines of a frame table.
@@ -52,40 +106,26 @@ export const decodeFrameTable = (
   unitId: string
 ): Result.Result<FrameLayout, MalformedReply> => {
   const malformed = (bytes: Uint8Array, expected: string) => Result.fail(new MalformedReply({ expected, bytes }))
-  const fields: Array<Parameters<typeof FrameFormat.make>[0][number]> = []
+  const fields: Array<Extract<Row, { readonly _tag: "Column" }>["field"]> = []
   const flags = new Set<string>()
-  let headerSeen = false
+  let dialect: Dialect | undefined
 
   for (const bytes of lines) {
     const line = lineText(bytes)
     if (Result.isFailure(line)) return Result.fail(line.failure)
     const text = line.success.trim()
     if (text === "") continue
-    if (!headerSeen) {
-      if (HEADER.exec(text)?.[1] !== unitId) return malformed(bytes, `the header of the frame table of unit ${unitId}`)
-      headerSeen = true
+    if (dialect === undefined) {
+      dialect = [CURRENT, LEGACY].find(({ header }) => header.exec(text)?.[1] === unitId)
+      if (dialect === undefined) return malformed(bytes, `the header of the frame table of unit ${unitId}`)
       continue
     }
-    const [, unit, code = "", star, name = "", type, notes = ""] = ROW.exec(text) ?? []
-    if (unit !== unitId) return malformed(bytes, `a row of the frame table of unit ${unitId}`)
-    const statistic = Number(code)
-    if (statistic === UNIT_ID) continue
-    if (star === "*" && FLAGS.has(statistic)) {
-      flags.add(notes.split(" ")[0]!)
-      continue
-    }
-    fields.push({
-      name: name.replaceAll(/\s+/g, "_"),
-      kind: type === "string" ? "text" : "float",
-      unit: type === "string" ? null : unitLabel(notes),
-      statistic,
-      conditional: star === "*"
-    })
+    const [unit, row] = dialect.parse(text) ?? []
+    if (row === undefined || unit !== unitId) return malformed(bytes, `a row of the frame table of unit ${unitId}`)
+    if (row._tag === "Column") fields.push(row.field)
+    if (row._tag === "Flag") flags.add(row.code)
   }
   return fields.length > 0
     ? Result.succeed({ format: FrameFormat.make(fields), flags })
     : malformed(lines.at(-1) ?? new Uint8Array(), "a row for each column")
 }
-
-/** The label; the wire writes a degree sign as a backquote. */
-const unitLabel = (notes: string): string | null => UNIT_NOTES.exec(notes)?.[1]?.replace("`", "°") ?? null

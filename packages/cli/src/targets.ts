@@ -63,9 +63,9 @@ const sqlite: FileTarget = (path, { fsync, identity, mode, table }) => {
   return { layer: SqliteSink.layer(file), check: (devices) => SqliteSink.check(file, devices) }
 }
 
-/** Refused here, because it means `--append`, which other outputs take. */
+/** A Parquet file cannot be added to: beside outputs that are, it is a new one. */
 const parquet: FileTarget = (path, { identity, mode }) => {
-  const file = { path, identity, mode: mode as "create" }
+  const file = { path, identity, mode: mode === "append" ? "create" : mode } as const
   return { layer: ParquetSink.layer(file), check: (devices) => ParquetSink.check(file, devices) }
 }
 

@@ -139,6 +139,49 @@ it.layer(layer, { excludeTestServices: true, timeout: "60 seconds" })("outputs",
       assert.isAtMost(fs.statSync(path).size / 100_000, 14)
     }))
 
+  it.effect.each(
+    [
+      { signal: "SIGINT", code: 0 },
+      { signal: "SIGTERM", code: 143 }
+    ] as const
+  )("$signal leaves every output complete", ({ code, signal }) =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const running = yield* startSampleline(
+        "record --simulate 2 --rate 50 --flush-interval 100ms --json --out a.csv --out a.db --out a.parquet".split(" "),
+        { cwd }
+      )
+      while (!fs.existsSync(`${cwd}/a.csv`) || fs.statSync(`${cwd}/a.csv`).size < 5000) yield* Effect.sleep("20 millis")
+      running.process.kill(signal)
+      assert.strictEqual(yield* running.exit, code)
+      const { samplesEmitted } = JSON.parse(running.stdout())
+      assert.strictEqual(fs.readFileSync(`${cwd}/a.csv`, "utf8").trimEnd().split("\n").length - 1, samplesEmitted)
+      const rows = yield* readWithDuckDb(`'${cwd}/a.parquet'`, [column("requested_at", "timestamp")])
+      const db = new DatabaseSync(`${cwd}/a.db`)
+      const inSqlite = db.prepare("SELECT requested_at FROM samples ORDER BY rowid").all().map((row) => ({ ...row }))
+      db.close()
+      assert.strictEqual(rows.length, samplesEmitted)
+      assert.deepStrictEqual(inSqlite, rows)
+      assert.isFalse(fs.existsSync(`${cwd}/a.parquet.partial`))
+    }))
+
+  it.effect("a kill -9 costs a Parquet file, and the next run says what is left of it", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const args = "record --simulate 1 --rate 50 --batch-size 1 --out a.csv --out a.parquet".split(" ")
+      const running = yield* startSampleline(args, { cwd })
+      while (!fs.existsSync(`${cwd}/a.csv`) || fs.statSync(`${cwd}/a.csv`).size < 2000) yield* Effect.sleep("20 millis")
+      running.process.kill("SIGKILL")
+      yield* running.exit
+      assert.sameMembers(fs.readdirSync(cwd), ["a.csv", "a.csv-metadata.json", "a.parquet.partial"])
+      const again = yield* sampleline([...args, "--append"], { cwd })
+      assert.strictEqual(again.code, 1)
+      assert.include(again.stderr, "a.parquet.partial is there, of a recording that goes on or was killed")
+      const overwriting = yield* sampleline([...args, "--duration", "200ms", "--overwrite"], { cwd })
+      assert.strictEqual(overwriting.code, 0, overwriting.stderr)
+      assert.sameMembers(fs.readdirSync(cwd), ["a.csv", "a.csv-metadata.json", "a.parquet"])
+    }))
+
   it.effect("a server that goes away in the middle of a run leaves the other outputs complete", () =>
     Effect.gen(function*() {
       const server = yield* PostgresServer

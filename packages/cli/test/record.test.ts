@@ -336,7 +336,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
     {
       args: "--simulate 1 --out b.xlsx",
       code: 2,
-      line: "--out b.xlsx: its ending tells no format; use .csv, .jsonl, .db, .sqlite"
+      line: "--out b.xlsx: its ending tells no format; use .csv, .jsonl, .db, .sqlite, .parquet, a postgres:// URL"
     },
     { args: "--simulate 1 --out b.csv --out ./b.csv", code: 2, line: "--out ./b.csv is given twice" },
     { args: "--simulate 1 --out b.csv --out b.db --table a;b", code: 2, line: "table is \"a;b\": expected a letter" },
@@ -344,6 +344,28 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
     { args: "--simulate 1 --out b.csv --out text.db --append", code: 1, line: "it is no intact SQLite database" },
     { args: "--simulate 1 --out b.csv --out text.db", code: 1, line: "exists already" },
     { args: "--simulate 1 --out exists.csv --out link.csv --append", code: 2, line: "--out link.csv is given twice" },
+    {
+      args: "--simulate 1 --out b.csv --out exists.parquet",
+      code: 1,
+      line: "exists already, and a Parquet file cannot be"
+    },
+    {
+      args: "--simulate 1 --out exists.parquet --append",
+      code: 1,
+      line: "exists already, and a Parquet file cannot be"
+    },
+    { args: "--simulate 1 --out b.csv --out killed.parquet", code: 1, line: "killed.parquet.partial is there" },
+    {
+      args: "--simulate 1 --out b.csv --out postgres://127.0.0.1:1/lab",
+      code: 1,
+      line: "check that the server runs there"
+    },
+    {
+      args: "--simulate 1 --out b.csv --out postgres://h/lab --table a;b",
+      code: 2,
+      line: "table is \"a;b\": expected"
+    },
+    { args: "--simulate 1 --out b.csv --out postgres://h/lab?a=b", code: 2, line: "no parameter but sslmode" },
     { args: "--device fuel --out b.csv", code: 2, line: "it has no port; give it as NAME=PORT" },
     { args: "--device fuel=exists.csv --out b.csv", code: 1, line: "it is no serial port" },
     { args: "--simulate 1 --out b.csv --append --overwrite", code: 2, line: "choose one" },
@@ -378,7 +400,9 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
   ])("refuses $args in one line, before any file is touched", ({ args, code, line }) =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
-      fs.writeFileSync(`${cwd}/exists.csv`, "")
+      for (const name of ["exists.csv", "exists.parquet", "killed.parquet.partial"]) {
+        fs.writeFileSync(`${cwd}/${name}`, "")
+      }
       fs.writeFileSync(`${cwd}/foreign.csv`, "time,value\n1,2\n")
       fs.writeFileSync(`${cwd}/text.db`, "this is no database")
       fs.symlinkSync("exists.csv", `${cwd}/link.csv`)

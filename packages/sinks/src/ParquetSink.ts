@@ -212,7 +212,8 @@ const refuseExisting = Effect.fnUntraced(function*({ mode, path }: Settings): Ef
     return yield* new SinkOpenError({
       ...writerOf(path),
       reason: "AlreadyExists",
-      detail: "it exists already; choose another name, or say mode \"overwrite\" (--overwrite) to replace it"
+      detail: "it exists already, and a Parquet file cannot be added to; choose another name, "
+        + "or say mode \"overwrite\" (--overwrite) to replace it"
     })
   }
   if (yield* onFile(path, () => fs.existsSync(partialOf(path)))) {

@@ -23,8 +23,6 @@ const sampleline = Command.make("sampleline").pipe(
 
 /** Runs the command line and ends the process. */
 export const main = (args: ReadonlyArray<string>, version: string): void => {
-  // Takes the place of the arguments in the system's list of processes, which everyone can read.
-  if (args.some((arg) => withoutSecrets(arg) !== arg)) process.title = "sampleline"
   const program = Command.runWith(sampleline, { version })(args).pipe(
     Effect.provide(Layer.mergeAll(
       NodeServices.layer,

@@ -21,9 +21,11 @@ export const say = (text: string): void => {
 
 export const oneLine = (text: string): string => text.replaceAll(/\s*\n\s*/g, " ")
 
-/** Text with the users, passwords and parameters of its URLs left out. */
+/** Text with users and passwords left out, and the parameters of URLs: `postgres://host/database`. */
 export const withoutSecrets = (text: string): string =>
-  text.replaceAll(/\b([a-z][a-z0-9+.-]*:\/\/|postgres(?:ql)?:)(?:[^\s"'`]*@)?([^\s"'`?]*)(\?[^\s"'`]*)?/gi, "$1$2")
+  text
+    .replaceAll(/\b([a-z][a-z0-9+.-]*:\/\/|postgres(?:ql)?:)(?:[^\s"'`]*@)?([^\s"'`?]*)(\?[^\s"'`]*)?/gi, "$1$2")
+    .replaceAll(/[^\s"'`]*:[^\s"'`]*@/g, "...@")
 
 /** Says what went wrong: a typed failure in one line, anything else with all there is to find the bug by. */
 export const complain = (error: unknown): void =>

@@ -174,9 +174,12 @@ it.layer(layer, { excludeTestServices: true, timeout: "60 seconds" })("outputs",
       running.process.kill("SIGKILL")
       yield* running.exit
       assert.sameMembers(fs.readdirSync(cwd), ["a.csv", "a.csv-metadata.json", "a.parquet.partial"])
-      const again = yield* sampleline([...args, "--append"], { cwd })
-      assert.strictEqual(again.code, 1)
-      assert.include(again.stderr, "a.parquet.partial is there, of a recording that goes on or was killed")
+      for (const mode of ["--append", "--overwrite"]) {
+        const again = yield* sampleline([...args, mode], { cwd })
+        assert.strictEqual(again.code, 1)
+        assert.include(again.stderr, "a.parquet.partial is there, of a recording that goes on or was killed")
+      }
+      fs.rmSync(`${cwd}/a.parquet.partial`)
       const overwriting = yield* sampleline([...args, "--duration", "200ms", "--overwrite"], { cwd })
       assert.strictEqual(overwriting.code, 0, overwriting.stderr)
       assert.sameMembers(fs.readdirSync(cwd), ["a.csv", "a.csv-metadata.json", "a.parquet"])
@@ -242,7 +245,9 @@ it.layer(layer, { excludeTestServices: true, timeout: "60 seconds" })("outputs",
         [`postgres://owner:${encoded}@127.0.0.1:1/postgres`, {}],
         [`postgres://owner:${encoded}@${address}/postgres?password=${encoded}`, {}],
         [`postgress://owner:${encoded}@${address}/postgres`, {}],
-        [`postgres:owner:${encoded}@${address}/postgres`, {}]
+        [`postgres:owner:${encoded}@${address}/postgres`, {}],
+        [`owner:${encoded}@${address}/postgres`, {}],
+        [`postgres//owner:${encoded}@${address}/postgres`, {}]
       ] as const
       const [[url]] = attempts
       const lines = [

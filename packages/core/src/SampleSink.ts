@@ -83,7 +83,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
         yield* Effect.logWarning(
           `${name} ${target}: dropping values of ${
             JSON.stringify(column)
-          }: the columns were fixed at the first batch, and there is no such column or it is of another type`
+          }: there is no such column, or it cannot hold them; columns are fixed at the first batch`
         )
       }
       yield* Metric.update(written, batch.length)

@@ -7,6 +7,7 @@
  * Rows are collected into row groups, which a thread of its own encodes and writes. The file is written as `<name>.partial` and gets its name when it is complete: at the
  * end of the recording, however it ends, as long as the process is not killed. Accepted means: in memory, or in a finished row
  * group of the unfinished file. A kill -9 or a power cut costs the recording; write to CSV or SQLite beside it where that matters.
+ * An unfinished file that is there is never replaced: it may be of a recording that goes on.
  */
 import {
   type Column,
@@ -18,7 +19,7 @@ import {
   type SinkDependencyError,
   SinkOpenError,
   type SinkShape,
-  type SinkWriteError
+  SinkWriteError
 } from "@sampleline/core"
 import { type Array, Context, Effect, Formatter, type Layer, type Scope, Semaphore } from "effect"
 import * as fs from "node:fs"
@@ -100,7 +101,12 @@ export class ParquetSink extends Context.Service<
       if (open.rows < rowGroupSize) return
       yield* Effect.mapError(encoder.writeGroup(open.copy()), (cause) => {
         open.drop(batch.length)
-        return toWriteError(writerOf(path), batch.length, cause)
+        return failedWrite(
+          path,
+          batch.length,
+          cause,
+          "the finished row groups are complete; the open one waits for room"
+        )
       })
       recording.finishedRows += open.rows
       open.clear()
@@ -179,6 +185,18 @@ const validate = Effect.fnUntraced(
   }
 )
 
+/** `onFullDisk` says what became of the rest. */
+const failedWrite = (path: string, samples: number, cause: unknown, onFullDisk: string): SinkWriteError => {
+  const { detail, reason } = toWriteError(writerOf(path), samples, cause)
+  return new SinkWriteError({
+    ...writerOf(path),
+    samples,
+    reason,
+    detail: reason === "DiskFull" ? `the disk is full; ${onFullDisk}` : detail,
+    cause
+  })
+}
+
 /** What the sink holds between batches. */
 interface State {
   recording: Recording | undefined
@@ -198,31 +216,29 @@ const onFile = <A>(path: string, run: () => A): Effect.Effect<A, SinkOpenError> 
   Effect.try({ try: run, catch: (cause) => toOpenError(writerOf(path), cause) })
 
 const refuseExisting = Effect.fnUntraced(function*({ mode, path }: Settings): Effect.fn.Return<void, SinkOpenError> {
-  const stats = yield* onFile(path, () => fs.statSync(path, { throwIfNoEntry: false }))
+  const refuse = (reason: SinkOpenError["reason"], detail: string) =>
+    new SinkOpenError({ ...writerOf(path), reason, detail })
+  const stats = yield* onFile(path, () => fs.lstatSync(path, { throwIfNoEntry: false }))
   if (stats?.isDirectory()) return yield* toOpenError(writerOf(path), { code: "EISDIR" })
-  if (stats !== undefined && !stats.isFile()) {
-    return yield* new SinkOpenError({
-      ...writerOf(path),
-      reason: "Unknown",
-      detail: "it is no ordinary file, and a Parquet file is not complete before its end; record to a file"
-    })
+  if (stats !== undefined && !stats.isFile() && !stats.isSymbolicLink()) {
+    return yield* refuse(
+      "Unknown",
+      "it is no ordinary file, and a Parquet file is not complete before its end; record to a file"
+    )
   }
-  if (mode === "overwrite") return
-  if (stats !== undefined) {
-    return yield* new SinkOpenError({
-      ...writerOf(path),
-      reason: "AlreadyExists",
-      detail: "it exists already, and a Parquet file cannot be added to; choose another name, "
+  if (stats !== undefined && mode === "create") {
+    return yield* refuse(
+      "AlreadyExists",
+      "it exists already, and a Parquet file cannot be added to; choose another name, "
         + "or say mode \"overwrite\" (--overwrite) to replace it"
-    })
+    )
   }
   if (yield* onFile(path, () => fs.existsSync(partialOf(path)))) {
-    return yield* new SinkOpenError({
-      ...writerOf(path),
-      reason: "AlreadyExists",
-      detail: `${partialOf(path)} is there, of a recording that goes on or was killed; `
+    return yield* refuse(
+      "AlreadyExists",
+      `${partialOf(path)} is there, of a recording that goes on or was killed; `
         + "end it, remove that file, or choose another name"
-    })
+    )
   }
 })
 
@@ -230,7 +246,6 @@ const openPartial = Effect.fnUntraced(function*(settings: Settings): Effect.fn.R
   yield* refuseExisting(settings)
   return yield* onFile(settings.path, () => {
     makeParents(settings.path)
-    fs.rmSync(partialOf(settings.path), { force: true })
     return fs.openSync(partialOf(settings.path), "wx", 0o666)
   })
 })
@@ -243,40 +258,54 @@ const complete = Effect.fnUntraced(function*(
 ): Effect.fn.Return<void, SinkWriteError> {
   const { path } = settings
   const { recording } = state
-  const lose = (samples: number) => (cause: unknown) =>
+  const lose = (samples: number, onFullDisk: string) => (cause: unknown) =>
     Effect.sync(() => {
-      state.lost = toWriteError(writerOf(path), samples, cause)
+      state.lost = failedWrite(path, samples, cause, onFullDisk)
     })
   if (recording !== undefined) {
     const { encoder, finishedRows, open } = recording
     if (open.rows > 0) {
+      const rest = finishedRows > 0
+        ? "the finished row groups are complete, what came after them is lost"
+        : "no row group was finished, so there is no file"
       yield* encoder.writeGroup(open.copy()).pipe(
         Effect.tap(() => Effect.sync(() => recording.finishedRows += open.rows)),
-        Effect.catch(lose(open.rows))
+        Effect.catch(lose(open.rows, rest))
       )
     }
     if (recording.finishedRows > 0) {
       yield* encoder.finish.pipe(
         Effect.andThen(toDisk(fd)),
-        Effect.andThen(Effect.try({ try: () => publish(settings), catch: (cause) => cause })),
-        Effect.catch(lose(finishedRows + open.rows))
+        Effect.andThen(Effect.try({ try: () => publish(settings, fd), catch: (cause) => cause })),
+        Effect.catch(lose(finishedRows + open.rows, `${partialOf(path)} has no footer and cannot be read`))
       )
     }
     yield* encoder.stop
   }
+  if ((recording?.finishedRows ?? 0) === 0 && isOurs(path, fd)) fs.rmSync(partialOf(path))
   fs.closeSync(fd)
-  if ((recording?.finishedRows ?? 0) === 0) fs.rmSync(partialOf(path), { force: true })
   yield* Effect.logInfo(`${SINK} closed ${path}`)
   if (state.lost !== undefined) return yield* state.lost
 })
+
+/** Whether the unfinished file still bears its name. */
+const isOurs = (path: string, fd: number): boolean => {
+  const named = fs.statSync(partialOf(path), { throwIfNoEntry: false })
+  const { dev, ino } = fs.fstatSync(fd)
+  return named?.ino === ino && named.dev === dev
+}
 
 const toDisk = (fd: number): Effect.Effect<void, unknown> =>
   Effect.callback((resume) => fs.fsync(fd, (error) => resume(error ? Effect.fail(error) : Effect.void)))
 
 /** Gives the complete file its name; one that came to be there meanwhile is not replaced unasked. */
-const publish = ({ mode, path }: Settings): void => {
+const publish = ({ mode, path }: Settings, fd: number): void => {
+  if (!isOurs(path, fd)) {
+    throw new Error(`${partialOf(path)} was moved or removed while it was recorded; where it is now, it is complete`)
+  }
   if (mode === "create" && fs.existsSync(path)) {
     throw new Error(`another program has made it meanwhile; the recording is complete in ${partialOf(path)}`)
   }
-  fs.renameSync(partialOf(path), path)
+  // Through a link, the file behind it is replaced.
+  fs.renameSync(partialOf(path), fs.existsSync(path) ? fs.realpathSync(path) : path)
 }

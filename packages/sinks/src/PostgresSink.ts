@@ -123,6 +123,11 @@ export class PostgresSink extends Context.Service<
       ).pipe(Effect.map((found) => found.table))
       const result = rowsOf(existing!, batch, options)
       if ("problem" in result) return yield* new SinkSchemaError({ sink: SINK, target, detail: result.problem })
+      if (result.leftOut.length > 0) {
+        yield* Effect.logWarning(
+          `${SINK} ${target}: leaving out ${result.leftOut.join(", ")}, which ${settings.user} may not insert into`
+        )
+      }
       return result
     })
 
@@ -221,7 +226,9 @@ const validate = Effect.fnUntraced(
       schema,
       table,
       createTable,
-      target: `${address.host}:${address.port}/${address.database}.${schema}.${table}`,
+      target: `${
+        address.host.includes(":") ? `[${address.host}]` : address.host
+      }:${address.port}/${address.database}.${schema}.${table}`,
       useCopy: options.useCopy ?? true,
       minConnections,
       maxConnections,

@@ -220,6 +220,12 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("ParquetSink", (it) 
       assert.match(yield* refused({ path }), /^SinkOpenError AlreadyExists: .*--overwrite/)
       fs.writeFileSync(`${path}.2.partial`, "of a killed one")
       assert.match(yield* refused({ path: `${path}.2` }), /^SinkOpenError AlreadyExists: .*\.2\.partial is there/)
+      assert.match(
+        yield* refused({ path: `${path}.2`, mode: "overwrite" }),
+        /^SinkOpenError AlreadyExists: .*\.2\.partial is there/
+      )
+      fs.symlinkSync(`${path}.nowhere`, `${path}.link`)
+      assert.match(yield* refused({ path: `${path}.link` }), /^SinkOpenError AlreadyExists: .*it exists already/)
       assert.match(yield* refused({ path, mode: "append" as "create" }), /^InvalidOptionError : mode is "append"/)
       assert.match(
         yield* refused({ path, compression: "lz4" as "zstd" }),
@@ -233,6 +239,35 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("ParquetSink", (it) 
       assert.strictEqual(fs.readFileSync(path, "utf8"), "mine")
       yield* writeTo(ParquetSink.layer({ path, mode: "overwrite" }), samplesFrom(0, 3))
       assert.strictEqual(yield* count(path), 3)
+    }))
+
+  it.effect("replaces the file behind a link, not the link", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile
+      fs.writeFileSync(path, "old")
+      fs.symlinkSync(path, `${path}.link`)
+      yield* writeTo(ParquetSink.layer({ path: `${path}.link`, mode: "overwrite" }), samplesFrom(0, 3))
+      assert.isTrue(fs.lstatSync(`${path}.link`).isSymbolicLink())
+      assert.strictEqual(yield* count(path), 3)
+    }))
+
+  it.effect("says so when its unfinished file was moved or removed", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile
+      const exit = yield* Effect.exit(Effect.provide(
+        Effect.andThen(
+          writeAll(samplesFrom(0, 3)),
+          Effect.sync(() => {
+            fs.renameSync(`${path}.partial`, `${path}.moved`)
+            fs.writeFileSync(`${path}.partial`, "another's")
+          })
+        ),
+        ParquetSink.layer({ path })
+      ))
+      assert.include(String(Exit.isFailure(exit) ? exit.cause : ""), "was moved or removed while it was recorded")
+      assert.strictEqual(fs.readFileSync(`${path}.partial`, "utf8"), "another's")
+      assert.isFalse(fs.existsSync(path))
+      assert.strictEqual(yield* count(`${path}.moved`), 3)
     }))
 
   it.effect("never replaces a file that another program made meanwhile", () =>

@@ -209,6 +209,7 @@ export const parseUrl = (url: Redacted.Redacted): Effect.Effect<PostgresAddress,
     const text = Redacted.value(url)
     if (!/^postgres(?:ql)?:\/\//i.test(text) || !URL.canParse(text)) return refuse(form)
     const parsed = new URL(text)
+    if (parsed.hash !== "") return refuse("no fragment; percent-encode # as %23")
     const [user, password, database] = [parsed.username, parsed.password, parsed.pathname.slice(1)].map(decode)
     if (user === undefined || password === undefined || database === undefined) return refuse(form)
     for (const name of parsed.searchParams.keys()) {

@@ -17,7 +17,7 @@ export interface TableName {
 /** A table that is there. */
 export interface PostgresTable {
   readonly columns: ReadonlyArray<TableField>
-  /** Whether COPY works on it: views and tables with row-level security take inserts only. */
+  /** Whether COPY does what inserts do: not on views, nor on tables with row-level security or rules. */
   readonly canCopy: boolean
   readonly canInsert: boolean
 }
@@ -29,11 +29,14 @@ interface TableField {
   /** The type as it is written in a statement. */
   readonly sqlType: string
   readonly modifier: number
-  readonly isEnum: boolean
+  /** The labels of an enum. */
+  readonly labels: ReadonlyArray<string> | null
   /** Whether a row without a value for it is refused. */
   readonly isRequired: boolean
   /** Whether it takes no value but its own. */
   readonly isGenerated: boolean
+  /** Whether the user may write it. */
+  readonly isInsertable: boolean
 }
 
 /** The table as the catalogue has it, and what may be done; `table` is null where there is none. */
@@ -51,22 +54,34 @@ export const readTable = Effect.fnUntraced(function*(
     [schema]
   )
   const fields = yield* sql.unsafe<
-    TableField & { readonly kind: string; readonly isSecured: boolean; readonly isInsertable: boolean }
+    TableField & { readonly kind: string; readonly isSecured: boolean; readonly hasRules: boolean }
   >(
-    `SELECT a.attname::text AS "name", coalesce(b.typname, t.typname)::text AS "type",
+    // A domain is the type at its chain's end, with the limits found on the way.
+    `SELECT a.attname::text AS "name", base.name AS "type",
         quote_ident(n2.nspname) || '.' || quote_ident(t.typname) AS "sqlType",
-        CASE WHEN t.typbasetype = 0 THEN a.atttypmod ELSE t.typtypmod END AS "modifier",
-        coalesce(b.typtype, t.typtype) = 'e' AS "isEnum",
-        a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS "isRequired",
+        greatest(a.atttypmod, base.modifier) AS "modifier",
+        (SELECT array_agg(e.enumlabel::text) FROM pg_catalog.pg_enum e WHERE e.enumtypid = base.oid) AS "labels",
+        (a.attnotnull OR base.is_required) AND NOT a.atthasdef AND NOT base.has_default AND a.attidentity = '' AS "isRequired",
         a.attgenerated <> '' OR a.attidentity = 'a' AS "isGenerated",
-        c.relkind::text AS "kind", row_security_active(c.oid) AS "isSecured",
-        has_column_privilege(c.oid, a.attnum, 'INSERT') AS "isInsertable"
+        has_column_privilege(c.oid, a.attnum, 'INSERT') AS "isInsertable",
+        c.relkind::text AS "kind", row_security_active(c.oid) AS "isSecured", c.relhasrules AS "hasRules"
       FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
       JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
       JOIN pg_catalog.pg_namespace n2 ON n2.oid = t.typnamespace
-      LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
+      CROSS JOIN LATERAL (
+        WITH RECURSIVE chain AS (
+          SELECT d.* FROM pg_catalog.pg_type d WHERE d.oid = t.oid
+          UNION ALL
+          SELECT d.* FROM chain JOIN pg_catalog.pg_type d ON d.oid = chain.typbasetype
+        )
+        SELECT max(typtypmod) AS modifier, bool_or(typnotnull) AS is_required,
+          bool_or(typdefault IS NOT NULL) AS has_default,
+          max(typname::text) FILTER (WHERE typbasetype = 0) AS name,
+          (array_agg(oid) FILTER (WHERE typbasetype = 0))[1] AS oid
+        FROM chain
+      ) base
       WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'f')
       ORDER BY a.attnum`,
     [schema, table]
@@ -76,7 +91,7 @@ export const readTable = Effect.fnUntraced(function*(
     canCreate: found!.canCreate,
     table: fields.length === 0 ? null : {
       columns: fields,
-      canCopy: fields.every((field) => field.kind !== "v" && !field.isSecured),
+      canCopy: fields.every((field) => field.kind !== "v" && !field.isSecured && !field.hasRules),
       canInsert: fields.some((field) => field.isInsertable)
     }
   }
@@ -88,6 +103,8 @@ export interface TableRows {
   /** Of each locked column. */
   readonly kinds: ReadonlyArray<PostgresKind>
   readonly sqlTypes: ReadonlyArray<string>
+  /** Columns that the user may not write. */
+  readonly leftOut: ReadonlyArray<string>
 }
 
 const TIMES: ReadonlySet<string> = new Set(["requested_at", "received_at", "midpoint_at"])
@@ -101,28 +118,29 @@ export const rowsOf = (
   const names = storedNames(SchemaLock.fromBatch(batch, options).columns)
   const nameInTable = (name: string) => names.get(name)!
   const wanted = new Set(names.values())
-  const shared = columns.filter((column) => wanted.has(column.name) && !column.isGenerated)
-  const kinds = new Map(shared.map((column) => [column.name, kindOf(column.type, column.isEnum)]))
+  const both = columns.filter((column) => wanted.has(column.name) && !column.isGenerated)
+  const shared = both.filter((column) => column.isInsertable)
+  const kinds = new Map(shared.map((column) => [column.name, kindOf(column.type, column.labels !== null)]))
   if (shared.length === 0) return { problem: "the table has none of this run's columns; choose another table" }
   for (const { isRequired, name } of columns) {
     if (isRequired && !kinds.has(name)) {
       return { problem: `its column ${name} needs a value, and this run has none for it; give it a default` }
     }
   }
-  for (const { name, type } of shared) {
+  for (const { labels, modifier, name, type } of shared) {
     const kind = kinds.get(name)
-    if (kind === undefined || (TIMES.has(name) && !canHoldTimes(kind))) {
+    if (kind === undefined || (TIMES.has(name) && (labels !== null || !canHoldTimes(kind, modifier)))) {
       return { problem: `its column ${name} is of type ${type}, which cannot hold these values; change its type` }
     }
   }
   const lock = SchemaLock.fromTable(
-    shared.map(({ modifier, name }): TableColumn => {
+    shared.map(({ labels, modifier, name }): TableColumn => {
       const kind = kinds.get(name)!
       return {
         name,
         type: columnTypes[kind],
         nullable: true,
-        convert: TIMES.has(name) ? convertTime(kind) : convertValue(kind, modifier)
+        convert: TIMES.has(name) ? convertTime(kind) : convertValue(kind, modifier, labels)
       }
     }),
     batch,
@@ -132,7 +150,8 @@ export const rowsOf = (
   return {
     lock,
     kinds: lock.columns.map((column) => kinds.get(column.name)!),
-    sqlTypes: lock.columns.map((column) => sqlTypes.get(column.name)!)
+    sqlTypes: lock.columns.map((column) => sqlTypes.get(column.name)!),
+    leftOut: both.filter((column) => !column.isInsertable).map((column) => column.name)
   }
 }
 
@@ -156,13 +175,17 @@ const columnTypes: { readonly [kind in PostgresKind]: Column["type"] } = {
 /** Postgres cuts names to this many bytes. */
 const MAX_NAME_BYTES = 63
 
-/** Each column's name as Postgres can store it: cut by whole characters, kept distinct. */
+/** What every table has already. */
+const SYSTEM_COLUMNS = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"]
+
+/** Each column's name as Postgres can store it: without NUL, cut by whole characters, kept distinct. */
 const storedNames = (columns: ReadonlyArray<{ readonly name: string }>): ReadonlyMap<string, string> => {
-  const fitting = columns.filter(({ name }) => Buffer.byteLength(name) <= MAX_NAME_BYTES)
-  const taken = new Set(fitting.map(({ name }) => name.replaceAll("\0", "")))
+  const isStorable = (name: string) =>
+    Buffer.byteLength(name) <= MAX_NAME_BYTES && !name.includes("\0") && !SYSTEM_COLUMNS.includes(name)
+  const taken = new Set([...SYSTEM_COLUMNS, ...columns.map(({ name }) => name).filter(isStorable)])
   return new Map(columns.map(({ name }) => {
+    if (isStorable(name)) return [name, name]
     const clean = name.replaceAll("\0", "")
-    if (Buffer.byteLength(clean) <= MAX_NAME_BYTES) return [name, clean]
     let stored = cut(clean, MAX_NAME_BYTES)
     for (let n = 2; taken.has(stored); n++) stored = `${cut(clean, MAX_NAME_BYTES - `_${n}`.length)}_${n}`
     taken.add(stored)

@@ -54,7 +54,14 @@ const TIME_KINDS: ReadonlySet<PostgresKind> = new Set([
   "jsonb"
 ])
 
-export const canHoldTimes = (kind: PostgresKind): boolean => TIME_KINDS.has(kind)
+/** `2026-03-01T12:00:00.000123Z`, and the microseconds of a far-off day. */
+const TIME_LENGTH = 27
+const FAR_MICROS = 9_000_000_000_000_000
+
+export const canHoldTimes = (kind: PostgresKind, modifier: number): boolean =>
+  TIME_KINDS.has(kind)
+  && (kind !== "numeric" || fitsNumeric(FAR_MICROS, modifier) !== null)
+  && (kind !== "text" || fitsText("0".repeat(TIME_LENGTH), modifier) !== null)
 
 /**
  * A time in microseconds since the epoch, as a column holds it: a time, RFC 3339 text, or the number.
@@ -66,9 +73,15 @@ export const convertTime = (kind: PostgresKind) => (micros: number | string): Ce
 
 /**
  * A value as a column holds it, or null where it cannot: rounded to integers as the server rounds, numbers of text where text
- * is one. `modifier` is the type's, as in `numeric(7,2)` or `varchar(20)`; -1 for none.
+ * is one. `modifier` is the type's, as in `numeric(7,2)` or `varchar(20)`, -1 for none; `labels` are an enum's.
  */
-export const convertValue = (kind: PostgresKind, modifier: number) => (value: number | string): Cell => {
+export const convertValue = (
+  kind: PostgresKind,
+  modifier: number,
+  labels: ReadonlyArray<string> | null
+) =>
+(value: number | string): Cell => {
+  if (labels !== null) return labels.includes(String(value)) ? value : null
   switch (kind) {
     case "float8":
       return toNumber(value)
@@ -83,7 +96,7 @@ export const convertValue = (kind: PostgresKind, modifier: number) => (value: nu
     case "int4":
       return toInteger(value, 2 ** 31)
     case "int8":
-      return toInteger(value, Number.MAX_SAFE_INTEGER + 1)
+      return toInteger(value, 2 ** 63)
     case "bool":
       return TRUE.has(String(value).toLowerCase()) ? 1 : FALSE.has(String(value).toLowerCase()) ? 0 : null
     case "json":
@@ -224,7 +237,7 @@ export class CopyBuffer {
     this.end = this.buffer.writeInt32BE(bytes, this.end)
   }
 
-  /** A safe integer in eight bytes; in two halves, which is several times faster than by way of a BigInt. */
+  /** An integer in eight bytes; in two halves, which is several times faster than by way of a BigInt. */
   private integer(value: number): void {
     const high = Math.floor(value / 0x1_0000_0000)
     this.end = this.buffer.writeInt32BE(high, this.end)

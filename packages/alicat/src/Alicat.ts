@@ -18,7 +18,7 @@ import {
   type SourceDependencyError,
   SourceOpenError
 } from "@sampleline/core"
-import { Effect, Layer, type Scope } from "effect"
+import { Duration, Effect, Formatter, Layer, Option, type Scope } from "effect"
 import { openPort, type Port, type RequestError } from "./Port.ts"
 import { canonicalPath, serialTransport } from "./SerialTransport.ts"
 import { decodeFrameTable, type FrameLayout, frameTableCommand } from "./wire/FrameTable.ts"
@@ -45,6 +45,8 @@ export interface DeviceOptions {
 export interface AlicatOptions {
   /** The devices to record, by the names that their samples are to bear. */
   readonly devices: { readonly [name: string]: DeviceOptions }
+  /** How long a device may take to answer. Default: 500 milliseconds. */
+  readonly timeout?: Duration.Input | undefined
 }
 
 /**
@@ -64,8 +66,9 @@ const DEFAULT_BAUDS = [19200, 115200]
 export const make = Effect.fnUntraced(function*(
   options: AlicatOptions
 ): Effect.fn.Return<PollSource["Service"], AlicatError, Scope.Scope> {
+  const timeout = yield* validTimeout(options.timeout ?? "500 millis")
   const plans = yield* planPorts(options.devices)
-  const buses = yield* Effect.forEach(plans, openBus, { concurrency: "unbounded" })
+  const buses = yield* Effect.forEach(plans, (plan) => openBus(plan, timeout), { concurrency: "unbounded" })
   const order = Object.keys(options.devices)
   const devices = buses.flat().toSorted((a, b) => order.indexOf(a.device.name) - order.indexOf(b.device.name))
   return {
@@ -95,6 +98,19 @@ export const make = Effect.fnUntraced(function*(
  */
 export const layer = (options: AlicatOptions): Layer.Layer<PollSource, AlicatError> =>
   Layer.effect(PollSource, make(options))
+
+const validTimeout = (value: Duration.Input): Effect.Effect<Duration.Duration, InvalidOptionError> => {
+  const timeout = Option.getOrUndefined(Duration.fromInput(value))
+  return timeout !== undefined && Duration.isFinite(timeout) && Duration.toMillis(timeout) > 0
+    ? Effect.succeed(timeout)
+    : Effect.fail(
+      new InvalidOptionError({
+        option: "timeout",
+        value: Formatter.format(value),
+        expected: "a time above 0 such as \"500 millis\""
+      })
+    )
+}
 
 /** One port and the devices to find on it. */
 interface PortPlan {
@@ -158,12 +174,12 @@ const planPorts = Effect.fnUntraced(function*(
   return [...plans.values()]
 })
 
-const openBus = Effect.fnUntraced(function*(plan: PortPlan): Effect.fn.Return<
+const openBus = Effect.fnUntraced(function*(plan: PortPlan, timeout: Duration.Duration): Effect.fn.Return<
   ReadonlyArray<OpenDevice>,
   SourceOpenError | SourceDependencyError,
   Scope.Scope
 > {
-  const port = yield* openPort(plan.path, serialTransport(plan.path), plan.bauds[0]!)
+  const port = yield* openPort(plan.path, serialTransport(plan.path), plan.bauds[0]!, timeout)
   const baud = yield* findBaud(port, plan)
   yield* Effect.logInfo(`opened ${plan.path} at ${baud} baud`)
   return yield* Effect.forEach(plan.units, (unit) => openDevice(port, unit.name, unit.unitId, [baud]))
@@ -225,6 +241,7 @@ const identify = Effect.fnUntraced(function*(port: Port, unitId: string): Effect
     port.askTable(manufacturingCommand(unitId), (lines) => decodeManufacturing(lines, unitId)),
     () => null
   )
+  port.fenceBy(unitId, made === null ? frameTableCommand(unitId) : manufacturingCommand(unitId))
   if (firmware === null && made === null) return null
   return {
     manufacturer: made?.manufacturer ?? null,

@@ -1,10 +1,12 @@
 /**
  * A port with devices on it: one command in flight, replies with the times of their own request.
  *
- * Limits: a reply that comes after its time-out is thrown away by the next request, as far as it has arrived by then.
+ * A poll reply carries no request's number, so a late one looks like the next one's. A device answers in order: where a reply
+ * is still owed, the next request to that device is preceded by a fence, a question for a table, and everything up to the end
+ * of that table is thrown away. While the fence stays unanswered, so does the device.
  */
 import { SampleClock, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
-import { Cause, Duration, Effect, Queue, type Result, Schema, type Scope, Semaphore } from "effect"
+import { Cause, Duration, Effect, Queue, Result, Schema, type Scope, Semaphore } from "effect"
 import type { OpenTransport } from "./Transport.ts"
 import { encodeCommand, isRejection, LineSplitter, lineText } from "./wire/Framing.ts"
 import { type MalformedReply, quoteBytes, RejectedCommand } from "./wire/WireError.ts"
@@ -68,6 +70,8 @@ export interface Reply<A> {
  */
 export interface Port {
   readonly path: string
+  /** What to ask a device for as its fence: a table that it answers. */
+  readonly fenceBy: (unitId: string, command: string) => void
   /** Sends a command that is answered by one line. */
   readonly askLine: <A>(
     command: string,
@@ -81,13 +85,19 @@ export interface Port {
   readonly setBaud: (baud: number) => Effect.Effect<void, PortGone>
 }
 
-/** How long a device may take to answer by a line, and by the first line of a table. */
-const LINE_TIMEOUT_MS = 500
-const TABLE_TIMEOUT_MS = 1000
+/** How long a device may take to answer by a line; by the first line of a table, twice that. */
+const LINE_TIMEOUT = Duration.millis(500)
 /** A table has ended after this much silence. */
 const TABLE_SILENCE_MS = 100
+/** Far more than any table has: a device that streams is never silent. */
+const MAX_TABLE_ROWS = 200
 /** After a reply that makes no sense the rest of it may still be on its way. */
 const SETTLE = Duration.millis(20)
+
+interface Sent {
+  readonly requestedAt: number
+  readonly requestedMonotonicNanos: number
+}
 
 interface Line {
   readonly bytes: Uint8Array
@@ -104,7 +114,8 @@ interface Line {
 export const openPort = Effect.fnUntraced(function*(
   path: string,
   open: OpenTransport,
-  baud: number
+  baud: number,
+  lineTimeout: Duration.Duration = LINE_TIMEOUT
 ): Effect.fn.Return<Port, SourceOpenError | SourceDependencyError, Scope.Scope> {
   const clock = yield* SampleClock.current
   const lines = yield* Queue.make<Line, PortGone>()
@@ -130,54 +141,103 @@ export const openPort = Effect.fnUntraced(function*(
     return { requestedAt, requestedMonotonicNanos }
   })
 
-  /** The next line that is not empty; fails if it is a rejection. */
-  const takeLine = Effect.fnUntraced(function*(command: string): Effect.fn.Return<Line, PortGone | RejectedCommand> {
+  /** The next line that is not empty and not left over; fails if it is a rejection. */
+  const takeLine = Effect.fnUntraced(function*(
+    command: string,
+    isLeftOver: (text: string) => boolean
+  ): Effect.fn.Return<Line, PortGone | RejectedCommand> {
     while (true) {
       const line = yield* Queue.take(lines)
       yield* Effect.logDebug(`${path} > ${quoteBytes(line.bytes)}`)
-      const text = lineText(line.bytes)
-      if (text._tag === "Success" && text.success.trim() === "") continue
-      if (text._tag === "Success" && isRejection(text.success)) return yield* new RejectedCommand({ command })
+      const text = Result.getOrUndefined(lineText(line.bytes))?.trim()
+      if (text === "" || (text !== undefined && isLeftOver(text))) continue
+      if (text !== undefined && isRejection(text)) return yield* new RejectedCommand({ command })
       return line
     }
   })
 
   const within = (afterMs: number) =>
     Effect.timeoutOrElse({ duration: afterMs, orElse: () => Effect.fail(new NoReply({ afterMs })) })
+  const lineMs = Duration.toMillis(lineTimeout)
+  const tableMs = 2 * lineMs
 
-  const inTurn = <A, E extends RequestError>(request: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-    inFlight.withPermits(1)(
-      Effect.tapError(
-        request,
-        (error) =>
-          error._tag === "MalformedReply" || error._tag === "RejectedCommand" ? Effect.sleep(SETTLE) : Effect.void
-      )
+  /** Units that were asked and have not answered yet. */
+  const owing = new Set<string>()
+  const fences = new Map<string, string>()
+  const ofOwingUnit = (text: string, asked: string) => text[0] !== asked && owing.has(text[0]!) && /^[A-Z] /.test(text)
+
+  const restOfTable = Effect.fnUntraced(function*() {
+    const rest: Array<Uint8Array> = []
+    while (rest.length < MAX_TABLE_ROWS) {
+      const line = yield* Effect.timeoutOption(Queue.take(lines), TABLE_SILENCE_MS)
+      if (line._tag === "None") break
+      rest.push(line.value.bytes)
+    }
+    return rest
+  })
+
+  /** Asks for a table, and throws away everything that comes before it, and the table. */
+  const fence = Effect.fnUntraced(function*(unit: string, command: string) {
+    const isOther = (text: string) => text[0] !== unit || !isTableRow(text)
+    yield* within(tableMs)(Effect.andThen(send(command), takeLine(command, isOther)))
+    yield* restOfTable()
+  })
+
+  /** One request at a time; what a device still owes is cleared away before it is asked again. */
+  const exchange = <A, E extends RequestError>(
+    command: string,
+    timeoutMs: number,
+    isLeftOver: (text: string) => boolean,
+    finish: (sent: Sent, first: Line) => Effect.Effect<A, E>
+  ): Effect.Effect<A, RequestError> => {
+    const unit = command[0]!
+    return inFlight.withPermits(1)(
+      Effect.gen(function*() {
+        const fenceCommand = fences.get(unit)
+        if (owing.has(unit) && fenceCommand !== undefined) yield* fence(unit, fenceCommand)
+        owing.add(unit)
+        const [sent, first] = yield* within(timeoutMs)(Effect.gen(function*() {
+          return [yield* send(command), yield* takeLine(command, isLeftOver)] as const
+        }))
+        owing.delete(unit)
+        return yield* finish(sent, first)
+      }).pipe(Effect.tapError((error: RequestError) => {
+        if (error._tag === "RejectedCommand") owing.delete(unit)
+        return error._tag === "MalformedReply" || error._tag === "RejectedCommand" ? Effect.sleep(SETTLE) : Effect.void
+      }))
     )
+  }
 
   return {
     path,
+    fenceBy: (unitId, command) => void fences.set(unitId, command),
     askLine: (command, decode) =>
-      inTurn(Effect.gen(function*() {
-        const [sent, line] = yield* Effect.gen(function*() {
-          return [yield* send(command), yield* takeLine(command)] as const
-        }).pipe(within(LINE_TIMEOUT_MS))
-        const value = yield* Effect.fromResult(decode(line.bytes))
-        return { value, ...sent, receivedAt: line.at, receivedMonotonicNanos: line.monotonicNanos }
-      })),
+      exchange(
+        command,
+        lineMs,
+        // A row of a table is never the answer to a poll: it is of a fence that was given up.
+        (text) => isTableRow(text) || ofOwingUnit(text, command[0]!),
+        (sent, line) =>
+          Effect.map(Effect.fromResult(decode(line.bytes)), (value) => ({
+            value,
+            ...sent,
+            receivedAt: line.at,
+            receivedMonotonicNanos: line.monotonicNanos
+          }))
+      ),
     askTable: (command, decode) =>
-      inTurn(Effect.gen(function*() {
-        const first = yield* Effect.andThen(send(command), takeLine(command)).pipe(within(TABLE_TIMEOUT_MS))
-        const table = [first.bytes]
-        while (true) {
-          const line = yield* Effect.timeoutOption(Queue.take(lines), TABLE_SILENCE_MS)
-          if (line._tag === "None") break
-          table.push(line.value.bytes)
-        }
-        return yield* Effect.fromResult(decode(table))
-      })),
-    setBaud: (rate) => inTurn(Effect.mapError(transport.setBaud(rate), toPortGone))
+      exchange(
+        command,
+        tableMs,
+        (text) => ofOwingUnit(text, command[0]!),
+        (_sent, first) => Effect.flatMap(restOfTable(), (rest) => Effect.fromResult(decode([first.bytes, ...rest])))
+      ),
+    setBaud: (rate) => inFlight.withPermits(1)(Effect.mapError(transport.setBaud(rate), toPortGone))
   }
 })
+
+/** A row of a frame or manufacturing table: `A D02 ...`, `A M4 ...`. */
+const isTableRow = (text: string): boolean => /^[A-Z]\s+[DM]\d{1,2}\s/.test(text)
 
 const portGone = (path: string, cause: Error | null): Cause.Cause<PortGone> =>
   Cause.fail(new PortGone({ path, ...(cause === null ? {} : { cause }) }))

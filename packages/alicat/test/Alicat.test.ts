@@ -5,6 +5,7 @@ import {
   pipeToSink,
   PollSource,
   Recorder,
+  SampleClock,
   SampleSink,
   SourceOpenError
 } from "@sampleline/core"
@@ -140,6 +141,47 @@ describe("Alicat.layer on simulated devices", () => {
       ])
       assert.isBelow(readings[0]!.receivedAt, failures[0]!.at)
     }))
+
+  it.live("never takes a late reply for the next one's", () => {
+    const timeoutMs = 100
+    /** Polls a device of which every third reading is late; it answers in order, and its readings say how many polls came before. */
+    const pollLate = Effect.fnUntraced(function*(lateMs: number) {
+      const clock = yield* SampleClock.current
+      const device = new SimulatedDevice()
+      const asked: Array<number> = []
+      let answered = Promise.resolve()
+      const splitter = new LineSplitter()
+      const pty = yield* openPty((chunk) => {
+        for (const line of splitter.push(chunk)) {
+          const command = String.fromCharCode(...line)
+          const reply = command === "A"
+            ? `A +014.62 +021.89 +000.00 +${asked.push(clock.monotonicNanos()) - 1} +078.95     N2`
+            : device.respond(command, 0).join("\r")
+          const isLate = command === "A" && asked.length % 3 === 0
+          answered = answered
+            .then(() => new Promise<void>((resolve) => setTimeout(resolve, isLate ? lateMs : 0)))
+            .then(() => pty.write(encodeCommand(reply)))
+        }
+      })
+      const source = yield* Alicat.make({
+        devices: { fuel: { port: pty.path, baud: 19200 } },
+        timeout: timeoutMs
+      }).pipe(Effect.retry({ times: 5 }))
+      let readings = 0
+      let late = 0
+      // On a machine that stands still at times every reply may be late: the polls go on until there were enough of both.
+      while (readings < 20 || late < 20) {
+        const result = yield* source.poll(["fuel"])
+        late += result.failures.length
+        for (const { frame, receivedMonotonicNanos, requestedMonotonicNanos } of result.readings) {
+          const askedAt = asked[Number(frame.values[3])]!
+          assert.isTrue(requestedMonotonicNanos <= askedAt && askedAt <= receivedMonotonicNanos)
+          readings++
+        }
+      }
+    })
+    return Effect.forEach([120, 200, 300], pollLate, { concurrency: "unbounded", discard: true })
+  }, 120_000)
 
   it.live("has a vanished port as failures of its devices", () =>
     Effect.gen(function*() {

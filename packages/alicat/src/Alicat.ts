@@ -21,6 +21,7 @@ import {
 import { Duration, Effect, Formatter, Layer, Option, type Scope } from "effect"
 import { openPort, type Port, type RequestError } from "./Port.ts"
 import { canonicalPath, serialTransport } from "./SerialTransport.ts"
+import { canonicalTcp, parseTcp, type TcpAddress, tcpTransport } from "./TcpTransport.ts"
 import { decodeFrameTable, type FrameLayout, frameTableCommand } from "./wire/FrameTable.ts"
 import { decodeFirmware, decodeManufacturing, firmwareCommand, manufacturingCommand } from "./wire/Identity.ts"
 import { decodePollLine, decodeUnit, pollCommand } from "./wire/PollLine.ts"
@@ -30,11 +31,11 @@ import { decodePollLine, decodeUnit, pollCommand } from "./wire/PollLine.ts"
  * @category options
  */
 export interface DeviceOptions {
-  /** The port's path: a tty such as `/dev/ttyUSB0`, or a COM name. */
+  /** A tty such as `/dev/ttyUSB0`, a COM name, or `tcp://host:port` for a serial server on the network. */
   readonly port: string
   /** The unit id, `A` to `Z`. Default: `A`. */
   readonly unit?: string | undefined
-  /** Default: 19200 is tried first, then 115200. */
+  /** Not for TCP. Default: 19200 is tried first, then 115200. */
   readonly baud?: number | undefined
 }
 
@@ -115,6 +116,8 @@ const validTimeout = (value: Duration.Input): Effect.Effect<Duration.Duration, I
 /** One port and the devices to find on it. */
 interface PortPlan {
   readonly path: string
+  readonly address: TcpAddress | null
+  /** The rates to try; none for TCP. */
   readonly bauds: ReadonlyArray<number>
   readonly units: ReadonlyArray<{ readonly name: string; readonly unitId: string }>
 }
@@ -133,7 +136,7 @@ const planPorts = Effect.fnUntraced(function*(
     new InvalidOptionError({ option, value, expected })
   const plans = new Map<
     string,
-    { path: string; bauds: ReadonlyArray<number>; units: Array<PortPlan["units"][number]> }
+    Omit<PortPlan, "units"> & { readonly units: Array<PortPlan["units"][number]> }
   >()
   if (Object.keys(devices).length === 0) return yield* refuse("devices", "empty", "at least one device")
 
@@ -147,11 +150,18 @@ const planPorts = Effect.fnUntraced(function*(
     if (baud !== undefined && (!Number.isSafeInteger(baud) || baud <= 0)) {
       return yield* refuse(`${name}.baud`, String(baud), "a baud rate such as 19200 or 115200")
     }
-    const path = canonicalPath(port)
-    const bauds = baud === undefined ? DEFAULT_BAUDS : [baud]
+    const address = parseTcp(port)
+    if (port.startsWith("tcp:") && address === null) {
+      return yield* refuse(`${name}.port`, JSON.stringify(port), "an address such as tcp://192.168.0.20:4001")
+    }
+    if (address !== null && baud !== undefined) {
+      return yield* refuse(`${name}.baud`, String(baud), "none for TCP: the serial server decides it")
+    }
+    const path = address === null ? canonicalPath(port) : yield* canonicalTcp(address)
+    const bauds = address !== null ? [] : baud === undefined ? DEFAULT_BAUDS : [baud]
     const plan = plans.get(path)
     if (plan === undefined) {
-      plans.set(path, { path, bauds, units: [{ name, unitId }] })
+      plans.set(path, { path, address, bauds, units: [{ name, unitId }] })
       continue
     }
     const twin = plan.units.find((other) => other.unitId === unitId)
@@ -179,17 +189,24 @@ const openBus = Effect.fnUntraced(function*(plan: PortPlan, timeout: Duration.Du
   SourceOpenError | SourceDependencyError,
   Scope.Scope
 > {
-  const port = yield* openPort(plan.path, serialTransport(plan.path), plan.bauds[0]!, timeout)
+  const { address, bauds, path } = plan
+  const transport = address === null ? serialTransport(path) : tcpTransport(path, address)
+  const port = yield* openPort(path, transport, bauds[0] ?? 0, timeout)
   const baud = yield* findBaud(port, plan)
-  yield* Effect.logInfo(`opened ${plan.path} at ${baud} baud`)
-  return yield* Effect.forEach(plan.units, (unit) => openDevice(port, unit.name, unit.unitId, [baud]))
+  yield* Effect.logInfo(`opened ${path}${baud === null ? "" : ` at ${baud} baud`}`)
+  const tried = baud === null ? [] : [baud]
+  return yield* Effect.forEach(plan.units, (unit) => openDevice(port, unit.name, unit.unitId, tried))
 })
 
-/** The first baud rate at which the port's first device answers a poll. Each is tried twice: noise may cost the first reply. */
+/**
+ * The first baud rate at which the port's first device answers a poll, null where the port has none. Each is tried twice: noise
+ * may cost the first reply.
+ */
 const findBaud = Effect.fnUntraced(function*(port: Port, { bauds, path, units }: PortPlan) {
   const [{ name, unitId }] = units as [PortPlan["units"][number]]
-  for (const baud of [...bauds, ...bauds]) {
-    if (bauds.length > 1) yield* Effect.ignore(port.setBaud(baud))
+  const rates: ReadonlyArray<number | null> = bauds.length === 0 ? [null] : bauds
+  for (const baud of [...rates, ...rates]) {
+    if (bauds.length > 1) yield* Effect.ignore(port.setBaud(baud!))
     const answered = yield* port.askLine(pollCommand(unitId), (line) => decodeUnit(line, unitId)).pipe(
       Effect.as(true),
       Effect.orElseSucceed(() => false)
@@ -203,9 +220,11 @@ const noReply = (path: string, name: string, unitId: string, bauds: ReadonlyArra
   new SourceOpenError({
     target: path,
     reason: "NoReply",
-    detail: `${name} (unit ${unitId}) did not answer at ${
-      bauds.join(" or ")
-    } baud; check its power, the cable, the unit id and the baud rate`
+    detail: bauds.length === 0
+      ? `${name} (unit ${unitId}) did not answer; check its power, the cable, the unit id and the serial server's baud rate`
+      : `${name} (unit ${unitId}) did not answer at ${
+        bauds.join(" or ")
+      } baud; check its power, the cable, the unit id and the baud rate`
   })
 
 const openDevice = Effect.fnUntraced(function*(port: Port, name: string, unitId: string, bauds: ReadonlyArray<number>) {

@@ -142,6 +142,31 @@ describe("Alicat.layer on simulated devices", () => {
       assert.isBelow(readings[0]!.receivedAt, failures[0]!.at)
     }))
 
+  it.live("records devices behind TCP, several units on one connection", () =>
+    Effect.gen(function*() {
+      const ports = yield* Simulator.make({ devices: 3, units: 2, tcp: 0 })
+      const [a, b, c] = ports
+      assert.deepStrictEqual(ports.map(({ unit }) => unit), ["A", "B", "A"])
+      assert.strictEqual(a!.port, b!.port)
+      const { samples, summary } = yield* recorded({ a: a!, b: b!, c: c! }, 10)
+      assert.strictEqual(samples.length, 3 * summary.ticks)
+      assert.deepStrictEqual(
+        samples[0]!.run.devices.map(({ identity, unitId }) => [unitId, identity?.serialNumber]),
+        [["A", "100001"], ["B", "100002"], ["A", "100003"]]
+      )
+    }))
+
+  it.live("has a TCP connection that ends as failures of its devices", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const [fuel] = yield* Scope.provide(Simulator.make({ tcp: 0 }), scope)
+      const source = yield* Alicat.make({ devices: { fuel: fuel! } })
+      assert.strictEqual((yield* source.poll(["fuel"])).readings.length, 1)
+      yield* Scope.close(scope, Exit.void)
+      const { failures } = yield* source.poll(["fuel"])
+      assert.deepStrictEqual(failures.map(({ error }) => error.reason), ["Disconnected"])
+    }))
+
   it.live("never takes a late reply for the next one's", () => {
     const timeoutMs = 100
     /** Polls a device of which every third reading is late; it answers in order, and its readings say how many polls came before. */
@@ -254,6 +279,25 @@ describe("Alicat.layer refuses", () => {
       assert.include(error.message, "air (unit B) did not answer at 19200 baud")
     }))
 
+  it.live("an address where nothing listens, or nothing answers", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Effect.scoped(Simulator.make({ tcp: 0 }))
+      const gone = yield* openError({ fuel: fuel! })
+      assert.deepInclude(gone, { reason: "NotFound" })
+      assert.include(gone.message, "nothing takes connections there")
+      const [air] = yield* Simulator.make({ tcp: 0 })
+      const silent = yield* openError({ air: { port: air!.port, unit: "Q" } })
+      assert.include(silent.message, "air (unit Q) did not answer; check its power")
+    }))
+
+  it.live("one unit twice behind TCP, also under another name of the host", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make({ tcp: 0 })
+      const error = yield* openError({ fuel: fuel!, again: { port: fuel!.port.replace("127.0.0.1", "LOCALHOST") } })
+      assert.instanceOf(error, InvalidOptionError)
+      assert.include(error.message, "fuel is unit A on tcp://127.0.0.1")
+    }))
+
   it.live("one unit twice on a port, also under another name of the port", () =>
     Effect.gen(function*() {
       const [fuel] = yield* Simulator.make()
@@ -275,6 +319,9 @@ describe("Alicat.layer refuses", () => {
       ],
       [{ fuel: { port: "/dev/ttyUSB0", unit: "1" } }, "fuel.unit"],
       [{ fuel: { port: "/dev/ttyUSB0", baud: 0 } }, "fuel.baud is 0"],
+      [{ fuel: { port: "tcp://lab" } }, "fuel.port is \"tcp://lab\": expected an address such as tcp://192"],
+      [{ fuel: { port: "tcp://lab:4001/x" } }, "fuel.port"],
+      [{ fuel: { port: "tcp://127.0.0.1:1", baud: 9600 } }, "fuel.baud is 9600: expected none for TCP"],
       [{ fuel: { port: "/dev/ttyUSB0", baud: 9600 }, air: { port: "/dev/ttyUSB0", unit: "B" } }, "air.baud"]
     ] as const
   )("%o", ([devices, message]) =>
@@ -286,8 +333,10 @@ describe("Alicat.layer refuses", () => {
 
   it.effect("to simulate no device", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(Simulator.make({ devices: 0 }))
-      assert.instanceOf(error, InvalidOptionError)
+      for (const options of [{ devices: 0 }, { units: 27 }, { tcp: 70_000 }]) {
+        const error = yield* Effect.flip(Simulator.make(options))
+        assert.instanceOf(error, InvalidOptionError)
+      }
     }))
 })
 

@@ -178,6 +178,10 @@ export const recordCommand = Command.make(
       description: "Into a Parquet file and a new table in Postgres"
     },
     {
+      command: "sampleline record --device fuel=tcp://192.168.0.20:4001 --out run.csv",
+      description: "A device behind a serial server on the network"
+    },
+    {
       command: "sampleline record --device fuel=COM3 --out run.csv --out - | jq .Mass_Flow",
       description: "Into a file, and as JSON lines into another program"
     }
@@ -227,10 +231,14 @@ const parseOutputs = Effect.fnUntraced(function*(options: Options) {
 const checkAll = (targets: ReadonlyArray<Target>, devices?: PollSource["Service"]["devices"]) =>
   Effect.forEach(targets, (target) => target.check(devices), { discard: true })
 
+const hasPtys = process.platform !== "win32"
+
 const openSource = Effect.fnUntraced(function*({ device, simulate }: Options) {
   const devices = Option.isSome(simulate)
     ? Object.fromEntries(
-      (yield* Simulator.make({ devices: simulate.value })).map(({ name, port, unit }) => [name, { port, unit }])
+      (yield* Simulator.make({ devices: simulate.value, tcp: hasPtys ? undefined : 0 })).map((
+        { name, port, unit }
+      ) => [name, { port, unit }])
     )
     : yield* parseDevices(device)
   return yield* Layer.build(Alicat.layer({ devices }))

@@ -2,7 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { SerialPort } from "serialport"
-import { startSampleline, tempFolder } from "./process.ts"
+import { sampleline, startSampleline, tempFolder } from "./process.ts"
 
 /** Another program: knows nothing of ours but the serial port. Gives the lines until the port has been silent for 200 ms. */
 const ask = (port: SerialPort, command: string) =>
@@ -65,4 +65,21 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline simulate
         assert.strictEqual(yield* running.exit, 0)
       })
   )
+
+  it.effect("serves several units behind one TCP port, and record takes them from there", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const running = yield* startSampleline(["simulate", "--devices", "2", "--units", "2", "--tcp", "0"], { cwd })
+      yield* running.printed("serving until Ctrl-C")
+      const served = running.stdout().trim().split("\n").map((line) => line.split(" "))
+      assert.deepStrictEqual(served.map(([name, unit]) => [name, unit]), [["sim1", "A"], ["sim2", "B"]])
+      assert.match(served[0]![2]!, /^tcp:\/\/127\.0\.0\.1:\d+$/)
+      const devices = served.flatMap(([name, unit, port]) => ["--device", `${name}=${port},unit=${unit}`])
+      const result = yield* sampleline(["record", ...devices, "--duration", "500ms", "--out", "a.csv", "--json"], {
+        cwd
+      })
+      assert.strictEqual(result.code, 0, result.stderr)
+      const { samplesEmitted, ticks } = JSON.parse(result.stdout)
+      assert.strictEqual(samplesEmitted, 2 * ticks)
+    }))
 })

@@ -1,0 +1,110 @@
+/**
+ * A port behind a serial server on the network: the same bytes over TCP, `tcp://host:port`. It has no baud rate of its own.
+ */
+import { SourceOpenError } from "@sampleline/core"
+import { Effect } from "effect"
+import * as dns from "node:dns"
+import * as net from "node:net"
+import type { OpenTransport } from "./Transport.ts"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface TcpAddress {
+  readonly host: string
+  readonly port: number
+}
+
+/**
+ * The address in `tcp://host:port`, or null where there is none.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const parseTcp = (text: string): TcpAddress | null => {
+  if (!URL.canParse(text)) return null
+  const { hostname, pathname, port, protocol, search } = new URL(text)
+  if (protocol !== "tcp:" || hostname === "" || port === "" || port === "0") return null
+  if (!["", "/"].includes(pathname) || search !== "") return null
+  return { host: hostname.replace(/^\[(.*)\]$/, "$1"), port: Number(port) }
+}
+
+/**
+ * One name for an address, however it was given: by the number that its host's name stands for, where that can be found out.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const canonicalTcp = ({ host, port }: TcpAddress): Effect.Effect<string> =>
+  Effect.callback<string>((resume) => {
+    dns.lookup(host, (error, address) => {
+      const known = error === null ? address : host.toLowerCase()
+      resume(Effect.succeed(`tcp://${known.includes(":") ? `[${known}]` : known}:${port}`))
+    })
+  })
+
+const CONNECT_TIMEOUT = "5 seconds"
+
+/**
+ * Connects to the address; the scope ends the connection.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const tcpTransport = (path: string, { host, port }: TcpAddress): OpenTransport =>
+  Effect.fnUntraced(function*(handlers) {
+    const socket = yield* Effect.acquireRelease(
+      Effect.callback<net.Socket, SourceOpenError>((resume) => {
+        const socket = net.connect({ host, port, noDelay: true, keepAlive: true })
+        socket.once("connect", () => resume(Effect.succeed(socket)))
+        socket.once("error", (cause: NodeJS.ErrnoException) => resume(toOpenError(path, cause)))
+        return Effect.sync(() => socket.destroy())
+      }).pipe(
+        Effect.timeoutOrElse({
+          duration: CONNECT_TIMEOUT,
+          orElse: () =>
+            Effect.fail(
+              new SourceOpenError({
+                target: path,
+                reason: "NoReply",
+                detail: `no connection within ${CONNECT_TIMEOUT}; check the address, the network and a firewall between`
+              })
+            )
+        })
+      ),
+      (socket) =>
+        Effect.sync(() => {
+          socket.off("close", onClose)
+          socket.destroy()
+        }),
+      { interruptible: true }
+    )
+    const onClose = () => handlers.onClose(null)
+    socket.on("data", handlers.onData)
+    socket.on("error", () => {})
+    socket.on("close", onClose)
+    return {
+      write: (bytes) =>
+        Effect.callback<void, Error>((resume) => {
+          socket.write(bytes, (error) => resume(error ? Effect.fail(error) : Effect.void))
+        }),
+      setBaud: () => Effect.void
+    }
+  })
+
+const toOpenError = (path: string, cause: NodeJS.ErrnoException) => {
+  const details: { readonly [code: string]: string } = {
+    ECONNREFUSED: "nothing takes connections there; check the address and that the serial server is on",
+    ENOTFOUND: "there is no such host; check its name",
+    EHOSTUNREACH: "the host cannot be reached; check the network"
+  }
+  return Effect.fail(
+    new SourceOpenError({
+      target: path,
+      reason: "NotFound",
+      detail: details[cause.code ?? ""] ?? cause.message,
+      cause
+    })
+  )
+}

@@ -24,7 +24,7 @@ import { canonicalPath, serialTransport } from "./SerialTransport.ts"
 import { canonicalTcp, parseTcp, type TcpAddress, tcpTransport } from "./TcpTransport.ts"
 import { decodeFrameTable, type FrameLayout, frameTableCommand } from "./wire/FrameTable.ts"
 import { decodeFirmware, decodeManufacturing, firmwareCommand, manufacturingCommand } from "./wire/Identity.ts"
-import { decodePollLine, decodeUnit, pollCommand } from "./wire/PollLine.ts"
+import { decodePollLine, decodeUnit, pollCommand, stopStreamingCommand } from "./wire/PollLine.ts"
 
 /**
  * @since 0.1.0
@@ -207,6 +207,7 @@ const findBaud = Effect.fnUntraced(function*(port: Port, { bauds, path, units }:
   const rates: ReadonlyArray<number | null> = bauds.length === 0 ? [null] : bauds
   for (const baud of [...rates, ...rates]) {
     if (bauds.length > 1) yield* Effect.ignore(port.setBaud(baud!))
+    yield* stopStreaming(port, units)
     const answered = yield* port.askLine(pollCommand(unitId), (line) => decodeUnit(line, unitId)).pipe(
       Effect.as(true),
       Effect.orElseSucceed(() => false)
@@ -214,6 +215,23 @@ const findBaud = Effect.fnUntraced(function*(port: Port, { bauds, path, units }:
     if (answered) return baud
   }
   return yield* noReply(path, name, unitId, bauds)
+})
+
+/**
+ * A program that died while a device streamed leaves it talking, and deaf to all but this. It does nothing to a device that does
+ * not stream; but it gives the one that does the unit id in it, so among several it must not be guessed.
+ */
+const stopStreaming = Effect.fnUntraced(function*(port: Port, units: PortPlan["units"]) {
+  const isTalking = yield* Effect.orElseSucceed(port.isTalking, () => false)
+  if (units.length === 1) return yield* Effect.ignore(port.tell(stopStreamingCommand(units[0]!.unitId)))
+  if (!isTalking) return
+  return yield* new SourceOpenError({
+    target: port.path,
+    reason: "Busy",
+    detail:
+      `a device on it streams, and of ${units.length} units it cannot be told which; stop it by sending \`@@\` and its unit id, `
+      + "or switch it off and on"
+  })
 })
 
 const noReply = (path: string, name: string, unitId: string, bauds: ReadonlyArray<number>) =>

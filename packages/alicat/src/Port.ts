@@ -82,6 +82,10 @@ export interface Port {
     command: string,
     decode: (lines: ReadonlyArray<Uint8Array>) => Result.Result<A, MalformedReply>
   ) => Effect.Effect<A, RequestError>
+  /** Listens for a moment: whether something talks without being asked. */
+  readonly isTalking: Effect.Effect<boolean, PortGone>
+  /** Sends a command that nothing answers, and throws away what still comes. */
+  readonly tell: (command: string) => Effect.Effect<void, PortGone | NoReply>
   readonly setBaud: (baud: number) => Effect.Effect<void, PortGone>
 }
 
@@ -93,6 +97,10 @@ const TABLE_SILENCE_MS = 100
 const MAX_TABLE_ROWS = 200
 /** After a reply that makes no sense the rest of it may still be on its way. */
 const SETTLE = Duration.millis(20)
+
+/** A device that streams sends a line this often, or oftener, as it comes from the factory. */
+const LISTEN = Duration.millis(60)
+const MAX_DRAINED_BYTES = 256
 
 interface Sent {
   readonly requestedAt: number
@@ -176,6 +184,16 @@ export const openPort = Effect.fnUntraced(function*(
     return rest
   })
 
+  /** Until there is silence, or it is plain that there will be none. */
+  const drain = Effect.gen(function*() {
+    let bytes = 0
+    while (bytes < MAX_DRAINED_BYTES) {
+      const line = yield* Effect.timeoutOption(Queue.take(lines), LISTEN)
+      if (line._tag === "None") break
+      bytes += line.value.bytes.length
+    }
+  })
+
   /** Asks for a table, and throws away everything that comes before it, and the table. */
   const fence = Effect.fnUntraced(function*(unit: string, command: string) {
     const isOther = (text: string) => text[0] !== unit || !isTableRow(text)
@@ -232,6 +250,12 @@ export const openPort = Effect.fnUntraced(function*(
         (text) => ofOwingUnit(text, command[0]!),
         (_sent, first) => Effect.flatMap(restOfTable(), (rest) => Effect.fromResult(decode([first.bytes, ...rest])))
       ),
+    isTalking: inFlight.withPermits(1)(
+      Effect.andThen(Effect.sleep(LISTEN), Queue.size(lines)).pipe(
+        Effect.map((waiting) => waiting > 0)
+      )
+    ),
+    tell: (command) => inFlight.withPermits(1)(Effect.andThen(within(lineMs)(send(command)), drain)),
     setBaud: (rate) => inFlight.withPermits(1)(Effect.mapError(transport.setBaud(rate), toPortGone))
   }
 })

@@ -167,6 +167,39 @@ describe("Alicat.layer on simulated devices", () => {
       assert.deepStrictEqual(failures.map(({ error }) => error.reason), ["Disconnected"])
     }))
 
+  /** A device that a program which died has left streaming: it hears nothing but the end of it. */
+  const leftStreaming = Effect.gen(function*() {
+    const device = new SimulatedDevice()
+    let isStreaming = true
+    const splitter = new LineSplitter()
+    const pty = yield* openPty((chunk) => {
+      for (const line of splitter.push(chunk)) {
+        const command = String.fromCharCode(...line)
+        if (command === "@@ A") isStreaming = false
+        else if (!isStreaming) pty.write(encodeCommand(device.respond(command, 0).join("\r")))
+      }
+    })
+    const talk = setInterval(() => {
+      if (isStreaming) pty.write(encodeCommand(device.respond("A", 0)[0]!.replace("A", " ")))
+    }, 20)
+    yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(talk)))
+    return pty.path
+  })
+
+  it.live("stops a device that was left streaming", () =>
+    Effect.gen(function*() {
+      const port = yield* leftStreaming
+      const source = yield* Alicat.make({ devices: { fuel: { port } } })
+      assert.strictEqual((yield* source.poll(["fuel"])).readings.length, 1)
+    }))
+
+  it.live("does not guess which of several units streams", () =>
+    Effect.gen(function*() {
+      const port = yield* leftStreaming
+      const error = yield* Effect.flip(Alicat.make({ devices: { a: { port }, b: { port, unit: "B" } } }))
+      assert.include(error.message, "a device on it streams, and of 2 units it cannot be told which")
+    }))
+
   it.live("never takes a late reply for the next one's", () => {
     const timeoutMs = 100
     /** Polls a device of which every third reading is late; it answers in order, and its readings say how many polls came before. */

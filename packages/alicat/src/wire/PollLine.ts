@@ -17,6 +17,14 @@ import { MalformedReply } from "./WireError.ts"
 export const pollCommand = (unitId: string): string => unitId
 
 /**
+ * Stops a device that sends readings by itself, and gives it its unit id back.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const stopStreamingCommand = (unitId: string): string => `@@ ${unitId}`
+
+/**
  * The status codes that devices are known to send, beside those their frame table declares.
  *
  * @since 0.1.0

@@ -6,7 +6,7 @@
  * of that table is thrown away. While the fence stays unanswered, so does the device.
  */
 import { SampleClock, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
-import { Cause, Duration, Effect, Queue, Result, Schema, type Scope, Semaphore } from "effect"
+import { Cause, Deferred, Duration, Effect, Queue, Result, Schema, type Scope, Semaphore } from "effect"
 import type { OpenTransport } from "./Transport.ts"
 import { encodeCommand, isRejection, LineSplitter, lineText } from "./wire/Framing.ts"
 import { type MalformedReply, quoteBytes, RejectedCommand } from "./wire/WireError.ts"
@@ -70,6 +70,8 @@ export interface Reply<A> {
  */
 export interface Port {
   readonly path: string
+  /** Returns when the port is gone. */
+  readonly closed: Effect.Effect<void>
   /** What to ask a device for as its fence: a table that it answers. */
   readonly fenceBy: (unitId: string, command: string) => void
   /** Sends a command that is answered by one line. */
@@ -128,6 +130,7 @@ export const openPort = Effect.fnUntraced(function*(
   const clock = yield* SampleClock.current
   const lines = yield* Queue.make<Line, PortGone>()
   const inFlight = yield* Semaphore.make(1)
+  const closed = yield* Deferred.make<void>()
   const splitter = new LineSplitter()
   const transport = yield* open({
     onData: (chunk) => {
@@ -135,7 +138,10 @@ export const openPort = Effect.fnUntraced(function*(
       const monotonicNanos = clock.monotonicNanos()
       for (const bytes of splitter.push(chunk)) Queue.offerUnsafe(lines, { bytes, at, monotonicNanos })
     },
-    onClose: (cause) => Queue.failCauseUnsafe(lines, portGone(path, cause))
+    onClose: (cause) => {
+      Queue.failCauseUnsafe(lines, portGone(path, cause))
+      Deferred.doneUnsafe(closed, Effect.void)
+    }
   }, baud)
   const toPortGone = (cause: Error) => new PortGone({ path, cause })
 
@@ -228,6 +234,7 @@ export const openPort = Effect.fnUntraced(function*(
 
   return {
     path,
+    closed: Deferred.await(closed),
     fenceBy: (unitId, command) => void fences.set(unitId, command),
     askLine: (command, decode) =>
       exchange(

@@ -241,18 +241,90 @@ describe("Alicat.layer on simulated devices", () => {
     return Effect.forEach([120, 200, 300], pollLate, { concurrency: "unbounded", discard: true })
   }, 120_000)
 
-  it.live("has a vanished port as failures of its devices", () =>
-    Effect.gen(function*() {
-      const device = new SimulatedDevice()
+  /** A device behind a link that stays when its port goes, as /dev/serial/by-id has them. */
+  const pluggable = Effect.gen(function*() {
+    const link = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "plug-")), "port")
+    const plug = Effect.fnUntraced(function*(serialNumber: number) {
+      const device = new SimulatedDevice({ serialNumber })
       const scope = yield* Scope.make()
-      const port = yield* scriptedPort((command) => device.respond(command, 0).join("\r")).pipe(Scope.provide(scope))
-      const source = yield* Layer.build(Alicat.layer({ devices: { fuel: { port: port.path } } }))
-      const { poll } = yield* PollSource.pipe(Effect.provideContext(source))
-      assert.strictEqual((yield* poll(["fuel"])).readings.length, 1)
-      yield* Scope.close(scope, Exit.void)
-      const failures = yield* Effect.forEach([1, 2, 3], () => poll(["fuel"]))
-      assert.isTrue(failures.every((tick) => tick.failures.length === 1))
-      assert.strictEqual(failures[2]?.failures[0]?.error.reason, "Disconnected")
+      yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
+      const port = yield* scriptedPort((command) => device.respond(command, 0).join("\r") || null).pipe(
+        Scope.provide(scope)
+      )
+      fs.rmSync(link, { force: true })
+      fs.symlinkSync(port.path, link)
+      return {
+        unplug: Effect.andThen(Effect.sync(() => fs.rmSync(link, { force: true })), Scope.close(scope, Exit.void))
+      }
+    })
+    return { link, plug }
+  })
+
+  /** Polls until this is so. */
+  const pollUntil = Effect.fnUntraced(function*(
+    source: PollSource["Service"],
+    isSo: (reasons: ReadonlyArray<string>) => boolean
+  ) {
+    while (true) {
+      const { failures, readings } = yield* source.poll(source.devices.map(({ name }) => name))
+      if (isSo(failures.map(({ device, error }) => `${device} ${error.reason}`))) return readings
+      yield* Effect.sleep("20 millis")
+    }
+  })
+
+  it.live("has a vanished port as failures of its devices, and opens it again when it is back", () =>
+    Effect.gen(function*() {
+      const { link, plug } = yield* pluggable
+      const { unplug } = yield* plug(7)
+      const [air] = yield* Simulator.make()
+      const source = yield* Alicat.make({ devices: { fuel: { port: link }, air: air! } })
+      yield* unplug
+      const others = yield* pollUntil(source, (reasons) => reasons.includes("fuel Disconnected"))
+      assert.deepStrictEqual(others.map((reading) => reading.device), ["air"])
+      // While it is gone a poll costs no time-out.
+      const before = performance.now()
+      const gone = yield* Effect.forEach([1, 2, 3, 4, 5], () => source.poll(["fuel"]))
+      assert.isTrue(gone.every(({ failures }) => failures[0]?.error.reason === "Disconnected"))
+      assert.isBelow(performance.now() - before, 400)
+      yield* plug(7)
+      const readings = yield* pollUntil(source, (reasons) => reasons.length === 0)
+      assert.deepStrictEqual(readings.map((reading) => reading.device), ["fuel", "air"])
+    }))
+
+  it.live("records nothing under the name of a device that another one has replaced", () =>
+    Effect.gen(function*() {
+      const { link, plug } = yield* pluggable
+      const { unplug } = yield* plug(7)
+      const source = yield* Alicat.make({ devices: { fuel: { port: link } } })
+      yield* unplug
+      yield* pollUntil(source, (reasons) => reasons.includes("fuel Disconnected"))
+      const wrongOne = yield* plug(8)
+      const wrong = yield* pollUntil(source, (reasons) => reasons.includes("fuel DeviceChanged"))
+      assert.deepStrictEqual(wrong, [])
+      const { failures } = yield* source.poll(["fuel"])
+      assert.include(failures[0]!.error.message, "serial number 8 instead of 7")
+      yield* wrongOne.unplug
+      yield* plug(7)
+      yield* pollUntil(source, (reasons) => reasons.length === 0)
+    }))
+
+  it.live("looks again for a device that was silent when its port came back", () =>
+    Effect.gen(function*() {
+      const { link, plug } = yield* pluggable
+      const { unplug } = yield* plug(7)
+      const source = yield* Alicat.make({ devices: { fuel: { port: link } }, timeout: "100 millis" })
+      yield* unplug
+      yield* pollUntil(source, (reasons) => reasons.includes("fuel Disconnected"))
+      const device = new SimulatedDevice({ serialNumber: 7 })
+      let asked = 0
+      const port = yield* scriptedPort((command) => {
+        if (command === "A??D*") asked++
+        // Answers the first poll, by which the port is found; then stays silent for a while.
+        return asked > 0 && asked <= 2 ? null : device.respond(command, 0).join("\r") || null
+      })
+      fs.symlinkSync(port.path, link)
+      yield* pollUntil(source, (reasons) => reasons.includes("fuel Timeout"))
+      yield* pollUntil(source, (reasons) => reasons.length === 0)
     }))
 
   it.live("finds a device that answers at 115200 only", () =>

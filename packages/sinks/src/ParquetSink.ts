@@ -258,9 +258,9 @@ const complete = Effect.fnUntraced(function*(
 ): Effect.fn.Return<void, SinkWriteError> {
   const { path } = settings
   const { recording } = state
-  const lose = (samples: number, onFullDisk: string) => (cause: unknown) =>
+  const lose = (failed: SinkWriteError) =>
     Effect.sync(() => {
-      state.lost = failedWrite(path, samples, cause, onFullDisk)
+      state.lost = failed
     })
   if (recording !== undefined) {
     const { encoder, finishedRows, open } = recording
@@ -270,14 +270,16 @@ const complete = Effect.fnUntraced(function*(
         : "no row group was finished, so there is no file"
       yield* encoder.writeGroup(open.copy()).pipe(
         Effect.tap(() => Effect.sync(() => recording.finishedRows += open.rows)),
-        Effect.catch(lose(open.rows, rest))
+        Effect.mapError((cause) => failedWrite(path, open.rows, cause, rest)),
+        Effect.catch(lose)
       )
     }
     if (recording.finishedRows > 0) {
-      yield* encoder.finish.pipe(
-        Effect.andThen(toDisk(fd)),
-        Effect.andThen(Effect.try({ try: () => publish(settings, fd), catch: (cause) => cause })),
-        Effect.catch(lose(finishedRows + open.rows, `${partialOf(path)} has no footer and cannot be read`))
+      const unfinished = (cause: unknown) =>
+        failedWrite(path, finishedRows + open.rows, cause, `${partialOf(path)} has no footer and cannot be read`)
+      yield* Effect.mapError(Effect.andThen(encoder.finish, toDisk(fd)), unfinished).pipe(
+        Effect.andThen(Effect.try({ try: () => publish(settings, fd), catch: unfinished })),
+        Effect.catch(lose)
       )
     }
     yield* encoder.stop

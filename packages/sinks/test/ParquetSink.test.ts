@@ -195,7 +195,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("ParquetSink", (it) 
 
       const full = fs.existsSync("/dev/full")
         ? CsvSink.layer({ path: "/dev/full" })
-        : SampleSink.layer({ name: "Full", write: () => Effect.fail(new Error("full")) })
+        : SampleSink.layer({ name: "Full", write: () => Effect.fail("full") })
       yield* Effect.exit(
         writeTo(
           SampleSink.layerAll([ParquetSink.layer({ path: beside! }), full]),

@@ -513,7 +513,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
     Effect.gen(function*() {
       const { options, rows } = yield* prepared()
       const layer = PostgresSink.layer({ ...options, createTable: true })
-      yield* Effect.all([0, 1, 2].map((n) => writeTo(layer, samplesFrom(n * 10, 10))), { concurrency: "unbounded" })
+      yield* Effect.forEach([0, 1, 2], (n) => writeTo(layer, samplesFrom(n * 10, 10)), { concurrency: "unbounded" })
       assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 30 }])
     }))
 

@@ -54,7 +54,7 @@ export const openPostgres = Effect.fnUntraced(function*(
   const { closeTimeout, commandTimeout, useCopy } = settings
   const packages = useCopy ? ["@effect/sql-pg", "pg", "pg-copy-streams"] : ["@effect/sql-pg"]
   const { PgClient } = yield* loadDriver(sink, packages, () => import("@effect/sql-pg"))
-  const toFailure = (cause: unknown) => SqlFailure.from(cause, secretOf(settings))
+  const toFailure = failureFrom(settings)
   const inTime = <A, E>(run: Effect.Effect<A, E>): Effect.Effect<A, SqlFailure> =>
     abandonAfter(
       Effect.mapError(run, toFailure),
@@ -90,7 +90,7 @@ export const openPostgres = Effect.fnUntraced(function*(
         Effect.flatMap((sql) => inTime(run(sql))),
         Effect.scoped
       ),
-    copy: (statement, bytes) => Effect.mapError(pool(statement, bytes, inTime), toFailure)
+    copy: (statement, bytes) => pool(statement, bytes, inTime)
   }
 })
 
@@ -143,9 +143,9 @@ const openPool = Effect.fnUntraced(function*(
     statement: string,
     bytes: Buffer,
     inTime: <A, E>(run: Effect.Effect<A, E>) => Effect.Effect<A, SqlFailure>
-  ): Effect.Effect<void, unknown> =>
+  ): Effect.Effect<void, SqlFailure> =>
     Effect.acquireUseRelease(
-      Effect.tryPromise({ try: () => pool.connect(), catch: (cause) => cause }),
+      Effect.tryPromise({ try: () => pool.connect(), catch: failureFrom(settings) }),
       (client) =>
         inTime(Effect.callback<void, unknown>((resume) => {
           const stream = client.query(copyFrom(statement))
@@ -167,6 +167,8 @@ const socketOf = (client: PoolClient) =>
 
 const startupOptions = ({ statementTimeout }: PostgresSettings) =>
   `-c statement_timeout=${Math.ceil(Duration.toMillis(statementTimeout))}`
+
+const failureFrom = (settings: PostgresSettings) => (cause: unknown) => SqlFailure.from(cause, secretOf(settings))
 
 const secretOf = ({ password }: PostgresSettings): string => password === undefined ? "" : Redacted.value(password)
 

@@ -44,11 +44,11 @@ export const writeTableMetadata = (
       fs.writeFileSync(file, `${JSON.stringify(describe(target, batch, options, earlier), null, 2)}\n`)
       return true
     },
-    catch: (cause) => cause
+    catch: (cause) => cause instanceof Error ? cause.message : String(cause)
   }).pipe(
     Effect.matchEffect({
       onSuccess: (isOurs) => isOurs ? Effect.void : warn("it is there and not of sampleline's making"),
-      onFailure: (cause) => warn(cause instanceof Error ? cause.message : String(cause))
+      onFailure: warn
     })
   )
 }

@@ -164,16 +164,22 @@ export const openBus = Effect.fnUntraced(function*(
 
 const isSilent = ({ found }: Slot): boolean => found instanceof DeviceError && found.reason === "Timeout"
 
-/** The device if it is the one that was there before, by its serial number. */
+/** The device if it is the one that was there before, by its serial number; one that does not tell it now is asked again later. */
 const sameDevice = (before: Device, now: OpenDevice): OpenDevice | DeviceError => {
   const [expected, found] = [before, now.device].map(({ identity }) => identity?.serialNumber ?? null)
   if (expected === null || expected === found) return now
-  return new DeviceError({
-    device: before.name,
-    reason: "DeviceChanged",
-    detail: `another device is on ${now.port.path} now: serial number ${found ?? "unknown"} instead of ${expected}; `
-      + "plug the right one in there"
-  })
+  return found === null
+    ? new DeviceError({
+      device: before.name,
+      reason: "Timeout",
+      detail: `it does not tell its serial number, which was ${expected}, since ${now.port.path} is back`
+    })
+    : new DeviceError({
+      device: before.name,
+      reason: "DeviceChanged",
+      detail: `another device is on ${now.port.path} now: serial number ${found} instead of ${expected}; `
+        + "plug the right one in there"
+    })
 }
 
 /** Opens the port and finds its baud rate; the devices are not looked for yet. */
@@ -195,22 +201,25 @@ const connect = Effect.fnUntraced(function*(
 })
 
 /**
- * The first baud rate at which the port's first device answers a poll, null where the port has none. Each is tried twice: noise
- * may cost the first reply.
+ * The first baud rate at which a device on the port answers a poll, null where the port has none. Each is tried twice: noise may
+ * cost the first reply.
  */
 const findBaud = Effect.fnUntraced(function*(port: Port, { bauds, path, units }: PortPlan) {
-  const [{ name, unitId }] = units as [PortPlan["units"][number]]
+  const [first] = units as [Unit]
   const rates: ReadonlyArray<number | null> = bauds.length === 0 ? [null] : bauds
-  for (const baud of [...rates, ...rates]) {
-    if (bauds.length > 1) yield* Effect.ignore(port.setBaud(baud!))
-    yield* stopStreaming(port, units)
-    const answered = yield* port.askLine(pollCommand(unitId), (line) => decodeUnit(line, unitId)).pipe(
+  const answers = ({ unitId }: Unit) =>
+    port.askLine(pollCommand(unitId), (line) => decodeUnit(line, unitId)).pipe(
       Effect.as(true),
       Effect.orElseSucceed(() => false)
     )
-    if (answered) return baud
+  for (const baud of [...rates, ...rates]) {
+    if (bauds.length > 1) yield* Effect.ignore(port.setBaud(baud!))
+    yield* stopStreaming(port, units)
+    for (const unit of units) {
+      if (yield* answers(unit)) return baud
+    }
   }
-  return yield* noReply(path, name, unitId, bauds)
+  return yield* noReply(path, first.name, first.unitId, bauds)
 })
 
 /**

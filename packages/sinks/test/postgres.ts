@@ -19,8 +19,6 @@ export class PostgresServer extends Context.Service<PostgresServer, {
   readonly password: Redacted.Redacted
   /** Runs statements in a database with a connection of its own, as the superuser `owner`; the last one's rows. */
   readonly query: (database: string, sql: string) => Effect.Effect<Rows>
-  /** Sends the server process a signal; the processes of its connections, too. */
-  readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
   /** Makes an empty database with a name of its own. */
   readonly database: Effect.Effect<string>
 }>()("PostgresServer") {
@@ -45,7 +43,7 @@ export class PostgresServer extends Context.Service<PostgresServer, {
         "--no-sync"
       ], { ...options, stdio: "pipe" })
       const port = yield* freePort
-      const server = yield* Effect.acquireRelease(
+      yield* Effect.acquireRelease(
         Effect.callback<ReturnType<typeof spawn>>((resume) => {
           const settings = [`port=${port}`, "listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off"]
           const child = spawn(
@@ -80,7 +78,6 @@ export class PostgresServer extends Context.Service<PostgresServer, {
         address: { host: "127.0.0.1", port },
         password: Redacted.make(PASSWORD),
         query,
-        signal: (signal) => Effect.sync(() => void process.kill(server.pid!, signal)),
         database: Effect.suspend(() => {
           const name = `db${++databases}`
           return Effect.as(query("postgres", `CREATE DATABASE ${name}`), name)

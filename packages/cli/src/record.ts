@@ -99,11 +99,11 @@ const flags = {
     Flag.withDefault(false)
   ),
   overwrite: Flag.Boolean("overwrite").pipe(
-    Flag.withDescription("Replace outputs that exist"),
+    Flag.withDescription("Replace files that exist; a table in Postgres is always added to"),
     Flag.withDefault(false)
   ),
   append: Flag.Boolean("append").pipe(
-    Flag.withDescription("Add to outputs that exist"),
+    Flag.withDescription("Add to files that exist; a Parquet file cannot be added to"),
     Flag.withDefault(false)
   ),
   fsync: Flag.Literals("fsync", ["never", "interval", "always"]).pipe(

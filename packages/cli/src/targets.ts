@@ -74,6 +74,7 @@ const FILE_TARGETS: { readonly [ending: string]: FileTarget } = {
   ".jsonl": jsonl,
   ".db": sqlite,
   ".sqlite": sqlite,
+  ".sqlite3": sqlite,
   ".parquet": parquet
 }
 

@@ -336,7 +336,8 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
     {
       args: "--simulate 1 --out b.xlsx",
       code: 2,
-      line: "--out b.xlsx: its ending tells no format; use .csv, .jsonl, .db, .sqlite, .parquet, a postgres:// URL"
+      line:
+        "--out b.xlsx: its ending tells no format; use .csv, .jsonl, .db, .sqlite, .sqlite3, .parquet, a postgres:// URL"
     },
     { args: "--simulate 1 --out b.csv --out ./b.csv", code: 2, line: "--out ./b.csv is given twice" },
     { args: "--simulate 1 --out b.csv --out b.db --table a;b", code: 2, line: "table is \"a;b\": expected a letter" },

@@ -164,11 +164,14 @@ export class SchemaLock {
         return cell
       }
     })
-    return { readers, unknown: [...sources.values()].filter((column) => column.field !== null) }
+    return { readers, unknown: [...sources.values()].filter((column) => column.field !== null || isOnDemand(column)) }
   }
 }
 
 const sourceOf = (column: RowColumn): string => column.field === null ? `fixed ${column.name}` : `field ${column.field}`
+
+/** Whether the column is there because the user asked for it: then it must not be missed silently. */
+const isOnDemand = ({ name }: RowColumn): boolean => name === "run_id" || name === "sequence"
 
 /** The formats of a batch, then those of the run's other devices as far as they are known. */
 const formatsOf = (batch: Iterable<Sample>): ReadonlySet<FrameFormat> => {

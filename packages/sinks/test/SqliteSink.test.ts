@@ -141,6 +141,18 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("SqliteSink", (it) =
       )
     }))
 
+  it.effect("counts the run's id and the sequence as dropped where an existing table has no column for them", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile
+      yield* writeTo(SqliteSink.layer({ path }), samplesFrom(0, 1))
+      const report = yield* Effect.gen(function*() {
+        const sink = yield* SampleSink
+        yield* sink.write(samplesFrom(1, 3) as unknown as [Sample])
+        return sink.report()[0]!
+      }).pipe(Effect.provide(SqliteSink.layer({ path, mode: "append", identity: true })))
+      assert.deepStrictEqual(report.columnsDropped, { run_id: 3, sequence: 3 })
+    }))
+
   it.effect("writes into an existing table the columns that both have, by its types", () =>
     Effect.gen(function*() {
       const path = yield* tempFile

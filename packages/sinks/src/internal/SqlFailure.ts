@@ -87,8 +87,15 @@ export const toOpenError = (sink: string, target: string, failure: SqlFailure): 
   const fail = (reason: SinkOpenError["reason"], detail: string) =>
     new SinkOpenError({ sink, target, reason, detail, cause: failure })
   if (code.startsWith("28") || /password|SASL/i.test(message)) {
-    return fail("AuthenticationFailed", `${message}; check user and password`)
+    return fail(
+      "AuthenticationFailed",
+      `${message}; check user and password (the command takes it from PGPASSWORD, too)`
+    )
   }
+  if (/support (?:TLS|SSL)/i.test(message)) {
+    return fail("Unknown", `${message}; say sslmode=disable, or turn TLS on at the server`)
+  }
+  if (code === "3D000") return fail("Unknown", `${message}; check its name, or make it by CREATE DATABASE`)
   if (isForbidden(code)) return fail("PermissionDenied", `${message}; ask the owner of the table for it`)
   if (isTimeout(code)) {
     return fail("Timeout", "the server does not answer; check host and port, or raise connectTimeout")

@@ -73,7 +73,7 @@ interface Connection {
   readonly slots: ReadonlyArray<Slot>
 }
 
-/** A vanished port is tried again after this, then at growing intervals up to the second. */
+/** A vanished port is tried again after this, then at intervals that grow to the last. */
 const FIRST_RETRY = Duration.millis(100)
 const LAST_RETRY = Duration.millis(400)
 /** A device that was silent when its port came back is looked for again after this. */

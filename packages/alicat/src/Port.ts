@@ -91,8 +91,6 @@ export interface Port {
   readonly setBaud: (baud: number) => Effect.Effect<void, PortGone>
 }
 
-/** How long a device may take to answer by a line; by the first line of a table, twice that. */
-const LINE_TIMEOUT = Duration.millis(500)
 /** A table has ended after this much silence. */
 const TABLE_SILENCE_MS = 100
 /** Far more than any table has: a device that streams is never silent. */
@@ -116,7 +114,8 @@ interface Line {
 }
 
 /**
- * Opens a port; the scope closes it.
+ * Opens a port; the scope closes it. `lineTimeout` is how long a device may take to answer by a line; by the first line of a
+ * table it may take twice that.
  *
  * @since 0.1.0
  * @category constructors
@@ -125,7 +124,7 @@ export const openPort = Effect.fnUntraced(function*(
   path: string,
   open: OpenTransport,
   baud: number,
-  lineTimeout: Duration.Duration = LINE_TIMEOUT
+  lineTimeout: Duration.Duration
 ): Effect.fn.Return<Port, SourceOpenError | SourceDependencyError, Scope.Scope> {
   const clock = yield* SampleClock.current
   const lines = yield* Queue.make<Line, PortGone>()

@@ -33,7 +33,7 @@ import {
 } from "effect"
 import * as os from "node:os"
 import type { ConnectionOptions } from "node:tls"
-import { IDENTIFIER, IDENTIFIER_FORM } from "./internal/identifiers.ts"
+import { checkIdentifiers } from "./internal/identifiers.ts"
 import { openPostgres, parseUrl, type PostgresAddress, type PostgresSettings } from "./internal/PostgresDriver.ts"
 import {
   copyStatement,
@@ -201,9 +201,7 @@ const validate = Effect.fnUntraced(
       options
     const refuse = (option: string, value: unknown, expected: string) =>
       new InvalidOptionError({ option, value: Formatter.format(value), expected })
-    for (const [option, name] of Object.entries({ schema, table })) {
-      if (!IDENTIFIER.test(name)) return yield* refuse(option, name, IDENTIFIER_FORM)
-    }
+    yield* checkIdentifiers({ schema, table })
     const address = yield* addressOf(options)
     if (!Number.isInteger(address.port) || address.port < 1 || address.port > 65_535) {
       return yield* refuse("port", address.port, "a port number from 1 to 65535")

@@ -11,7 +11,7 @@ import {
   type Cell,
   type Column,
   formatTimestamp,
-  InvalidOptionError,
+  type InvalidOptionError,
   type Sample,
   SampleSink,
   SchemaLock,
@@ -19,10 +19,10 @@ import {
   SinkSchemaError,
   type SinkShape
 } from "@sampleline/core"
-import { type Array, Context, Effect, Formatter, type Layer, type Scope } from "effect"
+import { type Array, Context, Effect, type Layer, type Scope } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { IDENTIFIER, IDENTIFIER_FORM } from "./internal/identifiers.ts"
+import { checkIdentifiers, quoted, TIME_COLUMNS } from "./internal/identifiers.ts"
 import * as Postgres from "./internal/PostgresTable.ts"
 import { SqlFailure, toOpenError, toWriteError } from "./internal/SqlFailure.ts"
 
@@ -60,7 +60,9 @@ export class SqlSink extends Context.Service<
     InvalidOptionError | SinkOpenError | SinkSchemaError,
     Scope.Scope | SqlClient
   > {
-    const name = yield* validate(options)
+    const { schema = "public", table = "samples" } = options
+    yield* checkIdentifiers({ schema, table })
+    const name: Postgres.TableName = { schema, table }
     const sql = yield* SqlClient
     const dialect = sql.onDialectOrElse({
       pg: () => postgres(sql, name, options),
@@ -118,17 +120,6 @@ export class SqlSink extends Context.Service<
 
 const SINK = "SqlSink"
 
-const validate = Effect.fnUntraced(
-  function*(options: SqlSinkOptions): Effect.fn.Return<Postgres.TableName, InvalidOptionError> {
-    const { schema = "public", table = "samples" } = options
-    for (const [option, name] of Object.entries({ schema, table })) {
-      if (IDENTIFIER.test(name)) continue
-      return yield* new InvalidOptionError({ option, value: Formatter.format(name), expected: IDENTIFIER_FORM })
-    }
-    return { schema, table }
-  }
-)
-
 /** What differs between databases. */
 interface Dialect {
   readonly target: string
@@ -173,7 +164,7 @@ interface Grammar {
 const asNumber = (micros: number): Cell => micros
 
 const SQLITE: Grammar = {
-  quoted: (name) => `"${name.replaceAll("\"", "\"\"")}"`,
+  quoted,
   types: { text: "TEXT", float: "REAL", int: "INTEGER", timestamp: "TEXT" },
   maxParameters: 32_766,
   columnsQuery: "SELECT name AS name, type AS type FROM pragma_table_info(?)",
@@ -198,8 +189,6 @@ const MYSQL: Grammar = {
 /** More rows than this a statement make nothing faster. */
 const MAX_ROWS = 64
 
-const TIMES: ReadonlySet<string> = new Set(["requested_at", "received_at", "midpoint_at"])
-
 const other = (
   sql: SqlClient,
   { table }: Postgres.TableName,
@@ -223,9 +212,9 @@ const other = (
         const toTime = timeIn(type)
         return {
           name,
-          type: TIMES.has(name) ? "timestamp" : columnType(type),
+          type: TIME_COLUMNS.has(name) ? "timestamp" : columnType(type),
           nullable: true,
-          ...(TIMES.has(name) ? { convert: (value: number | string) => toTime(Number(value)) } : {})
+          ...(TIME_COLUMNS.has(name) ? { convert: (value: number | string) => toTime(Number(value)) } : {})
         }
       }),
       batch,

@@ -28,7 +28,7 @@ import * as fs from "node:fs"
 import { toOpenError } from "./internal/ByteOutput.ts"
 import { describeDevices } from "./internal/Description.ts"
 import { checkParents, type FileMode, makeParents } from "./internal/files.ts"
-import { IDENTIFIER, IDENTIFIER_FORM } from "./internal/identifiers.ts"
+import { checkIdentifiers, quoted, TIME_COLUMNS } from "./internal/identifiers.ts"
 import {
   attempt,
   openSqlite,
@@ -183,9 +183,7 @@ const validate = Effect.fnUntraced(
     const { table = "samples" } = options
     const refuse = (option: string, value: unknown, expected: string) =>
       new InvalidOptionError({ option, value: Formatter.format(value), expected })
-    if (!IDENTIFIER.test(table)) {
-      return yield* refuse("table", table, IDENTIFIER_FORM)
-    }
+    yield* checkIdentifiers({ table })
     if (/^sqlite_/i.test(table)) {
       return yield* refuse("table", table, "a name that does not begin with sqlite_, which SQLite keeps for itself")
     }
@@ -266,8 +264,6 @@ const shapeOfBatch = (batch: Iterable<Sample>, options: SqliteSinkOptions): Shap
   return { lock, storedTypes: lock.columns.map((column) => stored[column.type]) }
 }
 
-const TIMES = new Set(["requested_at", "received_at", "midpoint_at"])
-
 const shapeOfTable = (
   existing: ReadonlyArray<SqliteColumn>,
   batch: Iterable<Sample>,
@@ -277,7 +273,7 @@ const shapeOfTable = (
   const storedTypes = new Map(existing.map(({ name, type }) => [name, affinityOf(type)]))
   const columns = existing.map(({ name, type }): Column => ({
     name,
-    type: TIMES.has(name) ? "timestamp" : types[affinityOf(type)],
+    type: TIME_COLUMNS.has(name) ? "timestamp" : types[affinityOf(type)],
     nullable: true
   }))
   const lock = SchemaLock.fromTable(columns, batch, options)
@@ -294,8 +290,6 @@ const encode = ({ lock, storedTypes }: Shape, batch: ReadonlyArray<Sample>): Rea
     lock.row(sample).map((cell, at) => asText[at] && cell !== null ? formatTimestamp(Number(cell)) : cell)
   )
 }
-
-const quoted = (name: string): string => `"${name.replaceAll("\"", "\"\"")}"`
 
 const createTable = (table: string, { lock, storedTypes }: Shape): string =>
   `CREATE TABLE ${quoted(table)} (${

@@ -20,7 +20,7 @@ export interface Writer {
 const codeOf = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""
 
-const messageOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
+export const messageOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
 
 export const toOpenError = ({ sink, target }: Writer, cause: unknown): SinkOpenError => {
   const fail = (reason: SinkOpenError["reason"], detail: string) =>

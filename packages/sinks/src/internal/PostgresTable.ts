@@ -7,6 +7,7 @@ import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { describeDevices, runJson, unitsOf } from "./Description.ts"
+import { quoted, TIME_COLUMNS } from "./identifiers.ts"
 import { canHoldTimes, convertTime, convertValue, kindOf, type PostgresKind, toArrayText } from "./PostgresTypes.ts"
 
 export interface TableName {
@@ -107,8 +108,6 @@ export interface TableRows {
   readonly leftOut: ReadonlyArray<string>
 }
 
-const TIMES: ReadonlySet<string> = new Set(["requested_at", "received_at", "midpoint_at"])
-
 /** Locks to the columns that the table and the run both have; or says why the table will not do. */
 export const rowsOf = (
   { columns }: PostgresTable,
@@ -129,7 +128,7 @@ export const rowsOf = (
   }
   for (const { labels, modifier, name, type } of shared) {
     const kind = kinds.get(name)
-    if (kind === undefined || (TIMES.has(name) && (labels !== null || !canHoldTimes(kind, modifier)))) {
+    if (kind === undefined || (TIME_COLUMNS.has(name) && (labels !== null || !canHoldTimes(kind, modifier)))) {
       return { problem: `its column ${name} is of type ${type}, which cannot hold these values; change its type` }
     }
   }
@@ -140,7 +139,7 @@ export const rowsOf = (
         name,
         type: columnTypes[kind],
         nullable: true,
-        convert: TIMES.has(name) ? convertTime(kind) : convertValue(kind, modifier, labels)
+        convert: TIME_COLUMNS.has(name) ? convertTime(kind) : convertValue(kind, modifier, labels)
       }
     }),
     batch,
@@ -201,8 +200,6 @@ const cut = (name: string, bytes: number): string => {
   }
   return kept
 }
-
-const quoted = (name: string): string => `"${name.replaceAll("\"", "\"\"")}"`
 
 const qualified = ({ schema, table }: TableName): string => `${quoted(schema)}.${quoted(table)}`
 

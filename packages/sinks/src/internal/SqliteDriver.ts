@@ -4,13 +4,14 @@
  */
 import { Effect, type Scope } from "effect"
 import type { SQLInputValue } from "node:sqlite"
+import { messageOf } from "./ByteOutput.ts"
 
 /** An error of SQLite with its extended result code, or whatever else went wrong. */
 export class SqliteFailure extends Error {
   readonly code: number
 
   constructor(cause: unknown) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause })
+    super(messageOf(cause), { cause })
     this.code = typeof cause === "object" && cause !== null && "errcode" in cause ? Number(cause.errcode) : -1
   }
 

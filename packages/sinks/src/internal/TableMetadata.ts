@@ -6,7 +6,7 @@ import type { Column, ColumnType, Sample, SchemaLock } from "@sampleline/core"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import type { Writer } from "./ByteOutput.ts"
+import { messageOf, type Writer } from "./ByteOutput.ts"
 import { describeDevices, runJson, unitsOf } from "./Description.ts"
 
 /** Who wrote the file; one of someone else is left as it is. */
@@ -44,7 +44,7 @@ export const writeTableMetadata = (
       fs.writeFileSync(file, `${JSON.stringify(describe(target, batch, options, earlier), null, 2)}\n`)
       return true
     },
-    catch: (cause) => cause instanceof Error ? cause.message : String(cause)
+    catch: messageOf
   }).pipe(
     Effect.matchEffect({
       onSuccess: (isOurs) => isOurs ? Effect.void : warn("it is there and not of sampleline's making"),

@@ -8,7 +8,7 @@
 import { SinkOpenError } from "@sampleline/core"
 import { Effect, Exit, type Scope } from "effect"
 import * as fs from "node:fs"
-import { type ByteOutput, toOpenError, toWriteError, type Writer } from "./ByteOutput.ts"
+import { type ByteOutput, messageOf, toOpenError, toWriteError, type Writer } from "./ByteOutput.ts"
 import { checkParents, type FileMode, makeParents, neverBegan } from "./files.ts"
 import { openPipe } from "./Pipe.ts"
 
@@ -174,7 +174,7 @@ const inspectFor = <C extends Content>(writer: Writer, fd: number, size: number,
   Effect.mapError(
     Effect.catchDefect(
       inspect(fd, size),
-      (cause) => Effect.fail(cause instanceof Error ? cause.message : String(cause))
+      (cause) => Effect.fail(messageOf(cause))
     ),
     (found) =>
       new SinkOpenError({

@@ -3,32 +3,29 @@
  * parallel.
  *
  *     Alicat.layer({ devices: { fuel: { port: "/dev/ttyUSB0" }, air: { port: "/dev/ttyUSB1", unit: "B" } } })
+ *
+ * Devices can also push their readings by themselves, one on each port:
+ *
+ *     Alicat.stream("fuel", { interval: "10 millis" })
  */
 import {
-  type DeviceFailure,
+  type Device,
+  type DeviceError,
   InvalidOptionError,
   PollSource,
-  type Reading,
+  Recorder,
+  type Sample,
   type SourceDependencyError,
-  type SourceOpenError
+  type SourceOpenError,
+  type Tick
 } from "@sampleline/core"
-import { Duration, Effect, Formatter, Layer, Option, type Scope } from "effect"
-import { openBus, type PortPlan } from "./Bus.ts"
-import { canonicalPath } from "./SerialTransport.ts"
-import { canonicalTcp, parseTcp } from "./TcpTransport.ts"
+import { Context, Duration, Effect, Formatter, Layer, Option, type Scope, Stream } from "effect"
+import { openBus } from "./Bus.ts"
+import { type DeviceOptions, planPorts, validTimeout } from "./Plan.ts"
+import type { Outcome } from "./Streaming.ts"
 
-/**
- * @since 0.1.0
- * @category options
- */
-export interface DeviceOptions {
-  /** A tty such as `/dev/ttyUSB0`, a COM name, or `tcp://host:port` for a serial server on the network. */
-  readonly port: string
-  /** The unit id, `A` to `Z`. Default: `A`. */
-  readonly unit?: string | undefined
-  /** Not for TCP. Default: 19200 is tried first, then 115200. */
-  readonly baud?: number | undefined
-}
+export { discover, type DiscoverOptions, type Discovery } from "./Discovery.ts"
+export type { DeviceOptions } from "./Plan.ts"
 
 /**
  * @since 0.1.0
@@ -39,15 +36,51 @@ export interface AlicatOptions {
   readonly devices: { readonly [name: string]: DeviceOptions }
   /** How long a device may take to answer. Default: 500 milliseconds. */
   readonly timeout?: Duration.Input | undefined
+  /**
+   * Open although devices or ports are not there: they are failures of each tick until they are, and recorded from then on.
+   * Default: false.
+   */
+  readonly allowMissing?: boolean | undefined
 }
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface StreamOptions {
+  /** The time between two readings, in whole milliseconds; 0 is as fast as the device can. Default: what the device is set to. */
+  readonly interval?: Duration.Input | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface StreamingOptions extends StreamOptions, Omit<Recorder.PushedOptions, "devices"> {
+  /** Names of the devices, one on each port. Default: all. */
+  readonly devices?: ReadonlyArray<string> | undefined
+}
+
+/**
+ * The instruments beside their being a `PollSource`.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class Instruments extends Context.Service<Instruments, {
+  readonly devices: ReadonlyArray<Device>
+  /** What the devices send by themselves, each every so many milliseconds, and why one does not. */
+  readonly pushed: (
+    names: ReadonlyArray<string>,
+    intervalMillis: number | undefined
+  ) => Stream.Stream<Outcome, InvalidOptionError | DeviceError>
+}>()("@sampleline/alicat/Instruments") {}
 
 /**
  * @since 0.1.0
  * @category errors
  */
 export type AlicatError = InvalidOptionError | SourceOpenError | SourceDependencyError
-
-const DEFAULT_BAUDS = [19200, 115200]
 
 /**
  * Opens the ports, finds out who is there, and gives the source. The scope closes the ports.
@@ -57,26 +90,50 @@ const DEFAULT_BAUDS = [19200, 115200]
  */
 export const make = Effect.fnUntraced(function*(
   options: AlicatOptions
-): Effect.fn.Return<PollSource["Service"], AlicatError, Scope.Scope> {
+): Effect.fn.Return<PollSource["Service"] & Instruments["Service"], AlicatError, Scope.Scope> {
   const timeout = yield* validTimeout(options.timeout ?? "500 millis")
   const plans = yield* planPorts(options.devices)
-  const buses = yield* Effect.forEach(plans, (plan) => openBus(plan, timeout), { concurrency: "unbounded" })
+  const busOptions = { timeout, allowMissing: options.allowMissing ?? false }
+  const buses = yield* Effect.forEach(plans, (plan) => openBus(plan, busOptions), { concurrency: "unbounded" })
   const order = Object.keys(options.devices)
-  const devices = buses.flatMap((bus) => bus.devices)
+  const busOf = new Map(buses.flatMap((bus) => bus.devices().map(({ name }) => [name, bus])))
   return {
-    devices: devices.toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name)),
+    get devices() {
+      return buses.flatMap((bus) => bus.devices()).toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
+    },
+    buses: buses.map(({ timing }) => timing),
     poll: Effect.fnUntraced(function*(names) {
       const wanted = new Set(names)
       const outcomes = yield* Effect.forEach(buses, (bus) => bus.poll(wanted), { concurrency: "unbounded" })
-      const byName = new Map<string, Reading | DeviceFailure>(
-        outcomes.flat().map((outcome) => [outcome.device, outcome])
-      )
+      const byName = new Map(outcomes.flat().map((outcome) => [outcome.device, outcome]))
       const inOrder = names.flatMap((name) => byName.get(name) ?? [])
       return {
         readings: inOrder.filter((outcome) => "frame" in outcome),
         failures: inOrder.filter((outcome) => "error" in outcome)
       }
-    })
+    }),
+    pushed: (names, intervalMillis) => {
+      const unknown = names.find((name) => !busOf.has(name))
+      if (unknown !== undefined) {
+        return Stream.fail(
+          new InvalidOptionError({ option: "device", value: unknown, expected: `one of ${order.join(", ")}` })
+        )
+      }
+      const twin = names.find((name, at) => names.slice(0, at).some((other) => busOf.get(other) === busOf.get(name)))
+      if (twin !== undefined) {
+        const bus = busOf.get(twin)!
+        return Stream.fail(
+          new InvalidOptionError({
+            option: "devices",
+            value: names.filter((name) => busOf.get(name) === bus).join(", "),
+            expected: `one device to stream on ${bus.name}, for nothing else can be heard there meanwhile`
+          })
+        )
+      }
+      return Stream.mergeAll(names.map((name) => busOf.get(name)!.pushed(name, intervalMillis)), {
+        concurrency: "unbounded"
+      })
+    }
   }
 }, Effect.withSpan("sampleline.open"))
 
@@ -86,73 +143,56 @@ export const make = Effect.fnUntraced(function*(
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: AlicatOptions): Layer.Layer<PollSource, AlicatError> =>
-  Layer.effect(PollSource, make(options))
+export const layer = (options: AlicatOptions): Layer.Layer<PollSource | Instruments, AlicatError> =>
+  Layer.effectContext(
+    Effect.map(make(options), (made) => Context.make(PollSource, made).pipe(Context.add(Instruments, made)))
+  )
 
-const validTimeout = (value: Duration.Input): Effect.Effect<Duration.Duration, InvalidOptionError> => {
-  const timeout = Option.getOrUndefined(Duration.fromInput(value))
-  return timeout !== undefined && Duration.isFinite(timeout) && Duration.toMillis(timeout) > 0
-    ? Effect.succeed(timeout)
+/**
+ * Records what the devices send by themselves: a tick for each reading and each failure, for `pipeToSink`. A device is told to
+ * begin when the stream runs, and stopped when it ends, however it ends; meanwhile any other request to its port fails at once.
+ * Both times of a sample are those of its arrival.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const recordStreaming = (
+  options: StreamingOptions = {}
+): Stream.Stream<Tick, InvalidOptionError | DeviceError, Instruments> =>
+  Stream.unwrap(Effect.gen(function*() {
+    const instruments = yield* Instruments
+    const names = options.devices ?? instruments.devices.map(({ name }) => name)
+    const interval = yield* validInterval(options.interval)
+    return Recorder.recordPushed(instruments.pushed(names, interval), {
+      ...options,
+      devices: instruments.devices.filter(({ name }) => names.includes(name))
+    })
+  }))
+
+/**
+ * The samples that a device sends by itself; its failures are logged. See `recordStreaming`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const stream = (
+  device: string,
+  options: StreamOptions = {}
+): Stream.Stream<Sample, InvalidOptionError | DeviceError, Instruments> =>
+  Stream.flatMap(recordStreaming({ devices: [device], ...options }), (tick) => Stream.fromIterable(tick.samples))
+
+const validInterval = (value: Duration.Input | undefined): Effect.Effect<number | undefined, InvalidOptionError> => {
+  if (value === undefined) return Effect.succeed(value)
+  const millis = Option.match(Duration.fromInput(value), { onNone: () => Number.NaN, onSome: Duration.toMillis })
+  return Number.isSafeInteger(millis) && millis >= 0 && millis <= MAX_INTERVAL_MILLIS
+    ? Effect.succeed(millis)
     : Effect.fail(
       new InvalidOptionError({
-        option: "timeout",
+        option: "interval",
         value: Formatter.format(value),
-        expected: "a time above 0 such as \"500 millis\""
+        expected: `whole milliseconds from 0 to ${MAX_INTERVAL_MILLIS}, such as "10 millis"`
       })
     )
 }
 
-const planPorts = Effect.fnUntraced(function*(
-  devices: AlicatOptions["devices"]
-): Effect.fn.Return<ReadonlyArray<PortPlan>, InvalidOptionError> {
-  const refuse = (option: string, value: string, expected: string) =>
-    new InvalidOptionError({ option, value, expected })
-  const plans = new Map<
-    string,
-    Omit<PortPlan, "units"> & { readonly units: Array<PortPlan["units"][number]> }
-  >()
-  if (Object.keys(devices).length === 0) return yield* refuse("devices", "empty", "at least one device")
-
-  for (const [name, { baud, port, unit = "A" }] of Object.entries(devices)) {
-    if (name === "") return yield* refuse("devices", "\"\"", "a name for each device")
-    if (port === "") return yield* refuse(`${name}.port`, "\"\"", "a port such as /dev/ttyUSB0 or COM3")
-    const unitId = unit.toUpperCase()
-    if (!/^[A-Z]$/.test(unitId)) {
-      return yield* refuse(`${name}.unit`, JSON.stringify(unit), "a unit id, one letter from A to Z")
-    }
-    if (baud !== undefined && (!Number.isSafeInteger(baud) || baud <= 0)) {
-      return yield* refuse(`${name}.baud`, String(baud), "a baud rate such as 19200 or 115200")
-    }
-    const address = parseTcp(port)
-    if (port.startsWith("tcp:") && address === null) {
-      return yield* refuse(`${name}.port`, JSON.stringify(port), "an address such as tcp://192.168.0.20:4001")
-    }
-    if (address !== null && baud !== undefined) {
-      return yield* refuse(`${name}.baud`, String(baud), "none for TCP: the serial server decides it")
-    }
-    const path = address === null ? canonicalPath(port) : yield* canonicalTcp(address)
-    const bauds = address !== null ? [] : baud === undefined ? DEFAULT_BAUDS : [baud]
-    const plan = plans.get(path)
-    if (plan === undefined) {
-      plans.set(path, { path, given: port, address, bauds, units: [{ name, unitId }] })
-      continue
-    }
-    const twin = plan.units.find((other) => other.unitId === unitId)
-    if (twin !== undefined) {
-      return yield* refuse(
-        `${name}.unit`,
-        unitId,
-        `another unit id or port: ${twin.name} is unit ${unitId} on ${path} already`
-      )
-    }
-    if (bauds.join() !== plan.bauds.join()) {
-      return yield* refuse(
-        `${name}.baud`,
-        bauds.join(" or "),
-        `the baud rate of ${plan.units[0]!.name}, which is on the same port: ${plan.bauds.join(" or ")}`
-      )
-    }
-    plan.units.push({ name, unitId })
-  }
-  return [...plans.values()]
-})
+const MAX_INTERVAL_MILLIS = 65_535

@@ -5,79 +5,67 @@
 import {
   type Device,
   DeviceError,
-  type DeviceFailure,
-  type DeviceIdentity,
+  type PollBus,
   type Reading,
-  SampleClock,
   type SourceDependencyError,
-  SourceOpenError
+  type SourceOpenError
 } from "@sampleline/core"
-import { Duration, Effect, Exit, Result, Schedule, Scope } from "effect"
-import { openPort, type Port, type RequestError } from "./Port.ts"
-import { canonicalPath, serialTransport } from "./SerialTransport.ts"
-import { type TcpAddress, tcpTransport } from "./TcpTransport.ts"
-import { decodeFrameTable, type FrameLayout, frameTableCommand } from "./wire/FrameTable.ts"
-import { decodeFirmware, decodeManufacturing, firmwareCommand, manufacturingCommand } from "./wire/Identity.ts"
-import { decodePollLine, decodeUnit, pollCommand, stopStreamingCommand } from "./wire/PollLine.ts"
-
-/**
- * One port and the devices to find on it.
- *
- * @since 0.1.0
- * @category models
- */
-export interface PortPlan {
-  /** One name for the port, by which two ways to write it are told to be one. */
-  readonly path: string
-  /** As it was given: a link may lead to another path when the port comes back. */
-  readonly given: string
-  readonly address: TcpAddress | null
-  /** The rates to try; none for TCP. */
-  readonly bauds: ReadonlyArray<number>
-  readonly units: ReadonlyArray<Unit>
-}
-
-interface Unit {
-  readonly name: string
-  readonly unitId: string
-}
+import { Array, Duration, Effect, Exit, Order, Schedule, Scope, type Stream } from "effect"
+import { answers, connect, type OpenDevice, openDevice } from "./Connection.ts"
+import type { PortPlan, Unit } from "./Plan.ts"
+import type { Port } from "./Port.ts"
+import { mayBeThere } from "./SerialTransport.ts"
+import { failureOf, type Outcome, pushed, toDeviceError } from "./Streaming.ts"
+import { decodePollLine, pollCommand } from "./wire/PollLine.ts"
 
 /**
  * @since 0.1.0
  * @category models
  */
 export interface Bus {
-  readonly devices: ReadonlyArray<Device>
+  readonly name: string
+  /** What is known of the devices now. */
+  readonly devices: () => ReadonlyArray<Device>
   /** One try at each of these devices; never fails. */
-  readonly poll: (names: ReadonlySet<string>) => Effect.Effect<ReadonlyArray<Reading | DeviceFailure>>
+  readonly poll: (names: ReadonlySet<string>) => Effect.Effect<ReadonlyArray<Outcome>>
+  /** How long the devices took to answer when the port was opened. */
+  readonly timing: PollBus
+  /** What a device sends by itself, and why it does not; nothing else can be asked on the port meanwhile. */
+  readonly pushed: (
+    name: string,
+    intervalMillis: number | undefined
+  ) => Stream.Stream<Outcome, DeviceError>
 }
 
-/** A device that was found. */
-interface OpenDevice {
-  readonly device: Device
-  readonly port: Port
-  readonly layout: FrameLayout
-}
-
-/** A device's place on the bus: it can be polled, or why it cannot. */
+/** A device's place on the bus. */
 interface Slot {
   readonly unit: Unit
+  /** The device that the run has under this name; null until it was there for the first time. */
+  known: Device | null
+  /** The device as it can be polled, or why it cannot. */
   found: OpenDevice | DeviceError
 }
 
-/** The open port, until it is gone. */
-interface Connection {
-  readonly scope: Scope.Closeable
-  readonly port: Port
-  readonly baud: number | null
-  readonly slots: ReadonlyArray<Slot>
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface BusOptions {
+  readonly timeout: Duration.Duration
+  /** Go on without what is not there. */
+  readonly allowMissing: boolean
 }
 
-/** A vanished port is tried again after this, then at intervals that grow to the last. */
-const FIRST_RETRY = Duration.millis(100)
-const LAST_RETRY = Duration.millis(400)
-/** A device that was silent when its port came back is looked for again after this. */
+/** A port that is gone is tried again after this, then at intervals that grow to the last. */
+const REOPEN = Schedule.min([Schedule.exponential("50 millis", 1.5), Schedule.spaced("250 millis")])
+/** A device that was silent when its port was opened is looked for again after this. */
 const LOOK_AGAIN = Duration.seconds(1)
+/** A device that owes a reply is asked to catch up at this interval. */
+const SETTLE_AGAIN = Duration.millis(100)
+/** Both at this interval where others wait for the port. */
+const AGAIN_SHARED = Duration.seconds(4)
+/** How often the devices are asked to find out how long they take. */
+const ROUND_TRIPS = 3
 
 /**
  * Opens the port and finds the devices; the scope closes it.
@@ -87,82 +75,179 @@ const LOOK_AGAIN = Duration.seconds(1)
  */
 export const openBus = Effect.fnUntraced(function*(
   plan: PortPlan,
-  timeout: Duration.Duration
+  options: BusOptions
 ): Effect.fn.Return<Bus, SourceOpenError | SourceDependencyError, Scope.Scope> {
-  const first = yield* connect(plan, plan.bauds, timeout)
-  const state: { connection: Connection | undefined } = { connection: first }
-  yield* Effect.addFinalizer((exit) =>
-    Effect.suspend(() => state.connection === undefined ? Effect.void : Scope.close(state.connection.scope, exit))
-  )
-  const known = yield* Effect.forEach(plan.units, (unit) => openDevice(first.port, unit, first.baud))
-  first.slots.forEach((slot, at) => {
-    slot.found = known[at]!
+  const { given, units } = plan
+  const slots = units.map((unit): Slot => ({ unit, known: null, found: notThere(unit, given) }))
+  const connection: { scope: Scope.Closeable | null; baud: number | null | undefined } = {
+    scope: null,
+    baud: undefined
+  }
+  const close = Effect.suspend(() => {
+    const { scope } = connection
+    connection.scope = null
+    for (const slot of slots) slot.found = notThere(slot.unit, given)
+    return scope === null ? Effect.void : Scope.close(scope, Exit.void)
   })
+  yield* Effect.addFinalizer(() => close)
 
-  const verified = (port: Port, slot: Slot, baud: number | null) =>
-    Effect.map(Effect.result(openDevice(port, slot.unit, baud)), (opened) => {
-      const { device } = known.find(({ device }) => device.name === slot.unit.name)!
-      slot.found = Result.isSuccess(opened) ? sameDevice(device, opened.success) : new DeviceError({
-        device: slot.unit.name,
-        reason: "Timeout",
-        detail: opened.failure.message,
-        cause: opened.failure
-      })
+  /** Looks for the device; without `allowMissing` it must be there the first time. */
+  const find = (port: Port, slot: Slot) =>
+    Effect.matchEffect(openDevice(port, slot.unit, connection.baud ?? null), {
+      onSuccess: (opened) => {
+        slot.known ??= opened.device
+        slot.found = sameDevice(slot.known, opened)
+        return Effect.logInfo(describe(opened))
+      },
+      onFailure: (error) => {
+        if (slot.known === null && !options.allowMissing) return Effect.fail(error)
+        slot.found = new DeviceError({
+          device: slot.unit.name,
+          reason: "Timeout",
+          detail: error.message,
+          cause: error
+        })
+        return Effect.void
+      }
     })
 
-  const reopen = Effect.gen(function*() {
-    const connection = yield* connect(plan, first.baud === null ? [] : [first.baud], timeout)
-    yield* Effect.forEach(connection.slots, (slot) => verified(connection.port, slot, connection.baud)).pipe(
-      Effect.onInterrupt(() => Scope.close(connection.scope, Exit.void))
+  /** Gives the port when its devices were looked for. */
+  const open = Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    return yield* Effect.gen(function*() {
+      const bauds = connection.baud === undefined ? plan.bauds : connection.baud === null ? [] : [connection.baud]
+      const { baud, port } = yield* Scope.provide(connect(plan, bauds, options.timeout), scope)
+      connection.baud = baud
+      yield* Effect.forEach(slots, (slot) => find(port, slot))
+      connection.scope = scope
+      return port
+    }).pipe(
+      Effect.onError((cause) => Effect.andThen(Scope.close(scope, Exit.failCause(cause)), close)),
+      Effect.tapError((error) =>
+        Effect.sync(() => {
+          for (const slot of slots) slot.found = cannotOpen(slot.unit, error)
+        })
+      )
     )
-    return connection
   })
 
-  const lookAgain = Effect.fnUntraced(function*({ baud, port, slots }: Connection): Effect.fn.Return<never> {
+  const lookAgain = Effect.fnUntraced(function*(port: Port): Effect.fn.Return<never> {
     while (slots.some(isSilent)) {
-      yield* Effect.sleep(LOOK_AGAIN)
-      yield* Effect.forEach(slots.filter(isSilent), (slot) => verified(port, slot, baud))
+      yield* Effect.sleep(units.length > 1 ? AGAIN_SHARED : LOOK_AGAIN)
+      for (const slot of slots.filter(isSilent)) {
+        if (yield* answers(port, slot.unit)) yield* Effect.ignore(find(port, slot))
+      }
     }
     return yield* Effect.never
   })
 
-  const keepOpen = Effect.gen(function*() {
-    let connection = first
+  const keepOpen = Effect.fnUntraced(function*(opened: Port | null) {
+    let port: Port | null = opened
     while (true) {
-      yield* Effect.raceFirst(connection.port.closed, lookAgain(connection))
-      state.connection = undefined
-      yield* Effect.logWarning(`${plan.path} is gone; it is opened again as soon as it is back`)
-      yield* Scope.close(connection.scope, Exit.void)
-      connection = yield* Effect.retry(
-        reopen,
-        Schedule.min([Schedule.exponential(FIRST_RETRY, 1.5), Schedule.spaced(LAST_RETRY)])
-      )
-      state.connection = connection
-      yield* Effect.logWarning(`${plan.path} is back`)
+      if (port === null) {
+        yield* untilThere(plan)
+        port = yield* Effect.retry(open, REOPEN)
+        yield* Effect.logWarning(`${given} is there`)
+      }
+      yield* Effect.raceFirst(port.closed, lookAgain(port))
+      port = null
+      yield* Effect.logWarning(`${given} is gone; it is opened again as soon as it is back`)
+      yield* close
     }
   })
-  yield* Effect.forkScoped(keepOpen)
+
+  const first = yield* open.pipe(
+    Effect.catchTag("SourceOpenError", (error) =>
+      options.allowMissing
+        ? Effect.as(Effect.logWarning(`${error.message}; going on without it until it is there`), null)
+        : Effect.fail(error))
+  )
+  const timing = first === null ? [] : yield* measureRoundTrips(slots)
+  yield* Effect.forkScoped(keepOpen(first))
+
+  const noReplySince = (device: string) =>
+    new DeviceError({
+      device,
+      reason: "Timeout",
+      detail: `no reply within ${Duration.toMillis(options.timeout)} ms, and none since`
+    })
+  const scope = yield* Scope.Scope
+  const settling = new Set<OpenDevice>()
+  /** Has a device catch up that owes a reply; meanwhile it is not polled, and holds nobody up. */
+  const settle = (opened: OpenDevice) =>
+    Effect.suspend(() => {
+      if (settling.has(opened)) return Effect.void
+      settling.add(opened)
+      return opened.port.settle(opened.device.unitId).pipe(
+        Effect.retry({
+          schedule: Schedule.spaced(units.length > 1 ? AGAIN_SHARED : SETTLE_AGAIN),
+          while: (error) => error._tag === "NoReply"
+        }),
+        Effect.ignore,
+        Effect.ensuring(Effect.sync(() => settling.delete(opened))),
+        Effect.forkIn(scope)
+      )
+    })
+
+  const pollDevice = (opened: OpenDevice): Effect.Effect<Outcome> => {
+    const { device, layout, port } = opened
+    if (port.owes(device.unitId)) return Effect.andThen(settle(opened), failureOf(noReplySince(device.name)))
+    return Effect.matchEffect(
+      port.askLine(pollCommand(device.unitId), (line) => decodePollLine(line, device.unitId, layout)),
+      {
+        onSuccess: ({ value: frame, ...times }) =>
+          Effect.succeed<Reading>({ device: device.name, unitId: device.unitId, ...times, frame }),
+        onFailure: (error) =>
+          Effect.andThen(
+            error._tag === "NoReply" ? settle(opened) : Effect.void,
+            failureOf(toDeviceError(device.name, error))
+          )
+      }
+    )
+  }
 
   return {
-    devices: known.map(({ device }) => device),
+    name: given,
+    devices: () => slots.map(({ known, unit }) => known ?? { ...unit, identity: null, format: null }),
+    timing: { name: given, roundTripSeconds: new Map(timing) },
     poll: (names) =>
-      Effect.suspend(() => {
-        const { connection } = state
-        const wanted = plan.units.filter(({ name }) => names.has(name))
-        return connection === undefined
-          ? Effect.forEach(wanted, ({ name }) =>
-            failureOf(
-              new DeviceError({ device: name, reason: "Disconnected", detail: `the port ${plan.path} is gone` })
-            ))
-          : Effect.forEach(
-            connection.slots.filter(({ unit }) => names.has(unit.name)),
-            ({ found }) => found instanceof DeviceError ? failureOf(found) : pollDevice(found)
-          )
-      })
+      Effect.forEach(
+        slots.filter(({ unit }) => names.has(unit.name)),
+        ({ found }) => found instanceof DeviceError ? failureOf(found) : pollDevice(found)
+      ),
+    pushed: (name, intervalMillis) => {
+      const slot = slots.find(({ unit }) => unit.name === name)!
+      return pushed(() => slot.found, intervalMillis)
+    }
   }
 })
 
+/** Opening a tty that is not there costs a look at all the ports that are: waits until it is worth that. */
+const untilThere = ({ address, given }: PortPlan) =>
+  Effect.repeat(Effect.sync(() => address !== null || mayBeThere(given)), {
+    schedule: REOPEN,
+    until: (isThere) => isThere
+  })
+
+const describe = ({ device: { identity, name, unitId }, port }: OpenDevice): string =>
+  `${name} is unit ${unitId} on ${port.path}: ${
+    identity === null
+      ? "identity unknown"
+      : `${identity.model ?? "model unknown"}, serial number ${identity.serialNumber ?? "unknown"}`
+  }`
+
 const isSilent = ({ found }: Slot): boolean => found instanceof DeviceError && found.reason === "Timeout"
+
+const notThere = ({ name }: Unit, path: string) =>
+  new DeviceError({ device: name, reason: "Disconnected", detail: `the port ${path} is not there` })
+
+const cannotOpen = ({ name }: Unit, error: SourceOpenError | SourceDependencyError) =>
+  new DeviceError({
+    device: name,
+    reason: error._tag === "SourceOpenError" && error.reason === "NoReply" ? "Timeout" : "Disconnected",
+    detail: error.message,
+    cause: error
+  })
 
 /** The device if it is the one that was there before, by its serial number; one that does not tell it now is asked again later. */
 const sameDevice = (before: Device, now: OpenDevice): OpenDevice | DeviceError => {
@@ -182,134 +267,17 @@ const sameDevice = (before: Device, now: OpenDevice): OpenDevice | DeviceError =
     })
 }
 
-/** Opens the port and finds its baud rate; the devices are not looked for yet. */
-const connect = Effect.fnUntraced(function*(
-  plan: PortPlan,
-  bauds: ReadonlyArray<number>,
-  timeout: Duration.Duration
-): Effect.fn.Return<Connection, SourceOpenError | SourceDependencyError> {
-  const scope = yield* Scope.make()
-  const path = plan.address === null ? canonicalPath(plan.given) : plan.path
-  const transport = plan.address === null ? serialTransport(path) : tcpTransport(path, plan.address)
-  return yield* Effect.gen(function*() {
-    const port = yield* Scope.provide(openPort(path, transport, bauds[0] ?? 0, timeout), scope)
-    const baud = yield* findBaud(port, { ...plan, bauds })
-    yield* Effect.logInfo(`opened ${path}${baud === null ? "" : ` at ${baud} baud`}`)
-    const notYet = (unit: Unit) => new DeviceError({ device: unit.name, reason: "Timeout", detail: "not found yet" })
-    return { scope, port, baud, slots: plan.units.map((unit): Slot => ({ unit, found: notYet(unit) })) }
-  }).pipe(Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))))
-})
-
-/**
- * The first baud rate at which a device on the port answers a poll, null where the port has none. Each is tried twice: noise may
- * cost the first reply.
- */
-const findBaud = Effect.fnUntraced(function*(port: Port, { bauds, path, units }: PortPlan) {
-  const [first] = units as [Unit]
-  const rates: ReadonlyArray<number | null> = bauds.length === 0 ? [null] : bauds
-  const answers = ({ unitId }: Unit) =>
-    port.askLine(pollCommand(unitId), (line) => decodeUnit(line, unitId)).pipe(
-      Effect.as(true),
-      Effect.orElseSucceed(() => false)
-    )
-  for (const baud of [...rates, ...rates]) {
-    if (bauds.length > 1) yield* Effect.ignore(port.setBaud(baud!))
-    yield* stopStreaming(port, units)
-    for (const unit of units) {
-      if (yield* answers(unit)) return baud
-    }
-  }
-  return yield* noReply(path, first.name, first.unitId, bauds)
-})
-
-/**
- * A program that died while a device streamed leaves it talking, and deaf to all but this. It does nothing to a device that does
- * not stream; but it gives the one that does the unit id in it, so among several it must not be guessed.
- */
-const stopStreaming = Effect.fnUntraced(function*(port: Port, units: PortPlan["units"]) {
-  const isTalking = yield* Effect.orElseSucceed(port.isTalking, () => false)
-  if (units.length === 1) return yield* Effect.ignore(port.tell(stopStreamingCommand(units[0]!.unitId)))
-  if (!isTalking) return
-  return yield* new SourceOpenError({
-    target: port.path,
-    reason: "Busy",
-    detail:
-      `a device on it streams, and of ${units.length} units it cannot be told which; stop it by sending \`@@\` and its unit id, `
-      + "or switch it off and on"
-  })
-})
-
-const noReply = (path: string, name: string, unitId: string, bauds: ReadonlyArray<number>) =>
-  new SourceOpenError({
-    target: path,
-    reason: "NoReply",
-    detail: bauds.length === 0
-      ? `${name} (unit ${unitId}) did not answer; check its power, the cable, the unit id and the serial server's baud rate`
-      : `${name} (unit ${unitId}) did not answer at ${
-        bauds.join(" or ")
-      } baud; check its power, the cable, the unit id and the baud rate`
-  })
-
-const openDevice = Effect.fnUntraced(function*(port: Port, { name, unitId }: Unit, baud: number | null) {
-  const layout = yield* port.askTable(frameTableCommand(unitId), (lines) => decodeFrameTable(lines, unitId)).pipe(
-    Effect.retry({ times: 1 }),
-    Effect.mapError((error) =>
-      error._tag === "NoReply" ? noReply(port.path, name, unitId, baud === null ? [] : [baud]) : new SourceOpenError({
-        target: port.path,
-        reason: "Unknown",
-        detail: `${name} (unit ${unitId}) did not tell its frame format: ${error.message}`,
-        cause: error
-      })
-    )
+/** The median time that each device takes to answer, in seconds; 0 for one that does not. */
+const measureRoundTrips = (slots: ReadonlyArray<Slot>) =>
+  Effect.forEach(
+    slots.flatMap(({ found }) => found instanceof DeviceError ? [] : [found]),
+    Effect.fnUntraced(function*({ device, layout, port }) {
+      const ask = port.askLine(pollCommand(device.unitId), (line) => decodePollLine(line, device.unitId, layout))
+      const replies = yield* Effect.orElseSucceed(Effect.forEach(Array.range(1, ROUND_TRIPS), () => ask), () => [])
+      const nanos = Array.sort(
+        replies.map((reply) => reply.receivedMonotonicNanos - reply.requestedMonotonicNanos),
+        Order.Number
+      )
+      return [device.name, (nanos[nanos.length >> 1] ?? 0) / 1e9] as const
+    })
   )
-  const identity = yield* identify(port, unitId)
-  yield* Effect.logInfo(
-    `${name} is unit ${unitId} on ${port.path}: ${
-      identity === null
-        ? "identity unknown"
-        : `${identity.model ?? "model unknown"}, serial number ${identity.serialNumber ?? "unknown"}`
-    }`
-  )
-  return { device: { name, unitId, identity, format: layout.format }, port, layout }
-})
-
-/** What the device says of itself; it may be silent on either question. */
-const identify = Effect.fnUntraced(function*(port: Port, unitId: string): Effect.fn.Return<DeviceIdentity | null> {
-  const firmware = yield* port.askLine(firmwareCommand(unitId), (line) => decodeFirmware(line, unitId)).pipe(
-    Effect.map((reply) => reply.value),
-    Effect.orElseSucceed(() => null)
-  )
-  const made = yield* Effect.orElseSucceed(
-    port.askTable(manufacturingCommand(unitId), (lines) => decodeManufacturing(lines, unitId)),
-    () => null
-  )
-  port.fenceBy(unitId, made === null ? frameTableCommand(unitId) : manufacturingCommand(unitId))
-  if (firmware === null && made === null) return null
-  return {
-    manufacturer: made?.manufacturer ?? null,
-    model: made?.model ?? null,
-    serialNumber: made?.serialNumber ?? null,
-    firmware: firmware ?? made?.firmware ?? null,
-    calibrationDate: made?.calibrationDate ?? null
-  }
-})
-
-const pollDevice = ({ device, layout, port }: OpenDevice): Effect.Effect<Reading | DeviceFailure> =>
-  Effect.matchEffect(port.askLine(pollCommand(device.unitId), (line) => decodePollLine(line, device.unitId, layout)), {
-    onSuccess: ({ value: frame, ...times }) =>
-      Effect.succeed<Reading>({ device: device.name, unitId: device.unitId, ...times, frame }),
-    onFailure: (error) => failureOf(toDeviceError(device.name, error))
-  })
-
-const failureOf = (error: DeviceError): Effect.Effect<DeviceFailure> =>
-  Effect.map(SampleClock.current, (clock) => ({ device: error.device, error, at: clock.epochMicros() }))
-
-const toDeviceError = (device: string, error: RequestError): DeviceError =>
-  new DeviceError({ device, reason: REASONS[error._tag], detail: error.message, cause: error })
-
-const REASONS = {
-  NoReply: "Timeout",
-  PortGone: "Disconnected",
-  MalformedReply: "Malformed",
-  RejectedCommand: "Rejected"
-} as const satisfies { readonly [tag in RequestError["_tag"]]: DeviceError["reason"] }

@@ -9,6 +9,7 @@ import { SampleClock, type SourceDependencyError, type SourceOpenError } from "@
 import { Cause, Deferred, Duration, Effect, Queue, Result, Schema, type Scope, Semaphore } from "effect"
 import type { OpenTransport } from "./Transport.ts"
 import { encodeCommand, isRejection, LineSplitter, lineText } from "./wire/Framing.ts"
+import { startStreamingCommand, stopStreamingCommand } from "./wire/PollLine.ts"
 import { type MalformedReply, quoteBytes, RejectedCommand } from "./wire/WireError.ts"
 
 /**
@@ -41,12 +42,40 @@ export class PortGone extends Schema.TaggedError<PortGone>()("PortGone", {
 }
 
 /**
+ * A device on the port streams: nothing else can be asked there meanwhile.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class PortStreams extends Schema.TaggedError<PortStreams>()("PortStreams", {
+  path: Schema.String,
+  unitId: Schema.String
+}) {
+  override get message() {
+    return `unit ${this.unitId} streams on ${this.path}, and nothing else can be asked there meanwhile`
+  }
+}
+
+/**
  * Whatever a request can fail with.
  *
  * @since 0.1.0
  * @category errors
  */
-export type RequestError = NoReply | PortGone | MalformedReply | RejectedCommand
+export type RequestError = NoReply | PortGone | PortStreams | MalformedReply | RejectedCommand
+
+/**
+ * A line, and when its last byte had arrived.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Line {
+  readonly bytes: Uint8Array
+  /** Microseconds since the epoch. */
+  readonly at: number
+  readonly monotonicNanos: number
+}
 
 /**
  * A value out of a reply, and when it was asked for and got.
@@ -84,11 +113,29 @@ export interface Port {
     command: string,
     decode: (lines: ReadonlyArray<Uint8Array>) => Result.Result<A, MalformedReply>
   ) => Effect.Effect<A, RequestError>
+  /** Whether a device still owes a reply. */
+  readonly owes: (unitId: string) => boolean
+  /** Clears away what a device still owes, by its fence; fails while the device does not answer that either. */
+  readonly settle: (unitId: string) => Effect.Effect<void, RequestError>
   /** Listens for a moment: whether something talks without being asked. */
-  readonly isTalking: Effect.Effect<boolean, PortGone>
+  readonly isTalking: Effect.Effect<boolean, RequestError>
   /** Sends a command that nothing answers, and throws away what still comes. */
-  readonly tell: (command: string) => Effect.Effect<void, PortGone | NoReply>
-  readonly setBaud: (baud: number) => Effect.Effect<void, PortGone>
+  readonly tell: (command: string) => Effect.Effect<void, RequestError>
+  readonly setBaud: (baud: number) => Effect.Effect<void, RequestError>
+  /** Has the port to oneself until the scope ends: whoever else asks for it fails at once, without a byte being sent. */
+  readonly stream: (unitId: string) => Effect.Effect<PushedLines, RequestError, Scope.Scope>
+}
+
+/**
+ * A device that sends lines by itself; it is stopped, and what it still sent thrown away, when the scope ends.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PushedLines {
+  /** Makes the device begin; also one that has stopped. */
+  readonly start: Effect.Effect<void, PortGone | NoReply>
+  readonly next: Effect.Effect<Line, PortGone>
 }
 
 /** A table has ended after this much silence. */
@@ -105,12 +152,6 @@ const MAX_DRAINED_BYTES = 256
 interface Sent {
   readonly requestedAt: number
   readonly requestedMonotonicNanos: number
-}
-
-interface Line {
-  readonly bytes: Uint8Array
-  readonly at: number
-  readonly monotonicNanos: number
 }
 
 /**
@@ -189,15 +230,27 @@ export const openPort = Effect.fnUntraced(function*(
     return rest
   })
 
-  /** Until there is silence, or it is plain that there will be none. */
+  /** Until there is silence, or it is plain that there will be none; whether there was. */
   const drain = Effect.gen(function*() {
     let bytes = 0
     while (bytes < MAX_DRAINED_BYTES) {
       const line = yield* Effect.timeoutOption(Queue.take(lines), LISTEN)
-      if (line._tag === "None") break
+      if (line._tag === "None") return true
       bytes += line.value.bytes.length
     }
+    return false
   })
+
+  const tell = (command: string) => Effect.andThen(within(lineMs)(send(command)), drain)
+
+  /** One at a time; none while a device streams. */
+  let streaming: string | null = null
+  const alone = <A, E>(request: Effect.Effect<A, E>): Effect.Effect<A, E | PortStreams> =>
+    Effect.suspend((): Effect.Effect<A, E | PortStreams> =>
+      streaming === null
+        ? inFlight.withPermits(1)(request)
+        : Effect.fail(new PortStreams({ path, unitId: streaming }))
+    )
 
   /** Asks for a table, and throws away everything that comes before it, and the table. */
   const fence = Effect.fnUntraced(function*(unit: string, command: string) {
@@ -206,7 +259,15 @@ export const openPort = Effect.fnUntraced(function*(
     yield* restOfTable()
   })
 
-  /** One request at a time; what a device still owes is cleared away before it is asked again. */
+  const settle = (unit: string): Effect.Effect<void, RequestError> =>
+    Effect.suspend(() => {
+      const command = fences.get(unit)
+      return owing.has(unit) && command !== undefined
+        ? Effect.tap(fence(unit, command), () => Effect.sync(() => owing.delete(unit)))
+        : Effect.void
+    })
+
+  /** One request; what a device still owes is cleared away before it is asked again. */
   const exchange = <A, E extends RequestError>(
     command: string,
     timeoutMs: number,
@@ -214,10 +275,9 @@ export const openPort = Effect.fnUntraced(function*(
     finish: (sent: Sent, first: Line) => Effect.Effect<A, E>
   ): Effect.Effect<A, RequestError> => {
     const unit = command[0]!
-    return inFlight.withPermits(1)(
+    return alone(
       Effect.gen(function*() {
-        const fenceCommand = fences.get(unit)
-        if (owing.has(unit) && fenceCommand !== undefined) yield* fence(unit, fenceCommand)
+        yield* settle(unit)
         owing.add(unit)
         const [sent, first] = yield* within(timeoutMs)(Effect.gen(function*() {
           return [yield* send(command), yield* takeLine(command, isLeftOver)] as const
@@ -225,7 +285,7 @@ export const openPort = Effect.fnUntraced(function*(
         owing.delete(unit)
         return yield* finish(sent, first)
       }).pipe(Effect.tapError((error: RequestError) => {
-        if (error._tag === "RejectedCommand") owing.delete(unit)
+        if (error._tag === "RejectedCommand" || error._tag === "PortGone") owing.delete(unit)
         return error._tag === "MalformedReply" || error._tag === "RejectedCommand" ? Effect.sleep(SETTLE) : Effect.void
       }))
     )
@@ -256,13 +316,35 @@ export const openPort = Effect.fnUntraced(function*(
         (text) => ofOwingUnit(text, command[0]!),
         (_sent, first) => Effect.flatMap(restOfTable(), (rest) => Effect.fromResult(decode([first.bytes, ...rest])))
       ),
-    isTalking: inFlight.withPermits(1)(
+    owes: (unitId) => owing.has(unitId),
+    settle: (unitId) => alone(settle(unitId)),
+    isTalking: alone(
       Effect.andThen(Effect.sleep(LISTEN), Queue.size(lines)).pipe(
         Effect.map((waiting) => waiting > 0)
       )
     ),
-    tell: (command) => inFlight.withPermits(1)(Effect.andThen(within(lineMs)(send(command)), drain)),
-    setBaud: (rate) => inFlight.withPermits(1)(Effect.mapError(transport.setBaud(rate), toPortGone))
+    tell: (command) => alone(Effect.asVoid(tell(command))),
+    setBaud: (rate) => alone(Effect.mapError(transport.setBaud(rate), toPortGone)),
+    stream: Effect.fnUntraced(function*(unitId) {
+      if (streaming !== null) return yield* new PortStreams({ path, unitId: streaming })
+      yield* Effect.acquireRelease(
+        Effect.suspend(() => {
+          streaming = unitId
+          return inFlight.take(1)
+        }),
+        () =>
+          Effect.suspend(() => {
+            streaming = null
+            return inFlight.release(1)
+          })
+      )
+      const stop = Effect.repeat(tell(stopStreamingCommand(unitId)), { until: (isSilent) => isSilent, times: 3 })
+      yield* Effect.addFinalizer(() => Effect.ignore(stop))
+      return {
+        start: Effect.andThen(stop, within(lineMs)(send(startStreamingCommand(unitId)))),
+        next: Effect.tap(Queue.take(lines), ({ bytes }) => Effect.logDebug(`${path} > ${quoteBytes(bytes)}`))
+      }
+    })
   }
 })
 

@@ -16,28 +16,59 @@ import type { OpenTransport } from "./Transport.ts"
 export const serialTransport = (path: string): OpenTransport =>
   Effect.fnUntraced(function*(handlers, baud) {
     const { SerialPort } = yield* loadSerialport(path)
+    // When a port goes, what is under way is never answered.
+    const underWay = new Set<(cause: Error) => void>()
+    const onClose = (cause: Error | null) => {
+      for (const fail of underWay) fail(cause ?? new Error("the port is closed"))
+      handlers.onClose(cause)
+    }
     const port = yield* Effect.acquireRelease(
       Effect.callback<SerialPort, SourceOpenError>((resume) => {
         const port = new SerialPort({ path, baudRate: baud, autoOpen: false })
         port.on("data", handlers.onData)
-        port.on("close", handlers.onClose)
+        port.on("close", onClose)
         port.on("error", () => {})
         port.open((error) => resume(error ? toOpenError(SerialPort, path, error) : Effect.succeed(port)))
       }),
       (port) =>
         Effect.callback<void>((resume) => {
-          port.off("close", handlers.onClose)
+          port.off("close", onClose)
           if (!port.isOpen) return resume(Effect.void)
           port.close(() => resume(Effect.void))
         }).pipe(Effect.timeoutOption("1 second"))
     )
     const call = (run: (done: (error: Error | null | undefined) => void) => void) =>
-      Effect.callback<void, Error>((resume) => run((error) => resume(error ? Effect.fail(error) : Effect.void)))
+      Effect.callback<void, Error>((resume) => {
+        const done = (error: Error | null | undefined) => {
+          underWay.delete(done)
+          resume(error ? Effect.fail(error) : Effect.void)
+        }
+        underWay.add(done)
+        run(done)
+        return Effect.sync(() => underWay.delete(done))
+      })
     return {
       write: (bytes) => call((done) => port.write(bytes, done)),
       setBaud: (baudRate) => call((done) => port.update({ baudRate }, done))
     }
   })
+
+/**
+ * The serial ports of this machine.
+ *
+ * @since 0.1.0
+ * @category queries
+ */
+export const listPorts: Effect.Effect<ReadonlyArray<string>, SourceDependencyError> = Effect.flatMap(
+  Effect.suspend(() => loadSerialport(null)),
+  ({ SerialPort }) => portsOf(SerialPort)
+)
+
+const portsOf = (driver: typeof SerialPort): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.tryPromise(() => driver.list()).pipe(
+    Effect.map((ports) => ports.map(({ path }) => path)),
+    Effect.orElseSucceed(() => [])
+  )
 
 /**
  * One name for a port, however it was given: a symlink is the port it leads to.
@@ -50,12 +81,20 @@ export const canonicalPath = (path: string): string => {
   return fs.existsSync(path) ? fs.realpathSync(path) : path
 }
 
-const loadSerialport = (path: string) =>
+/**
+ * False where it is plain that opening the port would fail, because its file is not there.
+ *
+ * @since 0.1.0
+ * @category queries
+ */
+export const mayBeThere = (path: string): boolean => !path.startsWith("/") || fs.existsSync(path)
+
+const loadSerialport = (path: string | null) =>
   Effect.tryPromise({
     try: () => import("serialport"),
     catch: () =>
       new SourceDependencyError({
-        needed: `the serial port ${path}`,
+        needed: path === null ? "looking for serial ports" : `the serial port ${path}`,
         missing: "serialport",
         install: "npm install serialport"
       })
@@ -69,18 +108,15 @@ const toOpenError = (
   const fail = (reason: SourceOpenError["reason"], detail: string) =>
     Effect.fail(new SourceOpenError({ target: path, reason, detail, cause }))
   if (/no such file|file not found|cannot find/i.test(cause.message)) {
-    return Effect.flatMap(
-      Effect.orElseSucceed(Effect.tryPromise(() => driver.list()), () => []),
-      (ports) =>
-        fail(
-          "NotFound",
-          `no such port; ${
-            ports.length === 0
-              ? "this machine has no serial port: is the adapter plugged in?"
-              : `this machine has ${ports.map((port) => port.path).join(", ")}`
-          }`
-        )
-    )
+    return Effect.flatMap(portsOf(driver), (ports) =>
+      fail(
+        "NotFound",
+        `no such port; ${
+          ports.length === 0
+            ? "this machine has no serial port: is the adapter plugged in?"
+            : `this machine has ${ports.join(", ")}`
+        }`
+      ))
   }
   if (/permission denied|access denied/i.test(cause.message)) {
     return fail(

@@ -1,7 +1,16 @@
 /**
- * A mass-flow controller that exists only as text: what it would answer to a command at a given time. Speaks the wire of
- * firmware 10v20.
+ * A mass-flow controller that exists only as text: what it would answer to a command at a given time, and what it pushes when
+ * it streams.
  */
+
+/**
+ * Whose wire a device speaks: of firmware 10v20, or the legacy one of GP firmware, which pads its tables, is silent on `VE` and
+ * has an interval of its own.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type SimulatedFirmware = "10v20" | "GP07"
 
 /**
  * @since 0.1.0
@@ -14,6 +23,10 @@ export interface SimulatedDeviceOptions {
   readonly serialNumber?: number | undefined
   /** Default: `N2`. */
   readonly gas?: string | undefined
+  /** Default: `10v20`. */
+  readonly firmware?: SimulatedFirmware | undefined
+  /** Adds a column that counts the readings, so that one can be told from the next. Default: false. */
+  readonly numbered?: boolean | undefined
 }
 
 /** Full scale of the flow, in SCCM. */
@@ -24,6 +37,9 @@ const LAG_SECONDS = 0.8
 const PROGRAMME = [100, 250, 400, 250, 50]
 const STEP_SECONDS = 4
 
+/** How often a device pushes as it comes from the factory, in milliseconds. */
+const PUSH_MILLIS = 50
+
 /**
  * @since 0.1.0
  * @category models
@@ -32,32 +48,68 @@ export class SimulatedDevice {
   readonly unitId: string
   private readonly serialNumber: number
   private readonly gas: string
+  private readonly isLegacy: boolean
+  private readonly numbered: boolean
   private readonly random: () => number
   private setpoint: number | null = null
   private flow = 0
   private lastSeconds: number | null = null
+  private pushMillis = PUSH_MILLIS
+  private streams = false
+  private count = 0
 
   constructor(options: SimulatedDeviceOptions = {}) {
     this.unitId = options.unitId ?? "A"
     this.serialNumber = options.serialNumber ?? 100_000
     this.gas = options.gas ?? "N2"
+    this.isLegacy = options.firmware === "GP07"
+    this.numbered = options.numbered ?? false
     this.random = randomFrom(this.serialNumber)
+  }
+
+  /** The time between two readings that it pushes, in milliseconds; null while it does not stream. */
+  get pushesEveryMillis(): number | null {
+    return this.streams ? this.pushMillis : null
+  }
+
+  /** How many readings it has given. */
+  get readings(): number {
+    return this.count
   }
 
   /** The lines of the reply to a command, without their CR; none where the device stays silent. `seconds` is monotonic. */
   respond(command: string, seconds: number): ReadonlyArray<string> {
+    if (this.streams) {
+      // It has given its unit id away, and hears nothing but the command that gives it back.
+      if (command === `@@ ${this.unitId}`) this.streams = false
+      return []
+    }
     if (command[0] !== this.unitId) return []
     const verb = command.slice(1).trim()
     const setpoint = /^LS\s*([+-]?\d+(?:\.\d+)?)$/i.exec(verb) ?? /^S\s*([+-]?\d+(?:\.\d+)?)$/i.exec(verb)
     if (setpoint !== null) this.setpoint = Math.min(FULL_SCALE, Math.max(0, Number(setpoint[1])))
-    if (verb === "" || setpoint !== null) return [this.pollLine(seconds)]
-    if (/^\?\?D\*$/i.test(verb)) return this.frameTable()
-    if (/^\?\?M\*$/i.test(verb)) return this.manufacturingTable()
-    if (/^VE$/i.test(verb)) return [`${this.unitId}   10v20.0-R24 Jan  9 2025,15:04:07`]
+    if (verb === "" || setpoint !== null) return [`${this.unitId} ${this.reading(seconds)}`]
+    if (/^\?\?D\*$/i.test(verb)) return this.table(this.isLegacy ? this.legacyColumns() : this.columns())
+    if (/^\?\?M\*$/i.test(verb)) return this.table(this.isLegacy ? this.legacyIdentity() : this.identity())
+    if (/^VE$/i.test(verb)) return this.isLegacy ? [] : [`${this.unitId}   10v20.0-R24 Jan  9 2025,15:04:07`]
+    if (verb === "@ @") {
+      this.streams = true
+      return []
+    }
+    const interval = /^NCS\s+(\d{1,5})$/i.exec(verb)
+    if (interval !== null && !this.isLegacy) {
+      this.pushMillis = Number(interval[1])
+      return [`${this.unitId} ${this.pushMillis}`]
+    }
     return [`${this.unitId} ?`]
   }
 
-  private pollLine(seconds: number): string {
+  /** A reading as it is pushed: something else stands where the unit id was. */
+  push(seconds: number): string {
+    return `${this.isLegacy ? "@" : " "} ${this.reading(seconds)}`
+  }
+
+  private reading(seconds: number): string {
     const target = this.setpoint ?? PROGRAMME[Math.floor(seconds / STEP_SECONDS) % PROGRAMME.length]!
     const elapsed = this.lastSeconds === null ? STEP_SECONDS : seconds - this.lastSeconds
     this.lastSeconds = seconds
@@ -67,10 +119,15 @@ export class SimulatedDevice {
     const temperature = 22.5 + 0.8 * Math.sin(seconds / 60) + this.noise(0.02)
     const volumetricFlow = massFlow * (14.696 / pressure) * ((273.15 + temperature) / 298.15)
     const numbers = [pressure, temperature, volumetricFlow, massFlow, target].map((value) => decimal(value, 7, 2))
-    return `${this.unitId} ${numbers.join(" ")} ${this.gas.padStart(6)}`
+    const number = this.count++
+    return [...numbers, ...(this.numbered ? [decimal(number, 10, 0)] : []), this.gas.padStart(6)].join(" ")
   }
 
-  private frameTable(): ReadonlyArray<string> {
+  private table(rows: ReadonlyArray<string>): ReadonlyArray<string> {
+    return rows.map((row) => `${this.unitId} ${row}`)
+  }
+
+  private columns(): ReadonlyArray<string> {
     return [
       "D00 ID_ NAME______________________ TYPE_______ WIDTH NOTES___________________",
       "D01 700 Unit ID                    string          1",
@@ -79,14 +136,31 @@ export class SimulatedDevice {
       "D04 004 Volu Flow                  s decimal     7/2 012 02 CCM",
       "D05 005 Mass Flow                  s decimal     7/2 012 02 SCCM",
       "D06 037 Mass Flow Setpt            s decimal     7/2 012 02 SCCM",
+      ...(this.numbered ? ["D11 999 Reading Number             s decimal    10/0 000 02 -"] : []),
       "D07 703 Gas                        string          6",
       "D08 701 *Error                     string          3 ADC",
       "D09 702 *Status                    string          3 OPL",
       "D10 702 *Status                    string          3 MOV"
-    ].map((row) => `${this.unitId} ${row}`)
+    ]
   }
 
-  private manufacturingTable(): ReadonlyArray<string> {
+  private legacyColumns(): ReadonlyArray<string> {
+    return [
+      " D00 NAME_______ TYPE_____ MinVal_  MaxVal_  UNITS__",
+      " D01 Unit ID     char         A         Z         na",
+      " D02 Pressure    signed    +000.00  +160.00     PSIA",
+      " D03 Flow Temp   signed    -010.00  +060.00        C",
+      " D04 Volu        signed    +000.00  +500.00      CCM",
+      " D05 Mass        signed    +0000.0  +0500.0     SCCM",
+      " D06 Mass Setpt  signed    +0000.0  +0500.0     SCCM",
+      ...(this.numbered ? [" D10 Reading No  signed    +0       +999999999    na"] : []),
+      " D07 Gas         string        Air       D2       na",
+      " D08 Error       string         na      ADC       na",
+      " D09 Status      string         na      LCK       na"
+    ].map((row) => `${row}\b\b`)
+  }
+
+  private identity(): ReadonlyArray<string> {
     return [
       "M00 Alicat Scientific",
       "M01 www.example.com",
@@ -98,7 +172,21 @@ export class SimulatedDevice {
       "M07 Date Calibrated   03/02/2025",
       "M08 Calibrated By     SIM",
       "M09 Software Revision 10v20.0-R24"
-    ].map((row) => `${this.unitId} ${row}`)
+    ]
+  }
+
+  private legacyIdentity(): ReadonlyArray<string> {
+    return [
+      "M0 Alicat Scientific",
+      "M1 www.example.com",
+      "M2 000-000-0000",
+      "M3 Simulated device",
+      "M4 Mdl \b\bMC-500SCCM-D",
+      `M5 Serial No. \b${this.serialNumber}`,
+      "M6 Date Mfg.  10/03/2008",
+      "M7 Calibrated By  SIM",
+      "M8 Software GP07R100"
+    ]
   }
 
   /** Normally distributed, by the sum of uniform numbers. */

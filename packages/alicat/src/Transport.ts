@@ -9,7 +9,7 @@ import type { Effect, Scope } from "effect"
  * @category models
  */
 export interface Transport {
-  /** Hands bytes to the port. May never return when the port is gone: bound it in time. */
+  /** Hands bytes to the port. May wait for ever while the port takes nothing: bound it in time. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, Error>
   readonly setBaud: (baud: number) => Effect.Effect<void, Error>
 }

@@ -11,6 +11,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import { discoverCommand } from "./discover.ts"
 import { Ended, UsageError } from "./failures.ts"
 import { recordCommand } from "./record.ts"
 import { simulateCommand } from "./simulate.ts"
@@ -18,7 +19,7 @@ import { complain, oneLine, stderrLogger, withoutSecrets } from "./terminal.ts"
 
 const sampleline = Command.make("sampleline").pipe(
   Command.withDescription("Records lab instruments into files."),
-  Command.withSubcommands([recordCommand, simulateCommand])
+  Command.withSubcommands([recordCommand, discoverCommand, simulateCommand])
 )
 
 /** Runs the command line and ends the process. */

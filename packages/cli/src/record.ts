@@ -5,163 +5,40 @@
  * with what the devices said of themselves.
  */
 import { Alicat, Simulator } from "@sampleline/alicat"
-import { pipeToSink, PollSource, Progress, Recorder, SampleSink } from "@sampleline/core"
+import {
+  type DeviceError,
+  type InvalidOptionError,
+  pipeToSink,
+  PollSource,
+  Progress,
+  Recorder,
+  SampleSink,
+  type Tick
+} from "@sampleline/core"
 import * as Array from "effect/Array"
 import * as Cause from "effect/Cause"
-import { Command, Flag } from "effect/cli"
+import { Command } from "effect/cli"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as References from "effect/References"
-import { parseDevices } from "./devices.ts"
-import { parseDuration } from "./durations.ts"
-import { Ended, RunError, UsageError } from "./failures.ts"
+import type * as Stream from "effect/Stream"
+import { Ended, RunError } from "./failures.ts"
 import { reportProgress, summaryJson, summaryText } from "./reports.ts"
+import { flags, readSettings, type Settings } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { parseTargets, type Target } from "./targets.ts"
 import { complain, say } from "./terminal.ts"
 
-const durationFlag = (name: string) =>
-  Flag.filterMap(
-    Flag.String(name),
-    parseDuration,
-    (text) => `a time above 0 such as 10ms, 60s, 5min or 2h, not ${JSON.stringify(text)}`
-  )
-
-const positiveInteger = (name: string) =>
-  Flag.filter(Flag.Int(name), (value) => value > 0, (value) => `a whole number above 0, not ${value}`)
-
-const overflowNames = { "block": "block", "drop-newest": "dropNewest", "drop-oldest": "dropOldest" } as const
-
-const flags = {
-  device: Flag.String("device").pipe(
-    Flag.withMetavar("NAME=PORT[,unit=A][,baud=19200]"),
-    Flag.withDescription("A device to record, by the name its samples are to bear; can be given several times"),
-    Flag.atLeast(0)
-  ),
-  simulate: positiveInteger("simulate").pipe(
-    Flag.withMetavar("N"),
-    Flag.withDescription("Record N simulated devices instead of real ones"),
-    Flag.optional
-  ),
-  out: Flag.String("out").pipe(
-    Flag.withMetavar("TARGET"),
-    Flag.withDescription(
-      "Where to: NAME.csv, .jsonl, .parquet, .db (SQLite), postgres://USER@HOST/DATABASE (password also from PGPASSWORD), or - for JSON lines on stdout; can be given several times"
-    ),
-    Flag.atLeast(0)
-  ),
-  rate: Flag.Finite("rate").pipe(
-    Flag.filter((rate) => rate > 0, (rate) => `a number of ticks per second above 0, not ${rate}`),
-    Flag.withMetavar("HZ"),
-    Flag.withDescription("Ticks per second (default: 10)"),
-    Flag.withDefault(10)
-  ),
-  duration: durationFlag("duration").pipe(
-    Flag.withMetavar("TIME"),
-    Flag.withDescription(
-      "How long to record, in ms, s, min, h or d, such as 60s or 1h30min; rounded to whole ticks (default: until Ctrl-C)"
-    ),
-    Flag.optional
-  ),
-  table: Flag.String("table").pipe(
-    Flag.withMetavar("NAME"),
-    Flag.withDescription("The table in a database (default: samples)"),
-    Flag.withDefault("samples")
-  ),
-  createTable: Flag.Boolean("create-table").pipe(
-    Flag.withDescription("Make the table in Postgres if there is none"),
-    Flag.withDefault(false)
-  ),
-  identity: Flag.Boolean("identity").pipe(
-    Flag.withDescription("Add the columns run_id and sequence"),
-    Flag.withDefault(false)
-  ),
-  batchSize: positiveInteger("batch-size").pipe(
-    Flag.withDescription("Write when this many samples are there (default: 64)"),
-    Flag.withDefault(64)
-  ),
-  flushInterval: durationFlag("flush-interval").pipe(
-    Flag.withMetavar("TIME"),
-    Flag.withDescription("Write at the latest this long after a batch's first sample (default: 1s)"),
-    Flag.optional
-  ),
-  overflow: Flag.Literals("overflow", ["block", "drop-newest", "drop-oldest"]).pipe(
-    Flag.withDescription(
-      "When the outputs are too slow: block waits and skips ticks, the others drop polled ticks (default: block)"
-    ),
-    Flag.withDefault("block" as const)
-  ),
-  precise: Flag.Boolean("precise").pipe(
-    Flag.withDescription("Begin ticks within microseconds of their time, at the cost of CPU time"),
-    Flag.withDefault(false)
-  ),
-  overwrite: Flag.Boolean("overwrite").pipe(
-    Flag.withDescription("Replace files that exist; a table in Postgres is always added to"),
-    Flag.withDefault(false)
-  ),
-  append: Flag.Boolean("append").pipe(
-    Flag.withDescription("Add to files that exist; a Parquet file cannot be added to"),
-    Flag.withDefault(false)
-  ),
-  fsync: Flag.Literals("fsync", ["never", "interval", "always"]).pipe(
-    Flag.withDescription(
-      "Force files to disk: leave it to the system, once a second, or with each batch (default: never)"
-    ),
-    Flag.withDefault("never" as const)
-  ),
-  json: Flag.Boolean("json").pipe(
-    Flag.withDescription("Print the summary as one JSON object"),
-    Flag.withDefault(false)
-  ),
-  quiet: Flag.Boolean("quiet").pipe(
-    Flag.withDescription("No progress and no information on stderr; warnings and errors only"),
-    Flag.withDefault(false)
-  )
-}
-
 export const recordCommand = Command.make(
   "record",
   flags,
-  Effect.fnUntraced(
-    function*(options) {
-      const targets = yield* parseOutputs(options)
-      const { first: signal } = yield* Signals.listen
-      const source = yield* Effect.gen(function*() {
-        yield* checkAll(targets)
-        const source = yield* openSource(options)
-        yield* checkAll(targets, Context.get(source, PollSource).devices)
-        return source
-      }).pipe(Effect.raceFirst(Effect.flatMap(signal, (name) => new Ended({ exitCode: Signals.exitCodes[name] }))))
-
-      const progress = new Progress()
-      const exit = yield* Recorder.record({
-        rateHz: options.rate,
-        duration: Option.getOrUndefined(options.duration),
-        overflow: overflowNames[options.overflow],
-        precise: options.precise
-      }).pipe(
-        pipeToSink({
-          batchSize: options.batchSize,
-          flushInterval: Option.getOrUndefined(options.flushInterval),
-          progress
-        }),
-        Effect.raceFirst(options.quiet ? Effect.never : reportProgress(progress)),
-        Effect.provide(SampleSink.layerAll(Array.map(targets, (target) => target.layer))),
-        Effect.provideContext(source),
-        Recorder.endWhen(signal),
-        Effect.exit
-      )
-      yield* printSummary(progress, options)
-      const outcome = yield* Effect.exit(Effect.andThen(exit, expectSamples(progress)))
-      yield* endBySignal(signal, options, outcome)
-      yield* outcome
-    },
-    Effect.scoped,
-    (command, { quiet }) => quiet ? Effect.provideService(command, References.MinimumLogLevel, "Warn") : command
-  )
+  (flags) =>
+    Effect.flatMap(readSettings(flags), (settings) =>
+      settings.quiet
+        ? Effect.provideService(record(settings), References.MinimumLogLevel, "Warn")
+        : record(settings))
 ).pipe(
   Command.withDescription("Record devices into files until the duration is over or Ctrl-C"),
   Command.withExamples([
@@ -184,68 +61,76 @@ export const recordCommand = Command.make(
     {
       command: "sampleline record --device fuel=COM3 --out run.csv --out - | jq .Mass_Flow",
       description: "Into a file, and as JSON lines into another program"
+    },
+    {
+      command: "sampleline record --config bench.yaml --duration 8h",
+      description: "With the settings in a file"
     }
   ])
 )
 
-interface Options {
-  readonly device: ReadonlyArray<string>
-  readonly simulate: Option.Option<number>
-  readonly out: ReadonlyArray<string>
-  readonly duration: Option.Option<unknown>
-  readonly identity: boolean
-  readonly table: string
-  readonly createTable: boolean
-  readonly overwrite: boolean
-  readonly append: boolean
-  readonly fsync: "never" | "interval" | "always"
-  readonly json: boolean
-  readonly quiet: boolean
-}
+const overflowNames = { "block": "block", "drop-newest": "dropNewest", "drop-oldest": "dropOldest" } as const
 
-const parseOutputs = Effect.fnUntraced(function*(options: Options) {
-  const { append, createTable, device, fsync, identity, out, overwrite, simulate, table } = options
-  if (append && overwrite) {
-    return yield* new UsageError({ message: "--append and --overwrite exclude each other; choose one" })
-  }
-  if (device.length > 0 && Option.isSome(simulate)) {
-    return yield* new UsageError({ message: "--device and --simulate exclude each other; choose one" })
-  }
-  if (device.length === 0 && Option.isNone(simulate)) {
-    return yield* new UsageError({
-      message: "nothing to record; add --device fuel=/dev/ttyUSB0, or --simulate 1 to try it without a device"
-    })
-  }
-  if (!Array.isReadonlyArrayNonEmpty(out)) {
-    return yield* new UsageError({ message: "no output; add --out run.csv (or --out - to see the samples here)" })
-  }
-  return yield* parseTargets(out, {
-    mode: append ? "append" : overwrite ? "overwrite" : "create",
-    fsync,
-    identity,
-    table,
-    createTable
+const record = Effect.fnUntraced(function*(settings: Settings) {
+  const targets = yield* parseTargets(settings.out, {
+    mode: settings.append ? "append" : settings.overwrite ? "overwrite" : "create",
+    fsync: settings.fsync,
+    identity: settings.identity,
+    table: settings.table,
+    createTable: settings["create-table"]
   })
-})
+  const { first: signal } = yield* Signals.listen
+  const source = yield* Effect.gen(function*() {
+    yield* checkAll(targets)
+    const source = yield* openSource(settings)
+    yield* checkAll(targets, Context.get(source, PollSource).devices)
+    return source
+  }).pipe(Effect.raceFirst(Effect.flatMap(signal, (name) => new Ended({ exitCode: Signals.exitCodes[name] }))))
+
+  const progress = new Progress()
+  const exit = yield* ticks(settings).pipe(
+    pipeToSink({ batchSize: settings["batch-size"], flushInterval: settings["flush-interval"], progress }),
+    Effect.raceFirst(settings.quiet ? Effect.never : reportProgress(progress)),
+    Effect.provide(SampleSink.layerAll(Array.map(targets, (target) => target.layer))),
+    Effect.provideContext(source),
+    Recorder.endWhen(signal),
+    Effect.exit
+  )
+  yield* printSummary(progress, settings)
+  const outcome = yield* Effect.exit(Effect.andThen(exit, expectSamples(progress, settings)))
+  yield* endBySignal(signal, settings, outcome)
+  yield* outcome
+}, Effect.scoped)
+
+/** The devices asked on a grid, or sending by themselves. */
+const ticks = (
+  { duration, overflow, precise, rate, stream }: Settings
+): Stream.Stream<Tick, InvalidOptionError | DeviceError, PollSource | Alicat.Instruments> =>
+  stream
+    ? Alicat.recordStreaming({
+      interval: rate === undefined ? undefined : Math.max(1, Math.round(1000 / rate)),
+      duration,
+      overflow: overflowNames[overflow]
+    })
+    : Recorder.record({ rateHz: rate ?? 10, duration, overflow: overflowNames[overflow], precise })
 
 const checkAll = (targets: ReadonlyArray<Target>, devices?: PollSource["Service"]["devices"]) =>
   Effect.forEach(targets, (target) => target.check(devices), { discard: true })
 
 const hasPtys = process.platform !== "win32"
 
-const openSource = Effect.fnUntraced(function*({ device, simulate }: Options) {
-  const devices = Option.isSome(simulate)
-    ? Object.fromEntries(
-      (yield* Simulator.make({ devices: simulate.value, tcp: hasPtys ? undefined : 0 })).map((
-        { name, port, unit }
-      ) => [name, { port, unit }])
-    )
-    : yield* parseDevices(device)
-  return yield* Layer.build(Alicat.layer({ devices }))
+const openSource = Effect.fnUntraced(function*({ "allow-missing": allowMissing, source }: Settings) {
+  const devices = typeof source !== "number" ? source : Object.fromEntries(
+    (yield* Simulator.make({ devices: source, tcp: hasPtys ? undefined : 0 })).map(({ name, port, unit }) => [name, {
+      port,
+      unit
+    }])
+  )
+  return yield* Layer.build(Alicat.layer({ devices, allowMissing }))
 })
 
 /** To stdout, or to stderr where the samples go to stdout. */
-const printSummary = (progress: Progress, { json, out }: Options) =>
+const printSummary = (progress: Progress, { json, out }: Settings) =>
   Effect.sync(() => {
     const summary = progress.current
     if (summary.startedAt === 0) return
@@ -255,10 +140,10 @@ const printSummary = (progress: Progress, { json, out }: Options) =>
   })
 
 /** A device that gave no sample in the whole run is a failure, even if the run itself is none. */
-const expectSamples = Effect.fnUntraced(function*(progress: Progress) {
-  const { failures, samplesEmitted, ticks } = progress.current
-  const silent = Object.entries(failures).filter(([, count]) => count > 0 && count === ticks).map(([name]) => name)
-  if (silent.length > 0) {
+const expectSamples = Effect.fnUntraced(function*(progress: Progress, { "allow-missing": allowMissing }: Settings) {
+  const { failures, samplesEmitted, silentDevices } = progress.current
+  const silent = silentDevices.filter((name) => failures[name]! > 0)
+  if (silent.length > 0 && !allowMissing) {
     return yield* new RunError({
       message: `no sample came from ${silent.join(", ")}; check power and cable (its failures are in the log above)`
     })
@@ -269,11 +154,11 @@ const expectSamples = Effect.fnUntraced(function*(progress: Progress) {
 /** The exit code of a run that a signal ended: SIGTERM and SIGHUP have theirs always, Ctrl-C where nothing else went wrong. */
 const endBySignal = Effect.fnUntraced(function*(
   signal: Effect.Effect<Signals.Signal>,
-  { duration }: Options,
+  { duration }: Settings,
   outcome: Exit.Exit<unknown, unknown>
 ) {
   const name = yield* Effect.raceFirst(signal, Effect.as(Effect.void, null))
-  if (name === null || (name === "SIGINT" && (Option.isNone(duration) || Exit.isFailure(outcome)))) return
+  if (name === null || (name === "SIGINT" && (duration === undefined || Exit.isFailure(outcome)))) return
   if (Exit.isFailure(outcome)) complain(Cause.squash(outcome.cause))
   return yield* new Ended({ exitCode: Signals.exitCodes[name] })
 })

@@ -28,6 +28,8 @@ export interface AcquisitionSummary {
   readonly maxDriftMs: number
   /** Failed tries, by device; every device of the run is there. */
   readonly failures: { readonly [device: string]: number }
+  /** Devices of the run that gave no sample. */
+  readonly silentDevices: ReadonlyArray<string>
   /** Jumps of the system clock. */
   readonly clockSteps: ReadonlyArray<ClockStep>
   readonly sinks: ReadonlyArray<SinkReport>
@@ -49,6 +51,7 @@ export class Progress {
   private dropped = 0
   private maxDriftMs = 0
   private readonly failures = new Map<string, number>()
+  private readonly silent = new Set<string>()
   private readonly clockSteps: Array<ClockStep> = []
   private report: () => ReadonlyArray<SinkReport> = () => []
 
@@ -65,6 +68,7 @@ export class Progress {
       ticksDropped: this.dropped,
       maxDriftMs: this.maxDriftMs,
       failures: Object.fromEntries(this.failures),
+      silentDevices: [...this.silent],
       clockSteps: [...this.clockSteps],
       sinks: this.report()
     }
@@ -81,6 +85,7 @@ export class Progress {
     this.dropped = 0
     this.maxDriftMs = 0
     this.failures.clear()
+    this.silent.clear()
     this.clockSteps.length = 0
     this.report = report
   }
@@ -94,7 +99,10 @@ export class Progress {
   observe(tick: Tick): void {
     if (this.runId === null) {
       this.runId = tick.run.id
-      for (const device of tick.run.devices) this.failures.set(device.name, 0)
+      for (const device of tick.run.devices) {
+        this.failures.set(device.name, 0)
+        this.silent.add(device.name)
+      }
     }
     this.skipped += tick.skipped
     this.dropped += tick.dropped
@@ -103,6 +111,7 @@ export class Progress {
     if (tick.isTrailer) return
     this.ticks++
     this.emitted += tick.samples.length
+    if (this.silent.size > 0) { for (const { device } of tick.samples) this.silent.delete(device) }
     if (tick.driftMs > this.maxDriftMs) this.maxDriftMs = tick.driftMs
     for (const { device } of tick.failures) this.addFailures(device, 1)
   }

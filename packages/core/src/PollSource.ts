@@ -39,6 +39,19 @@ export interface PollResult {
 }
 
 /**
+ * Devices that are asked one after the other, because they share a bus.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PollBus {
+  /** What it is called, e.g. `/dev/ttyUSB0`. */
+  readonly name: string
+  /** How long each of its devices took to answer when it was opened. */
+  readonly roundTripSeconds: ReadonlyMap<string, number>
+}
+
+/**
  * What `make` has to know of a device; everything may be left out.
  *
  * @since 0.1.0
@@ -73,6 +86,8 @@ export class PollSource extends Context.Service<PollSource, {
   readonly devices: ReadonlyArray<Device>
   /** One try at each of the named devices. */
   readonly poll: (names: ReadonlyArray<string>) => Effect.Effect<PollResult>
+  /** The buses of devices that cannot be asked independently: a rate that they cannot reach is warned of. */
+  readonly buses?: ReadonlyArray<PollBus> | undefined
 }>()("@sampleline/core/PollSource") {
   /**
    * A source of devices that can be asked independently. `poll` asks one device by its name and gives a `Frame` or a plain

@@ -9,8 +9,8 @@ import { SecureRandom } from "effect/crypto"
 import { EndSignal } from "./EndSignal.ts"
 import { InvalidOptionError } from "./InvalidOptionError.ts"
 import * as Metrics from "./Metrics.ts"
-import { PollSource, type Reading } from "./PollSource.ts"
-import { type DeviceFailure, type Run, Sample, type Tick } from "./Sample.ts"
+import { type PollResult, PollSource, type Reading } from "./PollSource.ts"
+import { type Device, type DeviceFailure, type Run, Sample, type Tick } from "./Sample.ts"
 import { type ClockStep, current as currentClock } from "./SampleClock.ts"
 
 export { endWhen } from "./EndSignal.ts"
@@ -59,30 +59,99 @@ export const record = (options: RecordOptions): Stream.Stream<Tick, InvalidOptio
     Effect.gen(function*() {
       const source = yield* PollSource
       const plan = yield* validate(options, source.devices.map((device) => device.name))
-      const buffer = yield* Queue.make<PolledTick, Cause.Done>({ capacity: plan.bufferSize })
-      const ledger: Ledger = {
-        droppedOldest: 0,
-        droppedNewest: 0,
-        droppedFailures: new Map(),
-        droppedSteps: [],
-        nextIndex: 0,
-        waiting: 0
-      }
-      const run = yield* startRun(plan.names)
-      yield* warnOfUnits(run)
-      const ending = yield* EndSignal
-      yield* ending.observe(() => ledger.waiting)
-      yield* pollLoop(plan, buffer, ledger).pipe(
-        Effect.onExit((exit) =>
-          Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)
-            ? Queue.failCause(buffer, exit.cause)
-            : Queue.end(buffer)
-        ),
-        Effect.forkScoped({ startImmediately: true })
-      )
-      return deliver(Stream.fromQueue(buffer), run, ledger)
+      yield* warnOfRate(source, plan)
+      const devices = source.devices.filter((device) => plan.names.includes(device.name))
+      return yield* produce(devices, plan, (ledger, offer) =>
+        Effect.flatMap(EndSignal, (ending) =>
+          Effect.raceFirst(pollLoop(plan, ledger, offer), timeToStop(ledger, ending.await))))
     }).pipe(Effect.withSpan("sampleline.record"))
   )
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface PushedOptions {
+  /** The devices that the readings are of. */
+  readonly devices: ReadonlyArray<Device>
+  /** How long to record. Default: until ended or interrupted. */
+  readonly duration?: Duration.Input | undefined
+  /** Default: `block`, which lets readings wait where they come from. */
+  readonly overflow?: Overflow | undefined
+  /** How many readings may wait for the consumer. Default: 64. */
+  readonly bufferSize?: number | undefined
+}
+
+/**
+ * Records what devices send by themselves: a tick for each reading and each failure, without a grid.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const recordPushed = <E, R>(
+  outcomes: Stream.Stream<Reading | DeviceFailure, E, R>,
+  options: PushedOptions
+): Stream.Stream<Tick, E | InvalidOptionError, R> =>
+  Stream.unwrap(
+    Effect.gen(function*() {
+      const { durationMillis, ...buffering } = yield* validateBuffer(options)
+      return yield* produce(options.devices, buffering, (ledger, offer) =>
+        Effect.gen(function*() {
+          const ending = yield* EndSignal
+          const over = durationMillis === undefined ? Effect.never : Effect.sleep(Duration.millis(durationMillis))
+          let isOver = false
+          const stop = Effect.tap(Effect.raceFirst(over, ending.await), () => Effect.sync(() => isOver = true))
+          const observe = yield* observer
+          const offered = Stream.mapEffect(outcomes, (outcome) =>
+            Effect.gen(function*() {
+              ledger.state = "offering"
+              const result = "error" in outcome
+                ? { readings: [], failures: [outcome] }
+                : { readings: [outcome], failures: [] }
+              const clockSteps = yield* observe(result)
+              const index = ledger.nextIndex++
+              yield* offer({ index, driftMs: 0, clockSteps, ...result })
+              ledger.state = "idle"
+            }))
+          const all = Stream.runDrain(Stream.takeUntil(offered, () => isOver))
+          return yield* Effect.raceFirst(all, timeToStop(ledger, stop))
+        }))
+    }).pipe(Effect.withSpan("sampleline.recordPushed"))
+  )
+
+/** Puts a tick into the buffer, as the overflow policy has it. */
+type Offer = (tick: Omit<PolledTick, "droppedBefore">) => Effect.Effect<unknown>
+
+/** Runs `fill` beside the stream of what it puts into the buffer. */
+const produce = Effect.fnUntraced(function*<E, R>(
+  devices: ReadonlyArray<Device>,
+  { bufferSize, overflow }: { readonly bufferSize: number; readonly overflow: Overflow },
+  fill: (ledger: Ledger, offer: Offer) => Effect.Effect<void, E, R>
+) {
+  const buffer = yield* Queue.make<PolledTick, E | Cause.Done>({ capacity: bufferSize })
+  const ledger: Ledger = {
+    droppedOldest: 0,
+    droppedNewest: 0,
+    droppedFailures: new Map(),
+    droppedSteps: [],
+    nextIndex: 0,
+    waiting: 0,
+    state: "idle"
+  }
+  const run = yield* startRun(devices)
+  yield* warnOfUnits(run)
+  const ending = yield* EndSignal
+  yield* ending.observe(() => ledger.waiting)
+  yield* fill(ledger, (tick) => enqueue(buffer, tick, overflow, ledger)).pipe(
+    Effect.onExit((exit) =>
+      Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)
+        ? Queue.failCause(buffer, exit.cause)
+        : Queue.end(buffer)
+    ),
+    Effect.forkScoped({ startImmediately: true })
+  )
+  return deliver(Stream.fromQueue(buffer), run, ledger)
+})
 
 /** A tick as it waits in the buffer: without sequence numbers, which only delivered samples get. */
 interface PolledTick {
@@ -108,6 +177,8 @@ interface Ledger {
   nextIndex: number
   /** Samples polled and not delivered yet. */
   waiting: number
+  /** What the poll loop is about. */
+  state: "idle" | "polling" | "offering"
 }
 
 interface Plan {
@@ -119,15 +190,23 @@ interface Plan {
   readonly precise: boolean
 }
 
-const startRun = Effect.fnUntraced(function*(names: ReadonlyArray<string>): Effect.fn.Return<Run, never, PollSource> {
-  const source = yield* PollSource
+const startRun = Effect.fnUntraced(function*(devices: ReadonlyArray<Device>): Effect.fn.Return<Run> {
   const clock = yield* currentClock
-  return {
-    id: SecureRandom.uuidV7Unsafe(),
-    startedAt: clock.epochMicros(),
-    devices: source.devices.filter((device) => names.includes(device.name))
-  }
+  return { id: SecureRandom.uuidV7Unsafe(), startedAt: clock.epochMicros(), devices }
 })
+
+/** Says so before the first tick if a bus cannot be polled as often as asked. */
+const warnOfRate = (source: PollSource["Service"], plan: Plan) =>
+  Effect.forEach(source.buses ?? [], ({ name, roundTripSeconds }) => {
+    const polled = plan.names.filter((device) => roundTripSeconds.has(device))
+    const seconds = polled.reduce((sum, device) => sum + roundTripSeconds.get(device)!, 0)
+    const format = (value: number) => String(Number(value.toPrecision(3)))
+    return seconds * 1e9 <= plan.periodNanos ? Effect.void : Effect.logWarning(
+      `${format(1e9 / plan.periodNanos)} Hz is more than ${name} can do: polling ${polled.join(", ")} there takes ${
+        format(seconds * 1000)
+      } ms, which makes at most ${format(1 / seconds)} Hz; the slots between are skipped`
+    )
+  }, { discard: true })
 
 /** A column holds numbers of all its devices: where their units differ, someone will compare what cannot be compared. */
 const warnOfUnits = (run: Run) => {
@@ -148,43 +227,47 @@ const warnOfUnits = (run: Run) => {
     ), { discard: true })
 }
 
+/** Looks at what each poll gave: tells when a device starts failing or is back, and gives the steps of the clock since the last. */
+const observer = Effect.gen(function*() {
+  const clock = yield* currentClock
+  const failing = new Set<string>()
+  let stepsSeen = clock.steps.length
+  return Effect.fnUntraced(function*({ failures, readings }: PollResult) {
+    if (failures.length > 0 || failing.size > 0) yield* tellChanges(failing, readings, failures)
+    if (clock.steps.length === stepsSeen) return []
+    const clockSteps = clock.steps.slice(stepsSeen)
+    stepsSeen += clockSteps.length
+    yield* warnOfSteps(clockSteps)
+    return clockSteps
+  })
+})
+
 const pollLoop = Effect.fnUntraced(function*(
   plan: Plan,
-  buffer: Queue.Queue<PolledTick, Cause.Done>,
-  ledger: Ledger
+  ledger: Ledger,
+  offer: Offer
 ): Effect.fn.Return<void, never, PollSource> {
   const source = yield* PollSource
   const clock = yield* currentClock
   const ending = yield* EndSignal
   const poll = Effect.withSpan(source.poll(plan.names), "sampleline.poll")
-  const graceOver = Effect.andThen(ending.await, Effect.sleep(POLL_GRACE))
-  const failing = new Set<string>()
+  const observe = yield* observer
   const start = clock.monotonicNanos()
   const targetOf = (index: number) => Math.floor(start + index * plan.periodNanos)
-  let stepsSeen = clock.steps.length
   let index = 0
 
   while (index < plan.slots) {
     const target = targetOf(index)
-    if (clock.monotonicNanos() < target) {
-      yield* Effect.raceFirst(clock.waitUntil(target, plan.precise), ending.await)
-    }
+    ledger.state = "idle"
+    if (!ending.isEnded() && clock.monotonicNanos() < target) yield* clock.waitUntil(target, plan.precise)
     if (ending.isEnded()) return
     const driftMs = (clock.monotonicNanos() - target) / 1_000_000
-    const result = yield* Effect.raceFirst(poll, Effect.as(graceOver, null))
-    if (result === null) {
-      ledger.nextIndex = index + 1
-      return
-    }
-    const { failures, readings } = result
-    const clockSteps = clock.steps.slice(stepsSeen)
-    stepsSeen += clockSteps.length
-    if (clockSteps.length > 0) yield* warnOfSteps(clockSteps)
-    if (failures.length > 0 || failing.size > 0) yield* tellChanges(failing, readings, failures)
-
-    const droppedBefore = ledger.droppedNewest
-    ledger.droppedNewest = 0
-    yield* enqueue(buffer, { index, driftMs, clockSteps, droppedBefore, readings, failures }, plan.overflow, ledger)
+    ledger.state = "polling"
+    ledger.nextIndex = index + 1
+    const result = yield* poll
+    ledger.state = "offering"
+    const clockSteps = yield* observe(result)
+    yield* offer({ index, driftMs, clockSteps, ...result })
 
     const lateNanos = clock.monotonicNanos() - targetOf(index + 1)
     const skipped = lateNanos < plan.periodNanos ? 0 : Math.ceil(lateNanos / plan.periodNanos)
@@ -195,12 +278,23 @@ const pollLoop = Effect.fnUntraced(function*(
   }
 })
 
-const enqueue = (
-  buffer: Queue.Queue<PolledTick, Cause.Done>,
-  tick: PolledTick,
+/** Returns when the run has ended and the recording may be cut off: at once while it waits, after a grace while it polls. */
+const timeToStop = Effect.fnUntraced(function*(ledger: Ledger, ended: Effect.Effect<void>) {
+  yield* ended
+  const polled = ledger.nextIndex
+  if (ledger.state === "polling") yield* Effect.sleep(POLL_GRACE)
+  // A tick that was polled is delivered, however long that takes; the recording then ends by itself.
+  if (ledger.state === "offering" || ledger.nextIndex !== polled) return yield* Effect.never
+})
+
+const enqueue = <E>(
+  buffer: Queue.Queue<PolledTick, E | Cause.Done>,
+  polled: Omit<PolledTick, "droppedBefore">,
   overflow: Overflow,
   ledger: Ledger
 ): Effect.Effect<unknown> => {
+  const tick = { ...polled, droppedBefore: ledger.droppedNewest }
+  ledger.droppedNewest = 0
   ledger.waiting += tick.readings.length
   if (overflow === "block" || !Queue.isFullUnsafe(buffer)) return Queue.offer(buffer, tick)
   if (overflow === "dropNewest") {
@@ -319,18 +413,7 @@ const validate = Effect.fnUntraced(function*(
   if (!isPositive(periodNanos)) {
     return yield* refuse("period", options.period, "a finite time above 0, such as \"100 millis\"")
   }
-  const durationMillis = options.duration === undefined ? undefined : millisOf(options.duration)
-  if (durationMillis !== undefined && !isPositive(durationMillis)) {
-    return yield* refuse("duration", options.duration, "a finite time above 0, such as \"60 seconds\"")
-  }
-  const bufferSize = options.bufferSize ?? 64
-  if (!Number.isSafeInteger(bufferSize) || bufferSize < 1) {
-    return yield* refuse("bufferSize", bufferSize, "a whole number of ticks above 0")
-  }
-  const overflow = options.overflow ?? "block"
-  if (!["block", "dropNewest", "dropOldest"].includes(overflow)) {
-    return yield* refuse("overflow", overflow, "block, dropNewest or dropOldest")
-  }
+  const { bufferSize, durationMillis, overflow } = yield* validateBuffer(options)
   const names = [...new Set(options.devices ?? known)]
   const unknown = names.find((name) => !known.includes(name))
   if (unknown !== undefined) {
@@ -346,6 +429,26 @@ const validate = Effect.fnUntraced(function*(
     bufferSize,
     precise: options.precise ?? false
   }
+})
+
+const validateBuffer = Effect.fnUntraced(function*(
+  options: Pick<RecordOptions, "duration" | "overflow" | "bufferSize">
+) {
+  const refuse = (option: string, value: unknown, expected: string) =>
+    Effect.fail(new InvalidOptionError({ option, value: Formatter.format(value), expected }))
+  const durationMillis = options.duration === undefined ? undefined : millisOf(options.duration)
+  if (durationMillis !== undefined && !isPositive(durationMillis)) {
+    return yield* refuse("duration", options.duration, "a finite time above 0, such as \"60 seconds\"")
+  }
+  const bufferSize = options.bufferSize ?? 64
+  if (!Number.isSafeInteger(bufferSize) || bufferSize < 1) {
+    return yield* refuse("bufferSize", bufferSize, "a whole number of ticks above 0")
+  }
+  const overflow = options.overflow ?? "block"
+  if (!["block", "dropNewest", "dropOldest"].includes(overflow)) {
+    return yield* refuse("overflow", overflow, "block, dropNewest or dropOldest")
+  }
+  return { bufferSize, durationMillis, overflow }
 })
 
 const isPositive = (value: number) => Number.isFinite(value) && value > 0

@@ -35,7 +35,10 @@ export interface SampleClock {
   readonly monotonicNanos: () => number
   /** Every step seen so far, oldest first; appended to as stamps are taken. */
   readonly steps: ReadonlyArray<ClockStep>
-  /** Returns at or after the monotonic time `targetNanos`, never before; `precise` spends CPU to return within microseconds of it. */
+  /**
+   * Returns at or after the monotonic time `targetNanos`, never before: usually within a fifth of a millisecond of it; `precise`
+   * spends CPU to return within microseconds.
+   */
   readonly waitUntil: (targetNanos: number, precise?: boolean) => Effect.Effect<void>
 }
 
@@ -106,23 +109,49 @@ const make = (clock: Clock.Clock): SampleClock => {
     monotonicNanos,
     steps,
     waitUntil: (targetNanos, precise = false) =>
-      precise && live ? spinUntil(targetNanos, monotonicNanos) : sleepUntil(targetNanos)
+      live ? napUntil(targetNanos, precise ? SPIN_NANOS : 0, monotonicNanos) : sleepUntil(targetNanos)
   }
 }
 
-/** Timers fire up to a millisecond off: sleep to just before the target, then look at the clock between turns of the event loop. */
-const spinUntil = (targetNanos: number, monotonicNanos: () => number): Effect.Effect<void> =>
+/** A timer fires up to a millisecond late: it is set this much before the target. */
+const TIMER_NANOS = 1_500_000
+/** The event loop is held up for no longer than this at a time. */
+const NAP_NANOS = 250_000
+/** A nap ends about a tenth of a millisecond late; whoever cannot bear that looks at the clock all the while. */
+const SPIN_NANOS = 200_000
+/** How long the clock is looked at between two turns of the event loop. */
+const SLICE_NANOS = 50_000
+
+const nobody = new Int32Array(new SharedArrayBuffer(4))
+
+/**
+ * Sleeps by a timer to a millisecond or two before the target, then naps: stops the thread for a fraction of a millisecond,
+ * which costs no CPU and is more exact than any timer, and lets the event loop turn between naps. From `spinNanos` before the
+ * target on it looks at the clock instead.
+ */
+const napUntil = (targetNanos: number, spinNanos: number, monotonicNanos: () => number): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
     let timer: ReturnType<typeof setTimeout> | undefined
     let immediate: ReturnType<typeof setImmediate> | undefined
     const look = () => {
-      const sliceEnd = monotonicNanos() + 50_000
-      let now = monotonicNanos()
-      while (now < targetNanos && now < sliceEnd) now = monotonicNanos()
-      if (now >= targetNanos) resume(Effect.void)
-      else if (targetNanos - now > 2_000_000) {
-        timer = setTimeout(look, Math.floor((targetNanos - now) / 1_000_000 - 0.5))
-      } else immediate = setImmediate(look)
+      let remaining = targetNanos - monotonicNanos()
+      if (remaining > TIMER_NANOS + 1_000_000) {
+        timer = setTimeout(look, Math.floor((remaining - TIMER_NANOS) / 1_000_000))
+        return
+      }
+      if (remaining > spinNanos) {
+        Atomics.wait(nobody, 0, 0, Math.min(remaining - spinNanos, NAP_NANOS) / 1_000_000)
+        remaining = targetNanos - monotonicNanos()
+      }
+      if (remaining > 0 && remaining <= spinNanos) {
+        const sliceEnd = targetNanos - remaining + SLICE_NANOS
+        let now = 0
+        do now = monotonicNanos()
+        while (now < targetNanos && now < sliceEnd)
+        remaining = targetNanos - now
+      }
+      if (remaining <= 0) resume(Effect.void)
+      else immediate = setImmediate(look)
     }
     look()
     return Effect.sync(() => {

@@ -16,6 +16,7 @@ export const DeviceErrorReason = Schema.Literals([
   "Rejected",
   "Disconnected",
   "DeviceChanged",
+  "Busy",
   "Unknown"
 ])
 

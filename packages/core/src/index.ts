@@ -16,7 +16,14 @@ export { InvalidOptionError } from "./InvalidOptionError.ts"
 export { MemorySink } from "./MemorySink.ts"
 export * as Metrics from "./Metrics.ts"
 export { type PipeOptions, pipeToSink } from "./pipeToSink.ts"
-export { type DeviceOptions, type PollResult, PollSource, type PollSourceOptions, type Reading } from "./PollSource.ts"
+export {
+  type DeviceOptions,
+  type PollBus,
+  type PollResult,
+  PollSource,
+  type PollSourceOptions,
+  type Reading
+} from "./PollSource.ts"
 export * as Recorder from "./Recorder.ts"
 export {
   type Cell,

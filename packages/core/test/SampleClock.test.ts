@@ -21,7 +21,7 @@ const makeClock = () => {
 const onClock = (clock: Clock.Clock) => Effect.provideService(SampleClock.current, Clock.Clock, clock)
 
 describe("SampleClock", () => {
-  it.effect("follows a system clock that slews by 500 ppm for an hour within 1 ms, and reports no step", () =>
+  it.effect("follows a system clock that slews by 500 ppm for an hour within 1 ms, and reports the step that then comes once", () =>
     Effect.gen(function*() {
       for (const ppm of [500n, -500n]) {
         const { clock, time } = makeClock()
@@ -36,6 +36,13 @@ describe("SampleClock", () => {
           last = stamp
         }
         assert.deepStrictEqual(sample.steps, [])
+        time.wall += 3_000_000_000n
+        for (let tick = 0; tick < 100; tick++) {
+          assert.isBelow(Math.abs(sample.epochMicros() - Number(time.wall / 1000n)), 1000)
+          time.monotonic += 100_000_000n
+          time.wall += 100_000_000n + 100n * ppm
+        }
+        assert.deepStrictEqual(sample.steps.map((step) => Math.round(step.jumpMicros / 10_000)), [300])
       }
     }))
 

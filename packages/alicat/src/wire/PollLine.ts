@@ -3,6 +3,8 @@
  * table declares, then status codes and values of conditional columns.
  *
  *     A +014.62 +021.89 +000.00 +000.00 +078.95     N2 MOV
+ *
+ * `A@ @` CR makes the device push such lines by itself, with `@` or a space where the unit id was, until `@@ A` CR.
  */
 import { type Frame, type FrameField, type FrameValue, makeFrame } from "@sampleline/core"
 import { Result } from "effect"
@@ -15,6 +17,22 @@ import { MalformedReply } from "./WireError.ts"
  * @category commands
  */
 export const pollCommand = (unitId: string): string => unitId
+
+/**
+ * Makes a device send readings by itself. It gives its unit id away, and hears nothing but the command that stops it.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const startStreamingCommand = (unitId: string): string => `${unitId}@ @`
+
+/**
+ * Sets the time between readings that a device sends by itself; 0 is as fast as it can. Firmware 10v05 and newer.
+ *
+ * @since 0.1.0
+ * @category commands
+ */
+export const streamingIntervalCommand = (unitId: string, millis: number): string => `${unitId}NCS ${millis}`
 
 /**
  * Stops a device that sends readings by itself, and gives it its unit id back.
@@ -59,12 +77,32 @@ export const decodePollLine = (
   unitId: string,
   layout: FrameLayout
 ): Result.Result<Frame, MalformedReply> => {
-  const malformed = (expected: string) => Result.fail(new MalformedReply({ expected, bytes }))
   const text = lineText(bytes)
   if (Result.isFailure(text)) return Result.fail(text.failure)
   const [echo, ...tokens] = text.success.trim().split(/ +/)
-  if (echo !== unitId) return malformed(`a reply of unit ${unitId}`)
+  return echo === unitId
+    ? decodeTokens(bytes, tokens, layout)
+    : Result.fail(new MalformedReply({ expected: `a reply of unit ${unitId}`, bytes }))
+}
 
+/**
+ * The frame in a line that a device sent by itself.
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const decodePushedLine = (bytes: Uint8Array, layout: FrameLayout): Result.Result<Frame, MalformedReply> =>
+  Result.flatMap(lineText(bytes), (text) =>
+    text.startsWith(" ") || text.startsWith("@ ")
+      ? decodeTokens(bytes, text.replace(/^@/, "").trim().split(/ +/), layout)
+      : Result.fail(new MalformedReply({ expected: "a reading with @ or a space where the unit id was", bytes })))
+
+const decodeTokens = (
+  bytes: Uint8Array,
+  tokens: ReadonlyArray<string>,
+  layout: FrameLayout
+): Result.Result<Frame, MalformedReply> => {
+  const malformed = (expected: string) => Result.fail(new MalformedReply({ expected, bytes }))
   const { fields } = layout.format
   const values: Array<FrameValue> = fields.map(() => undefined)
   const status: Array<string> = []

@@ -1,0 +1,106 @@
+import { assert, describe, it } from "@effect/vitest"
+import { InvalidOptionError } from "@sampleline/core"
+import { Effect, Stream } from "effect"
+import * as fs from "node:fs"
+import * as net from "node:net"
+import * as os from "node:os"
+import * as path from "node:path"
+import * as Alicat from "../src/Alicat.ts"
+import { SimulatedDevice } from "../src/SimulatedDevice.ts"
+import * as Simulator from "../src/Simulator.ts"
+import { scriptedPort } from "./ports.ts"
+
+const found = (events: ReadonlyArray<Alicat.Discovery>) =>
+  events.flatMap((event) => event._tag === "Device" ? [event] : [])
+
+/** Makes the device behind a TCP port stream, as a program that dies leaves it. */
+const leaveStreaming = (address: string) =>
+  Effect.callback<void>((resume) => {
+    const socket = net.connect(Number(new URL(address).port), "127.0.0.1", () => socket.write("A@ @\r"))
+    socket.once("data", () => {
+      socket.destroy()
+      resume(Effect.void)
+    })
+  })
+
+describe("Alicat.discover", () => {
+  it.live("finds the units on several ports, with who they are, and goes on past a port that cannot be opened", () =>
+    Effect.gen(function*() {
+      const ptys = yield* Simulator.make({ devices: 3, units: 2 })
+      const [tcp] = yield* Simulator.make({ tcp: 0, firmware: "GP07" })
+      const link = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "port-")), "again")
+      fs.symlinkSync(ptys[0]!.port, link)
+      const events = yield* Stream.runCollect(Alicat.discover({
+        ports: [ptys[0]!.port, ptys[2]!.port, link, "/dev/no-such-tty", tcp!.port],
+        units: ["a", "B", "C"],
+        timeout: "100 millis"
+      }))
+      assert.deepStrictEqual(
+        found(events).map(({ baud, identity, port, unitId }) =>
+          [port, unitId, baud, identity?.serialNumber, identity?.firmware].join(" ")
+        ).toSorted(),
+        [
+          `${link} A 19200 100001 10v20.0-R24`,
+          `${link} B 19200 100002 10v20.0-R24`,
+          `${ptys[2]!.port} A 19200 100003 10v20.0-R24`,
+          `${tcp!.port} A  100001 GP07R100`
+        ].toSorted()
+      )
+      assert.deepStrictEqual(
+        events.flatMap((event) => event._tag === "PortFailed" ? [event.port] : []),
+        ["/dev/no-such-tty"]
+      )
+      // Progress never runs backwards, and its end is known from the start.
+      const asked = events.flatMap((event) => event._tag === "Asking" ? [event] : [])
+      assert.isTrue(asked.every(({ done, of }, n) => done < of && done >= (asked[n - 1]?.done ?? 0)))
+      assert.deepStrictEqual(new Set(asked.map(({ of }) => of)), new Set([3 * 2 + 3 * 2 + 3 * 2 + 3]))
+    }))
+
+  it.live("ends on a port where nobody answers after each unit was asked at each rate", () =>
+    Effect.gen(function*() {
+      const { commands, path } = yield* scriptedPort(() => null)
+      const events = yield* Stream.runCollect(
+        Alicat.discover({ ports: [path], units: ["A", "B"], bauds: [9600, 19200, 115200], timeout: "50 millis" })
+      )
+      assert.deepStrictEqual(found(events), [])
+      assert.deepStrictEqual(commands, ["A", "B", "A", "B", "A", "B"])
+    }))
+
+  it.live("sends nothing to a port on which a device streams", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make({ tcp: 0 })
+      yield* leaveStreaming(fuel!.port)
+      const events = yield* Stream.runCollect(Alicat.discover({ ports: [fuel!.port] }))
+      assert.deepStrictEqual(events, [{ _tag: "Streams", port: fuel!.port, baud: null }])
+    }))
+
+  it.live("tells of a device that answers polls but not what it is", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice()
+      const { path } = yield* scriptedPort((command) => command === "A" ? device.respond("A", 0)[0]! : null)
+      const events = yield* Stream.runCollect(
+        Alicat.discover({ ports: [path], units: ["A"], bauds: [19200], timeout: "50 millis" })
+      )
+      assert.deepStrictEqual(found(events).map(({ format, identity }) => [format, identity]), [[null, null]])
+    }))
+
+  it.live("looks at the serial ports of this machine unless told otherwise", () =>
+    Effect.gen(function*() {
+      const events = yield* Stream.runCollect(Alicat.discover({ units: ["A"], bauds: [19200] }))
+      assert.isTrue(events.every(({ _tag }) => _tag !== "Streams"))
+    }))
+
+  it.effect.each(
+    [
+      [{ units: ["AB"] }, "units is \"AB\""],
+      [{ bauds: [0] }, "bauds is 0"],
+      [{ ports: ["tcp://lab"] }, "ports is \"tcp://lab\""],
+      [{ timeout: 0 }, "timeout"]
+    ] as ReadonlyArray<readonly [Alicat.DiscoverOptions, string]>
+  )("refuses %j", ([options, message]) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Stream.runDrain(Alicat.discover(options)))
+      assert.instanceOf(error, InvalidOptionError)
+      assert.include(error.message, message)
+    }))
+})

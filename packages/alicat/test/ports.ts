@@ -1,0 +1,32 @@
+import type { PollSource } from "@sampleline/core"
+import { Effect } from "effect"
+import { openPty } from "../src/Pty.ts"
+import { encodeCommand, LineSplitter } from "../src/wire/Framing.ts"
+
+/** A real pty behind which a script answers each command; null is silence. */
+export const scriptedPort = (answer: (command: string) => string | null) =>
+  Effect.gen(function*() {
+    const splitter = new LineSplitter()
+    const commands: Array<string> = []
+    const pty = yield* openPty((chunk) => {
+      for (const line of splitter.push(chunk)) {
+        const command = String.fromCharCode(...line)
+        commands.push(command)
+        const reply = answer(command)
+        if (reply !== null) pty.write(encodeCommand(reply))
+      }
+    })
+    return { path: pty.path, commands }
+  })
+
+/** Polls until this is so. */
+export const pollUntil = Effect.fnUntraced(function*(
+  source: PollSource["Service"],
+  isSo: (reasons: ReadonlyArray<string>) => boolean
+) {
+  while (true) {
+    const { failures, readings } = yield* source.poll(source.devices.map(({ name }) => name))
+    if (isSo(failures.map(({ device, error }) => `${device} ${error.reason}`))) return readings
+    yield* Effect.sleep("20 millis")
+  }
+})

@@ -1,0 +1,221 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DeviceError, InvalidOptionError, MemorySink, pipeToSink, Recorder } from "@sampleline/core"
+import { Deferred, Effect, Exit, Fiber, Stream } from "effect"
+import * as Alicat from "../src/Alicat.ts"
+import { openPty } from "../src/Pty.ts"
+import { SimulatedDevice } from "../src/SimulatedDevice.ts"
+import * as Simulator from "../src/Simulator.ts"
+import { encodeCommand, LineSplitter } from "../src/wire/Framing.ts"
+import { pollUntil } from "./ports.ts"
+
+/** A device on a pty that tells whether it streams, and what it was sent. */
+const streamingPort = Effect.gen(function*() {
+  const device = new SimulatedDevice({ numbered: true })
+  const splitter = new LineSplitter()
+  const commands: Array<string> = []
+  const pty = yield* openPty((chunk) => {
+    for (const line of splitter.push(chunk)) {
+      const command = String.fromCharCode(...line)
+      commands.push(command)
+      const reply = device.respond(command, 0).join("\r")
+      if (reply !== "") pty.write(encodeCommand(reply))
+    }
+  })
+  const talk = setInterval(() => {
+    if (device.pushesEveryMillis !== null) pty.write(encodeCommand(device.push(0)))
+  }, 5)
+  yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(talk)))
+  return { port: pty.path, commands, device, push: (text: string) => pty.write(encodeCommand(text)) }
+})
+
+const open = Effect.fnUntraced(function*(devices: Alicat.AlicatOptions["devices"]) {
+  const instruments = yield* Alicat.make({ devices })
+  return {
+    instruments,
+    provide: Effect.provideService(Alicat.Instruments, instruments),
+    stream: (name: string, options?: Alicat.StreamOptions) =>
+      Stream.provideService(Alicat.stream(name, options), Alicat.Instruments, instruments)
+  }
+})
+
+describe("Alicat.stream", () => {
+  it.live.each([{ firmware: "10v20", unit: " " }, { firmware: "GP07", unit: "@" }] as const)(
+    "gives every reading that a device of firmware $firmware sends by itself, in order",
+    ({ firmware }) =>
+      Effect.gen(function*() {
+        const [fuel] = yield* Simulator.make({ firmware, numbered: true })
+        const { instruments, stream } = yield* open({ fuel: fuel! })
+        const samples = yield* Stream.runCollect(Stream.take(stream("fuel"), 20))
+        const numbers = samples.map(({ frame }) => Number(frame.values.at(-2)))
+        assert.deepStrictEqual(numbers, numbers.map((_, n) => numbers[0]! + n))
+        assert.deepStrictEqual(samples.map(({ sequence }) => sequence), numbers.map((_, n) => n))
+        assert.isTrue(
+          samples.every(({ device, latencyMicros, unitId }) =>
+            device === "fuel" && unitId === "A" && latencyMicros === 0
+          )
+        )
+        // It was stopped, and what it still sent is gone: the next reply is the answer to the next question.
+        const { readings } = yield* instruments.poll(["fuel"])
+        assert.isAbove(Number(readings[0]!.frame.values.at(-2)), numbers.at(-1)!)
+      })
+  )
+
+  it.live("sets the interval that it is given", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make()
+      const { stream } = yield* open({ fuel: fuel! })
+      const samples = yield* Stream.runCollect(Stream.take(stream("fuel", { interval: "200 millis" }), 4))
+      assert.isAtLeast(samples[3]!.receivedAt - samples[0]!.receivedAt, 3 * 200_000 - 10_000)
+    }))
+
+  it.live("stops the device however it ends, and any other request meanwhile fails without a byte being sent", () =>
+    Effect.gen(function*() {
+      const { commands, device, port } = yield* streamingPort
+      const { instruments, stream } = yield* open({ fuel: { port } })
+      const ends: ReadonlyArray<
+        readonly [string, (began: Deferred.Deferred<void>) => Effect.Effect<unknown, unknown>]
+      > = [
+        [
+          "taken enough",
+          (began) =>
+            Stream.runDrain(Stream.take(Stream.tap(stream("fuel"), () => Deferred.succeed(began, undefined)), 50))
+        ],
+        [
+          "a failure",
+          (began) =>
+            Stream.runDrain(Stream.mapEffect(Stream.drop(stream("fuel"), 50), () => Effect.fail("no more"))).pipe(
+              Effect.exit,
+              Effect.andThen(Deferred.succeed(began, undefined))
+            )
+        ],
+        ["an interruption", (began) =>
+          Effect.gen(function*() {
+            const running = yield* Effect.forkChild(
+              Stream.runForEach(stream("fuel"), () => Deferred.succeed(began, undefined))
+            )
+            yield* Deferred.await(began)
+            yield* Effect.sleep("100 millis")
+            yield* Fiber.interrupt(running)
+          })],
+        ["the end of the run", (began) =>
+          Alicat.recordStreaming().pipe(
+            Stream.tap(() => Deferred.succeed(began, undefined)),
+            pipeToSink(),
+            Recorder.endWhen(Effect.sleep("500 millis")),
+            Effect.provide(MemorySink.layer),
+            Effect.provideService(Alicat.Instruments, instruments)
+          )]
+      ]
+      for (const [how, end] of ends) {
+        const began = yield* Deferred.make<void>()
+        const running = yield* Effect.forkChild(end(began))
+        yield* Deferred.await(began)
+        if (how !== "a failure") {
+          const sent = commands.length
+          const { failures } = yield* instruments.poll(["fuel"])
+          assert.deepStrictEqual(failures.map(({ error }) => error.reason), ["Busy"], how)
+          assert.include(failures[0]!.error.message, "unit A streams on")
+          const second = yield* Effect.flip(Stream.runDrain(stream("fuel")))
+          assert.deepInclude(second, { _tag: "DeviceError", reason: "Busy" })
+          assert.strictEqual(commands.length, sent, how)
+        }
+        yield* Fiber.join(running)
+        assert.isNull(device.pushesEveryMillis, how)
+        assert.strictEqual((yield* instruments.poll(["fuel"])).readings.length, 1, how)
+      }
+    }))
+
+  it.live("has garbled lines as failures, and tells a device again to begin that has stopped", () =>
+    Effect.gen(function*() {
+      const { device, port, push } = yield* streamingPort
+      const { instruments } = yield* open({ fuel: { port } })
+      let seen = 0
+      const summary = yield* Alicat.recordStreaming().pipe(
+        Stream.tap(() =>
+          Effect.sync(() => {
+            seen++
+            if (seen === 5) push(" +014.62 +0\xff")
+            if (seen === 20) device.respond("@@ A", 0)
+          })
+        ),
+        Stream.takeUntil(() => seen > 40),
+        pipeToSink(),
+        Effect.provide(MemorySink.layer),
+        Effect.provideService(Alicat.Instruments, instruments)
+      )
+      assert.strictEqual(summary.failures["fuel"], 2)
+      assert.strictEqual(summary.samplesEmitted, summary.ticks - 2)
+      assert.isNull(device.pushesEveryMillis)
+    }))
+
+  it.live("goes on when a port that vanished is back", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make({ pluggable: true })
+      const { instruments } = yield* open({ fuel: fuel! })
+      let samples = 0
+      const reach = (wanted: number) => Effect.repeat(Effect.sleep("10 millis"), { until: () => samples >= wanted })
+      const recording = yield* Alicat.recordStreaming().pipe(
+        Stream.tap((tick) => Effect.sync(() => samples += tick.samples.length)),
+        pipeToSink(),
+        Effect.provide(MemorySink.layer),
+        Effect.provideService(Alicat.Instruments, instruments),
+        Recorder.endWhen(Effect.gen(function*() {
+          yield* reach(5)
+          yield* fuel!.unplug
+          yield* Effect.sleep("600 millis")
+          yield* Effect.orDie(fuel!.plug())
+          yield* reach(samples + 5)
+        })),
+        Effect.forkChild
+      )
+      const summary = yield* Fiber.join(recording)
+      assert.isAbove(summary.failures["fuel"]!, 0)
+      assert.deepStrictEqual(summary.silentDevices, [])
+      yield* pollUntil(instruments, (reasons) => reasons.length === 0)
+    }))
+
+  it.live("of several devices on ports of their own is one recording", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* Simulator.make({ devices: 2, tcp: 0 })
+      const { instruments } = yield* open({ a: a!, b: b! })
+      const summary = yield* Alicat.recordStreaming({ interval: "20 millis", duration: "1 second" }).pipe(
+        pipeToSink(),
+        Effect.provide(MemorySink.layer),
+        Effect.provideService(Alicat.Instruments, instruments)
+      )
+      assert.deepStrictEqual(summary.silentDevices, [])
+      assert.isAbove(summary.samplesEmitted, 20)
+      assert.strictEqual(summary.samplesLate, 0)
+    }))
+
+  it.live("refuses two devices on one port, unknown ones, and intervals that no device takes", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* Simulator.make({ devices: 2, units: 2, firmware: "GP07" })
+      const { instruments, stream } = yield* open({ a: a!, b: b! })
+      const fail = (streaming: Stream.Stream<unknown, InvalidOptionError | DeviceError>) =>
+        Effect.flip(Stream.runDrain(streaming))
+      const both = yield* fail(
+        Stream.provideService(Alicat.recordStreaming(), Alicat.Instruments, instruments)
+      )
+      assert.instanceOf(both, InvalidOptionError)
+      assert.include(both.message, "one device to stream on")
+      assert.include((yield* fail(stream("c"))).message, "expected one of a, b")
+      for (const interval of [-1, 0.5, "1 day"] as const) {
+        assert.instanceOf(yield* fail(stream("a", { interval })), InvalidOptionError, String(interval))
+      }
+      const own = yield* fail(stream("a", { interval: "10 millis" }))
+      assert.instanceOf(own, DeviceError)
+      assert.include(own.message, "it has an interval of its own (firmware GP07R100; 10v05 and newer take one)")
+    }))
+
+  it.live("leaves the device stopped when its layer is closed first", () =>
+    Effect.gen(function*() {
+      const { device, port } = yield* streamingPort
+      const exit = yield* Stream.runForEach(Alicat.stream("fuel"), () => Effect.interrupt).pipe(
+        Effect.provide(Alicat.layer({ devices: { fuel: { port } } })),
+        Effect.exit
+      )
+      assert.isTrue(Exit.isFailure(exit))
+      assert.isNull(device.pushesEveryMillis)
+    }))
+})

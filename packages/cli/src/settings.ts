@@ -1,0 +1,320 @@
+/**
+ * The settings of a recording, from flags and from a file: what is given on the command line goes before what stands in the
+ * file, and both before the defaults. In the file they have the names of the flags, but for `devices`.
+ */
+import type { Alicat } from "@sampleline/alicat"
+import { Flag } from "effect/cli"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as fs from "node:fs"
+import { parseDevices } from "./devices.ts"
+import { parseDuration } from "./durations.ts"
+import { UsageError } from "./failures.ts"
+import { oneLine, withoutSecrets } from "./terminal.ts"
+
+const durationFlag = (name: string) =>
+  Flag.filterMap(
+    Flag.String(name),
+    parseDuration,
+    (text) => `a time above 0 such as 10ms, 60s, 5min or 2h, not ${JSON.stringify(text)}`
+  )
+
+const positiveInteger = (name: string) =>
+  Flag.filter(Flag.Int(name), (value) => value > 0, (value) => `a whole number above 0, not ${value}`)
+
+export const flags = {
+  config: Flag.String("config").pipe(
+    Flag.withMetavar("FILE"),
+    Flag.withDescription(
+      "A YAML or JSON file with any of these settings; what is given here goes before what stands there"
+    ),
+    Flag.optional
+  ),
+  device: Flag.String("device").pipe(
+    Flag.withMetavar("NAME=PORT[,unit=A][,baud=19200]"),
+    Flag.withDescription("A device to record, by the name its samples are to bear; can be given several times"),
+    Flag.atLeast(0)
+  ),
+  simulate: positiveInteger("simulate").pipe(
+    Flag.withMetavar("N"),
+    Flag.withDescription("Record N simulated devices instead of real ones"),
+    Flag.optional
+  ),
+  out: Flag.String("out").pipe(
+    Flag.withMetavar("TARGET"),
+    Flag.withDescription(
+      "Where to: NAME.csv, .jsonl, .parquet, .db (SQLite), postgres://USER@HOST/DATABASE (password also from PGPASSWORD), or - for JSON lines on stdout; can be given several times"
+    ),
+    Flag.atLeast(0)
+  ),
+  rate: Flag.Finite("rate").pipe(
+    Flag.filter((rate) => rate > 0, (rate) => `a number of ticks per second above 0, not ${rate}`),
+    Flag.withMetavar("HZ"),
+    Flag.withDescription(
+      "Ticks per second (default: 10); with --stream, what each device is told to send (default: as it is set)"
+    ),
+    Flag.optional
+  ),
+  duration: durationFlag("duration").pipe(
+    Flag.withMetavar("TIME"),
+    Flag.withDescription(
+      "How long to record, in ms, s, min, h or d, such as 60s or 1h30min; rounded to whole ticks (default: until Ctrl-C)"
+    ),
+    Flag.optional
+  ),
+  table: Flag.String("table").pipe(
+    Flag.withMetavar("NAME"),
+    Flag.withDescription("The table in a database (default: samples)"),
+    Flag.optional
+  ),
+  "create-table": Flag.Boolean("create-table").pipe(
+    Flag.withDescription("Make the table in Postgres if there is none"),
+    Flag.optional
+  ),
+  identity: Flag.Boolean("identity").pipe(
+    Flag.withDescription("Add the columns run_id and sequence"),
+    Flag.optional
+  ),
+  "batch-size": positiveInteger("batch-size").pipe(
+    Flag.withDescription("Write when this many samples are there (default: 64)"),
+    Flag.optional
+  ),
+  "flush-interval": durationFlag("flush-interval").pipe(
+    Flag.withMetavar("TIME"),
+    Flag.withDescription("Write at the latest this long after a batch's first sample (default: 1s)"),
+    Flag.optional
+  ),
+  overflow: Flag.Literals("overflow", ["block", "drop-newest", "drop-oldest"]).pipe(
+    Flag.withDescription(
+      "When the outputs are too slow: block waits and skips ticks, the others drop polled ticks (default: block)"
+    ),
+    Flag.optional
+  ),
+  precise: Flag.Boolean("precise").pipe(
+    Flag.withDescription("Begin ticks within microseconds of their time, at the cost of CPU time"),
+    Flag.optional
+  ),
+  stream: Flag.Boolean("stream").pipe(
+    Flag.withDescription(
+      "Have the devices send readings by themselves instead of asking them; one device on each port"
+    ),
+    Flag.optional
+  ),
+  "allow-missing": Flag.Boolean("allow-missing").pipe(
+    Flag.withDescription("Begin although devices are not there; they are recorded as soon as they are"),
+    Flag.optional
+  ),
+  overwrite: Flag.Boolean("overwrite").pipe(
+    Flag.withDescription("Replace files that exist; a table in Postgres is always added to"),
+    Flag.optional
+  ),
+  append: Flag.Boolean("append").pipe(
+    Flag.withDescription("Add to files that exist; a Parquet file cannot be added to"),
+    Flag.optional
+  ),
+  fsync: Flag.Literals("fsync", ["never", "interval", "always"]).pipe(
+    Flag.withDescription(
+      "Force files to disk: leave it to the system, once a second, or with each batch (default: never)"
+    ),
+    Flag.optional
+  ),
+  json: Flag.Boolean("json").pipe(
+    Flag.withDescription("Print the summary as one JSON object"),
+    Flag.optional
+  ),
+  quiet: Flag.Boolean("quiet").pipe(
+    Flag.withDescription("No progress and no information on stderr; warnings and errors only"),
+    Flag.optional
+  )
+}
+
+/** What the flags say; nothing where they do not. */
+type Flags = {
+  readonly [name in keyof typeof flags]: (typeof flags)[name] extends Flag.Flag<infer Value> ? Value : never
+}
+
+const Positive = Schema.Finite.check(Schema.isGreaterThan(0))
+const PositiveInt = Schema.Int.check(Schema.isGreaterThan(0))
+const Time = Schema.String.check(
+  Schema.makeFilter((text) =>
+    Option.isSome(parseDuration(text)) ? undefined : "Expected a time such as 10ms, 60s or 2h"
+  )
+)
+const Device = Schema.Union([
+  Schema.String,
+  Schema.Struct({ port: Schema.String, unit: Schema.optionalKey(Schema.String), baud: Schema.optionalKey(PositiveInt) })
+])
+
+/** What a file can say. */
+export const ConfigFile = Schema.Struct({
+  devices: Schema.optionalKey(Schema.Record(Schema.String, Device)),
+  simulate: Schema.optionalKey(PositiveInt),
+  out: Schema.optionalKey(Schema.Union([Schema.String, Schema.Array(Schema.String)])),
+  rate: Schema.optionalKey(Positive),
+  duration: Schema.optionalKey(Time),
+  table: Schema.optionalKey(Schema.String),
+  "create-table": Schema.optionalKey(Schema.Boolean),
+  identity: Schema.optionalKey(Schema.Boolean),
+  "batch-size": Schema.optionalKey(PositiveInt),
+  "flush-interval": Schema.optionalKey(Time),
+  overflow: Schema.optionalKey(Schema.Literals(["block", "drop-newest", "drop-oldest"])),
+  precise: Schema.optionalKey(Schema.Boolean),
+  stream: Schema.optionalKey(Schema.Boolean),
+  "allow-missing": Schema.optionalKey(Schema.Boolean),
+  overwrite: Schema.optionalKey(Schema.Boolean),
+  append: Schema.optionalKey(Schema.Boolean),
+  fsync: Schema.optionalKey(Schema.Literals(["never", "interval", "always"])),
+  json: Schema.optionalKey(Schema.Boolean),
+  quiet: Schema.optionalKey(Schema.Boolean)
+})
+
+const DEFAULTS = {
+  table: "samples",
+  "create-table": false,
+  identity: false,
+  "batch-size": 64,
+  overflow: "block",
+  precise: false,
+  stream: false,
+  "allow-missing": false,
+  overwrite: false,
+  append: false,
+  fsync: "never",
+  json: false,
+  quiet: false
+} as const
+
+/** What a recording is to be. */
+export interface Settings {
+  /** The devices, or how many are to be simulated. */
+  readonly source: Alicat.AlicatOptions["devices"] | number
+  readonly out: readonly [string, ...ReadonlyArray<string>]
+  readonly rate: number | undefined
+  readonly duration: Duration.Duration | undefined
+  readonly table: string
+  readonly "create-table": boolean
+  readonly identity: boolean
+  readonly "batch-size": number
+  readonly "flush-interval": Duration.Duration | undefined
+  readonly overflow: "block" | "drop-newest" | "drop-oldest"
+  readonly precise: boolean
+  readonly stream: boolean
+  readonly "allow-missing": boolean
+  readonly overwrite: boolean
+  readonly append: boolean
+  readonly fsync: "never" | "interval" | "always"
+  readonly json: boolean
+  readonly quiet: boolean
+}
+
+/** The settings that the flags and the file that they name come to. */
+export const readSettings = Effect.fnUntraced(function*(flags: Flags): Effect.fn.Return<Settings, UsageError> {
+  const file = Option.isSome(flags.config) ? yield* readConfig(flags.config.value) : {}
+  const { config: _, device, out: outs, ...rest } = flags
+  const given = Object.fromEntries(
+    Object.entries<Option.Option<unknown>>(rest).flatMap(([name, value]) =>
+      Option.isSome(value) ? [[name, value.value]] : []
+    )
+  ) as Partial<Settings> & { readonly simulate?: number }
+  const refuse = (message: string) => new UsageError({ message })
+
+  const own = device.length > 0 || given.simulate !== undefined
+  const devices = device.length > 0 ? yield* parseDevices(device) : own ? undefined : devicesOf(file)
+  const simulate = own ? given.simulate : file.simulate
+  if (devices !== undefined && simulate !== undefined) {
+    return yield* refuse("--device and --simulate exclude each other; choose one")
+  }
+  const source = devices ?? simulate
+  if (source === undefined) {
+    return yield* refuse(
+      "nothing to record; add --device fuel=/dev/ttyUSB0, or --simulate 1 to try it without a device"
+    )
+  }
+  const [out, ...more] = outs.length > 0 ? outs : [file.out ?? []].flat()
+  if (out === undefined) {
+    return yield* refuse("no output; add --out run.csv (or --out - to see the samples here)")
+  }
+  const modes = given.append === undefined && given.overwrite === undefined ? {} : { append: false, overwrite: false }
+  const settings: Settings = {
+    ...DEFAULTS,
+    ...file,
+    ...modes,
+    rate: file.rate,
+    duration: durationOf(file.duration),
+    "flush-interval": durationOf(file["flush-interval"]),
+    ...given,
+    source,
+    out: [out, ...more]
+  }
+  if (settings.append && settings.overwrite) {
+    return yield* refuse("--append and --overwrite exclude each other; choose one")
+  }
+  if (settings.stream && settings.precise) {
+    return yield* refuse("--precise is about when devices are asked, and with --stream they are not; choose one")
+  }
+  return settings
+})
+
+const durationOf = (text: string | undefined) =>
+  text === undefined ? undefined : Option.getOrUndefined(parseDuration(text))
+
+const devicesOf = ({ devices }: typeof ConfigFile.Type) =>
+  devices === undefined
+    ? undefined
+    : Object.fromEntries(
+      Object.entries(devices).map(([name, device]) => [name, typeof device === "string" ? { port: device } : device])
+    )
+
+/** More than anyone writes by hand. */
+const MAX_BYTES = 1_000_000
+
+/** What stands in the file. */
+export const readConfig = Effect.fnUntraced(function*(
+  path: string
+): Effect.fn.Return<typeof ConfigFile.Type, UsageError> {
+  const refuse = (what: string) =>
+    new UsageError({ message: `--config ${withoutSecrets(path)}: ${withoutSecrets(oneLine(what))}` })
+  const text = yield* Effect.try({
+    try: () => readText(path),
+    catch: (cause) => refuse(cause instanceof Error ? withoutPath(cause.message) : String(cause))
+  })
+  const { parse } = yield* Effect.promise(() => import("yaml"))
+  const content: unknown = yield* Effect.try({
+    try: (): unknown => parse(text, { logLevel: "error", prettyErrors: true }) ?? {},
+    // The rest of the message shows the line itself, which may hold a password.
+    catch: (cause) => refuse(cause instanceof Error ? cause.message.split("\n")[0]!.replace(/:$/, "") : String(cause))
+  })
+  const decoded = Schema.decodeUnknownResult(ConfigFile)(content, { errors: "all", onExcessProperty: "error" })
+  return Result.isSuccess(decoded) ? decoded.success : yield* refuse(problemsOf(decoded.failure.issue))
+})
+
+const readText = (path: string): string => {
+  if (fs.statSync(path).size > MAX_BYTES) throw new Error("it is too large to be a file of settings")
+  return fs.readFileSync(path, "utf8")
+}
+
+/** `ENOENT: no such file or directory, open 'x'` without the call and the path, which stand before it. */
+const withoutPath = (message: string): string => message.replace(/, \w+(?: '.*')?$/, "")
+
+const MAX_PROBLEMS = 5
+
+const problemsOf = (issue: SchemaIssue.Issue): string => {
+  const { issues } = SchemaIssue.makeFormatterStandardSchemaV1()(issue)
+  const problems = issues.map(({ message, path = [] }) => {
+    const keys = path.map((key) => String(typeof key === "object" ? key.key : key))
+    return keys.length === 0
+      ? `${message}: settings such as \`rate: 20\``
+      : `${keys.join(".")}: ${message === "Expected no excess property" ? noSuchSetting(keys) : message}`
+  })
+  const more = problems.length - MAX_PROBLEMS
+  return `${problems.slice(0, MAX_PROBLEMS).join("; ")}${more > 0 ? `; and ${more} more` : ""}`
+}
+
+const noSuchSetting = (keys: ReadonlyArray<string>): string =>
+  keys.length === 1
+    ? `no such setting; there are ${Object.keys(ConfigFile.fields).join(", ")}`
+    : "no such setting of a device; there are port, unit, baud"

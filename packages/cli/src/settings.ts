@@ -276,21 +276,29 @@ const MAX_BYTES = 1_000_000
 export const readConfig = Effect.fnUntraced(function*(
   path: string
 ): Effect.fn.Return<typeof ConfigFile.Type, UsageError> {
-  const refuse = (what: string) =>
-    new UsageError({ message: `--config ${withoutSecrets(path)}: ${withoutSecrets(oneLine(what))}` })
   const text = yield* Effect.try({
     try: () => readText(path),
-    catch: (cause) => refuse(cause instanceof Error ? withoutPath(cause.message) : String(cause))
+    catch: (cause) => configError(path, cause instanceof Error ? withoutPath(cause.message) : String(cause))
   })
+  return yield* parseConfig(path, text)
+})
+
+/** What the text of the file says. */
+export const parseConfig = Effect.fnUntraced(function*(
+  path: string,
+  text: string
+): Effect.fn.Return<typeof ConfigFile.Type, UsageError> {
   const { parse } = yield* Effect.promise(() => import("yaml"))
   const content: unknown = yield* Effect.try({
     try: (): unknown => parse(text, { logLevel: "error", prettyErrors: true }) ?? {},
-    // The rest of the message shows the line itself, which may hold a password.
-    catch: (cause) => refuse(cause instanceof Error ? cause.message.split("\n")[0]!.replace(/:$/, "") : String(cause))
+    catch: (cause) => configError(path, cause instanceof Error ? withoutContent(cause.message) : String(cause))
   })
   const decoded = Schema.decodeUnknownResult(ConfigFile)(content, { errors: "all", onExcessProperty: "error" })
-  return Result.isSuccess(decoded) ? decoded.success : yield* refuse(problemsOf(decoded.failure.issue))
+  return Result.isSuccess(decoded) ? decoded.success : yield* configError(path, problemsOf(decoded.failure.issue))
 })
+
+const configError = (path: string, what: string) =>
+  new UsageError({ message: `--config ${withoutSecrets(path)}: ${withoutSecrets(oneLine(what))}` })
 
 const readText = (path: string): string => {
   if (fs.statSync(path).size > MAX_BYTES) throw new Error("it is too large to be a file of settings")
@@ -299,6 +307,10 @@ const readText = (path: string): string => {
 
 /** `ENOENT: no such file or directory, open 'x'` without the call and the path, which stand before it. */
 const withoutPath = (message: string): string => message.replace(/, \w+(?: '.*')?$/, "")
+
+/** What is wrong with a file and where, without what stands there, which may be a password. */
+const withoutContent = (message: string): string =>
+  message.split("\n")[0]!.replace(/:$/, "").replace(/: .*?(?= at line |$)/, "")
 
 const MAX_PROBLEMS = 5
 

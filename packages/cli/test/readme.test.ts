@@ -25,13 +25,13 @@ const blocksOf = (readme: string): ReadonlyArray<Block> =>
   )
 
 const fileName = (code: string): string =>
-  /^\/\/ ([\w.-]+\.ts)\n/.exec(code)?.[1] ?? assert.fail(`a block names no file:\n${code}`)
+  /^(?:\/\/|#) ([\w.-]+\.(?:ts|yaml))\n/.exec(code)?.[1] ?? assert.fail(`a block names no file:\n${code}`)
 
 /** The block with ports, times and a database that a test can have. */
 const adapted = (code: string, ports: ReadonlyArray<Simulator.SimulatedPort>, databaseUrl: string) =>
   code
     .replaceAll(/postgres:\/\/\S+/g, databaseUrl)
-    .replaceAll(/\/dev\/ttyUSB(\d)/g, (_, n: string) => ports[Number(n)]!.port)
+    .replaceAll(/\/dev\/ttyUSB(\d)/g, (tty: string, n: string) => ports[Number(n)]?.port ?? tty)
     .replaceAll(/\b(?:60|10)s\b/g, "1s")
     .replaceAll("60 seconds", "1 second")
 
@@ -69,7 +69,9 @@ it.layer(services, { excludeTestServices: true, timeout: "60 seconds" })("the co
       assert.isAbove(blocks.length, 0)
       const programs = blocks.filter((block) => block.language === "ts").map(({ code }) => fileName(code))
       for (const { code, language } of blocks) {
-        if (language === "ts") fs.writeFileSync(`${cwd}/${fileName(code)}`, adapted(code, ports, databaseUrl))
+        if (language === "ts" || language === "yaml") {
+          fs.writeFileSync(`${cwd}/${fileName(code)}`, adapted(code, ports, databaseUrl))
+        }
       }
       if (programs.length > 0) {
         fs.writeFileSync(
@@ -93,7 +95,9 @@ it.layer(services, { excludeTestServices: true, timeout: "60 seconds" })("the co
           : [program]
         yield* expectSuccess(process.execPath, args)
       }
-      for (const { code } of blocks.filter((block) => block.language === "sql")) yield* server.query(database, code)
+      for (
+        const { code } of blocks.filter((block) => block.language === "sql")
+      ) yield* server.query(database, code)
       for (const { code } of blocks.filter((block) => block.language === "sh")) {
         for (const line of code.trim().split("\n")) {
           if (line === "npm ci && npm test") continue // this very run
@@ -112,6 +116,8 @@ it.layer(services, { excludeTestServices: true, timeout: "60 seconds" })("the co
             ) {
               assert.include(demo.stdout, text)
             }
+          } else if (line.startsWith("npm run ")) {
+            yield* expectSuccess("sh", ["-c", line.replace(/--seconds \d+/, "--seconds 1")], ROOT)
           } else {
             yield* expectSuccess("sh", [
               "-c",
@@ -120,9 +126,21 @@ it.layer(services, { excludeTestServices: true, timeout: "60 seconds" })("the co
           }
         }
       }
-      assert.deepStrictEqual(blocks.filter(({ language }) => !["ts", "sh", "sql"].includes(language)), [])
+      assert.deepStrictEqual(blocks.filter(({ language }) => !["ts", "sh", "sql", "yaml"].includes(language)), [])
       if (readme === "README.md") {
-        const files = ["run.csv", "run.jsonl", "live.jsonl", "run.db", "run.parquet", "library.csv", "run.log"]
+        const files = [
+          "run.csv",
+          "run.jsonl",
+          "live.jsonl",
+          "run.db",
+          "run.parquet",
+          "library.csv",
+          "run.log",
+          "bench.csv",
+          "bench.db",
+          "stream.csv",
+          "some.csv"
+        ]
         assert.deepStrictEqual(files.filter((file) => fs.statSync(`${cwd}/${file}`).size === 0), [])
         const [counts] = yield* server.query(
           database,

@@ -12,6 +12,7 @@ import * as Metrics from "./Metrics.ts"
 import { type PollResult, PollSource, type Reading } from "./PollSource.ts"
 import { type Device, type DeviceFailure, type Run, Sample, type Tick } from "./Sample.ts"
 import { type ClockStep, current as currentClock } from "./SampleClock.ts"
+import type { DeviceError } from "./SourceError.ts"
 
 export { endWhen } from "./EndSignal.ts"
 
@@ -230,7 +231,7 @@ const warnOfUnits = (run: Run) => {
 /** Looks at what each poll gave: tells when a device starts failing or is back, and gives the steps of the clock since the last. */
 const observer = Effect.gen(function*() {
   const clock = yield* currentClock
-  const failing = new Set<string>()
+  const failing: Failing = new Map()
   let stepsSeen = clock.steps.length
   return Effect.fnUntraced(function*({ failures, readings }: PollResult) {
     if (failures.length > 0 || failing.size > 0) yield* tellChanges(failing, readings, failures)
@@ -379,16 +380,20 @@ const warnOfSteps = (steps: ReadonlyArray<ClockStep>) =>
     }
   )
 
-/** One line when a device starts failing and one when it is back. */
+/** What a device has failed with since its last reading. */
+type Failing = Map<string, Set<DeviceError["reason"]>>
+
+/** One line when a device starts failing, one for each further reason, and one when it is back. */
 const tellChanges = Effect.fnUntraced(function*(
-  failing: Set<string>,
+  failing: Failing,
   readings: ReadonlyArray<Reading>,
   failures: ReadonlyArray<DeviceFailure>
 ) {
   for (const { device, error } of failures) {
     yield* Metric.update(Metric.withAttributes(Metrics.deviceFailures, { device }), 1)
-    if (failing.has(device)) continue
-    failing.add(device)
+    const reasons = failing.get(device) ?? new Set()
+    if (reasons.has(error.reason)) continue
+    failing.set(device, reasons.add(error.reason))
     yield* Effect.logWarning(`${error.message}; counting its failures until it answers again`)
   }
   for (const { device } of readings) {

@@ -117,8 +117,8 @@ const make = (clock: Clock.Clock): SampleClock => {
 const TIMER_NANOS = 1_500_000
 /** The event loop is held up for no longer than this at a time. */
 const NAP_NANOS = 250_000
-/** A nap ends about a tenth of a millisecond late; whoever cannot bear that looks at the clock all the while. */
-const SPIN_NANOS = 200_000
+/** A nap ends about a tenth of a millisecond late, at times three; whoever cannot bear that looks at the clock all the while. */
+const SPIN_NANOS = 400_000
 /** How long the clock is looked at between two turns of the event loop. */
 const SLICE_NANOS = 50_000
 

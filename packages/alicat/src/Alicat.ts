@@ -21,8 +21,8 @@ import {
 } from "@sampleline/core"
 import { Context, Duration, Effect, Formatter, Layer, Option, type Scope, Stream } from "effect"
 import { openBus } from "./Bus.ts"
+import type { Outcome } from "./Outcome.ts"
 import { type DeviceOptions, planPorts, validTimeout } from "./Plan.ts"
-import type { Outcome } from "./Streaming.ts"
 
 export { discover, type DiscoverOptions, type Discovery } from "./Discovery.ts"
 export type { DeviceOptions } from "./Plan.ts"

@@ -12,10 +12,11 @@ import {
 } from "@sampleline/core"
 import { Array, Duration, Effect, Exit, Order, Schedule, Scope, type Stream } from "effect"
 import { answers, connect, type OpenDevice, openDevice } from "./Connection.ts"
+import { failureOf, type Outcome, toDeviceError } from "./Outcome.ts"
 import type { PortPlan, Unit } from "./Plan.ts"
 import type { Port } from "./Port.ts"
 import { mayBeThere } from "./SerialTransport.ts"
-import { failureOf, type Outcome, pushed, toDeviceError } from "./Streaming.ts"
+import { pushed } from "./Streaming.ts"
 import { decodePollLine, pollCommand } from "./wire/PollLine.ts"
 
 /**

@@ -60,32 +60,45 @@ export const answers = (port: Port, { unitId }: Pick<Unit, "unitId">): Effect.Ef
 const findBaud = Effect.fnUntraced(function*(port: Port, { bauds, path, units }: PortPlan) {
   const [first] = units as [Unit]
   const rates: ReadonlyArray<number | null> = bauds.length === 0 ? [null] : bauds
+  let streams = false
   for (const baud of [...rates, ...rates]) {
     if (bauds.length > 1) yield* Effect.ignore(port.setBaud(baud!))
-    yield* stopStreaming(port, units)
+    streams = !(yield* stopStreaming(port, units))
+    if (streams) continue
     for (const unit of units) {
       if (yield* answers(port, unit)) return baud
     }
   }
-  return yield* noReply(path, first.name, first.unitId, bauds)
+  return yield* streams ? streamsUnknown(path, units.length) : noReply(path, first.name, first.unitId, bauds)
 })
 
 /**
  * A program that died while a device streamed leaves it talking, and deaf to all but this. It does nothing to a device that does
- * not stream; but it gives the one that does the unit id in it, so among several it must not be guessed.
+ * not stream; but it gives the one that does the unit id in it, so among several it must be known which one that is: the only one
+ * that does not answer. Whether nothing streams any more.
  */
 const stopStreaming = Effect.fnUntraced(function*(port: Port, units: PortPlan["units"]) {
+  const stop = ({ unitId }: Unit) => Effect.ignore(port.tell(stopStreamingCommand(unitId)))
   const isTalking = yield* Effect.orElseSucceed(port.isTalking, () => false)
-  if (units.length === 1) return yield* Effect.ignore(port.tell(stopStreamingCommand(units[0]!.unitId)))
-  if (!isTalking) return
-  return yield* new SourceOpenError({
-    target: port.path,
+  if (units.length === 1) yield* stop(units[0]!)
+  if (units.length === 1 || !isTalking) return true
+  const silent = yield* Effect.filter(units, (unit) => Effect.map(answers(port, unit), (answered) => !answered))
+  if (silent.length !== 1) return false
+  yield* Effect.logWarning(
+    `${port.path}: ${silent[0]!.name} (unit ${silent[0]!.unitId}) was left streaming; it is stopped`
+  )
+  yield* stop(silent[0]!)
+  return true
+})
+
+const streamsUnknown = (path: string, units: number) =>
+  new SourceOpenError({
+    target: path,
     reason: "Busy",
     detail:
-      `a device on it streams, and of ${units.length} units it cannot be told which; stop it by sending \`@@\` and its unit id, `
+      `a device on it streams, and of ${units} units it cannot be told which; stop it by sending \`@@\` and its unit id, `
       + "or switch it off and on"
   })
-})
 
 /**
  * @since 0.1.0

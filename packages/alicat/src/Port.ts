@@ -6,7 +6,7 @@
  * of that table is thrown away. While the fence stays unanswered, so does the device.
  */
 import { SampleClock, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
-import { Cause, Deferred, Duration, Effect, Queue, Result, Schema, type Scope, Semaphore } from "effect"
+import { Cause, Deferred, Duration, Effect, LogLevel, Queue, Result, Schema, type Scope, Semaphore } from "effect"
 import type { OpenTransport } from "./Transport.ts"
 import { encodeCommand, isRejection, LineSplitter, lineText } from "./wire/Framing.ts"
 import { startStreamingCommand, stopStreamingCommand } from "./wire/PollLine.ts"
@@ -185,10 +185,13 @@ export const openPort = Effect.fnUntraced(function*(
   }, baud)
   const toPortGone = (cause: Error) => new PortGone({ path, cause })
 
+  const tellWire = (text: () => string) =>
+    Effect.flatMap(LogLevel.isEnabled("Debug"), (isTold) => isTold ? Effect.logDebug(`${path} ${text()}`) : Effect.void)
+
   const send = Effect.fnUntraced(function*(command: string) {
     yield* Queue.clear(lines)
     splitter.reset()
-    yield* Effect.logDebug(`${path} < ${command}`)
+    yield* tellWire(() => `< ${command}`)
     const requestedAt = clock.epochMicros()
     const requestedMonotonicNanos = clock.monotonicNanos()
     yield* Effect.mapError(transport.write(encodeCommand(command)), toPortGone)
@@ -202,9 +205,10 @@ export const openPort = Effect.fnUntraced(function*(
   ): Effect.fn.Return<Line, PortGone | RejectedCommand> {
     while (true) {
       const line = yield* Queue.take(lines)
-      yield* Effect.logDebug(`${path} > ${quoteBytes(line.bytes)}`)
-      const text = Result.getOrUndefined(lineText(line.bytes))?.trim()
-      if (text === "" || (text !== undefined && isLeftOver(text))) continue
+      yield* tellWire(() => `> ${quoteBytes(line.bytes)}`)
+      const raw = Result.getOrUndefined(lineText(line.bytes))
+      const text = raw?.trim()
+      if (text === "" || (text !== undefined && isLeftOver(text)) || (raw !== undefined && isPushed(raw))) continue
       if (text !== undefined && isRejection(text)) return yield* new RejectedCommand({ command })
       return line
     }
@@ -342,11 +346,14 @@ export const openPort = Effect.fnUntraced(function*(
       yield* Effect.addFinalizer(() => Effect.ignore(stop))
       return {
         start: Effect.andThen(stop, within(lineMs)(send(startStreamingCommand(unitId)))),
-        next: Effect.tap(Queue.take(lines), ({ bytes }) => Effect.logDebug(`${path} > ${quoteBytes(bytes)}`))
+        next: Effect.tap(Queue.take(lines), ({ bytes }) => tellWire(() => `> ${quoteBytes(bytes)}`))
       }
     })
   }
 })
+
+/** A reading that a device sends by itself is never a reply: `@ +014.62 ...`, or a space in place of the `@`. */
+const isPushed = (text: string): boolean => /^[@ ] *[-+]?\d/.test(text)
 
 /** A row of a frame or manufacturing table: `A D02 ...`, `A M4 ...`. */
 const isTableRow = (text: string): boolean => /^[A-Z]\s+[DM]\d{1,2}\s/.test(text)

@@ -3,41 +3,12 @@
  *
  * Nobody asks for these readings, so a request's time is unknown: both times of a reading are those of its arrival.
  */
-import { DeviceError, type DeviceFailure, type Reading, SampleClock } from "@sampleline/core"
+import { DeviceError } from "@sampleline/core"
 import { Effect, Option, Queue, Result, Stream } from "effect"
 import type { OpenDevice } from "./Connection.ts"
-import type { Line, RequestError } from "./Port.ts"
+import { failureOf, type Outcome, toDeviceError } from "./Outcome.ts"
+import type { Line } from "./Port.ts"
 import { decodePushedLine, streamingIntervalCommand } from "./wire/PollLine.ts"
-
-/**
- * What one try at a device gave.
- *
- * @since 0.1.0
- * @category models
- */
-export type Outcome = Reading | DeviceFailure
-
-/**
- * @since 0.1.0
- * @category constructors
- */
-export const failureOf = (error: DeviceError): Effect.Effect<DeviceFailure> =>
-  Effect.map(SampleClock.current, (clock) => ({ device: error.device, error, at: clock.epochMicros() }))
-
-/**
- * @since 0.1.0
- * @category conversions
- */
-export const toDeviceError = (device: string, error: RequestError): DeviceError =>
-  new DeviceError({ device, reason: REASONS[error._tag], detail: error.message, cause: error })
-
-const REASONS = {
-  NoReply: "Timeout",
-  PortGone: "Disconnected",
-  PortStreams: "Busy",
-  MalformedReply: "Malformed",
-  RejectedCommand: "Rejected"
-} as const satisfies { readonly [tag in RequestError["_tag"]]: DeviceError["reason"] }
 
 /** A device that sends nothing for this long, or for three of its intervals, is told again to begin. */
 const SILENCE_MILLIS = 1000

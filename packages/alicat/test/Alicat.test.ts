@@ -17,7 +17,7 @@ import { openPty } from "../src/Pty.ts"
 import { SimulatedDevice } from "../src/SimulatedDevice.ts"
 import * as Simulator from "../src/Simulator.ts"
 import { encodeCommand, LineSplitter } from "../src/wire/Framing.ts"
-import { pollUntil, scriptedPort } from "./ports.ts"
+import { leaveStreaming, pollUntil, scriptedPort } from "./ports.ts"
 
 /** Answers as a simulated device does, but for what `poll` says about its n-th poll. */
 const misbehaving = (poll: (n: number, reply: string) => string | null) => {
@@ -185,10 +185,23 @@ describe("Alicat.layer on simulated devices", () => {
       assert.strictEqual((yield* source.poll(["fuel"])).readings.length, 1)
     }))
 
-  it.live("does not guess which of several units streams", () =>
+  it.live("stops the one of several units that streams, told by its silence, and leaves the others their ids", () =>
+    Effect.gen(function*() {
+      const [a, b, c] = yield* Simulator.make({ devices: 3, units: 3, tcp: 0 })
+      yield* leaveStreaming(b!)
+      const source = yield* Alicat.make({ devices: { a: a!, b: b!, c: c! } })
+      assert.deepStrictEqual(
+        source.devices.map(({ identity, unitId }) => [unitId, identity?.serialNumber]),
+        [["A", "100001"], ["B", "100002"], ["C", "100003"]]
+      )
+    }))
+
+  it.live("does not guess which of several silent units streams", () =>
     Effect.gen(function*() {
       const port = yield* leftStreaming
-      const error = yield* Effect.flip(Alicat.make({ devices: { a: { port }, b: { port, unit: "B" } } }))
+      const error = yield* Effect.flip(
+        Alicat.make({ devices: { a: { port }, b: { port, unit: "B" } }, timeout: "50 millis" })
+      )
       assert.include(error.message, "a device on it streams, and of 2 units it cannot be told which")
     }))
 

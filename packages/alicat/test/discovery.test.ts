@@ -2,26 +2,15 @@ import { assert, describe, it } from "@effect/vitest"
 import { InvalidOptionError } from "@sampleline/core"
 import { Effect, Stream } from "effect"
 import * as fs from "node:fs"
-import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
 import * as Alicat from "../src/Alicat.ts"
 import { SimulatedDevice } from "../src/SimulatedDevice.ts"
 import * as Simulator from "../src/Simulator.ts"
-import { scriptedPort } from "./ports.ts"
+import { leaveStreaming, scriptedPort } from "./ports.ts"
 
 const found = (events: ReadonlyArray<Alicat.Discovery>) =>
   events.flatMap((event) => event._tag === "Device" ? [event] : [])
-
-/** Makes the device behind a TCP port stream, as a program that dies leaves it. */
-const leaveStreaming = (address: string) =>
-  Effect.callback<void>((resume) => {
-    const socket = net.connect(Number(new URL(address).port), "127.0.0.1", () => socket.write("A@ @\r"))
-    socket.once("data", () => {
-      socket.destroy()
-      resume(Effect.void)
-    })
-  })
 
 describe("Alicat.discover", () => {
   it.live("finds the units on several ports, with who they are, and goes on past a port that cannot be opened", () =>
@@ -69,7 +58,7 @@ describe("Alicat.discover", () => {
   it.live("sends nothing to a port on which a device streams", () =>
     Effect.gen(function*() {
       const [fuel] = yield* Simulator.make({ tcp: 0 })
-      yield* leaveStreaming(fuel!.port)
+      yield* leaveStreaming(fuel!)
       const events = yield* Stream.runCollect(Alicat.discover({ ports: [fuel!.port] }))
       assert.deepStrictEqual(events, [{ _tag: "Streams", port: fuel!.port, baud: null }])
     }))

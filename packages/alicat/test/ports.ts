@@ -1,6 +1,8 @@
 import type { PollSource } from "@sampleline/core"
 import { Effect } from "effect"
+import * as net from "node:net"
 import { openPty } from "../src/Pty.ts"
+import type { SimulatedPort } from "../src/Simulator.ts"
 import { encodeCommand, LineSplitter } from "../src/wire/Framing.ts"
 
 /** A real pty behind which a script answers each command; null is silence. */
@@ -16,7 +18,7 @@ export const scriptedPort = (answer: (command: string) => string | null) =>
         if (reply !== null) pty.write(encodeCommand(reply))
       }
     })
-    return { path: pty.path, commands }
+    return { path: pty.path, commands, write: (text: string) => pty.write(encodeCommand(text)) }
   })
 
 /** Polls until this is so. */
@@ -30,3 +32,13 @@ export const pollUntil = Effect.fnUntraced(function*(
     yield* Effect.sleep("20 millis")
   }
 })
+
+/** Makes a device on TCP stream, as a program that dies leaves it. */
+export const leaveStreaming = ({ port, unit }: SimulatedPort) =>
+  Effect.callback<void>((resume) => {
+    const socket = net.connect(Number(new URL(port).port), "127.0.0.1", () => socket.write(`${unit}@ @\r`))
+    socket.once("data", () => {
+      socket.destroy()
+      resume(Effect.void)
+    })
+  })

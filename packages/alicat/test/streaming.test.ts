@@ -2,30 +2,19 @@ import { assert, describe, it } from "@effect/vitest"
 import { DeviceError, InvalidOptionError, MemorySink, pipeToSink, Recorder } from "@sampleline/core"
 import { Deferred, Effect, Exit, Fiber, Stream } from "effect"
 import * as Alicat from "../src/Alicat.ts"
-import { openPty } from "../src/Pty.ts"
 import { SimulatedDevice } from "../src/SimulatedDevice.ts"
 import * as Simulator from "../src/Simulator.ts"
-import { encodeCommand, LineSplitter } from "../src/wire/Framing.ts"
-import { pollUntil } from "./ports.ts"
+import { pollUntil, scriptedPort } from "./ports.ts"
 
 /** A device on a pty that tells whether it streams, and what it was sent. */
 const streamingPort = Effect.gen(function*() {
   const device = new SimulatedDevice({ numbered: true })
-  const splitter = new LineSplitter()
-  const commands: Array<string> = []
-  const pty = yield* openPty((chunk) => {
-    for (const line of splitter.push(chunk)) {
-      const command = String.fromCharCode(...line)
-      commands.push(command)
-      const reply = device.respond(command, 0).join("\r")
-      if (reply !== "") pty.write(encodeCommand(reply))
-    }
-  })
+  const { commands, path, write } = yield* scriptedPort((command) => device.respond(command, 0).join("\r") || null)
   const talk = setInterval(() => {
-    if (device.pushesEveryMillis !== null) pty.write(encodeCommand(device.push(0)))
+    if (device.pushesEveryMillis !== null) write(device.push(0))
   }, 5)
   yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(talk)))
-  return { port: pty.path, commands, device, push: (text: string) => pty.write(encodeCommand(text)) }
+  return { port: path, commands, device, push: write }
 })
 
 const open = Effect.fnUntraced(function*(devices: Alicat.AlicatOptions["devices"]) {

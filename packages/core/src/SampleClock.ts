@@ -109,48 +109,38 @@ const make = (clock: Clock.Clock): SampleClock => {
     monotonicNanos,
     steps,
     waitUntil: (targetNanos, precise = false) =>
-      live ? napUntil(targetNanos, precise ? SPIN_NANOS : 0, monotonicNanos) : sleepUntil(targetNanos)
+      live ? napUntil(targetNanos, precise, monotonicNanos) : sleepUntil(targetNanos)
   }
 }
 
 /** A timer fires up to a millisecond late: it is set this much before the target. */
 const TIMER_NANOS = 1_500_000
-/** The event loop is held up for no longer than this at a time. */
+/** The event loop is held up for no longer than this at a time by a nap, and by looking at the clock. */
 const NAP_NANOS = 250_000
-/** A nap ends about a tenth of a millisecond late, at times three; whoever cannot bear that looks at the clock all the while. */
-const SPIN_NANOS = 400_000
-/** How long the clock is looked at between two turns of the event loop. */
-const SLICE_NANOS = 50_000
+const LOOK_NANOS = 50_000
 
 const nobody = new Int32Array(new SharedArrayBuffer(4))
 
 /**
- * Sleeps by a timer to a millisecond or two before the target, then naps: stops the thread for a fraction of a millisecond,
- * which costs no CPU and is more exact than any timer, and lets the event loop turn between naps. From `spinNanos` before the
- * target on it looks at the clock instead.
+ * Sleeps by a timer to a millisecond or two before the target, and then in naps: a nap stops the thread, which costs no CPU and
+ * ends about a tenth of a millisecond late, where a timer is off by a whole one. For `precise` even that is too much: it looks at
+ * the clock all the while. The event loop turns between naps and looks.
  */
-const napUntil = (targetNanos: number, spinNanos: number, monotonicNanos: () => number): Effect.Effect<void> =>
+const napUntil = (targetNanos: number, precise: boolean, monotonicNanos: () => number): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
     let timer: ReturnType<typeof setTimeout> | undefined
     let immediate: ReturnType<typeof setImmediate> | undefined
     const look = () => {
-      let remaining = targetNanos - monotonicNanos()
+      const remaining = targetNanos - monotonicNanos()
       if (remaining > TIMER_NANOS + 1_000_000) {
         timer = setTimeout(look, Math.floor((remaining - TIMER_NANOS) / 1_000_000))
         return
       }
-      if (remaining > spinNanos) {
-        Atomics.wait(nobody, 0, 0, Math.min(remaining - spinNanos, NAP_NANOS) / 1_000_000)
-        remaining = targetNanos - monotonicNanos()
-      }
-      if (remaining > 0 && remaining <= spinNanos) {
-        const sliceEnd = targetNanos - remaining + SLICE_NANOS
-        let now = 0
-        do now = monotonicNanos()
-        while (now < targetNanos && now < sliceEnd)
-        remaining = targetNanos - now
-      }
-      if (remaining <= 0) resume(Effect.void)
+      if (precise) {
+        const sliceEnd = targetNanos - Math.max(0, remaining - LOOK_NANOS)
+        while (monotonicNanos() < sliceEnd);
+      } else if (remaining > 0) Atomics.wait(nobody, 0, 0, Math.min(remaining, NAP_NANOS) / 1_000_000)
+      if (monotonicNanos() >= targetNanos) resume(Effect.void)
       else immediate = setImmediate(look)
     }
     look()

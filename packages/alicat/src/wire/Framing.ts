@@ -51,10 +51,10 @@ export class LineSplitter {
  * @since 0.1.0
  * @category framing
  */
-export const lineText = (bytes: Uint8Array): Result.Result<string, MalformedReply> =>
-  bytes.every((byte) => byte < 0x80)
-    ? Result.succeed(String.fromCharCode(...bytes))
-    : Result.fail(new MalformedReply({ expected: "ASCII", bytes }))
+export const lineText = (bytes: Uint8Array): Result.Result<string, MalformedReply> => {
+  for (const byte of bytes) if (byte >= 0x80) return Result.fail(new MalformedReply({ expected: "ASCII", bytes }))
+  return Result.succeed(String.fromCharCode(...bytes))
+}
 
 /**
  * A command as bytes.

@@ -96,8 +96,10 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("the packed packages
         const copy = yield* tempFolder
         const project = yield* tempFolder
         copyRepository(copy)
-        yield* expectSuccess("npm", ["pack", "--workspaces", "--pack-destination", project], copy)
-        const manifests = ["core", "sinks", "alicat", "cli"].map((name) => `packages/${name}/package.json`)
+        const folders = ["core", "sinks", "alicat", "cli"].map((name) => `packages/${name}`)
+        const manifests = folders.map((folder) => `${folder}/package.json`)
+        const workspaces = folders.flatMap((folder) => ["--workspace", folder])
+        yield* expectSuccess("npm", ["pack", ...workspaces, "--pack-destination", project], copy)
         for (const manifest of manifests) {
           assert.strictEqual(
             fs.readFileSync(path.join(copy, manifest), "utf8"),

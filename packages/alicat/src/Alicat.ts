@@ -69,11 +69,13 @@ export interface StreamingOptions extends StreamOptions, Omit<Recorder.PushedOpt
  */
 export class Instruments extends Context.Service<Instruments, {
   readonly devices: ReadonlyArray<Device>
+  /** Fails where these devices are unknown, or two of them are on one port. */
+  readonly checkStreaming: (names: ReadonlyArray<string>) => Effect.Effect<void, InvalidOptionError>
   /** What the devices send by themselves, each every so many milliseconds, and why one does not. */
   readonly pushed: (
     names: ReadonlyArray<string>,
     intervalMillis: number | undefined
-  ) => Stream.Stream<Outcome, InvalidOptionError | DeviceError>
+  ) => Stream.Stream<Outcome, DeviceError>
 }>()("@sampleline/alicat/Instruments") {}
 
 /**
@@ -112,28 +114,28 @@ export const make = Effect.fnUntraced(function*(
         failures: inOrder.filter((outcome) => "error" in outcome)
       }
     }),
-    pushed: (names, intervalMillis) => {
+    checkStreaming: Effect.fnUntraced(function*(names) {
       const unknown = names.find((name) => !busOf.has(name))
       if (unknown !== undefined) {
-        return Stream.fail(
-          new InvalidOptionError({ option: "device", value: unknown, expected: `one of ${order.join(", ")}` })
-        )
+        return yield* new InvalidOptionError({
+          option: "device",
+          value: unknown,
+          expected: `one of ${order.join(", ")}`
+        })
       }
       const twin = names.find((name, at) => names.slice(0, at).some((other) => busOf.get(other) === busOf.get(name)))
-      if (twin !== undefined) {
-        const bus = busOf.get(twin)!
-        return Stream.fail(
-          new InvalidOptionError({
-            option: "devices",
-            value: names.filter((name) => busOf.get(name) === bus).join(", "),
-            expected: `one device to stream on ${bus.name}, for nothing else can be heard there meanwhile`
-          })
-        )
-      }
-      return Stream.mergeAll(names.map((name) => busOf.get(name)!.pushed(name, intervalMillis)), {
+      if (twin === undefined) return
+      const bus = busOf.get(twin)!
+      return yield* new InvalidOptionError({
+        option: "devices",
+        value: names.filter((name) => busOf.get(name) === bus).join(", "),
+        expected: `one device to stream on ${bus.name}, for nothing else can be heard there meanwhile`
+      })
+    }),
+    pushed: (names, intervalMillis) =>
+      Stream.mergeAll(names.map((name) => busOf.get(name)!.pushed(name, intervalMillis)), {
         concurrency: "unbounded"
       })
-    }
   }
 }, Effect.withSpan("sampleline.open"))
 
@@ -149,6 +151,20 @@ export const layer = (options: AlicatOptions): Layer.Layer<PollSource | Instrume
   )
 
 /**
+ * Fails as `recordStreaming` would before it tells a device to begin; gives the interval in milliseconds.
+ *
+ * @since 0.1.0
+ * @category validation
+ */
+export const checkStreaming = Effect.fnUntraced(function*(
+  { devices, interval }: Pick<StreamingOptions, "devices" | "interval"> = {}
+): Effect.fn.Return<number | undefined, InvalidOptionError, Instruments> {
+  const instruments = yield* Instruments
+  yield* instruments.checkStreaming(devices ?? instruments.devices.map(({ name }) => name))
+  return yield* validInterval(interval)
+})
+
+/**
  * Records what the devices send by themselves: a tick for each reading and each failure, for `pipeToSink`. A device is told to
  * begin when the stream runs, and stopped when it ends, however it ends; meanwhile any other request to its port fails at once.
  * Both times of a sample are those of its arrival.
@@ -162,7 +178,7 @@ export const recordStreaming = (
   Stream.unwrap(Effect.gen(function*() {
     const instruments = yield* Instruments
     const names = options.devices ?? instruments.devices.map(({ name }) => name)
-    const interval = yield* validInterval(options.interval)
+    const interval = yield* checkStreaming(options)
     return Recorder.recordPushed(instruments.pushed(names, interval), {
       ...options,
       devices: instruments.devices.filter(({ name }) => names.includes(name))

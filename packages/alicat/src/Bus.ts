@@ -10,13 +10,14 @@ import {
   type SourceDependencyError,
   type SourceOpenError
 } from "@sampleline/core"
-import { Array, Duration, Effect, Exit, Order, Schedule, Scope, type Stream } from "effect"
+import { Array, Deferred, Duration, Effect, Exit, Option, Order, Result, Schedule, Scope, type Stream } from "effect"
 import { answers, connect, type OpenDevice, openDevice } from "./Connection.ts"
 import { failureOf, type Outcome, toDeviceError } from "./Outcome.ts"
 import type { PortPlan, Unit } from "./Plan.ts"
 import type { Port } from "./Port.ts"
 import { mayBeThere } from "./SerialTransport.ts"
 import { pushed } from "./Streaming.ts"
+import { decodeManufacturing } from "./wire/Identity.ts"
 import { decodePollLine, pollCommand } from "./wire/PollLine.ts"
 
 /**
@@ -59,12 +60,14 @@ export interface BusOptions {
 
 /** A port that is gone is tried again after this, then at intervals that grow to the last. */
 const REOPEN = Schedule.min([Schedule.exponential("50 millis", 1.5), Schedule.spaced("250 millis")])
-/** A device that was silent when its port was opened is looked for again after this. */
-const LOOK_AGAIN = Duration.seconds(1)
+/** A device that is not the right one, or silent, is looked for again at this interval. */
+const LOOK_AGAIN = Schedule.spaced("1 second")
 /** A device that owes a reply is asked to catch up at this interval. */
-const SETTLE_AGAIN = Duration.millis(100)
-/** Both at this interval where others wait for the port. */
-const AGAIN_SHARED = Duration.seconds(4)
+const SETTLE_AGAIN = Schedule.spaced("100 millis")
+/** Both at these intervals where others wait for the port meanwhile. */
+const AGAIN_SHARED = Schedule.min([Schedule.exponential("4 seconds"), Schedule.spaced("20 seconds")])
+/** With `allowMissing`, how long to wait for what may be there. */
+const MISSING_PATIENCE = "3 seconds"
 /** How often the devices are asked to find out how long they take. */
 const ROUND_TRIPS = 3
 
@@ -79,6 +82,7 @@ export const openBus = Effect.fnUntraced(function*(
   options: BusOptions
 ): Effect.fn.Return<Bus, SourceOpenError | SourceDependencyError, Scope.Scope> {
   const { given, units } = plan
+  const isShared = units.length > 1
   const slots = units.map((unit): Slot => ({ unit, known: null, found: notThere(unit, given) }))
   const connection: { scope: Scope.Closeable | null; baud: number | null | undefined } = {
     scope: null,
@@ -96,8 +100,9 @@ export const openBus = Effect.fnUntraced(function*(
   const find = (port: Port, slot: Slot) =>
     Effect.matchEffect(openDevice(port, slot.unit, connection.baud ?? null), {
       onSuccess: (opened) => {
-        slot.known ??= opened.device
-        slot.found = sameDevice(slot.known, opened)
+        // A device that did not tell its serial number before is known by it from now on.
+        if (serialOf(slot.known) === null) slot.known = opened.device
+        slot.found = sameDevice(slot.known ?? opened.device, opened)
         return Effect.logInfo(describe(opened))
       },
       onFailure: (error) => {
@@ -132,15 +137,12 @@ export const openBus = Effect.fnUntraced(function*(
     )
   })
 
-  const lookAgain = Effect.fnUntraced(function*(port: Port): Effect.fn.Return<never> {
-    while (slots.some(isSilent)) {
-      yield* Effect.sleep(units.length > 1 ? AGAIN_SHARED : LOOK_AGAIN)
-      for (const slot of slots.filter(isSilent)) {
+  const lookAgain = (port: Port): Effect.Effect<unknown> =>
+    Effect.gen(function*() {
+      for (const slot of slots.filter(isMissing)) {
         if (yield* answers(port, slot.unit)) yield* Effect.ignore(find(port, slot))
       }
-    }
-    return yield* Effect.never
-  })
+    }).pipe(Effect.delay("1 second"), Effect.repeat({ schedule: isShared ? AGAIN_SHARED : LOOK_AGAIN }))
 
   const keepOpen = Effect.fnUntraced(function*(opened: Port | null) {
     let port: Port | null = opened
@@ -157,14 +159,22 @@ export const openBus = Effect.fnUntraced(function*(
     }
   })
 
-  const first = yield* open.pipe(
-    Effect.catchTag("SourceOpenError", (error) =>
-      options.allowMissing
-        ? Effect.as(Effect.logWarning(`${error.message}; going on without it until it is there`), null)
-        : Effect.fail(error))
-  )
-  const timing = first === null ? [] : yield* measureRoundTrips(slots)
-  yield* Effect.forkScoped(keepOpen(first))
+  const roundTripSeconds = new Map<string, number>()
+  const begin = Effect.tap(open, () => measureRoundTrips(slots, roundTripSeconds))
+  if (options.allowMissing) {
+    const tried = yield* Deferred.make<void, SourceDependencyError>()
+    yield* begin.pipe(
+      Effect.catchTag(
+        "SourceOpenError",
+        (error) => Effect.as(Effect.logWarning(`${error.message}; going on without it until it is there`), null)
+      ),
+      Effect.onExit((exit) => Deferred.done(tried, Exit.asVoid(exit))),
+      Effect.andThen(keepOpen),
+      Effect.forkScoped
+    )
+    const inTime = yield* Effect.timeoutOption(Deferred.await(tried), MISSING_PATIENCE)
+    if (Option.isNone(inTime)) yield* Effect.logWarning(`${given} is still being looked at; going on without it`)
+  } else yield* Effect.forkScoped(keepOpen(yield* begin))
 
   const noReplySince = (device: string) =>
     new DeviceError({
@@ -174,16 +184,26 @@ export const openBus = Effect.fnUntraced(function*(
     })
   const scope = yield* Scope.Scope
   const settling = new Set<OpenDevice>()
-  /** Has a device catch up that owes a reply; meanwhile it is not polled, and holds nobody up. */
+  /**
+   * Has a device catch up that owes a reply; meanwhile it is not polled, and holds nobody up. What it answers with tells its serial
+   * number, too: while it was silent another one may have taken its place.
+   */
   const settle = (opened: OpenDevice) =>
     Effect.suspend(() => {
       if (settling.has(opened)) return Effect.void
       settling.add(opened)
+      const slot = slots.find(({ found }) => found === opened)
       return opened.port.settle(opened.device.unitId).pipe(
-        Effect.retry({
-          schedule: Schedule.spaced(units.length > 1 ? AGAIN_SHARED : SETTLE_AGAIN),
-          while: (error) => error._tag === "NoReply"
-        }),
+        Effect.retry({ schedule: isShared ? AGAIN_SHARED : SETTLE_AGAIN, while: (error) => error._tag === "NoReply" }),
+        Effect.tap((table) =>
+          Effect.sync(() => {
+            const made = Result.getOrUndefined(decodeManufacturing(table, opened.device.unitId))
+            const [expected, found] = [serialOf(opened.device), made?.serialNumber ?? null]
+            if (slot?.found === opened && expected !== null && found !== null && expected !== found) {
+              slot.found = changed(opened.device.name, opened.port.path, expected, found)
+            }
+          })
+        ),
         Effect.ignore,
         Effect.ensuring(Effect.sync(() => settling.delete(opened))),
         Effect.forkIn(scope)
@@ -200,7 +220,7 @@ export const openBus = Effect.fnUntraced(function*(
           Effect.succeed<Reading>({ device: device.name, unitId: device.unitId, ...times, frame }),
         onFailure: (error) =>
           Effect.andThen(
-            error._tag === "NoReply" ? settle(opened) : Effect.void,
+            port.owes(device.unitId) ? settle(opened) : Effect.void,
             failureOf(toDeviceError(device.name, error))
           )
       }
@@ -210,7 +230,7 @@ export const openBus = Effect.fnUntraced(function*(
   return {
     name: given,
     devices: () => slots.map(({ known, unit }) => known ?? { ...unit, identity: null, format: null }),
-    timing: { name: given, roundTripSeconds: new Map(timing) },
+    timing: { name: given, roundTripSeconds },
     poll: (names) =>
       Effect.forEach(
         slots.filter(({ unit }) => names.has(unit.name)),
@@ -237,7 +257,7 @@ const describe = ({ device: { identity, name, unitId }, port }: OpenDevice): str
       : `${identity.model ?? "model unknown"}, serial number ${identity.serialNumber ?? "unknown"}`
   }`
 
-const isSilent = ({ found }: Slot): boolean => found instanceof DeviceError && found.reason === "Timeout"
+const isMissing = ({ found }: Slot): boolean => found instanceof DeviceError
 
 const notThere = ({ name }: Unit, path: string) =>
   new DeviceError({ device: name, reason: "Disconnected", detail: `the port ${path} is not there` })
@@ -250,9 +270,11 @@ const cannotOpen = ({ name }: Unit, error: SourceOpenError | SourceDependencyErr
     cause: error
   })
 
+const serialOf = (device: Device | null): string | null => device?.identity?.serialNumber ?? null
+
 /** The device if it is the one that was there before, by its serial number; one that does not tell it now is asked again later. */
 const sameDevice = (before: Device, now: OpenDevice): OpenDevice | DeviceError => {
-  const [expected, found] = [before, now.device].map(({ identity }) => identity?.serialNumber ?? null)
+  const [expected, found] = [serialOf(before), serialOf(now.device)]
   if (expected === null || expected === found) return now
   return found === null
     ? new DeviceError({
@@ -260,16 +282,19 @@ const sameDevice = (before: Device, now: OpenDevice): OpenDevice | DeviceError =
       reason: "Timeout",
       detail: `it does not tell its serial number, which was ${expected}, since ${now.port.path} is back`
     })
-    : new DeviceError({
-      device: before.name,
-      reason: "DeviceChanged",
-      detail: `another device is on ${now.port.path} now: serial number ${found} instead of ${expected}; `
-        + "plug the right one in there"
-    })
+    : changed(before.name, now.port.path, expected, found)
 }
 
-/** The median time that each device takes to answer, in seconds; 0 for one that does not. */
-const measureRoundTrips = (slots: ReadonlyArray<Slot>) =>
+const changed = (device: string, path: string, expected: string, found: string) =>
+  new DeviceError({
+    device,
+    reason: "DeviceChanged",
+    detail:
+      `another device is on ${path} now: serial number ${found} instead of ${expected}; plug the right one in there`
+  })
+
+/** The median time that each device takes to answer. */
+const measureRoundTrips = (slots: ReadonlyArray<Slot>, seconds: Map<string, number>) =>
   Effect.forEach(
     slots.flatMap(({ found }) => found instanceof DeviceError ? [] : [found]),
     Effect.fnUntraced(function*({ device, layout, port }) {
@@ -279,6 +304,7 @@ const measureRoundTrips = (slots: ReadonlyArray<Slot>) =>
         replies.map((reply) => reply.receivedMonotonicNanos - reply.requestedMonotonicNanos),
         Order.Number
       )
-      return [device.name, (nanos[nanos.length >> 1] ?? 0) / 1e9] as const
-    })
+      if (nanos.length > 0) seconds.set(device.name, nanos[nanos.length >> 1]! / 1e9)
+    }),
+    { discard: true }
   )

@@ -60,35 +60,37 @@ export const answers = (port: Port, { unitId }: Pick<Unit, "unitId">): Effect.Ef
 const findBaud = Effect.fnUntraced(function*(port: Port, { bauds, path, units }: PortPlan) {
   const [first] = units as [Unit]
   const rates: ReadonlyArray<number | null> = bauds.length === 0 ? [null] : bauds
-  let streams = false
   for (const baud of [...rates, ...rates]) {
     if (bauds.length > 1) yield* Effect.ignore(port.setBaud(baud!))
-    streams = !(yield* stopStreaming(port, units))
-    if (streams) continue
-    for (const unit of units) {
-      if (yield* answers(port, unit)) return baud
+    if (units.length === 1) yield* Effect.ignore(port.tell(stopStreamingCommand(first.unitId)))
+    const silent = yield* Effect.filter(units, (unit) => Effect.map(answers(port, unit), (answered) => !answered))
+    if (units.length > 1 && silent.length > 0 && (yield* isStreaming(port))) {
+      if (silent.length > 1) continue
+      yield* stopStreaming(port, silent[0]!)
     }
+    if (silent.length < units.length) return baud
   }
-  return yield* streams ? streamsUnknown(path, units.length) : noReply(path, first.name, first.unitId, bauds)
+  return yield* units.length > 1 && port.heardPushed()
+    ? streamsUnknown(path, units.length)
+    : noReply(path, first.name, first.unitId, bauds)
 })
+
+/** Whether a device is heard that sends readings by itself; a slow one does so once a second. */
+const isStreaming = (port: Port) =>
+  port.heardPushed()
+    ? Effect.succeed(true)
+    : Effect.map(Effect.sleep(STREAM_INTERVAL), () => port.heardPushed())
+
+const STREAM_INTERVAL = "1 second"
 
 /**
  * A program that died while a device streamed leaves it talking, and deaf to all but this. It does nothing to a device that does
  * not stream; but it gives the one that does the unit id in it, so among several it must be known which one that is: the only one
- * that does not answer. Whether nothing streams any more.
+ * that does not answer.
  */
-const stopStreaming = Effect.fnUntraced(function*(port: Port, units: PortPlan["units"]) {
-  const stop = ({ unitId }: Unit) => Effect.ignore(port.tell(stopStreamingCommand(unitId)))
-  const isTalking = yield* Effect.orElseSucceed(port.isTalking, () => false)
-  if (units.length === 1) yield* stop(units[0]!)
-  if (units.length === 1 || !isTalking) return true
-  const silent = yield* Effect.filter(units, (unit) => Effect.map(answers(port, unit), (answered) => !answered))
-  if (silent.length !== 1) return false
-  yield* Effect.logWarning(
-    `${port.path}: ${silent[0]!.name} (unit ${silent[0]!.unitId}) was left streaming; it is stopped`
-  )
-  yield* stop(silent[0]!)
-  return true
+const stopStreaming = Effect.fnUntraced(function*(port: Port, { name, unitId }: Unit) {
+  yield* Effect.logWarning(`${port.path}: ${name} (unit ${unitId}) was left streaming; it is stopped`)
+  yield* Effect.ignore(port.tell(stopStreamingCommand(unitId)))
 })
 
 const streamsUnknown = (path: string, units: number) =>
@@ -159,9 +161,9 @@ const identify = Effect.fnUntraced(function*(port: Port, unitId: string): Effect
     Effect.map((reply) => reply.value),
     Effect.orElseSucceed(() => null)
   )
-  const made = yield* Effect.orElseSucceed(
-    port.askTable(manufacturingCommand(unitId), (lines) => decodeManufacturing(lines, unitId)),
-    () => null
+  const made = yield* port.askTable(manufacturingCommand(unitId), (lines) => decodeManufacturing(lines, unitId)).pipe(
+    Effect.retry({ times: 1 }),
+    Effect.orElseSucceed(() => null)
   )
   port.fenceBy(unitId, made === null ? frameTableCommand(unitId) : manufacturingCommand(unitId))
   if (firmware === null && made === null) return null

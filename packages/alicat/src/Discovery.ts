@@ -2,12 +2,12 @@
  * Which devices answer where: asks every unit id on every port at every baud rate.
  *
  * Bounded: ports × rates × units tries, each with a time-out, all ports at once; where a device answers no other rate is tried.
- * Nothing is sent to a port on which a device streams: what stops it would also have to name its unit id.
+ * Nothing more is sent to a port on which a device is heard to stream: what stops it would also have to name its unit id.
  */
 import {
   type DeviceIdentity,
   type FrameFormat,
-  type InvalidOptionError,
+  InvalidOptionError,
   type SourceDependencyError,
   type SourceOpenError
 } from "@sampleline/core"
@@ -77,6 +77,9 @@ export const discover = (
     const timeout = yield* validTimeout(options.timeout ?? "200 millis")
     const units = yield* Effect.forEach(options.units ?? ALL_UNITS, (unit) => validUnit("units", unit))
     const bauds = yield* Effect.forEach(options.bauds ?? DEFAULT_BAUDS, (baud) => validBaud("bauds", baud))
+    for (const [option, { length }] of Object.entries({ units, bauds })) {
+      if (length === 0) return yield* new InvalidOptionError({ option, value: "empty", expected: "at least one" })
+    }
     const located = yield* Effect.forEach(options.ports ?? (yield* listPorts), (port) => locate("ports", port))
     const places = [...new Map(located.map((place) => [place.path, place])).values()]
     const ratesOf = ({ address }: Place): ReadonlyArray<number | null> => address === null ? bauds : [null]
@@ -91,13 +94,15 @@ export const discover = (
       const port = yield* openAt(place, rates[0] ?? undefined, timeout)
       for (const baud of rates) {
         if (rates.length > 1) yield* port.setBaud(baud!)
-        if (yield* port.isTalking) return yield* Queue.offer(queue, { _tag: "Streams", port: place.given, baud })
+        const streams = Queue.offer(queue, { _tag: "Streams", port: place.given, baud })
+        if (yield* port.isTalking) return yield* streams
         const answering: Array<string> = []
         for (const unitId of units) {
           yield* Queue.offer(queue, { _tag: "Asking", port: place.given, unitId, baud, done, of })
           done++
           asked++
           if (yield* answers(port, { unitId })) answering.push(unitId)
+          if (port.heardPushed()) return yield* streams
         }
         if (answering.length === 1) yield* port.tell(stopStreamingCommand(answering[0]!))
         for (const unitId of answering) {

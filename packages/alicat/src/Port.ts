@@ -1,12 +1,12 @@
 /**
  * A port with devices on it: one command in flight, replies with the times of their own request.
  *
- * A poll reply carries no request's number, so a late one looks like the next one's. A device answers in order: where a reply
- * is still owed, the next request to that device is preceded by a fence, a question for a table, and everything up to the end
- * of that table is thrown away. While the fence stays unanswered, so does the device.
+ * A poll reply carries no request's number, so a late one looks like the next one's. Where a device still owes a reply it is
+ * asked nothing else before its debt is settled (`Debts.ts`).
  */
 import { SampleClock, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
 import { Cause, Deferred, Duration, Effect, LogLevel, Queue, Result, Schema, type Scope, Semaphore } from "effect"
+import { Debts, isTableRow } from "./Debts.ts"
 import type { OpenTransport } from "./Transport.ts"
 import { encodeCommand, isRejection, LineSplitter, lineText } from "./wire/Framing.ts"
 import { startStreamingCommand, stopStreamingCommand } from "./wire/PollLine.ts"
@@ -115,10 +115,15 @@ export interface Port {
   ) => Effect.Effect<A, RequestError>
   /** Whether a device still owes a reply. */
   readonly owes: (unitId: string) => boolean
-  /** Clears away what a device still owes, by its fence; fails while the device does not answer that either. */
-  readonly settle: (unitId: string) => Effect.Effect<void, RequestError>
+  /**
+   * Clears away what a device still owes, by its fence; fails while the device does not answer that either. Gives the lines of the
+   * table that was the fence, none where nothing was owed.
+   */
+  readonly settle: (unitId: string) => Effect.Effect<ReadonlyArray<Uint8Array>, RequestError>
   /** Listens for a moment: whether something talks without being asked. */
   readonly isTalking: Effect.Effect<boolean, RequestError>
+  /** Whether a reading was heard that a device sent by itself, since the port was opened. */
+  readonly heardPushed: () => boolean
   /** Sends a command that nothing answers, and throws away what still comes. */
   readonly tell: (command: string) => Effect.Effect<void, RequestError>
   readonly setBaud: (baud: number) => Effect.Effect<void, RequestError>
@@ -144,6 +149,9 @@ const TABLE_SILENCE_MS = 100
 const MAX_TABLE_ROWS = 200
 /** After a reply that makes no sense the rest of it may still be on its way. */
 const SETTLE = Duration.millis(20)
+
+/** A device that was not heard for so many time-outs will not answer what it was asked before. */
+const PATIENCE = 6
 
 /** A device that streams sends a line this often, or oftener, as it comes from the factory. */
 const LISTEN = Duration.millis(60)
@@ -172,11 +180,20 @@ export const openPort = Effect.fnUntraced(function*(
   const inFlight = yield* Semaphore.make(1)
   const closed = yield* Deferred.make<void>()
   const splitter = new LineSplitter()
+  const lineMs = Duration.toMillis(lineTimeout)
+  const tableMs = 2 * lineMs
+  const debts = new Debts(PATIENCE * lineMs * 1e6)
+  let pushedHeard = false
   const transport = yield* open({
     onData: (chunk) => {
       const at = clock.epochMicros()
       const monotonicNanos = clock.monotonicNanos()
-      for (const bytes of splitter.push(chunk)) Queue.offerUnsafe(lines, { bytes, at, monotonicNanos })
+      for (const bytes of splitter.push(chunk)) {
+        const text = String.fromCharCode(...bytes)
+        pushedHeard ||= isPushed(text)
+        debts.heard(text.trimStart(), monotonicNanos)
+        Queue.offerUnsafe(lines, { bytes, at, monotonicNanos })
+      }
     },
     onClose: (cause) => {
       Queue.failCauseUnsafe(lines, portGone(path, cause))
@@ -216,13 +233,8 @@ export const openPort = Effect.fnUntraced(function*(
 
   const within = (afterMs: number) =>
     Effect.timeoutOrElse({ duration: afterMs, orElse: () => Effect.fail(new NoReply({ afterMs })) })
-  const lineMs = Duration.toMillis(lineTimeout)
-  const tableMs = 2 * lineMs
-
-  /** Units that were asked and have not answered yet. */
-  const owing = new Set<string>()
   const fences = new Map<string, string>()
-  const ofOwingUnit = (text: string, asked: string) => text[0] !== asked && owing.has(text[0]!) && /^[A-Z] /.test(text)
+  const ofOwingUnit = (text: string, asked: string) => text[0] !== asked && debts.has(text[0]!) && /^[A-Z] /.test(text)
 
   const restOfTable = Effect.fnUntraced(function*() {
     const rest: Array<Uint8Array> = []
@@ -256,20 +268,19 @@ export const openPort = Effect.fnUntraced(function*(
         : Effect.fail(new PortStreams({ path, unitId: streaming }))
     )
 
-  /** Asks for a table, and throws away everything that comes before it, and the table. */
-  const fence = Effect.fnUntraced(function*(unit: string, command: string) {
-    const isOther = (text: string) => text[0] !== unit || !isTableRow(text)
-    yield* within(tableMs)(Effect.andThen(send(command), takeLine(command, isOther)))
-    yield* restOfTable()
+  /** Asks for a table, and throws away everything that comes before it. */
+  const settle = Effect.fnUntraced(function*(unit: string) {
+    const command = fences.get(unit)
+    let table: ReadonlyArray<Uint8Array> = []
+    if (!debts.has(unit) || command === undefined) return table
+    if (debts.sendsFence(unit, clock.monotonicNanos())) yield* within(lineMs)(send(command))
+    do {
+      const first = yield* within(tableMs)(takeLine(command, (text) => text[0] !== unit || !isTableRow(text)))
+      table = [first.bytes, ...(yield* restOfTable())]
+    } while (!debts.isSettled(unit))
+    debts.paid(unit)
+    return table
   })
-
-  const settle = (unit: string): Effect.Effect<void, RequestError> =>
-    Effect.suspend(() => {
-      const command = fences.get(unit)
-      return owing.has(unit) && command !== undefined
-        ? Effect.tap(fence(unit, command), () => Effect.sync(() => owing.delete(unit)))
-        : Effect.void
-    })
 
   /** One request; what a device still owes is cleared away before it is asked again. */
   const exchange = <A, E extends RequestError>(
@@ -282,14 +293,15 @@ export const openPort = Effect.fnUntraced(function*(
     return alone(
       Effect.gen(function*() {
         yield* settle(unit)
-        owing.add(unit)
+        debts.asked(unit, clock.monotonicNanos())
         const [sent, first] = yield* within(timeoutMs)(Effect.gen(function*() {
           return [yield* send(command), yield* takeLine(command, isLeftOver)] as const
         }))
-        owing.delete(unit)
+        // Noise, or another unit's line, is not its reply: that may still come.
+        if (first.bytes[0] === unit.charCodeAt(0)) debts.paid(unit)
         return yield* finish(sent, first)
       }).pipe(Effect.tapError((error: RequestError) => {
-        if (error._tag === "RejectedCommand" || error._tag === "PortGone") owing.delete(unit)
+        if (error._tag === "RejectedCommand" || error._tag === "PortGone") debts.paid(unit)
         return error._tag === "MalformedReply" || error._tag === "RejectedCommand" ? Effect.sleep(SETTLE) : Effect.void
       }))
     )
@@ -320,13 +332,14 @@ export const openPort = Effect.fnUntraced(function*(
         (text) => ofOwingUnit(text, command[0]!),
         (_sent, first) => Effect.flatMap(restOfTable(), (rest) => Effect.fromResult(decode([first.bytes, ...rest])))
       ),
-    owes: (unitId) => owing.has(unitId),
+    owes: (unitId) => debts.has(unitId),
     settle: (unitId) => alone(settle(unitId)),
     isTalking: alone(
       Effect.andThen(Effect.sleep(LISTEN), Queue.size(lines)).pipe(
         Effect.map((waiting) => waiting > 0)
       )
     ),
+    heardPushed: () => pushedHeard,
     tell: (command) => alone(Effect.asVoid(tell(command))),
     setBaud: (rate) => alone(Effect.mapError(transport.setBaud(rate), toPortGone)),
     stream: Effect.fnUntraced(function*(unitId) {
@@ -354,9 +367,6 @@ export const openPort = Effect.fnUntraced(function*(
 
 /** A reading that a device sends by itself is never a reply: `@ +014.62 ...`, or a space in place of the `@`. */
 const isPushed = (text: string): boolean => /^[@ ] *[-+]?\d/.test(text)
-
-/** A row of a frame or manufacturing table: `A D02 ...`, `A M4 ...`. */
-const isTableRow = (text: string): boolean => /^[A-Z]\s+[DM]\d{1,2}\s/.test(text)
 
 const portGone = (path: string, cause: Error | null): Cause.Cause<PortGone> =>
   Cause.fail(new PortGone({ path, ...(cause === null ? {} : { cause }) }))

@@ -9,7 +9,7 @@
  * Limits: pseudo-terminals need Linux or macOS.
  */
 import { InvalidOptionError, SampleClock, type SourceDependencyError, SourceOpenError } from "@sampleline/core"
-import { Duration, Effect, Exit, Formatter, Latch, Option, Queue, Scope } from "effect"
+import { Duration, Effect, Exit, Formatter, Option, Queue, Scope } from "effect"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
@@ -143,11 +143,12 @@ const A = "A".charCodeAt(0)
 const validate = Effect.fnUntraced(function*({ devices = 1, faults = [], tcp, units = 1 }: SimulatorOptions) {
   const refuse = (option: string, value: unknown, expected: string) =>
     new InvalidOptionError({ option, value: Formatter.format(value), expected })
+  const ports = Math.ceil(devices / units)
   for (
     const [option, value, lowest, highest] of [
       ["devices", devices, 1, 1000],
       ["units", units, 1, 26],
-      ["tcp", tcp ?? 0, 0, 65_535]
+      ["tcp", tcp ?? 0, 0, 65_536 - ports]
     ] as const
   ) {
     if (!Number.isSafeInteger(value) || value < lowest || value > highest) {
@@ -228,8 +229,8 @@ const onWire = Effect.fnUntraced(function*(
   seconds: () => number,
   broadcast: Write
 ) {
-  const late = yield* Queue.unbounded<{ readonly delayMillis: number; readonly send: () => void }>()
-  const streaming = yield* Latch.make()
+  const late = yield* Queue.unbounded<{ readonly atSeconds: number; readonly send: () => void }>()
+  const changed = yield* Queue.unbounded<void>()
   let waiting = 0
 
   const send = (lines: ReadonlyArray<string>, reading: number | null, write: Write) => {
@@ -237,28 +238,29 @@ const onWire = Effect.fnUntraced(function*(
     if (reply === null) return
     if (reply.delayMillis === 0 && waiting === 0) return write(reply.bytes)
     waiting++
-    Queue.offerUnsafe(late, { delayMillis: reply.delayMillis, send: () => write(reply.bytes) })
+    Queue.offerUnsafe(late, { atSeconds: seconds() + reply.delayMillis / 1000, send: () => write(reply.bytes) })
   }
 
   yield* Effect.forkScoped(Effect.forever(Effect.gen(function*() {
-    const { delayMillis, send } = yield* Queue.take(late)
-    yield* Effect.sleep(delayMillis)
+    const { atSeconds, send } = yield* Queue.take(late)
+    yield* Effect.sleep(Math.max(0, 1000 * (atSeconds - seconds())))
     send()
     waiting--
   })))
-  yield* Effect.forkScoped(Effect.forever(Effect.gen(function*() {
-    yield* streaming.await
+  const push = Effect.suspend(() => {
     const every = device.pushesEveryMillis
-    if (every === null) return yield* streaming.close
-    yield* Effect.sleep(Math.max(1, every))
-    if (device.pushesEveryMillis !== null) send([device.push(seconds())], device.readings, broadcast)
-  })))
+    return every === null ? Effect.never : Effect.andThen(
+      Effect.sleep(Math.max(1, every)),
+      Effect.sync(() => send([device.push(seconds())], device.readings, broadcast))
+    )
+  })
+  yield* Effect.forkScoped(Effect.forever(Effect.raceFirst(push, Queue.take(changed))))
 
   return (command: string, write: Write) => {
-    const before = device.readings
+    const { pushesEveryMillis, readings } = device
     const lines = device.respond(command, seconds())
-    if (device.pushesEveryMillis !== null) streaming.openUnsafe()
-    if (lines.length > 0) send(lines, device.readings > before ? device.readings : null, write)
+    if (device.pushesEveryMillis !== pushesEveryMillis) Queue.offerUnsafe(changed, undefined)
+    if (lines.length > 0) send(lines, device.readings > readings ? device.readings : null, write)
   }
 })
 

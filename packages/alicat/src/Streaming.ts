@@ -12,6 +12,8 @@ import { decodePushedLine, streamingIntervalCommand } from "./wire/PollLine.ts"
 
 /** A device that sends nothing for this long, or for three of its intervals, is told again to begin. */
 const SILENCE_MILLIS = 1000
+/** Where its interval is unknown it is given more time each time, up to the longest interval there is. */
+const LONGEST_MILLIS = 66_000
 /** A device that is not there is looked at again after this. */
 const RETRY = "250 millis"
 
@@ -65,7 +67,8 @@ const pushedWhileThere = Effect.fnUntraced(
       )
     }
     const lines = yield* port.stream(device.unitId)
-    const silence = Math.max(SILENCE_MILLIS, 3 * (intervalMillis ?? 0))
+    let silence = Math.max(SILENCE_MILLIS, 3 * (intervalMillis ?? 0))
+    let lastAt = 0
     const toOutcome = ({ at, bytes, monotonicNanos }: Line): Effect.Effect<Outcome> =>
       Result.match(decodePushedLine(bytes, layout), {
         onFailure: (error) => failureOf(toDeviceError(device.name, error)),
@@ -85,6 +88,9 @@ const pushedWhileThere = Effect.fnUntraced(
       while (true) {
         const line = yield* Effect.timeoutOption(lines.next, silence)
         if (Option.isNone(line)) break
+        const gap = (line.value.monotonicNanos - lastAt) / 1_000_000
+        if (lastAt > 0 && intervalMillis === undefined) silence = Math.max(silence, Math.min(3 * gap, LONGEST_MILLIS))
+        lastAt = line.value.monotonicNanos
         yield* emit(toOutcome(line.value))
       }
       yield* emit(failureOf(
@@ -94,6 +100,7 @@ const pushedWhileThere = Effect.fnUntraced(
           detail: `it sent nothing for ${silence} ms; it is told again to begin`
         })
       ))
+      if (intervalMillis === undefined) silence = Math.min(2 * silence, LONGEST_MILLIS)
     }
   },
   Effect.scoped,

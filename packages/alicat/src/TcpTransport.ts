@@ -24,7 +24,8 @@ export interface TcpAddress {
  */
 export const parseTcp = (text: string): TcpAddress | null => {
   if (!URL.canParse(text)) return null
-  const { hostname, pathname, port, protocol, search } = new URL(text)
+  const { hostname, password, pathname, port, protocol, search, username } = new URL(text)
+  if (username !== "" || password !== "") return null
   if (protocol !== "tcp:" || hostname === "" || port === "" || port === "0") return null
   if (!["", "/"].includes(pathname) || search !== "") return null
   return { host: hostname.replace(/^\[(.*)\]$/, "$1"), port: Number(port) }

@@ -83,6 +83,8 @@ describe("Alicat.discover", () => {
     [
       [{ units: ["AB"] }, "units is \"AB\""],
       [{ bauds: [0] }, "bauds is 0"],
+      [{ bauds: [] }, "bauds is empty"],
+      [{ units: [] }, "units is empty"],
       [{ ports: ["tcp://lab"] }, "ports is \"tcp://lab\""],
       [{ timeout: 0 }, "timeout"]
     ] as ReadonlyArray<readonly [Alicat.DiscoverOptions, string]>

@@ -45,7 +45,7 @@ describe("a simulated device", () => {
   )("with %j gives typed failures, and readings between them", ([fault, reasons]) =>
     Effect.gen(function*() {
       const outcome = yield* failuresOf(fault, 60)
-      assert.deepStrictEqual(outcome.reasons, [...reasons])
+      assert.includeMembers(outcome.reasons, [...reasons])
       assert.isAbove(outcome.readings, 5)
     }))
 
@@ -251,7 +251,7 @@ describe("with allowMissing", () => {
 
   it.live("a unit that is silent at the start is recorded as soon as it answers, and the other one before", () =>
     Effect.gen(function*() {
-      const faults = [{ kind: "silent", device: "sim2", when: { after: 0, for: "3 seconds" } }] as const
+      const faults = [{ kind: "silent", device: "sim2", when: { after: 0, for: "8 seconds" } }] as const
       const [a, b] = yield* Simulator.make({ devices: 2, units: 2, tcp: 0, faults })
       const strict = yield* Effect.scoped(
         Effect.flip(Alicat.make({ devices: { a: a!, b: b! }, timeout: "100 millis" }))
@@ -282,7 +282,7 @@ describe("a rate that a bus cannot reach", () => {
         lines[0]!,
         /^100 Hz is more than tcp:\S+ can do: polling sim1, sim2, sim3 there takes [\d.]+ ms, which makes at most [\d.]+ Hz/
       )
-      assert.isAtLeast(Number(/takes ([\d.]+) ms/.exec(lines[0]!)![1]), 60)
+      assert.isAtLeast(Number(/takes ([\d.]+) ms/.exec(lines[0]!)![1]), 55)
       assert.deepStrictEqual((yield* record(1)).lines, [])
     }))
 })

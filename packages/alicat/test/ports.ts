@@ -6,19 +6,23 @@ import type { SimulatedPort } from "../src/Simulator.ts"
 import { encodeCommand, LineSplitter } from "../src/wire/Framing.ts"
 
 /** A real pty behind which a script answers each command; null is silence. */
-export const scriptedPort = (answer: (command: string) => string | null) =>
+export const scriptedPort = (
+  answer: (command: string) => string | null,
+  respond: (command: string, write: (reply: string) => void, reply: string) => void = (_, write, reply) => write(reply)
+) =>
   Effect.gen(function*() {
     const splitter = new LineSplitter()
     const commands: Array<string> = []
+    const write = (text: string) => pty.write(encodeCommand(text))
     const pty = yield* openPty((chunk) => {
       for (const line of splitter.push(chunk)) {
         const command = String.fromCharCode(...line)
         commands.push(command)
         const reply = answer(command)
-        if (reply !== null) pty.write(encodeCommand(reply))
+        if (reply !== null) respond(command, write, reply)
       }
     })
-    return { path: pty.path, commands, write: (text: string) => pty.write(encodeCommand(text)) }
+    return { path: pty.path, commands, write }
   })
 
 /** Polls until this is so. */

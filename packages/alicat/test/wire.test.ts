@@ -233,6 +233,21 @@ describe("a line that a device sent by itself", () => {
   })
 })
 
+describe("a line that lost its end and ran into the next one", () => {
+  const line = "A +014.62 +021.89 +000.00 +000.00 +078.95     N2"
+
+  it("is an error wherever it was cut, and never a reading with other columns' values", () => {
+    for (let cut = 1; cut < line.length - 1; cut++) {
+      for (const next of [line, line.replace("A", "@"), line.replace("A", " ")]) {
+        const merged = decodePollLine(bytes(line.slice(0, cut) + next), "A", layout)
+        const values = Result.isSuccess(merged) ? merged.success.values : null
+        // Cut behind its last number a line still tells what was measured.
+        if (values !== null) assert.deepStrictEqual(values.slice(0, 5), [14.62, 21.89, 0, 0, 78.95], line.slice(0, cut))
+      }
+    }
+  })
+})
+
 describe("commands", () => {
   it("are a unit id, a verb and arguments", () => {
     assert.deepStrictEqual(

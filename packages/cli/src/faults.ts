@@ -1,6 +1,6 @@
 /**
  * What simulated devices are to do wrong: `[NAME:]WHEN`, where WHEN is `3` (every third reading), `5s` (from five seconds on) or
- * `5s+2s` (from five seconds on for two). A delay is `[NAME:]TIME[@WHEN]`.
+ * `5s+2s` (from five seconds on for two). A delay is `[NAME:]TIME[/WHEN]`.
  */
 import type { Simulator } from "@sampleline/alicat"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import { UsageError } from "./failures.ts"
 export type FaultKind = Simulator.Fault["kind"]
 
 export const FORMS: { readonly [kind in FaultKind]: string } = {
-  delay: "[NAME:]TIME[@WHEN], such as 600ms@3 or sim2:1s@10s+5s",
+  delay: "[NAME:]TIME[/WHEN], such as 600ms/3 or sim2:1s/10s+5s",
   garble: "[NAME:]WHEN, such as 10 (every tenth reading), 5s+2s (from 5 s on for 2 s) or sim2:10",
   cut: "[NAME:]WHEN, such as 10 (every tenth reading), 5s+2s (from 5 s on for 2 s) or sim2:10",
   silent: "[NAME:]WHEN, such as 10 (every tenth reading), 5s+2s (from 5 s on for 2 s) or sim2:10",
@@ -33,7 +33,7 @@ const parseOccasion = (text: string): Occasion | null => {
 const parseFault = (kind: FaultKind, text: string): Simulator.Fault | null => {
   const [, device, what = ""] = /^(?:(\w+):)?(.*)$/.exec(text) ?? []
   if (kind === "delay") {
-    const [time = "", at] = what.split("@", 2)
+    const [time = "", at] = what.split("/", 2)
     const by = Option.getOrUndefined(parseDuration(time))
     const when = at === undefined ? undefined : parseOccasion(at)
     return by === undefined || when === null ? null : { kind, device, by, when }

@@ -26,7 +26,7 @@ import * as References from "effect/References"
 import type * as Stream from "effect/Stream"
 import { Ended, RunError } from "./failures.ts"
 import { reportProgress, summaryJson, summaryText } from "./reports.ts"
-import { flags, readSettings, type Settings } from "./settings.ts"
+import { flags, intervalMillis, readSettings, type Settings } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { parseTargets, type Target } from "./targets.ts"
 import { complain, say } from "./terminal.ts"
@@ -83,6 +83,7 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
   const source = yield* Effect.gen(function*() {
     yield* checkAll(targets)
     const source = yield* openSource(settings)
+    if (settings.stream) yield* Effect.provideContext(Alicat.checkStreaming(), source)
     yield* checkAll(targets, Context.get(source, PollSource).devices)
     return source
   }).pipe(Effect.raceFirst(Effect.flatMap(signal, (name) => new Ended({ exitCode: Signals.exitCodes[name] }))))
@@ -108,7 +109,7 @@ const ticks = (
 ): Stream.Stream<Tick, InvalidOptionError | DeviceError, PollSource | Alicat.Instruments> =>
   stream
     ? Alicat.recordStreaming({
-      interval: rate === undefined ? undefined : Math.max(1, Math.round(1000 / rate)),
+      interval: rate === undefined ? undefined : intervalMillis(rate),
       duration,
       overflow: overflowNames[overflow]
     })

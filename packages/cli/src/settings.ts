@@ -144,14 +144,23 @@ const Time = Schema.String.check(
     Option.isSome(parseDuration(text)) ? undefined : "Expected a time such as 10ms, 60s or 2h"
   )
 )
+const Port = Schema.String.check(Schema.makeFilter((text) => text !== "" ? undefined : "Expected a port"))
+const Unit = Schema.String.check(
+  Schema.makeFilter((text) => /^[A-Z]$/i.test(text) ? undefined : "Expected a unit id, one letter from A to Z")
+)
 const Device = Schema.Union([
-  Schema.String,
-  Schema.Struct({ port: Schema.String, unit: Schema.optionalKey(Schema.String), baud: Schema.optionalKey(PositiveInt) })
+  Port,
+  Schema.Struct({ port: Port, unit: Schema.optionalKey(Unit), baud: Schema.optionalKey(PositiveInt) })
 ])
+const Devices = Schema.Record(Schema.String, Device).check(
+  Schema.makeFilter((devices) =>
+    Object.keys(devices).length === 0 || "" in devices ? "Expected at least one device, each with a name" : undefined
+  )
+)
 
 /** What a file can say. */
 export const ConfigFile = Schema.Struct({
-  devices: Schema.optionalKey(Schema.Record(Schema.String, Device)),
+  devices: Schema.optionalKey(Devices),
   simulate: Schema.optionalKey(PositiveInt),
   out: Schema.optionalKey(Schema.Union([Schema.String, Schema.Array(Schema.String)])),
   rate: Schema.optionalKey(Positive),
@@ -256,8 +265,18 @@ export const readSettings = Effect.fnUntraced(function*(flags: Flags): Effect.fn
   if (settings.stream && settings.precise) {
     return yield* refuse("--precise is about when devices are asked, and with --stream they are not; choose one")
   }
+  if (settings.stream && settings.rate !== undefined && intervalMillis(settings.rate) > LONGEST_INTERVAL_MILLIS) {
+    return yield* refuse(
+      `--rate ${settings.rate}: with --stream no device is slower than a reading in 65 s, a rate of 0.016`
+    )
+  }
   return settings
 })
+
+/** The interval for a rate, as devices take it. */
+export const intervalMillis = (rate: number): number => Math.max(1, Math.round(1000 / rate))
+
+const LONGEST_INTERVAL_MILLIS = 65_535
 
 const durationOf = (text: string | undefined) =>
   text === undefined ? undefined : Option.getOrUndefined(parseDuration(text))

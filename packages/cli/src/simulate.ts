@@ -78,7 +78,7 @@ export const simulateCommand = Command.make(
     },
     { command: "sampleline record --device fuel=/dev/pts/3 --out run.csv", description: "Record one of them" },
     {
-      command: "sampleline simulate --devices 2 --delay 600ms@3 --vanish sim2:10s+5s",
+      command: "sampleline simulate --devices 2 --delay 600ms/3 --vanish sim2:10s+5s",
       description: "Every third reply late; the port of one goes after 10 s and is back 5 s later"
     }
   ])

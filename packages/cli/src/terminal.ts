@@ -31,14 +31,14 @@ export const withoutSecrets = (text: string): string =>
 export const complain = (error: unknown): void =>
   say(
     error instanceof Error && "_tag" in error
-      ? `sampleline: ${oneLine(error.message)}`
+      ? `sampleline: ${withoutSecrets(oneLine(error.message))}`
       : `sampleline: a bug: ${error instanceof Error ? error.stack : String(error)}`
   )
 
 /** Log lines with the time of day: `16:04:07 WARN fuel: no reply within 500 ms`. */
 export const stderrLogger = Logger.layer([
   Logger.make(({ date, logLevel, message }) => {
-    const text = [message].flat().map(String).join(" ")
+    const text = withoutSecrets([message].flat().map(String).join(" "))
     say(`${date.toTimeString().slice(0, 8)} ${logLevel.toUpperCase()} ${text}`)
   })
 ])

@@ -101,6 +101,9 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("--config", (it) => 
         "devices: { fuel: { port: x, prot: y } }",
         "devices.fuel.prot: no such setting of a device; there are port, unit, baud"
       ],
+      ["devices: { fuel: { port: x, unit: AB } }", "devices.fuel.unit: Expected a unit id, one letter from A to Z"],
+      ["devices: {}", "devices: Expected at least one device"],
+      ["devices: { fuel: '' }", "devices.fuel: Expected a port"],
       ["devices: { fuel: { port: x, baud: 9600.5 } }", "devices.fuel.baud: Expected an integer"],
       ["rate: 20\nrate: 30", "Map keys must be unique at line 2, column 1"],
       ["out: [a.csv", "at line 1, column"],

@@ -85,7 +85,8 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline", (it) =
   it.effect.each(
     [
       [["--stream", "--precise", "--simulate", "1"], "--precise is about when devices are asked"],
-      [["--stream", "--device", "a=tcp://127.0.0.1:1", "--device", "b=tcp://127.0.0.1:2", "--rate", "0"], "rate"]
+      [["--stream", "--device", "a=tcp://127.0.0.1:1", "--device", "b=tcp://127.0.0.1:2", "--rate", "0"], "rate"],
+      [["--stream", "--simulate", "1", "--rate", "0.001"], "--rate 0.001: with --stream no device is slower"]
     ] as const
   )("record %j is wrong usage", ([args, message]) =>
     Effect.gen(function*() {
@@ -182,12 +183,47 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline", (it) =
       }
     }))
 
+  it.effect("shows no password that someone has put into a port's name", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      fs.writeFileSync(`${cwd}/bench.yaml`, "devices: { a: { port: 'tcp://me:s3cret@127.0.0.1' } }\nout: a.csv\n")
+      for (
+        const args of [
+          ["discover", "tcp://me:s3cret@127.0.0.1:1"],
+          ["discover", "postgres://me:s3cret@h/d", "--units", "A"],
+          ["record", "--device", "a=tcp://me:s3cret@127.0.0.1:1", "--out", "a.csv"],
+          ["record", "--device", "a=postgres://me:s3cret@h/d", "--out", "a.csv"],
+          ["record", "--config", "bench.yaml"]
+        ]
+      ) {
+        const { code, stderr, stdout } = yield* sampleline(args, { cwd })
+        assert.notStrictEqual(code, 0, args.join(" "))
+        assert.notInclude(stderr + stdout, "s3cret", args.join(" "))
+      }
+    }))
+
+  it.effect("discover tells of a device that was left streaming, however slowly", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const [fuel] = yield* simulate(cwd, "--devices", "1", "--tcp", "0")
+      const streaming = yield* startSampleline(
+        ["record", "--stream", "--rate", "2", "--batch-size", "1", "--device", fuel!.flag, "--out", "-"],
+        { cwd }
+      )
+      yield* streaming.printed("Mass_Flow")
+      streaming.process.kill("SIGKILL")
+      yield* streaming.exit
+      const { code, stderr } = yield* sampleline(["discover", fuel!.port, "--units", "A-F"], { cwd })
+      assert.strictEqual(code, 1)
+      assert.include(stderr, `${fuel!.port}: a device there streams, so its unit id is unknown`)
+    }))
+
   it.effect("simulate misbehaves as its flags say", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
       const devices = yield* simulate(
         cwd,
-        ..."--devices 6 --delay sim1:600ms@4 --garble sim2:4 --cut sim3:4 --silent sim4:4 --vanish sim5:4s+1s".split(
+        ..."--devices 6 --delay sim1:600ms/4 --garble sim2:4 --cut sim3:4 --silent sim4:4 --vanish sim5:4s+1s".split(
           " "
         )
       )
@@ -224,12 +260,13 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline", (it) =
 
   it.effect.each(
     [
-      [["--delay", "3"], "--delay 3: give it as [NAME:]TIME[@WHEN]"],
+      [["--delay", "3"], "--delay 3: give it as [NAME:]TIME[/WHEN]"],
       [["--garble", "often"], "--garble often: give it as [NAME:]WHEN"],
       [["--silent", "5s+2s+1s"], "--silent 5s+2s+1s"],
       [["--vanish", "3"], "--vanish 3: give it as [NAME:]AFTER[+FOR]"],
       [["--cut", "sim2:3"], "faults.cut.device is \"sim2\": expected sim1 to sim1"],
-      [["--swap", "1s"], "at least two ports to swap"]
+      [["--swap", "1s"], "at least two ports to swap"],
+      [["--tcp", "65535", "--devices", "2"], "tcp is 65535: expected a whole number from 0 to 65534"]
     ] as const
   )("simulate %j is wrong usage", ([args, message]) =>
     Effect.gen(function*() {

@@ -77,7 +77,7 @@ export interface PushedOptions {
   readonly devices: ReadonlyArray<Device>
   /** How long to record. Default: until ended or interrupted. */
   readonly duration?: Duration.Input | undefined
-  /** Default: `block`, which lets readings wait where they come from. */
+  /** Default: `block`: readings wait, in memory, however many there are. */
   readonly overflow?: Overflow | undefined
   /** How many readings may wait for the consumer. Default: 64. */
   readonly bufferSize?: number | undefined
@@ -96,26 +96,30 @@ export const recordPushed = <E, R>(
   Stream.unwrap(
     Effect.gen(function*() {
       const { durationMillis, ...buffering } = yield* validateBuffer(options)
+      const over = durationMillis === undefined ? Effect.never : Effect.sleep(Duration.millis(durationMillis))
       return yield* produce(options.devices, buffering, (ledger, offer) =>
         Effect.gen(function*() {
           const ending = yield* EndSignal
-          const over = durationMillis === undefined ? Effect.never : Effect.sleep(Duration.millis(durationMillis))
-          let isOver = false
-          const stop = Effect.tap(Effect.raceFirst(over, ending.await), () => Effect.sync(() => isOver = true))
           const observe = yield* observer
-          const offered = Stream.mapEffect(outcomes, (outcome) =>
-            Effect.gen(function*() {
-              ledger.state = "offering"
+          // Devices do not wait: what they send is taken from them at once. When the run ends they are stopped, and what was taken
+          // is delivered.
+          const taken = yield* Queue.unbounded<Reading | DeviceFailure, E | Cause.Done>()
+          yield* ending.observe(() => Queue.sizeUnsafe(taken))
+          yield* Stream.runForEach(outcomes, (outcome) => Queue.offer(taken, outcome)).pipe(
+            Effect.raceFirst(Effect.raceFirst(over, ending.await)),
+            Effect.onExit((exit) => Exit.isFailure(exit) ? Queue.failCause(taken, exit.cause) : Queue.end(taken)),
+            Effect.forkScoped({ startImmediately: true })
+          )
+          yield* Stream.runForEach(
+            Stream.fromQueue(taken),
+            Effect.fnUntraced(function*(outcome) {
               const result = "error" in outcome
                 ? { readings: [], failures: [outcome] }
                 : { readings: [outcome], failures: [] }
               const clockSteps = yield* observe(result)
-              const index = ledger.nextIndex++
-              yield* offer({ index, driftMs: 0, clockSteps, ...result })
-              ledger.state = "idle"
-            }))
-          const all = Stream.runDrain(Stream.takeUntil(offered, () => isOver))
-          return yield* Effect.raceFirst(all, timeToStop(ledger, stop))
+              yield* offer({ index: ledger.nextIndex++, driftMs: 0, clockSteps, ...result })
+            })
+          )
         }))
     }).pipe(Effect.withSpan("sampleline.recordPushed"))
   )

@@ -115,6 +115,7 @@ const make = (clock: Clock.Clock): SampleClock => {
 
 /** A timer fires up to a millisecond late: it is set this much before the target. */
 const TIMER_NANOS = 1_500_000
+const LONGEST_TIMER_MILLIS = 2 ** 31 - 1
 /** The event loop is held up for no longer than this at a time by a nap, and by looking at the clock. */
 const NAP_NANOS = 250_000
 const LOOK_NANOS = 50_000
@@ -133,7 +134,7 @@ const napUntil = (targetNanos: number, precise: boolean, monotonicNanos: () => n
     const look = () => {
       const remaining = targetNanos - monotonicNanos()
       if (remaining > TIMER_NANOS + 1_000_000) {
-        timer = setTimeout(look, Math.floor((remaining - TIMER_NANOS) / 1_000_000))
+        timer = setTimeout(look, Math.min(LONGEST_TIMER_MILLIS, Math.floor((remaining - TIMER_NANOS) / 1_000_000)))
         return
       }
       if (precise) {

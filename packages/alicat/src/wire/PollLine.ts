@@ -67,7 +67,7 @@ export const STATUS_CODES: ReadonlySet<string> = new Set([
 
 /**
  * The frame in a poll reply. A run of dashes is an absent value (null). A trailing token that no conditional column can take
- * is kept as a status code, known or not.
+ * is kept as a status code, known or not; a number is none, but what is left of a line that ran into the next one.
  *
  * @since 0.1.0
  * @category decoding
@@ -119,6 +119,7 @@ const decodeTokens = (
     const at = layout.flags.has(token) || STATUS_CODES.has(token)
       ? -1
       : fields.findIndex((field, at) => at >= next && field.conditional && valueOf(token, field) !== undefined)
+    if (at < 0 && isNumber(token)) return malformed("a status code after the columns")
     if (at < 0) status.push(token)
     else {
       values[at] = valueOf(token, fields[at]!)
@@ -140,9 +141,14 @@ export const decodeUnit = (bytes: Uint8Array, unitId: string): Result.Result<str
       ? Result.succeed(unitId)
       : Result.fail(new MalformedReply({ expected: `a reply of unit ${unitId}`, bytes })))
 
+const isNumber = (token: string): boolean => /^[+-]?\d+(?:\.\d*)?$/.test(token)
+
+/** As the wire writes measured values: where a text should be, it is of a line that lost its end and ran into the next one. */
+const isMeasured = (token: string): boolean => /^[+-]\d+(?:\.\d*)?$|^\d+\.\d*$/.test(token)
+
 /** The token's value in this field, or undefined where the field cannot take it. */
 const valueOf = (token: string, field: FrameField): FrameValue => {
   if (/^-+$/.test(token)) return null
-  if (field.kind === "text") return token
-  return /^[+-]?\d+(?:\.\d*)?$/.test(token) ? Number(token) : undefined
+  if (field.kind === "text") return isMeasured(token) ? undefined : token
+  return isNumber(token) ? Number(token) : undefined
 }

@@ -10,7 +10,7 @@ import {
   type SourceDependencyError,
   type SourceOpenError
 } from "@sampleline/core"
-import { Array, Deferred, Duration, Effect, Exit, Option, Order, Result, Schedule, Scope, type Stream } from "effect"
+import { Array, Deferred, Duration, Effect, Exit, Option, Result, Schedule, Scope, type Stream } from "effect"
 import { answers, connect, type OpenDevice, openDevice } from "./Connection.ts"
 import { failureOf, type Outcome, toDeviceError } from "./Outcome.ts"
 import type { PortPlan, Unit } from "./Plan.ts"
@@ -293,18 +293,15 @@ const changed = (device: string, path: string, expected: string, found: string) 
       `another device is on ${path} now: serial number ${found} instead of ${expected}; plug the right one in there`
   })
 
-/** The median time that each device takes to answer. */
+/** The time that each device takes to answer: the shortest of a few, for this machine may have been busy during the others. */
 const measureRoundTrips = (slots: ReadonlyArray<Slot>, seconds: Map<string, number>) =>
   Effect.forEach(
     slots.flatMap(({ found }) => found instanceof DeviceError ? [] : [found]),
     Effect.fnUntraced(function*({ device, layout, port }) {
       const ask = port.askLine(pollCommand(device.unitId), (line) => decodePollLine(line, device.unitId, layout))
       const replies = yield* Effect.orElseSucceed(Effect.forEach(Array.range(1, ROUND_TRIPS), () => ask), () => [])
-      const nanos = Array.sort(
-        replies.map((reply) => reply.receivedMonotonicNanos - reply.requestedMonotonicNanos),
-        Order.Number
-      )
-      if (nanos.length > 0) seconds.set(device.name, nanos[nanos.length >> 1]! / 1e9)
+      const nanos = replies.map((reply) => reply.receivedMonotonicNanos - reply.requestedMonotonicNanos)
+      if (nanos.length > 0) seconds.set(device.name, Math.min(...nanos) / 1e9)
     }),
     { discard: true }
   )

@@ -104,6 +104,18 @@ const inProcess = (seconds: number) =>
     PollSource.layer({ devices: ["oven"], poll: () => Effect.succeed({ Temperature: 180 }) })
   )
 
+/** How long this process was not let run, while it did nothing but look at the clock for a second: the longest time, in ms. */
+const standstillMs = Effect.sync(() => {
+  const end = performance.now() + 1000
+  let longest = 0
+  for (let last = performance.now(); last < end;) {
+    const now = performance.now()
+    longest = Math.max(longest, now - last)
+    last = now
+  }
+  return longest
+})
+
 const table = (rows: ReadonlyArray<Measured>): string => {
   const ms = (value: number) => value.toFixed(3)
   const cells = [
@@ -133,8 +145,16 @@ const cadence = Command.make("bench:cadence", {
   )
 }, ({ json, seconds }) =>
   Effect.gen(function*() {
+    const before = yield* standstillMs
     const rows = [...yield* tenDevices(seconds), yield* inProcess(seconds / 2)]
-    yield* Console.log(json ? JSON.stringify(rows) : table(rows))
+    const longest = Math.max(before, yield* standstillMs)
+    yield* Console.log(
+      json
+        ? JSON.stringify(rows)
+        : `${table(rows)}\nthe machine itself stood still for up to ${
+          longest.toFixed(3)
+        } ms, in a second before and one after`
+    )
   }).pipe(Effect.provideService(References.MinimumLogLevel, "Warn"))).pipe(
     Command.withDescription("Measures how well ticks keep to their grid on this machine")
   )

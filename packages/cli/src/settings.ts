@@ -320,7 +320,9 @@ const configError = (path: string, what: string) =>
   new UsageError({ message: `--config ${withoutSecrets(path)}: ${withoutSecrets(oneLine(what))}` })
 
 const readText = (path: string): string => {
-  if (fs.statSync(path).size > MAX_BYTES) throw new Error("it is too large to be a file of settings")
+  const stats = fs.statSync(path)
+  if (stats.isCharacterDevice()) throw new Error("it is a device, not a file of settings")
+  if (stats.size > MAX_BYTES) throw new Error("it is too large to be a file of settings")
   return fs.readFileSync(path, "utf8")
 }
 

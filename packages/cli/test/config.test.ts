@@ -134,6 +134,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("--config", (it) => 
         const [file, message] of [
           ["none.yaml", "no such file"],
           [".", "illegal operation on a directory"],
+          ["/dev/zero", "it is a device, not a file of settings"],
           ["bad.yaml", "--config bad.yaml: "],
           ["worse.yaml", "--config worse.yaml: "],
           ["large.yaml", "it is too large to be a file of settings"]

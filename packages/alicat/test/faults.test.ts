@@ -19,35 +19,25 @@ const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
 }
 
 describe("a simulated device", () => {
-  const failuresOf = Effect.fnUntraced(function*(fault: Simulator.Fault, polls: number) {
+  /** Polls until it has failed for this reason, and given readings before and after. */
+  const pollUntilFailed = Effect.fnUntraced(function*(fault: Simulator.Fault, reason: string) {
     const [fuel] = yield* Simulator.make({ faults: [fault] })
     const source = yield* Alicat.make({ devices: { fuel: fuel! }, timeout: "100 millis" }).pipe(
-      Effect.retry({ times: 3 })
+      Effect.retry({ times: 5 })
     )
-    const reasons: Array<string> = []
-    let readings = 0
-    for (let n = 0; n < polls; n++) {
-      const result = yield* source.poll(["fuel"])
-      readings += result.readings.length
-      reasons.push(...result.failures.map(({ error }) => error.reason))
-      yield* Effect.sleep("10 millis")
+    for (const wanted of ["", reason, "", reason, ""]) {
+      yield* pollUntil(source, (reasons) => wanted === "" ? reasons.length === 0 : reasons.includes(`fuel ${wanted}`))
     }
-    return { readings, reasons: [...new Set(reasons)] }
   })
 
   it.live.each(
     [
-      [{ kind: "garble", when: { every: 5 } }, ["Malformed"]],
-      [{ kind: "cut", when: { every: 5 } }, ["Timeout"]],
-      [{ kind: "silent", when: { every: 5 } }, ["Timeout"]],
-      [{ kind: "delay", by: "150 millis", when: { every: 5 } }, ["Timeout"]]
+      [{ kind: "garble", when: { every: 5 } }, "Malformed"],
+      [{ kind: "cut", when: { every: 5 } }, "Timeout"],
+      [{ kind: "silent", when: { every: 5 } }, "Timeout"],
+      [{ kind: "delay", by: "150 millis", when: { every: 5 } }, "Timeout"]
     ] as const
-  )("with %j gives typed failures, and readings between them", ([fault, reasons]) =>
-    Effect.gen(function*() {
-      const outcome = yield* failuresOf(fault, 60)
-      assert.includeMembers(outcome.reasons, [...reasons])
-      assert.isAbove(outcome.readings, 5)
-    }))
+  )("with %j gives a typed failure, and readings between them", ([fault, reason]) => pollUntilFailed(fault, reason))
 
   it.live("with a delay within the time-out is only late", () =>
     Effect.gen(function*() {
@@ -108,19 +98,20 @@ describe("a simulated device", () => {
 })
 
 describe("a recording of three devices on ports of their own", () => {
-  const RATE = 5
+  // So slow that a machine which stands still for a second is not taken for the recorder being late.
+  const RATE = 2
 
   it.live("of which one's port vanishes for 5 s has no late tick of the others, and goes on within 1 s of its return", () =>
     Effect.gen(function*() {
       const clock = yield* SampleClock.current
       const ports = yield* Simulator.make({ devices: 3, pluggable: true })
       const ticks: Array<Tick> = []
-      const recording = yield* Recorder.record({ rateHz: RATE, duration: "8 seconds" }).pipe(
+      const recording = yield* Recorder.record({ rateHz: RATE, duration: "12 seconds" }).pipe(
         Stream.runForEach((tick) => Effect.sync(() => ticks.push(tick))),
         Effect.provide(Alicat.layer({ devices: devicesOf(ports) })),
         Effect.forkChild
       )
-      while (ticks.length < 5) yield* Effect.sleep("20 millis")
+      while (ticks.length < 4) yield* Effect.sleep("20 millis")
       yield* ports[1]!.unplug
       yield* Effect.sleep("5 seconds")
       yield* ports[1]!.plug()
@@ -129,11 +120,11 @@ describe("a recording of three devices on ports of their own", () => {
 
       const of = (name: string) => ticks.flatMap(({ samples }) => samples.filter(({ device }) => device === name))
       assert.deepStrictEqual(ticks.filter(({ skipped }) => skipped > 0), [])
-      assert.strictEqual(ticks.length, 8 * RATE)
+      assert.strictEqual(ticks.length, 12 * RATE)
       assert.deepStrictEqual([of("sim1").length, of("sim3").length], [ticks.length, ticks.length])
       const failures = ticks.flatMap((tick) => tick.failures)
       assert.strictEqual(of("sim2").length + failures.length, ticks.length)
-      assert.isAbove(failures.length, 4 * RATE)
+      assert.isAtLeast(failures.length, 4 * RATE)
       assert.deepStrictEqual([...new Set(failures.map(({ error }) => error.reason))], ["Disconnected"])
       const back = of("sim2").find(({ requestedAt }) => requestedAt > backAt) ?? assert.fail("it never came back")
       assert.isBelow(back.requestedAt - backAt, 1_000_000 + 1_000_000 / RATE)

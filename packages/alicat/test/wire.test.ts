@@ -114,6 +114,11 @@ describe("the frame table", () => {
     assert.include(malformed(decodeFrameTable([...TABLE, LEGACY[2]!], "A")), "a row of the frame table")
   })
 
+  it("that comes twice, the first one late, counts once", () => {
+    const twice = Result.getOrThrow(decodeFrameTable([...TABLE.slice(0, 5), ...TABLE], "A"))
+    assert.deepStrictEqual(twice.format.fields, layout.format.fields)
+  })
+
   it("of the legacy dialect has no codes, the unit as its last word, and flags told by their names", () => {
     const legacy = Result.getOrThrow(decodeFrameTable(LEGACY, "A"))
     assert.deepStrictEqual(

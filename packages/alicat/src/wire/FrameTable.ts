@@ -120,6 +120,12 @@ export const decodeFrameTable = (
       if (dialect === undefined) return malformed(bytes, `the header of the frame table of unit ${unitId}`)
       continue
     }
+    if (dialect.header.exec(text)?.[1] === unitId) {
+      // The table that was asked for before came late, and this one behind it.
+      fields.length = 0
+      flags.clear()
+      continue
+    }
     const [unit, row] = dialect.parse(text) ?? []
     if (row === undefined || unit !== unitId) return malformed(bytes, `a row of the frame table of unit ${unitId}`)
     if (row._tag === "Column") fields.push(row.field)

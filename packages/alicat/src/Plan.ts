@@ -111,7 +111,8 @@ export const locate = Effect.fnUntraced(function*(option: string, port: string) 
   if (port === "") return yield* refuse(option, "\"\"", "a port such as /dev/ttyUSB0 or COM3")
   const address = parseTcp(port)
   if (port.startsWith("tcp:") && address === null) {
-    return yield* refuse(option, JSON.stringify(port), "an address such as tcp://192.168.0.20:4001")
+    const shown = JSON.stringify(port.replace(/\/\/.*@/, "//"))
+    return yield* refuse(option, shown, "an address such as tcp://192.168.0.20:4001, without user and password")
   }
   const path = address === null ? canonicalPath(port) : yield* canonicalTcp(address)
   return { path, given: port, address } satisfies Place

@@ -486,6 +486,7 @@ describe("Alicat.layer refuses", () => {
       [{ fuel: { port: "/dev/ttyUSB0", baud: 0 } }, "fuel.baud is 0"],
       [{ fuel: { port: "tcp://lab" } }, "fuel.port is \"tcp://lab\": expected an address such as tcp://192"],
       [{ fuel: { port: "tcp://lab:4001/x" } }, "fuel.port"],
+      [{ fuel: { port: "tcp://me:s3cret@lab:4001" } }, "fuel.port is \"tcp://lab:4001\""],
       [{ fuel: { port: "tcp://127.0.0.1:1", baud: 9600 } }, "fuel.baud is 9600: expected none for TCP"],
       [{ fuel: { port: "/dev/ttyUSB0", baud: 9600 }, air: { port: "/dev/ttyUSB0", unit: "B" } }, "air.baud"]
     ] as const

@@ -68,7 +68,7 @@ describe("Alicat.discover", () => {
       const device = new SimulatedDevice()
       const { path } = yield* scriptedPort((command) => command === "A" ? device.respond("A", 0)[0]! : null)
       const events = yield* Stream.runCollect(
-        Alicat.discover({ ports: [path], units: ["A"], bauds: [19200], timeout: "50 millis" })
+        Alicat.discover({ ports: [path], units: ["A"], bauds: [19200], timeout: "500 millis" })
       )
       assert.deepStrictEqual(found(events).map(({ format, identity }) => [format, identity]), [[null, null]])
     }))

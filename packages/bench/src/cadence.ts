@@ -89,7 +89,10 @@ const tenDevices = Effect.fnUntraced(function*(seconds: number) {
   const devices = yield* simulate
   const at = { rateHz: 100, duration: `${seconds} seconds` } as const
   const record = (run: string, options: Recorder.RecordOptions) =>
-    Effect.provide(measure(`10 devices on TCP, 100 Hz, ${run}`, options), Alicat.layer({ devices }))
+    Effect.provide(
+      measure(`10 devices on TCP, 100 Hz, ${run}`, options),
+      Alicat.layer({ devices, timeout: "2 seconds" })
+    )
   yield* record("warming up", { rateHz: 100, duration: "2 seconds" })
   return [
     yield* Effect.provideService(record("plain sleep", at), Clock.Clock, yield* plainClock),

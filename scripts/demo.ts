@@ -18,7 +18,7 @@ const args = [
 ]
 
 console.log(`$ npx sampleline ${args.join(" ")}`)
-const { status } = spawnSync(process.execPath, ["packages/cli/src/bin.ts", ...args], { stdio: "inherit" })
+const { status } = spawnSync(process.execPath, ["packages/cli/bin.js", ...args], { stdio: "inherit" })
 if (status !== 0) process.exit(status ?? 1)
 
 console.log("\n$ head -n 4 demo/run.csv")

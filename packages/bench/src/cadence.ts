@@ -34,7 +34,7 @@ const DEVICES = 10
 
 /** Starts the devices; gives their addresses. */
 const simulate = Effect.gen(function*() {
-  const bin = fileURLToPath(new URL("../../cli/src/bin.ts", import.meta.url))
+  const bin = fileURLToPath(new URL("../../cli/bin.js", import.meta.url))
   const args = [bin, "simulate", "--devices", String(DEVICES), "--tcp", "0"]
   const child = yield* Effect.acquireRelease(
     Effect.sync(() => spawn(process.execPath, args, { stdio: ["ignore", "pipe", "ignore"] })),

@@ -116,6 +116,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("the packed packages
           "--prefer-offline",
           "--no-audit",
           "--no-fund",
+          "@effect/sql-pg",
           ...tarballs.map((name) => `./${name}`)
         ], project)
         const installed = fs.readdirSync(`${project}/node_modules/@sampleline/core`)
@@ -148,8 +149,11 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("the packed packages
         assert.include(stdout, "true true function @sampleline/core/MemorySink")
 
         const bin = `${project}/node_modules/.bin/sampleline`
+        // What the command is written with is built into it.
+        fs.renameSync(`${project}/node_modules/effect`, `${project}/taken`)
         yield* expectSuccess(bin, ["record", "--simulate", "1", "--duration", "300ms", "--out", "run.csv"], project)
         assert.match(fs.readFileSync(`${project}/run.csv`, "utf8"), /^device,unit_id,.*\nsim1,A,/)
+        fs.renameSync(`${project}/taken`, `${project}/node_modules/effect`)
 
         yield* expectSuccess(
           bin,

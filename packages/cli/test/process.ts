@@ -3,13 +3,13 @@ import { type ChildProcess, spawn, type StdioOptions } from "node:child_process"
 import { fileURLToPath } from "node:url"
 
 /** The command's own entry point. */
-export const BIN = fileURLToPath(new URL("../src/bin.ts", import.meta.url))
+export const BIN = fileURLToPath(new URL("../bin.js", import.meta.url))
 
 interface Running {
   readonly process: ChildProcess
   readonly stdout: () => string
   readonly stderr: () => string
-  /** Returns when the text has appeared in what the process printed. */
+  /** Returns when the text has appeared in what the process printed; dies when the process ends without it. */
   readonly printed: (text: string) => Effect.Effect<void>
   /** The exit code; 128 + n for a signal that ended the process would be null. */
   readonly exit: Effect.Effect<number | null>
@@ -37,11 +37,17 @@ export const start = Effect.fnUntraced(function*(
       for (const listener of listeners) listener()
     })
   }
-  child.on("close", (code) => Deferred.doneUnsafe(exited, Effect.succeed(code)))
+  child.on("close", (code) => {
+    Deferred.doneUnsafe(exited, Effect.succeed(code))
+    for (const listener of listeners) listener()
+  })
   const printed = (wanted: string) =>
     Effect.callback<void>((resume) => {
       const look = () => {
         if (text.stdout.includes(wanted) || text.stderr.includes(wanted)) resume(Effect.void)
+        else if (child.exitCode !== null || child.signalCode !== null) {
+          resume(Effect.die(new Error(`it ended without printing "${wanted}":\n${text.stdout}\n${text.stderr}`)))
+        }
       }
       listeners.add(look)
       look()

@@ -3,6 +3,7 @@
  * while one is worked on.
  */
 import { Effect } from "effect"
+import * as path from "node:path"
 import { Worker } from "node:worker_threads"
 import type { WorkerData, WorkerReply, WorkerRequest } from "./parquetWorker.ts"
 import type { ColumnValues } from "./RowGroup.ts"
@@ -18,10 +19,8 @@ export interface ParquetEncoder {
 
 /** Starts the thread; the file's descriptor stays its owner's. */
 export const startEncoder = (workerData: WorkerData): ParquetEncoder => {
-  // Beside this module stands the worker's, in TypeScript or compiled, as this one is.
-  const worker = new Worker(new URL(import.meta.url.replace(/ParquetEncoder(\.\w+)$/, "parquetWorker$1")), {
-    workerData
-  })
+  // The worker's module stands beside this one, in TypeScript or compiled, as this one is.
+  const worker = new Worker(new URL(`./parquetWorker${path.extname(import.meta.url)}`, import.meta.url), { workerData })
   let settle: ((reply: WorkerReply) => void) | undefined
   let failure: WorkerReply = null
   const reply = (result: WorkerReply) => {

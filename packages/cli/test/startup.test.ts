@@ -1,0 +1,52 @@
+/**
+ * What a command loads: nothing that this run does not use.
+ */
+import { NodeServices } from "@effect/platform-node"
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as fs from "node:fs"
+import { BIN, start, tempFolder } from "./process.ts"
+
+/** Writes down which packages the process has loaded. */
+const PROBE = `
+import * as fs from "node:fs"
+import { registerHooks } from "node:module"
+registerHooks({
+  load(url, context, next) {
+    fs.appendFileSync("loaded.txt", url + "\\n")
+    return next(url, context)
+  }
+})
+`
+
+const DRIVERS = ["serialport", "@lydell/node-pty", "node:sqlite", "hyparquet-writer", "pg", "pg-copy-streams", "yaml"]
+
+it.layer(NodeServices.layer, { excludeTestServices: true })("start-up", (it) => {
+  it.effect.each(
+    [
+      [["--version"], []],
+      [["--help"], []],
+      [["record", "--simulate", "1", "--out", "a.csv"], ["serialport", "@lydell/node-pty"]],
+      [["record", "--simulate", "1", "--out", "a.jsonl"], ["serialport", "@lydell/node-pty"]],
+      [["record", "--simulate", "1", "--out", "a.db"], ["serialport", "@lydell/node-pty", "node:sqlite"]],
+      [["record", "--device", "a=tcp://127.0.0.1:1", "--out", "a.parquet"], []],
+      [["record", "--config", "bench.yaml"], ["yaml"]]
+    ] as const
+  )("%j loads no driver but %j", ([args, drivers]) =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      fs.writeFileSync(`${cwd}/probe.mjs`, PROBE)
+      fs.writeFileSync(`${cwd}/bench.yaml`, "devices: { a: 'tcp://127.0.0.1:1' }\nout: a.csv\n")
+      const running = yield* start(
+        process.execPath,
+        ["--import", `${cwd}/probe.mjs`, BIN, ...args, ...(args[0] === "record" ? ["--duration", "100ms"] : [])],
+        { cwd }
+      )
+      yield* running.exit
+      const loaded = fs.readFileSync(`${cwd}/loaded.txt`, "utf8").split("\n")
+      assert.deepStrictEqual(
+        DRIVERS.filter((name) => loaded.some((url) => url === name || url.includes(`/node_modules/${name}/`))),
+        DRIVERS.filter((name) => drivers.some((driver) => driver === name))
+      )
+    }))
+})

@@ -19,10 +19,10 @@ import {
   type SourceOpenError,
   type Tick
 } from "@sampleline/core"
-import { Context, Duration, Effect, Formatter, Layer, Option, type Scope, Stream } from "effect"
+import { Context, type Duration, Effect, Formatter, Layer, type Scope, Stream } from "effect"
 import { openBus } from "./Bus.ts"
 import type { Outcome } from "./Outcome.ts"
-import { type DeviceOptions, planPorts, validTimeout } from "./Plan.ts"
+import { type DeviceOptions, millisOf, planPorts, validTimeout } from "./Plan.ts"
 
 export { discover, type DiscoverOptions, type Discovery } from "./Discovery.ts"
 export type { DeviceOptions } from "./Plan.ts"
@@ -199,7 +199,7 @@ export const stream = (
 
 const validInterval = (value: Duration.Input | undefined): Effect.Effect<number | undefined, InvalidOptionError> => {
   if (value === undefined) return Effect.succeed(value)
-  const millis = Option.match(Duration.fromInput(value), { onNone: () => Number.NaN, onSome: Duration.toMillis })
+  const millis = millisOf(value)
   return Number.isSafeInteger(millis) && millis >= 0 && millis <= MAX_INTERVAL_MILLIS
     ? Effect.succeed(millis)
     : Effect.fail(

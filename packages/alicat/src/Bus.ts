@@ -197,11 +197,9 @@ export const openBus = Effect.fnUntraced(function*(
         Effect.retry({ schedule: isShared ? AGAIN_SHARED : SETTLE_AGAIN, while: (error) => error._tag === "NoReply" }),
         Effect.tap((table) =>
           Effect.sync(() => {
-            const made = Result.getOrUndefined(decodeManufacturing(table, opened.device.unitId))
-            const [expected, found] = [serialOf(opened.device), made?.serialNumber ?? null]
-            if (slot?.found === opened && expected !== null && found !== null && expected !== found) {
-              slot.found = changed(opened.device.name, opened.port.path, expected, found)
-            }
+            const identity = Result.getOrNull(decodeManufacturing(table, opened.device.unitId))
+            const another = anotherDevice(opened.device, { ...opened, device: { ...opened.device, identity } })
+            if (slot?.found === opened && another !== null) slot.found = another
           })
         ),
         Effect.ignore,
@@ -211,20 +209,17 @@ export const openBus = Effect.fnUntraced(function*(
     })
 
   const pollDevice = (opened: OpenDevice): Effect.Effect<Outcome> => {
-    const { device, layout, port } = opened
+    const { device, port } = opened
     if (port.owes(device.unitId)) return Effect.andThen(settle(opened), failureOf(noReplySince(device.name)))
-    return Effect.matchEffect(
-      port.askLine(pollCommand(device.unitId), (line) => decodePollLine(line, device.unitId, layout)),
-      {
-        onSuccess: ({ value: frame, ...times }) =>
-          Effect.succeed<Reading>({ device: device.name, unitId: device.unitId, ...times, frame }),
-        onFailure: (error) =>
-          Effect.andThen(
-            port.owes(device.unitId) ? settle(opened) : Effect.void,
-            failureOf(toDeviceError(device.name, error))
-          )
-      }
-    )
+    return Effect.matchEffect(askReading(opened), {
+      onSuccess: ({ value: frame, ...times }) =>
+        Effect.succeed<Reading>({ device: device.name, unitId: device.unitId, ...times, frame }),
+      onFailure: (error) =>
+        Effect.andThen(
+          port.owes(device.unitId) ? settle(opened) : Effect.void,
+          failureOf(toDeviceError(device.name, error))
+        )
+    })
   }
 
   return {
@@ -274,34 +269,39 @@ const serialOf = (device: Device | null): string | null => device?.identity?.ser
 
 /** The device if it is the one that was there before, by its serial number; one that does not tell it now is asked again later. */
 const sameDevice = (before: Device, now: OpenDevice): OpenDevice | DeviceError => {
-  const [expected, found] = [serialOf(before), serialOf(now.device)]
-  if (expected === null || expected === found) return now
-  return found === null
+  const expected = serialOf(before)
+  return expected !== null && serialOf(now.device) === null
     ? new DeviceError({
       device: before.name,
       reason: "Timeout",
       detail: `it does not tell its serial number, which was ${expected}, since ${now.port.path} is back`
     })
-    : changed(before.name, now.port.path, expected, found)
+    : anotherDevice(before, now) ?? now
 }
 
-const changed = (device: string, path: string, expected: string, found: string) =>
-  new DeviceError({
-    device,
+/** A failure if both tell their serial number, and another one; null otherwise. */
+const anotherDevice = (before: Device, { device, port }: OpenDevice): DeviceError | null => {
+  const [expected, found] = [serialOf(before), serialOf(device)]
+  return expected === null || found === null || expected === found ? null : new DeviceError({
+    device: before.name,
     reason: "DeviceChanged",
     detail:
-      `another device is on ${path} now: serial number ${found} instead of ${expected}; plug the right one in there`
+      `another device is on ${port.path} now: serial number ${found} instead of ${expected}; plug the right one in there`
   })
+}
+
+const askReading = ({ device: { unitId }, layout, port }: OpenDevice) =>
+  port.askLine(pollCommand(unitId), (line) => decodePollLine(line, unitId, layout))
 
 /** The time that each device takes to answer: the shortest of a few, for this machine may have been busy during the others. */
 const measureRoundTrips = (slots: ReadonlyArray<Slot>, seconds: Map<string, number>) =>
   Effect.forEach(
     slots.flatMap(({ found }) => found instanceof DeviceError ? [] : [found]),
-    Effect.fnUntraced(function*({ device, layout, port }) {
-      const ask = port.askLine(pollCommand(device.unitId), (line) => decodePollLine(line, device.unitId, layout))
-      const replies = yield* Effect.orElseSucceed(Effect.forEach(Array.range(1, ROUND_TRIPS), () => ask), () => [])
+    Effect.fnUntraced(function*(opened) {
+      const asks = Effect.forEach(Array.range(1, ROUND_TRIPS), () => askReading(opened))
+      const replies = yield* Effect.orElseSucceed(asks, () => [])
       const nanos = replies.map((reply) => reply.receivedMonotonicNanos - reply.requestedMonotonicNanos)
-      if (nanos.length > 0) seconds.set(device.name, Math.min(...nanos) / 1e9)
+      if (nanos.length > 0) seconds.set(opened.device.name, Math.min(...nanos) / 1e9)
     }),
     { discard: true }
   )

@@ -13,7 +13,7 @@ import {
 } from "@sampleline/core"
 import { type Duration, Effect, Queue, Stream } from "effect"
 import { answers, openAt, openDevice } from "./Connection.ts"
-import { DEFAULT_BAUDS, locate, type Place, validBaud, validTimeout, validUnit } from "./Plan.ts"
+import { DEFAULT_BAUDS, locate, type Place, UNIT_IDS, validBaud, validTimeout, validUnit } from "./Plan.ts"
 import { listPorts } from "./SerialTransport.ts"
 import { stopStreamingCommand } from "./wire/PollLine.ts"
 
@@ -62,8 +62,6 @@ export type Discovery =
     readonly of: number
   }
 
-const ALL_UNITS = Array.from({ length: 26 }, (_, n) => String.fromCharCode("A".charCodeAt(0) + n))
-
 /**
  * Looks for devices. Ends when every port was searched; a stream without a `Device` has found none.
  *
@@ -75,7 +73,7 @@ export const discover = (
 ): Stream.Stream<Discovery, InvalidOptionError | SourceDependencyError> =>
   Stream.unwrap(Effect.gen(function*() {
     const timeout = yield* validTimeout(options.timeout ?? "200 millis")
-    const units = yield* Effect.forEach(options.units ?? ALL_UNITS, (unit) => validUnit("units", unit))
+    const units = yield* Effect.forEach(options.units ?? UNIT_IDS, (unit) => validUnit("units", unit))
     const bauds = yield* Effect.forEach(options.bauds ?? DEFAULT_BAUDS, (baud) => validBaud("bauds", baud))
     for (const [option, { length }] of Object.entries({ units, bauds })) {
       if (length === 0) return yield* new InvalidOptionError({ option, value: "empty", expected: "at least one" })

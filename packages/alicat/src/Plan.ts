@@ -62,23 +62,34 @@ export interface Unit {
  */
 export const DEFAULT_BAUDS = [19200, 115200]
 
+/**
+ * The unit ids that there are, `A` to `Z`.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const UNIT_IDS: ReadonlyArray<string> = "ABCDEFGHIJKLMNOPQRSTUVWXYZ".split("")
+
 const refuse = (option: string, value: string, expected: string) => new InvalidOptionError({ option, value, expected })
+
+/**
+ * A time in milliseconds, NaN where it is none.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const millisOf = (input: Duration.Input): number =>
+  Option.match(Duration.fromInput(input), { onNone: () => Number.NaN, onSome: Duration.toMillis })
 
 /**
  * @since 0.1.0
  * @category validation
  */
 export const validTimeout = (value: Duration.Input): Effect.Effect<Duration.Duration, InvalidOptionError> => {
-  const timeout = Option.getOrUndefined(Duration.fromInput(value))
-  return timeout !== undefined && Duration.isFinite(timeout) && Duration.toMillis(timeout) > 0
-    ? Effect.succeed(timeout)
-    : Effect.fail(
-      new InvalidOptionError({
-        option: "timeout",
-        value: Formatter.format(value),
-        expected: "a time above 0 such as \"500 millis\""
-      })
-    )
+  const millis = millisOf(value)
+  return Number.isFinite(millis) && millis > 0
+    ? Effect.succeed(Duration.millis(millis))
+    : Effect.fail(refuse("timeout", Formatter.format(value), "a time above 0 such as \"500 millis\""))
 }
 
 /**

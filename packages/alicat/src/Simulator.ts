@@ -9,12 +9,13 @@
  * Limits: pseudo-terminals need Linux or macOS.
  */
 import { InvalidOptionError, SampleClock, type SourceDependencyError, SourceOpenError } from "@sampleline/core"
-import { Duration, Effect, Exit, Formatter, Option, Queue, Scope } from "effect"
+import { type Duration, Effect, Exit, Formatter, Queue, Scope } from "effect"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
 import { type Disturb, disturb, type Fault, isPortFault, type Occasion, type PortFault } from "./Faults.ts"
+import { millisOf, UNIT_IDS } from "./Plan.ts"
 import { openPty, type Pty } from "./Pty.ts"
 import { SimulatedDevice, type SimulatedFirmware } from "./SimulatedDevice.ts"
 import { encodeCommand, LineSplitter } from "./wire/Framing.ts"
@@ -89,7 +90,7 @@ export const make = Effect.fnUntraced(function*(
   const simulated = Array.from({ length: devices }, (_, n) => ({
     name: `sim${n + 1}`,
     device: new SimulatedDevice({
-      unitId: String.fromCharCode(A + (n % units)),
+      unitId: UNIT_IDS[n % units],
       serialNumber: 100_001 + n,
       gas: GASES[n % GASES.length],
       firmware,
@@ -138,8 +139,6 @@ export const make = Effect.fnUntraced(function*(
   )
 })
 
-const A = "A".charCodeAt(0)
-
 const validate = Effect.fnUntraced(function*({ devices = 1, faults = [], tcp, units = 1 }: SimulatorOptions) {
   const refuse = (option: string, value: unknown, expected: string) =>
     new InvalidOptionError({ option, value: Formatter.format(value), expected })
@@ -165,7 +164,7 @@ const validate = Effect.fnUntraced(function*({ devices = 1, faults = [], tcp, un
     const occasion = isPortFault(fault) ? fault : fault.when
     const times = [fault.kind === "delay" ? fault.by : 0, ...(occasion === undefined ? [] : timesOf(occasion))]
     const wrong = times.find((time) => {
-      const millis = Option.match(Duration.fromInput(time), { onNone: () => Number.NaN, onSome: Duration.toMillis })
+      const millis = millisOf(time)
       return !(Number.isFinite(millis) && millis >= 0)
     })
     if (wrong !== undefined) return yield* refuse(`faults.${fault.kind}`, wrong, "a finite time such as \"600 millis\"")

@@ -26,6 +26,9 @@ const durationFlag = (name: string) =>
 const positiveInteger = (name: string) =>
   Flag.filter(Flag.Int(name), (value) => value > 0, (value) => `a whole number above 0, not ${value}`)
 
+const switchFlag = (name: string, description: string) =>
+  Flag.optional(Flag.withDescription(Flag.Boolean(name), description))
+
 export const flags = {
   config: Flag.String("config").pipe(
     Flag.withMetavar("FILE"),
@@ -71,13 +74,13 @@ export const flags = {
     Flag.withDescription("The table in a database (default: samples)"),
     Flag.optional
   ),
-  "create-table": Flag.Boolean("create-table").pipe(
-    Flag.withDescription("Make the table in Postgres if there is none"),
-    Flag.optional
+  "create-table": switchFlag(
+    "create-table",
+    "Make the table in Postgres if there is none"
   ),
-  identity: Flag.Boolean("identity").pipe(
-    Flag.withDescription("Add the columns run_id and sequence"),
-    Flag.optional
+  identity: switchFlag(
+    "identity",
+    "Add the columns run_id and sequence"
   ),
   "batch-size": positiveInteger("batch-size").pipe(
     Flag.withDescription("Write when this many samples are there (default: 64)"),
@@ -94,27 +97,25 @@ export const flags = {
     ),
     Flag.optional
   ),
-  precise: Flag.Boolean("precise").pipe(
-    Flag.withDescription("Begin ticks within microseconds of their time, at the cost of CPU time"),
-    Flag.optional
+  precise: switchFlag(
+    "precise",
+    "Begin ticks within microseconds of their time, at the cost of CPU time"
   ),
-  stream: Flag.Boolean("stream").pipe(
-    Flag.withDescription(
-      "Have the devices send readings by themselves instead of asking them; one device on each port"
-    ),
-    Flag.optional
+  stream: switchFlag(
+    "stream",
+    "Have the devices send readings by themselves instead of asking them; one device on each port"
   ),
-  "allow-missing": Flag.Boolean("allow-missing").pipe(
-    Flag.withDescription("Begin although devices are not there; they are recorded as soon as they are"),
-    Flag.optional
+  "allow-missing": switchFlag(
+    "allow-missing",
+    "Begin although devices are not there; they are recorded as soon as they are"
   ),
-  overwrite: Flag.Boolean("overwrite").pipe(
-    Flag.withDescription("Replace files that exist; a table in Postgres is always added to"),
-    Flag.optional
+  overwrite: switchFlag(
+    "overwrite",
+    "Replace files that exist; a table in Postgres is always added to"
   ),
-  append: Flag.Boolean("append").pipe(
-    Flag.withDescription("Add to files that exist; a Parquet file cannot be added to"),
-    Flag.optional
+  append: switchFlag(
+    "append",
+    "Add to files that exist; a Parquet file cannot be added to"
   ),
   fsync: Flag.Literals("fsync", ["never", "interval", "always"]).pipe(
     Flag.withDescription(
@@ -122,13 +123,13 @@ export const flags = {
     ),
     Flag.optional
   ),
-  json: Flag.Boolean("json").pipe(
-    Flag.withDescription("Print the summary as one JSON object"),
-    Flag.optional
+  json: switchFlag(
+    "json",
+    "Print the summary as one JSON object"
   ),
-  quiet: Flag.Boolean("quiet").pipe(
-    Flag.withDescription("No progress and no information on stderr; warnings and errors only"),
-    Flag.optional
+  quiet: switchFlag(
+    "quiet",
+    "No progress and no information on stderr; warnings and errors only"
   )
 }
 
@@ -197,27 +198,18 @@ const DEFAULTS = {
   quiet: false
 } as const
 
-/** What a recording is to be. */
-export interface Settings {
+type InFile = typeof ConfigFile.Type
+
+/** What a recording is to be: as in a file, but for these. */
+export interface Settings extends Required<Omit<InFile, "devices" | "simulate" | keyof Own>>, Own {}
+
+interface Own {
   /** The devices, or how many are to be simulated. */
   readonly source: Alicat.AlicatOptions["devices"] | number
   readonly out: readonly [string, ...ReadonlyArray<string>]
   readonly rate: number | undefined
   readonly duration: Duration.Duration | undefined
-  readonly table: string
-  readonly "create-table": boolean
-  readonly identity: boolean
-  readonly "batch-size": number
   readonly "flush-interval": Duration.Duration | undefined
-  readonly overflow: "block" | "drop-newest" | "drop-oldest"
-  readonly precise: boolean
-  readonly stream: boolean
-  readonly "allow-missing": boolean
-  readonly overwrite: boolean
-  readonly append: boolean
-  readonly fsync: "never" | "interval" | "always"
-  readonly json: boolean
-  readonly quiet: boolean
 }
 
 /** The settings that the flags and the file that they name come to. */
@@ -281,7 +273,7 @@ const LONGEST_INTERVAL_MILLIS = 65_535
 const durationOf = (text: string | undefined) =>
   text === undefined ? undefined : Option.getOrUndefined(parseDuration(text))
 
-const devicesOf = ({ devices }: typeof ConfigFile.Type) =>
+const devicesOf = ({ devices }: InFile) =>
   devices === undefined
     ? undefined
     : Object.fromEntries(
@@ -294,7 +286,7 @@ const MAX_BYTES = 1_000_000
 /** What stands in the file. */
 export const readConfig = Effect.fnUntraced(function*(
   path: string
-): Effect.fn.Return<typeof ConfigFile.Type, UsageError> {
+): Effect.fn.Return<InFile, UsageError> {
   const text = yield* Effect.try({
     try: () => readText(path),
     catch: (cause) => configError(path, cause instanceof Error ? withoutPath(cause.message) : String(cause))
@@ -306,7 +298,7 @@ export const readConfig = Effect.fnUntraced(function*(
 export const parseConfig = Effect.fnUntraced(function*(
   path: string,
   text: string
-): Effect.fn.Return<typeof ConfigFile.Type, UsageError> {
+): Effect.fn.Return<InFile, UsageError> {
   const { parse } = yield* Effect.promise(() => import("yaml"))
   const content: unknown = yield* Effect.try({
     try: (): unknown => parse(text, { logLevel: "error", prettyErrors: true }) ?? {},

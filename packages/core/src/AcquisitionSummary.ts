@@ -106,8 +106,10 @@ export class Progress {
     }
     this.skipped += tick.skipped
     this.dropped += tick.dropped
-    this.clockSteps.push(...tick.clockSteps)
-    for (const [device, failures] of tick.droppedFailures) this.addFailures(device, failures)
+    if (tick.clockSteps.length > 0) this.clockSteps.push(...tick.clockSteps)
+    if (tick.droppedFailures.size > 0) {
+      for (const [device, failures] of tick.droppedFailures) this.addFailures(device, failures)
+    }
     if (tick.isTrailer) return
     this.ticks++
     this.emitted += tick.samples.length

@@ -7,6 +7,7 @@
 import { Cause, Duration, Effect, Exit, Formatter, Metric, Option, Queue, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { EndSignal } from "./EndSignal.ts"
+import { spanned } from "./internal.ts"
 import { InvalidOptionError } from "./InvalidOptionError.ts"
 import * as Metrics from "./Metrics.ts"
 import { type PollResult, PollSource, type Reading } from "./PollSource.ts"
@@ -65,7 +66,7 @@ export const record = (options: RecordOptions): Stream.Stream<Tick, InvalidOptio
       return yield* produce(devices, plan, (ledger, offer) =>
         Effect.flatMap(EndSignal, (ending) =>
           Effect.raceFirst(pollLoop(plan, ledger, offer), timeToStop(ledger, ending.await))))
-    }).pipe(Effect.withSpan("sampleline.record"))
+    }).pipe(spanned("sampleline.record"))
   )
 
 /**
@@ -121,7 +122,7 @@ export const recordPushed = <E, R>(
             })
           )
         }))
-    }).pipe(Effect.withSpan("sampleline.recordPushed"))
+    }).pipe(spanned("sampleline.recordPushed"))
   )
 
 /** Puts a tick into the buffer, as the overflow policy has it. */
@@ -255,7 +256,7 @@ const pollLoop = Effect.fnUntraced(function*(
   const source = yield* PollSource
   const clock = yield* currentClock
   const ending = yield* EndSignal
-  const poll = Effect.withSpan(source.poll(plan.names), "sampleline.poll")
+  const poll = spanned("sampleline.poll")(source.poll(plan.names))
   const observe = yield* observer
   const start = clock.monotonicNanos()
   const targetOf = (index: number) => Math.floor(start + index * plan.periodNanos)

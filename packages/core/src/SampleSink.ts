@@ -3,7 +3,7 @@
  * to open, close, or write to too early.
  */
 import { type Array, Cause, Context, Effect, Exit, Layer, Metric, Scope } from "effect"
-import { messageOf } from "./internal.ts"
+import { messageOf, spanned } from "./internal.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Sample } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
@@ -93,10 +93,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     return {
       name,
       target,
-      write: (batch) =>
-        Effect.withSpan(write(batch), "sampleline.write", {
-          attributes: { sink: name, target, samples: batch.length }
-        }),
+      write: (batch) => spanned("sampleline.write", { sink: name, target, samples: batch.length })(write(batch)),
       report: () => {
         const lost = options.lost?.()
         return [{

@@ -6,10 +6,10 @@
  * does: a failure is set aside until the open batch is written, and an interruption first ends the stream, bounded by
  * `stopTimeout`.
  */
-import { Array, Cause, Duration, Effect, Fiber, Formatter, Option, type Pull, Sink, Stream } from "effect"
+import { Array, Cause, Duration, Effect, Fiber, Formatter, Option, Pull, Queue, type Scope, Sink, Stream } from "effect"
 import { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
 import { EndSignal, make as makeEndSignal } from "./EndSignal.ts"
-import { messageOf } from "./internal.ts"
+import { messageOf, spanned } from "./internal.ts"
 import { InvalidOptionError } from "./InvalidOptionError.ts"
 import type { Sample, Tick } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
@@ -52,24 +52,33 @@ export const pipeToSink = (options: PipeOptions = {}) =>
     const ending = makeEndSignal()
     const progress = options.progress ?? new Progress()
     const accepted = { samples: 0 }
-    const waiting: Waiting = { isUpstream: false }
+    const activity: Activity = { isPulling: false, pulls: 0, isWriting: false }
     let upstreamFailure: Cause.Cause<E> | undefined
 
     progress.start(clock.epochMicros(), sink.report)
-    const writing = ticks.pipe(
-      Stream.provideService(EndSignal, ending),
-      endOn(ending, waiting),
-      Stream.catchCause((cause) => {
-        upstreamFailure = cause
-        return Stream.empty
-      }),
-      toSamples(progress),
+    const writing = Stream.unwrap(Effect.gen(function*() {
+      const samples = yield* Queue.bounded<Sample, Cause.Done>(batchSize * QUEUED_BATCHES)
+      yield* ticks.pipe(
+        Stream.provideService(EndSignal, ending),
+        feed(samples, progress, ending, activity),
+        Effect.catchCause((cause) => Effect.sync(() => upstreamFailure = cause)),
+        Effect.andThen(Queue.end(samples)),
+        Effect.forkScoped({ startImmediately: true })
+      )
+      // Added last, so done first: who waits for room need not wait for a sink that has failed.
+      yield* Effect.addFinalizer(() => Queue.shutdown(samples))
+      return Stream.fromQueue(samples)
+    })).pipe(
       Stream.groupedWithin(batchSize, flushInterval),
       Stream.filter((batch) => Array.isArrayNonEmpty(batch)),
       Stream.run(
-        Sink.forEach((batch) =>
-          Effect.tap(sink.write(batch), () => Effect.sync(() => accepted.samples += batch.length))
-        )
+        Sink.forEach((batch) => {
+          activity.isWriting = true
+          return Effect.map(sink.write(batch), () => {
+            activity.isWriting = false
+            accepted.samples += batch.length
+          })
+        })
       )
     )
     const unwritten = () =>
@@ -82,7 +91,7 @@ export const pipeToSink = (options: PipeOptions = {}) =>
           Duration.format(stopTimeout)
         } after the run was stopped; what was written before is complete`
       })
-    yield* runToEnd(writing, ending, waiting, stopTimeout, unwritten).pipe(
+    yield* runToEnd(writing, ending, activity, stopTimeout, unwritten).pipe(
       Effect.onExit(() => Effect.sync(() => progress.finish(clock.epochMicros())))
     )
     if (upstreamFailure !== undefined) return yield* Effect.failCause(upstreamFailure)
@@ -93,7 +102,7 @@ export const pipeToSink = (options: PipeOptions = {}) =>
       `recorded ${summary.samplesEmitted} samples in ${summary.ticks} ticks to ${sink.target || sink.name}`
     )
     return summary
-  }).pipe(Effect.withSpan("sampleline.pipeToSink"))
+  }).pipe(spanned("sampleline.pipeToSink"))
 
 /**
  * How long an upstream that ends by itself may keep the pipeline waiting once it was told to: a little more than the recorder
@@ -101,49 +110,64 @@ export const pipeToSink = (options: PipeOptions = {}) =>
  */
 const UPSTREAM_GRACE = Duration.millis(1500)
 
-/** Whether the pipeline is waiting for its upstream; when it is not, whatever takes time is the sink. */
-interface Waiting {
-  isUpstream: boolean
+/** What the pipeline is about: waiting for its upstream, for the how manieth time, and waiting for the sink. */
+interface Activity {
+  isPulling: boolean
+  pulls: number
+  isWriting: boolean
 }
 
-/** Ends a stream on the signal: at once, unless its upstream has said that it ends by itself and does so in time. */
-const endOn = (ending: EndSignal, waiting: Waiting) => {
-  const cutOff = Effect.andThen(
-    ending.await,
-    Effect.suspend(() =>
-      ending.isObserved() ? Effect.andThen(Effect.sleep(UPSTREAM_GRACE), Cause.done()) : Cause.done()
-    )
-  )
-  return <A, E, R>(ticks: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
-    Stream.transformPull(ticks, (pull) =>
-      Effect.succeed(Effect.suspend(() => {
-        if (ending.isEnded() && !ending.isObserved()) return Cause.done()
-        waiting.isUpstream = true
-        return Effect.onExit(Effect.raceFirst(pull, cutOff), () => Effect.sync(() => waiting.isUpstream = false))
-      })))
-}
+/** How many batches may wait in memory for the sink. What comes to groupedWithin in one piece costs it little more than one sample. */
+const QUEUED_BATCHES = 4
 
-const toSamples = (progress: Progress) => <E, R>(ticks: Stream.Stream<Tick, E, R>): Stream.Stream<Sample, E, R> =>
-  Stream.transformPull(ticks, (pull) => {
-    const pullSamples: Pull.Pull<Array.NonEmptyReadonlyArray<Sample>, E> = Effect.flatMap(pull, (chunk) => {
-      const samples: Array<Sample> = []
-      for (const tick of chunk) {
-        progress.observe(tick)
-        for (const sample of tick.samples) samples.push(sample)
-      }
-      return Array.isArrayNonEmpty(samples) ? Effect.succeed(samples) : pullSamples
-    })
-    return Effect.succeed(pullSamples)
+/**
+ * Takes the ticks as they come and puts their samples into the queue, until they are over or the run is to end: then at once,
+ * unless their upstream has said that it ends by itself and does so in time. What was taken is in the queue in the end, however
+ * long the sink lets it wait.
+ */
+const feed = (samples: Queue.Queue<Sample, Cause.Done>, progress: Progress, ending: EndSignal, activity: Activity) => {
+  const cutOff = Effect.gen(function*() {
+    yield* ending.await
+    if (!ending.isObserved()) return
+    while (true) {
+      const { pulls } = activity
+      yield* Effect.sleep(UPSTREAM_GRACE)
+      if (activity.isPulling && activity.pulls === pulls) return
+    }
   })
+  const put = (ticks: ReadonlyArray<Tick>): Effect.Effect<unknown> | undefined => {
+    activity.isPulling = false
+    const noRoom: Array<Sample> = []
+    for (const tick of ticks) {
+      progress.observe(tick)
+      for (const sample of tick.samples) {
+        if (noRoom.length > 0 || !Queue.offerUnsafe(samples, sample)) noRoom.push(sample)
+      }
+    }
+    return noRoom.length === 0 ? undefined : Queue.offerAll(samples, noRoom)
+  }
+  return <E, R>(ticks: Stream.Stream<Tick, E, R>): Effect.Effect<void, E, R | Scope.Scope> =>
+    Effect.flatMap(Stream.toPull(ticks), (pull) => {
+      const all = Effect.uninterruptibleMask((restore) => {
+        const next = restore(Effect.suspend(() => {
+          activity.isPulling = true
+          activity.pulls++
+          return pull
+        }))
+        return Effect.forever(Effect.flatMap(next, (ticks) => put(ticks) ?? Effect.void), { disableYield: true })
+      })
+      return Pull.catchDone(Effect.raceFirst(all, cutOff), () => Effect.void)
+    })
+}
 
 /**
  * Runs `writing` until it is done. When the run is ended or the caller is interrupted, `writing` is told so and has
- * `stopTimeout` to finish, not counting the time for which it waits for its upstream; after that it is abandoned.
+ * `stopTimeout` to finish, and a grace beside it where all that it waits for is its upstream; after that it is abandoned.
  */
 const runToEnd = <E, R>(
   writing: Effect.Effect<void, E, R>,
   ending: EndSignal,
-  waiting: Waiting,
+  activity: Activity,
   stopTimeout: Duration.Duration,
   unwritten: () => SinkWriteError
 ): Effect.Effect<void, E | SinkWriteError, R> =>
@@ -154,7 +178,7 @@ const runToEnd = <E, R>(
       const fiber = yield* Effect.forkDetach(Effect.interruptible(writing), { startImmediately: true })
       const stop = Effect.gen(function*() {
         yield* ending.end
-        const grace = waiting.isUpstream ? UPSTREAM_GRACE : Duration.zero
+        const grace = activity.isPulling && !activity.isWriting ? UPSTREAM_GRACE : Duration.zero
         const exit = yield* Effect.timeoutOption(Fiber.await(fiber), Duration.sum(stopTimeout, grace))
         if (Option.isSome(exit)) return yield* exit.value
         const error = unwritten()

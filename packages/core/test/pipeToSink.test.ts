@@ -256,6 +256,8 @@ describe("pipeToSink", () => {
         Recorder.endWhen(Effect.sleep("3 seconds")),
         Effect.forkChild
       )
+      // The recording begins before any time passes.
+      yield* TestClock.adjust(0)
       yield* TestClock.adjust("1 minute")
       const exit = yield* Fiber.await(fiber)
       return { exit, stored: sink.samples.length }

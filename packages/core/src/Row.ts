@@ -139,6 +139,26 @@ export const toCell = (value: FrameValue): Cell => {
 }
 
 /**
+ * How samples of one format become rows: their columns, and the cells of a sample in the columns' order, put into an array that
+ * may be used again for the next one.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const rowReader = (format: FrameFormat, options?: RowOptions): {
+  readonly columns: ReadonlyArray<Column>
+  readonly read: (sample: Sample, into: Array<Cell>) => void
+} => {
+  const columns = rowColumns(format, options)
+  return {
+    columns,
+    read: (sample, into) => {
+      for (let at = 0; at < columns.length; at++) into[at] = toCell(columns[at]!.read(sample))
+    }
+  }
+}
+
+/**
  * The row of a sample as a plain object: times as text, values as sinks store them.
  *
  * @since 0.1.0
@@ -159,7 +179,12 @@ export const sampleToRow = (sample: Sample, options?: RowOptions): { [column: st
  * @category conversions
  */
 export const formatTimestamp = (micros: number): string => {
-  const millis = Math.floor(micros / 1000)
-  const rest = micros - millis * 1000
-  return `${new Date(millis).toISOString().slice(0, -1)}${String(rest).padStart(3, "0")}Z`
+  const second = Math.floor(micros / 1_000_000)
+  if (second !== lastSecond.at) {
+    lastSecond = { at: second, text: new Date(second * 1000).toISOString().slice(0, -4) }
+  }
+  return `${lastSecond.text}${String(1_000_000 + (micros - second * 1_000_000)).slice(1)}Z`
 }
+
+/** The text of the second that was formatted last, up to the point: times come in order, most of them in the same second. */
+let lastSecond = { at: Number.NaN, text: "" }

@@ -117,18 +117,20 @@ export class SchemaLock {
     })
   }
 
-  /** The sample's cells in the order of `columns`, each of its column's type. */
-  row(sample: Sample): Array<Cell> {
+  /** The sample's cells in the order of `columns`, each of its column's type; in `into`, which may be the row before. */
+  row(sample: Sample, into: Array<Cell> = []): Array<Cell> {
     const format = sample.frame.format
     let plan = this.plans.get(format)
     if (plan === undefined) {
       plan = this.plan(format)
       this.plans.set(format, plan)
     }
-    for (const column of plan.unknown) {
-      if (column.read(sample) !== undefined) this.count(column.name)
+    const { readers, unknown } = plan
+    for (let at = 0; at < unknown.length; at++) {
+      if (unknown[at]!.read(sample) !== undefined) this.count(unknown[at]!.name)
     }
-    return plan.readers.map((read) => read(sample))
+    for (let at = 0; at < readers.length; at++) into[at] = readers[at]!(sample)
+    return into
   }
 
   /** How many values were dropped so far, by column. */

@@ -32,6 +32,7 @@ export {
   fieldColumns,
   formatTimestamp,
   type RowOptions,
+  rowReader,
   sampleToRow
 } from "./Row.ts"
 export { type Device, type DeviceFailure, type DeviceIdentity, type Run, Sample, type Tick } from "./Sample.ts"

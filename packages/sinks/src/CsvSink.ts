@@ -11,7 +11,6 @@ import {
   type Cell,
   type Column,
   type Device,
-  formatTimestamp,
   type Sample,
   SampleSink,
   SchemaLock,
@@ -21,6 +20,7 @@ import {
 } from "@sampleline/core"
 import { type Array, Context, Effect, type Layer, type Scope } from "effect"
 import { writeTableMetadata } from "./internal/TableMetadata.ts"
+import { printableBut, TextBuffer } from "./internal/TextBuffer.ts"
 import { checkTextFile, chunksOf, type Content, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
 
 /**
@@ -51,20 +51,26 @@ export class CsvSink extends Context.Service<
     const file = yield* openTextFile(writer, options, inspectCsv)
     yield* Effect.logInfo(`CsvSink opened ${options.path}`)
     const header = file.content?.header ?? null
+    const text = new TextBuffer()
     let table: Table | undefined
     let headerWritten = header !== null
     let described = false
 
     const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
       table ??= yield* tableOf(writer.target, SchemaLock.fromBatch(batch, options), header)
-      const text = (headerWritten ? "" : headerLine(table)) + encode(table, batch)
-      yield* file.write(text, batch.length)
+      const { columns, lock } = table
+      yield* file.write(() => {
+        text.clear()
+        if (!headerWritten) encodeHeader(text, columns)
+        encode(text, table!, batch)
+        return text.content()
+      }, batch.length)
       headerWritten = true
       if (!file.isFile || described) return
       described = true
       yield* writeTableMetadata(writer, batch, {
-        columns: table.columns,
-        lock: table.lock,
+        columns,
+        lock,
         isAppending: header !== null,
         dialect: { lineTerminators: ["\n"] }
       })
@@ -139,25 +145,35 @@ const tableOf = (
   return Effect.succeed({ lock, positions, columns: positions.map((position) => lock.columns[position]!) })
 }
 
-const headerLine = (table: Table): string => `${table.columns.map((column) => quoted(column.name)).join(",")}\n`
+const COMMA = 0x2c
+const NEWLINE = 0x0a
 
-const encode = ({ columns, lock, positions }: Table, batch: ReadonlyArray<Sample>): string => {
-  let text = ""
-  for (const sample of batch) {
-    const row = lock.row(sample)
-    for (let at = 0; at < columns.length; at++) {
-      if (at > 0) text += ","
-      text += fieldOf(row[positions[at]!]!, columns[at]!)
-    }
-    text += "\n"
+const encodeHeader = (text: TextBuffer, columns: ReadonlyArray<Column>): void => {
+  for (let at = 0; at < columns.length; at++) {
+    if (at > 0) text.byte(COMMA)
+    encodeText(text, columns[at]!.name)
   }
-  return text
+  text.byte(NEWLINE)
 }
 
-const fieldOf = (cell: Cell, column: Column): string => {
-  if (cell === null) return ""
-  if (typeof cell === "string") return quoted(cell)
-  return column.type === "timestamp" ? formatTimestamp(cell) : String(cell)
+const encode = (text: TextBuffer, { columns, lock, positions }: Table, batch: ReadonlyArray<Sample>): void => {
+  const row: globalThis.Array<Cell> = []
+  for (const sample of batch) {
+    lock.row(sample, row)
+    for (let at = 0; at < columns.length; at++) {
+      if (at > 0) text.byte(COMMA)
+      const cell = row[positions[at]!]!
+      if (typeof cell === "string") encodeText(text, cell)
+      else if (cell !== null) columns[at]!.type === "timestamp" ? text.timestamp(cell) : text.number(cell)
+    }
+    text.byte(NEWLINE)
+  }
+}
+
+const PLAIN = printableBut("\",")
+
+const encodeText = (text: TextBuffer, value: string): void => {
+  if (!text.plain(value, PLAIN)) text.text(quoted(value))
 }
 
 /** NUL is quoted too: outside of quotes it is what a power cut leaves behind. */
@@ -169,8 +185,6 @@ interface CsvContent extends Content {
 }
 
 const QUOTE = 0x22
-const COMMA = 0x2c
-const NEWLINE = 0x0a
 
 /** Reads an existing file: its header, and where its last complete record ends. Every record must have the header's fields. */
 const inspectCsv = (fd: number, size: number): Effect.Effect<CsvContent, string> =>

@@ -7,10 +7,12 @@
  * by appending to it.
  */
 import {
+  type Cell,
   type Device,
+  type FrameFormat,
+  rowReader,
   type Sample,
   SampleSink,
-  sampleToRow,
   SchemaLock,
   type SinkOpenError,
   type SinkShape
@@ -19,6 +21,7 @@ import { type Array, Context, Effect, type Layer, Predicate, type Scope } from "
 import type { ByteOutput } from "./internal/ByteOutput.ts"
 import { openStdout, type WhenStalled } from "./internal/Pipe.ts"
 import { writeTableMetadata } from "./internal/TableMetadata.ts"
+import { printableBut, TextBuffer } from "./internal/TextBuffer.ts"
 import { checkTextFile, chunksOf, type Content, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
 
 /**
@@ -97,15 +100,19 @@ const linesTo = (
   /** Called once, after the first batch. */
   describe: (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<void> = () => Effect.void
 ): JsonlSink["Service"] => {
+  const text = new TextBuffer()
+  const encode = encoder(identity)
   let described = false
   return {
     ...SampleSink.make({
       name: "JsonlSink",
       target,
       write: Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
-        let text = ""
-        for (const sample of batch) text += `${JSON.stringify(sampleToRow(sample, { identity }))}\n`
-        yield* output.write(text, batch.length)
+        yield* output.write(() => {
+          text.clear()
+          for (const sample of batch) encode(text, sample)
+          return text.content()
+        }, batch.length)
         if (described) return
         described = true
         yield* describe(batch)
@@ -114,6 +121,61 @@ const linesTo = (
     }),
     path: target
   }
+}
+
+const QUOTE = 0x22
+const PLAIN = printableBut("\"\\")
+const NULL = Buffer.from("null")
+const END = Buffer.from("}\n")
+
+/** What stands before a column's value: its key, and what parts it from the value before. */
+interface JsonColumn {
+  readonly before: Uint8Array
+  readonly isTime: boolean
+}
+
+/** Writes samples as lines, by a plan made once for each format. */
+const encoder = (identity: boolean | undefined) => {
+  const plans = new WeakMap<FrameFormat, ReturnType<typeof rowReader> & { readonly keys: ReadonlyArray<JsonColumn> }>()
+  const planOf = (format: FrameFormat) => {
+    const known = plans.get(format)
+    if (known !== undefined) return known
+    const reader = rowReader(format, { identity })
+    const keys = reader.columns.map(({ name, type }, at): JsonColumn => ({
+      before: Buffer.from(`${at === 0 ? "{" : ","}${JSON.stringify(name)}:`),
+      isTime: type === "timestamp"
+    }))
+    const plan = { ...reader, keys }
+    plans.set(format, plan)
+    return plan
+  }
+  const row: globalThis.Array<Cell> = []
+  return (text: TextBuffer, sample: Sample): void => {
+    const { keys, read } = planOf(sample.frame.format)
+    read(sample, row)
+    for (let at = 0; at < keys.length; at++) {
+      const { before, isTime } = keys[at]!
+      text.raw(before)
+      const cell = row[at]!
+      if (cell === null) text.raw(NULL)
+      else if (typeof cell === "string") encodeText(text, cell)
+      else if (isTime) encodeTime(text, cell)
+      else text.number(cell)
+    }
+    text.raw(END)
+  }
+}
+
+const encodeText = (text: TextBuffer, value: string): void => {
+  text.byte(QUOTE)
+  if (text.plain(value, PLAIN)) text.byte(QUOTE)
+  else text.text(JSON.stringify(value).slice(1))
+}
+
+const encodeTime = (text: TextBuffer, micros: number): void => {
+  text.byte(QUOTE)
+  text.timestamp(micros)
+  text.byte(QUOTE)
 }
 
 /** Reads an existing file: every complete line must be a sample. */

@@ -10,6 +10,7 @@
  * An unfinished file that is there is never replaced: it may be of a recording that goes on.
  */
 import {
+  type Cell,
   type Column,
   type Device,
   InvalidOptionError,
@@ -78,6 +79,7 @@ export class ParquetSink extends Context.Service<
     )
     yield* Effect.logInfo(`${SINK} opened ${path}`)
 
+    const row: globalThis.Array<Cell> = []
     const begin = (batch: ReadonlyArray<Sample>): Recording => {
       const lock = SchemaLock.fromBatch(batch, options)
       const { devices, ...run } = runJson(batch, describeDevices(batch, lock))
@@ -97,7 +99,7 @@ export class ParquetSink extends Context.Service<
     const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
       const recording = state.recording ??= begin(batch)
       const { encoder, lock, open } = recording
-      for (const sample of batch) open.push(lock.row(sample))
+      for (const sample of batch) open.push(lock.row(sample, row))
       if (open.rows < rowGroupSize) return
       yield* Effect.mapError(encoder.writeGroup(open.copy()), (cause) => {
         open.drop(batch.length)

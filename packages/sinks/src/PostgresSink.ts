@@ -9,11 +9,13 @@
  * committed by the server afterwards. No message, span or error holds a password or a URL.
  */
 import {
+  type Cell,
   type Column,
   type Device,
   InvalidOptionError,
   type Sample,
   SampleSink,
+  type SchemaLock,
   type SinkDependencyError,
   SinkOpenError,
   SinkSchemaError,
@@ -133,12 +135,13 @@ export class PostgresSink extends Context.Service<
 
     const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
       const { kinds, lock } = rows ??= yield* begin(batch)
-      const cells = batch.map((sample) => lock.row(sample))
       if (!settings.useCopy || !existing!.canCopy) {
-        return yield* driver.statements((sql) => insertRows(sql, settings, rows!, cells))
+        return yield* driver.statements((sql) =>
+          insertRows(sql, settings, rows!, batch.map((sample) => lock.row(sample)))
+        )
       }
       const buffer = buffers.pop() ?? new CopyBuffer()
-      yield* driver.copy(copyStatement(settings, rows), buffer.encode(kinds, cells))
+      yield* driver.copy(copyStatement(settings, rows), buffer.encode(kinds, rowsOneByOne(lock, batch)))
       // One that was not accepted may still be held by a connection that is being cut.
       buffers.push(buffer)
     })
@@ -237,6 +240,12 @@ const validate = Effect.fnUntraced(
     }
   }
 )
+
+/** Each row in the same array. */
+function* rowsOneByOne(lock: SchemaLock, batch: Iterable<Sample>): Generator<ReadonlyArray<Cell>> {
+  const row: globalThis.Array<Cell> = []
+  for (const sample of batch) yield lock.row(sample, row)
+}
 
 const addressOf = (options: PostgresSinkOptions): Effect.Effect<PostgresAddress, InvalidOptionError> =>
   Effect.gen(function*() {

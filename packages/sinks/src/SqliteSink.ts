@@ -109,7 +109,7 @@ export class SqliteSink extends Context.Service<
           detail: `its table ${table} has none of this run's columns; choose another table`
         })
       }
-      const rows = encode(shape, batch)
+      const values = encode(shape, batch)
       const transaction = () => {
         database.exec("BEGIN IMMEDIATE")
         if (inserts === undefined) {
@@ -118,7 +118,7 @@ export class SqliteSink extends Context.Service<
           describeColumns(database, table, batch, shape!.lock)
         }
         const prepared = inserts ?? prepareInserts(database, table, columns)
-        insertAll(prepared, rows)
+        insertAll(prepared, values, columns.length)
         database.exec("COMMIT")
         inserts = prepared
       }
@@ -284,11 +284,20 @@ const shapeOfTable = (
 const affinityOf = (declared: string): Shape["storedTypes"][number] =>
   /INT/i.test(declared) ? "INTEGER" : /CHAR|CLOB|TEXT/i.test(declared) ? "TEXT" : "REAL"
 
-const encode = ({ lock, storedTypes }: Shape, batch: ReadonlyArray<Sample>): ReadonlyArray<ReadonlyArray<Cell>> => {
-  const asText = lock.columns.map((column, at) => column.type === "timestamp" && storedTypes[at] === "TEXT")
-  return batch.map((sample) =>
-    lock.row(sample).map((cell, at) => asText[at] && cell !== null ? formatTimestamp(Number(cell)) : cell)
+/** The cells of all rows, one after the other. */
+const encode = ({ lock, storedTypes }: Shape, batch: ReadonlyArray<Sample>): globalThis.Array<Cell> => {
+  const width = lock.columns.length
+  const timesAsText = [...lock.columns.keys()].filter((at) =>
+    lock.columns[at]!.type === "timestamp" && storedTypes[at] === "TEXT"
   )
+  const row: globalThis.Array<Cell> = []
+  const values = new globalThis.Array<Cell>(batch.length * width)
+  for (let n = 0; n < batch.length; n++) {
+    lock.row(batch[n]!, row)
+    for (const at of timesAsText) if (row[at] !== null) row[at] = formatTimestamp(Number(row[at]))
+    for (let at = 0; at < width; at++) values[n * width + at] = row[at]!
+  }
+  return values
 }
 
 const createTable = (table: string, { lock, storedTypes }: Shape): string =>
@@ -350,10 +359,10 @@ const prepareInserts = (database: SqliteDatabase, table: string, columns: Readon
 
 const placeholders = (count: number): string => globalThis.Array.from({ length: count }, () => "?").join(", ")
 
-const insertAll = ({ many, one, rows }: Inserts, values: ReadonlyArray<ReadonlyArray<Cell>>): void => {
+const insertAll = ({ many, one, rows }: Inserts, values: globalThis.Array<Cell>, width: number): void => {
   let at = 0
-  for (; at + rows <= values.length; at += rows) many.run(values.slice(at, at + rows).flat())
-  for (; at < values.length; at++) one.run(values[at]!)
+  for (; at + rows * width <= values.length; at += rows * width) many.run(values.slice(at, at + rows * width))
+  for (; at < values.length; at += width) one.run(values.slice(at, at + width))
 }
 
 const orRollBack = (database: SqliteDatabase, transaction: () => void): void => {

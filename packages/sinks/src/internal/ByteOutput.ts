@@ -4,9 +4,12 @@
 import { SinkOpenError, SinkWriteError } from "@sampleline/core"
 import type { Effect } from "effect"
 
-/** Takes the bytes of whole batches; all of a batch or nothing of it. */
+/**
+ * Takes the bytes of whole batches; all of a batch or nothing of it. They are made when they are taken, without anything in
+ * between, so that all batches can be made in the same memory.
+ */
 export interface ByteOutput {
-  readonly write: (text: string, samples: number) => Effect.Effect<void, SinkWriteError>
+  readonly write: (encode: () => Uint8Array, samples: number) => Effect.Effect<void, SinkWriteError>
   /** What was accepted and then lost; only a pipe accepts before it has delivered. */
   readonly lost: () => SinkWriteError | undefined
 }

@@ -92,7 +92,7 @@ const writeTo = Effect.fnUntraced(function*(
 
   return {
     lost,
-    write: Effect.fnUntraced(function*(text, samples) {
+    write: Effect.fnUntraced(function*(encode, samples) {
       if (broken !== undefined) return yield* toWriteError(writer, samples, broken)
       if (stream.writableLength > LIMIT_BYTES[whenStalled]) {
         if (whenStalled === "fail") {
@@ -107,7 +107,7 @@ const writeTo = Effect.fnUntraced(function*(
         if (broken !== undefined) return yield* toWriteError(writer, samples, broken)
       }
       unread += samples
-      stream.write(text, (error) => {
+      stream.write(Buffer.from(encode()), (error) => {
         if (error || closed) return
         unread -= samples
         stream.emit("taken")

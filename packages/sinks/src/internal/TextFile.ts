@@ -93,7 +93,7 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
     yield* Effect.addFinalizer(() => Effect.catch(sync, complain))
   }
 
-  const write = (text: string) => {
+  const write = (bytes: Uint8Array) => {
     const isFirst = state.end < 0
     const expected = isFirst ? stats?.size ?? 0 : state.end
     if (fs.fstatSync(fd).size !== expected && !(isFirst && mode === "overwrite")) {
@@ -103,7 +103,6 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
       state.end = content?.bytes ?? 0
       fs.ftruncateSync(fd, state.end)
     }
-    const bytes = Buffer.from(text)
     let written = 0
     try {
       while (written < bytes.length) {
@@ -122,8 +121,8 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
     content,
     isFile: true,
     lost: () => undefined,
-    write: (text, samples) => {
-      const written = Effect.try({ try: () => write(text), catch: (cause) => toWriteError(writer, samples, cause) })
+    write: (encode, samples) => {
+      const written = Effect.try({ try: () => write(encode()), catch: (cause) => toWriteError(writer, samples, cause) })
       return fsync === "always"
         ? Effect.flatMap(written, (bytes) =>
           Effect.mapError(sync, (cause) => {

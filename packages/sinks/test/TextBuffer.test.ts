@@ -1,0 +1,103 @@
+/**
+ * The fast routines write exactly what the plain ones give.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { formatTimestamp } from "@sampleline/core"
+import { Effect, Schema } from "effect"
+import { printableBut, TextBuffer } from "../src/internal/TextBuffer.ts"
+
+const written = (write: (text: TextBuffer) => void): string => {
+  const text = new TextBuffer()
+  write(text)
+  return Buffer.from(text.content()).toString()
+}
+
+const MANY = { arbitrary: { runs: 5000 } }
+
+describe("TextBuffer", () => {
+  const doubles = new DataView(new ArrayBuffer(8))
+  const fromBits = (high: number, low: number) => {
+    doubles.setUint32(0, high)
+    doubles.setUint32(4, low)
+    return doubles.getFloat64(0)
+  }
+  const Uint32 = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 0xffff_ffff }))
+  const expectNumber = (value: number) => {
+    if (Number.isFinite(value)) assert.strictEqual(written((text) => text.number(value)), String(value))
+  }
+
+  it.effect.prop(
+    "number: any double, by its bits",
+    [Uint32, Uint32],
+    ([high, low]) => Effect.sync(() => expectNumber(fromBits(high, low))),
+    MANY
+  )
+
+  it.effect.prop(
+    "number: what instruments send, and its neighbours",
+    [
+      Schema.Int.check(Schema.isBetween({ minimum: -2_000_000_000_000, maximum: 2_000_000_000_000 })),
+      Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 12 }))
+    ],
+    ([digits, decimals]) =>
+      Effect.sync(() => {
+        const value = Number(`${digits}e-${decimals}`)
+        for (const near of [value, value * (1 + Number.EPSILON), value * (1 - Number.EPSILON), Math.round(value)]) {
+          expectNumber(near)
+        }
+      }),
+    MANY
+  )
+
+  it.each([0, -0, 0.1 + 0.2, 1e-6, 1e-7, 9.5e-7, 0.0005, 999_999_999.999, 1e9, 1e9 - 1e-6, 123.4565, 1e21, 5e-324])(
+    "number: %d",
+    (value) => expectNumber(value)
+  )
+
+  it.effect.prop(
+    "timestamp: any microsecond of the years 1685 to 2255, and its neighbours in the next second",
+    [Schema.Int.check(Schema.isBetween({ minimum: -9_000_000_000_000_000, maximum: 9_000_000_000_000_000 }))],
+    ([micros]) =>
+      Effect.sync(() => {
+        const times = [micros, micros + 1, micros + 999_999, micros]
+        const plain = times.map((time) => {
+          const millis = Math.floor(time / 1000)
+          return new Date(millis).toISOString().slice(0, -1) + String(time - millis * 1000).padStart(3, "0") + "Z"
+        })
+        assert.deepStrictEqual(times.map(formatTimestamp), plain)
+        assert.strictEqual(written((text) => times.forEach((time) => text.timestamp(time))), plain.join(""))
+      }),
+    MANY
+  )
+
+  const special = printableBut("\",")
+  it.effect.prop("plain and text: any text, whole or not at all", [Schema.String], ([value]) =>
+    Effect.sync(() => {
+      assert.strictEqual(written((text) => text.text(value)), value.toWellFormed())
+      const isPlain = /^[\x20-\x7e]*$/.test(value) && !/[",]/.test(value)
+      assert.strictEqual(
+        written((text) => {
+          text.raw(Buffer.from("<"))
+          assert.strictEqual(text.plain(value, special), isPlain)
+          text.byte(0x3e)
+        }),
+        isPlain ? `<${value}>` : "<>"
+      )
+    }), MANY)
+
+  it("grows as far as it must, and is empty again", () => {
+    const text = new TextBuffer()
+    for (let round = 0; round < 2; round++) {
+      text.clear()
+      for (let n = 0; n < 20_000; n++) {
+        text.number(n / 8)
+        text.text("µ")
+        text.timestamp(n)
+        assert.isTrue(text.plain("abc", special))
+      }
+      text.raw(new Uint8Array(100_000).fill(0x61))
+      const expected = Array.from({ length: 20_000 }, (_, n) => `${n / 8}µ${formatTimestamp(n)}abc`).join("")
+      assert.strictEqual(Buffer.from(text.content()).toString(), expected + "a".repeat(100_000))
+    }
+  })
+})

@@ -40,7 +40,26 @@ export type Cell = number | string | null
 export interface RowColumn extends Column {
   /** The field's name in its format; null for a fixed column. */
   readonly field: string | null
+  /** Where the frame has its value; -1 for a fixed column. */
+  readonly position: number
+  readonly code: CellCode
   readonly read: (sample: Sample) => FrameValue
+}
+
+/**
+ * Takes the cells of rows one after the other, without anything being made for them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CellWriter {
+  /** Finite, and not -0. */
+  number(value: number): void
+  /** As it is: with the lone surrogates that it may have. */
+  text(value: string): void
+  /** Integer microseconds since the epoch. */
+  timestamp(micros: number): void
+  missing(): void
 }
 
 /**
@@ -52,26 +71,53 @@ export interface RowOptions {
   readonly identity?: boolean | undefined
 }
 
-const fixed = (name: string, type: ColumnType, read: (sample: Sample) => FrameValue): RowColumn => ({
+/**
+ * One of a sample's own properties, a field that is a number or a text, or something else.
+ *
+ * @internal
+ */
+export type CellCode = (typeof CellCode)[keyof typeof CellCode]
+
+/** @internal */
+export const CellCode = {
+  other: 0,
+  number: 1,
+  text: 2,
+  device: 3,
+  unitId: 4,
+  requestedAt: 5,
+  receivedAt: 6,
+  midpointAt: 7,
+  latency: 8,
+  status: 9,
+  runId: 10,
+  sequence: 11
+} as const
+
+const fixed = (name: string, type: ColumnType, code: CellCode, read: RowColumn["read"]): RowColumn => ({
   name,
   type,
   nullable: false,
   field: null,
+  position: -1,
+  code,
   read
 })
 
+const statusText = ({ frame: { status } }: Sample): string => status.length === 0 ? "" : status.join(",")
+
 const BEFORE_FRAME: ReadonlyArray<RowColumn> = [
-  fixed("device", "text", (sample) => sample.device),
-  fixed("unit_id", "text", (sample) => sample.unitId),
-  fixed("requested_at", "timestamp", (sample) => sample.requestedAt),
-  fixed("received_at", "timestamp", (sample) => sample.receivedAt),
-  fixed("midpoint_at", "timestamp", (sample) => sample.midpointAt),
-  fixed("latency_s", "float", (sample) => sample.latencySeconds)
+  fixed("device", "text", CellCode.device, (sample) => sample.device),
+  fixed("unit_id", "text", CellCode.unitId, (sample) => sample.unitId),
+  fixed("requested_at", "timestamp", CellCode.requestedAt, (sample) => sample.requestedAt),
+  fixed("received_at", "timestamp", CellCode.receivedAt, (sample) => sample.receivedAt),
+  fixed("midpoint_at", "timestamp", CellCode.midpointAt, (sample) => sample.midpointAt),
+  fixed("latency_s", "float", CellCode.latency, (sample) => sample.latencySeconds)
 ]
-const STATUS = fixed("status", "text", (sample) => sample.frame.status.join(","))
+const STATUS = fixed("status", "text", CellCode.status, statusText)
 const IDENTITY: ReadonlyArray<RowColumn> = [
-  fixed("run_id", "text", (sample) => sample.run.id),
-  fixed("sequence", "int", (sample) => sample.sequence)
+  fixed("run_id", "text", CellCode.runId, (sample) => sample.run.id),
+  fixed("sequence", "int", CellCode.sequence, (sample) => sample.sequence)
 ]
 const FIXED_NAMES = new Set([...BEFORE_FRAME, STATUS, ...IDENTITY].map((column) => column.name))
 
@@ -104,6 +150,8 @@ export const rowColumns = (format: FrameFormat, options?: RowOptions): ReadonlyA
         type: field.kind,
         nullable: true,
         field: field.name,
+        position,
+        code: field.kind === "text" ? CellCode.text : CellCode.number,
         read: (sample) => sample.frame.values[position]
       })),
       STATUS
@@ -139,21 +187,90 @@ export const toCell = (value: FrameValue): Cell => {
 }
 
 /**
- * How samples of one format become rows: their columns, and the cells of a sample in the columns' order, put into an array that
- * may be used again for the next one.
+ * How samples of one format become rows: their columns, and what gives the cells of a sample in the columns' order.
  *
  * @since 0.1.0
  * @category conversions
  */
-export const rowReader = (format: FrameFormat, options?: RowOptions): {
+export const rowWriter = (format: FrameFormat, options?: RowOptions): {
   readonly columns: ReadonlyArray<Column>
-  readonly read: (sample: Sample, into: Array<Cell>) => void
+  readonly write: (sample: Sample, to: CellWriter) => void
 } => {
   const columns = rowColumns(format, options)
-  return {
-    columns,
-    read: (sample, into) => {
-      for (let at = 0; at < columns.length; at++) into[at] = toCell(columns[at]!.read(sample))
+  const cells = columns.map(({ code, position, read }): CellPlan => ({
+    code,
+    position,
+    other: (sample, to) => writeCell(toCell(read(sample)), to)
+  }))
+  return { columns, write: (sample, to) => writeCells(cells, sample, to) }
+}
+
+/** Anything but a time. */
+const writeCell = (cell: Cell, to: CellWriter): void => {
+  if (cell === null) to.missing()
+  else if (typeof cell === "string") to.text(cell)
+  else to.number(cell)
+}
+
+/**
+ * Where a cell comes from, in a form that is followed without a call for each cell.
+ *
+ * @internal
+ */
+export interface CellPlan {
+  readonly code: CellCode
+  readonly position: number
+  /** For what the code does not tell: a value of another type than the column's. */
+  readonly other: (sample: Sample, to: CellWriter) => void
+}
+
+/** @internal */
+export const writeCells = (cells: ReadonlyArray<CellPlan>, sample: Sample, to: CellWriter): void => {
+  const { values } = sample.frame
+  for (let at = 0; at < cells.length; at++) {
+    const cell = cells[at]!
+    switch (cell.code) {
+      case CellCode.number: {
+        const value = values[cell.position]
+        if (typeof value === "number" && value - value === 0) to.number(value === 0 ? 0 : value)
+        else cell.other(sample, to)
+        break
+      }
+      case CellCode.text: {
+        const value = values[cell.position]
+        if (typeof value === "string") to.text(value)
+        else cell.other(sample, to)
+        break
+      }
+      case CellCode.device:
+        to.text(sample.device)
+        break
+      case CellCode.unitId:
+        to.text(sample.unitId)
+        break
+      case CellCode.requestedAt:
+        to.timestamp(sample.requestedAt)
+        break
+      case CellCode.receivedAt:
+        to.timestamp(sample.receivedAt)
+        break
+      case CellCode.midpointAt:
+        to.timestamp(sample.midpointAt)
+        break
+      case CellCode.latency:
+        to.number(sample.latencySeconds)
+        break
+      case CellCode.status:
+        to.text(statusText(sample))
+        break
+      case CellCode.runId:
+        to.text(sample.run.id)
+        break
+      case CellCode.sequence:
+        to.number(sample.sequence)
+        break
+      default:
+        cell.other(sample, to)
     }
   }
 }

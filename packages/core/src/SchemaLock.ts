@@ -8,19 +8,24 @@
 import { distinct, type FrameField, type FrameFormat } from "./Frame.ts"
 import {
   type Cell,
+  CellCode,
+  type CellPlan,
+  type CellWriter,
   type Column,
   type ColumnType,
   fieldColumnName,
   type RowColumn,
   rowColumns,
   type RowOptions,
-  toCell
+  toCell,
+  writeCells
 } from "./Row.ts"
 import type { Run, Sample } from "./Sample.ts"
 
 interface Plan {
   /** One for each locked column. */
   readonly readers: ReadonlyArray<(sample: Sample) => Cell>
+  readonly cells: ReadonlyArray<CellPlan>
   /** Fields that have no column. */
   readonly unknown: ReadonlyArray<RowColumn>
 }
@@ -117,20 +122,21 @@ export class SchemaLock {
     })
   }
 
+  /** The same columns in the order of these names, which are theirs. */
+  inOrder(names: ReadonlyArray<string>): SchemaLock {
+    return new SchemaLock(names.map((name) => this.locked.find((column) => column.name === name)!), this.options)
+  }
+
   /** The sample's cells in the order of `columns`, each of its column's type; in `into`, which may be the row before. */
   row(sample: Sample, into: Array<Cell> = []): Array<Cell> {
-    const format = sample.frame.format
-    let plan = this.plans.get(format)
-    if (plan === undefined) {
-      plan = this.plan(format)
-      this.plans.set(format, plan)
-    }
-    const { readers, unknown } = plan
-    for (let at = 0; at < unknown.length; at++) {
-      if (unknown[at]!.read(sample) !== undefined) this.count(unknown[at]!.name)
-    }
+    const { readers } = this.planOf(sample)
     for (let at = 0; at < readers.length; at++) into[at] = readers[at]!(sample)
     return into
+  }
+
+  /** The same, to a writer. */
+  write(sample: Sample, to: CellWriter): void {
+    writeCells(this.planOf(sample).cells, sample, to)
   }
 
   /** How many values were dropped so far, by column. */
@@ -151,23 +157,57 @@ export class SchemaLock {
     this.counts.set(column, (before ?? 0) + 1)
   }
 
+  /** The plan of the sample's format; counts what the sample has and no column takes. */
+  private planOf(sample: Sample): Plan {
+    const { format } = sample.frame
+    let plan = this.plans.get(format)
+    if (plan === undefined) {
+      plan = this.plan(format)
+      this.plans.set(format, plan)
+    }
+    const { unknown } = plan
+    for (let at = 0; at < unknown.length; at++) {
+      if (unknown[at]!.read(sample) !== undefined) this.count(unknown[at]!.name)
+    }
+    return plan
+  }
+
   private plan(format: FrameFormat): Plan {
     const sources = new Map(rowColumns(format, this.options).map((column) => [sourceOf(column), column]))
-    const readers = this.locked.map((column) => {
-      const from = sources.get(column.source)
-      if (from === undefined) return () => null
-      sources.delete(column.source)
-      const convert = column.convert ?? converters[column.type]
-      return (sample: Sample): Cell => {
-        const value = toCell(from.read(sample))
-        if (value === null) return null
-        const cell = convert(value)
-        if (cell === null) this.count(from.name)
-        return cell
-      }
-    })
-    return { readers, unknown: [...sources.values()].filter((column) => column.field !== null || isOnDemand(column)) }
+    const columns = this.locked.map((column) => ({ column, from: sources.get(column.source) }))
+    for (const { column } of columns) sources.delete(column.source)
+    const readers = columns.map(({ column, from }) => from === undefined ? () => null : this.readerOf(column, from))
+    return {
+      readers,
+      cells: columns.map(({ column, from }, at): CellPlan => ({
+        // What is of the column's own type needs no conversion.
+        code: from !== undefined && column.convert === undefined && column.type === from.type && column.type !== "int"
+          ? from.code
+          : CellCode.other,
+        position: from?.position ?? -1,
+        other: (sample, to) => writeCell(readers[at]!(sample), column.type, to)
+      })),
+      unknown: [...sources.values()].filter((column) => column.field !== null || isOnDemand(column))
+    }
   }
+
+  private readerOf(column: LockedColumn, from: RowColumn): (sample: Sample) => Cell {
+    const convert = column.convert ?? converters[column.type]
+    return (sample) => {
+      const value = toCell(from.read(sample))
+      if (value === null) return null
+      const cell = convert(value)
+      if (cell === null) this.count(from.name)
+      return cell
+    }
+  }
+}
+
+const writeCell = (cell: Cell, type: ColumnType, to: CellWriter): void => {
+  if (cell === null) to.missing()
+  else if (typeof cell === "string") to.text(cell)
+  else if (type === "timestamp") to.timestamp(cell)
+  else to.number(cell)
 }
 
 const sourceOf = (column: RowColumn): string => column.field === null ? `fixed ${column.name}` : `field ${column.field}`

@@ -27,12 +27,13 @@ export {
 export * as Recorder from "./Recorder.ts"
 export {
   type Cell,
+  type CellWriter,
   type Column,
   type ColumnType,
   fieldColumns,
   formatTimestamp,
   type RowOptions,
-  rowReader,
+  rowWriter,
   sampleToRow
 } from "./Row.ts"
 export { type Device, type DeviceFailure, type DeviceIdentity, type Run, Sample, type Tick } from "./Sample.ts"

@@ -8,7 +8,7 @@
  * cut. A file whose last record is cut short is repaired by appending to it.
  */
 import {
-  type Cell,
+  type CellWriter,
   type Column,
   type Device,
   type Sample,
@@ -20,7 +20,7 @@ import {
 } from "@sampleline/core"
 import { type Array, Context, Effect, type Layer, type Scope } from "effect"
 import { writeTableMetadata } from "./internal/TableMetadata.ts"
-import { printableBut, TextBuffer } from "./internal/TextBuffer.ts"
+import { ready, TextBuffer, TextCache } from "./internal/TextBuffer.ts"
 import { checkTextFile, chunksOf, type Content, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
 
 /**
@@ -51,26 +51,25 @@ export class CsvSink extends Context.Service<
     const file = yield* openTextFile(writer, options, inspectCsv)
     yield* Effect.logInfo(`CsvSink opened ${options.path}`)
     const header = file.content?.header ?? null
-    const text = new TextBuffer()
-    let table: Table | undefined
+    const cells = new CsvCells()
+    let lock: SchemaLock | undefined
     let headerWritten = header !== null
     let described = false
 
     const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
-      table ??= yield* tableOf(writer.target, SchemaLock.fromBatch(batch, options), header)
-      const { columns, lock } = table
+      const locked = lock ??= yield* lockTo(writer.target, SchemaLock.fromBatch(batch, options), header)
       yield* file.write(() => {
-        text.clear()
-        if (!headerWritten) encodeHeader(text, columns)
-        encode(text, table!, batch)
-        return text.content()
+        cells.buffer.clear()
+        if (!headerWritten) cells.row(locked.columns.map(({ name }) => name))
+        for (const sample of batch) cells.sample(locked, sample)
+        return cells.buffer.content()
       }, batch.length)
       headerWritten = true
       if (!file.isFile || described) return
       described = true
       yield* writeTableMetadata(writer, batch, {
-        columns,
-        lock,
+        columns: locked.columns,
+        lock: locked,
         isAppending: header !== null,
         dialect: { lineTerminators: ["\n"] }
       })
@@ -79,7 +78,7 @@ export class CsvSink extends Context.Service<
     const sink = SampleSink.make({
       name: "CsvSink",
       target: options.path,
-      lock: () => table?.lock,
+      lock: () => lock,
       lost: file.lost,
       write
     })
@@ -87,7 +86,7 @@ export class CsvSink extends Context.Service<
       ...sink,
       path: options.path,
       get columns() {
-        return table?.columns ?? []
+        return lock?.columns ?? []
       }
     }
   })
@@ -106,25 +105,17 @@ export class CsvSink extends Context.Service<
     if (content === null || content.header === null || formats.length === 0 || formats.length !== devices?.length) {
       return
     }
-    yield* tableOf(options.path, SchemaLock.fromFormats(formats, options), content.header)
+    yield* lockTo(options.path, SchemaLock.fromFormats(formats, options), content.header)
   })
 }
 
-/** The locked columns in the file's order, and where each stands in the lock's rows. */
-interface Table {
-  readonly lock: SchemaLock
-  readonly columns: ReadonlyArray<Column>
-  readonly positions: ReadonlyArray<number>
-}
-
-/** The table of a new file, or of an existing one if its header has the same columns, in whatever order. */
-const tableOf = (
+/** The columns of a new file, or in the order of an existing one if its header has the same. */
+const lockTo = (
   target: string,
   lock: SchemaLock,
   header: ReadonlyArray<string> | null
-): Effect.Effect<Table, SinkSchemaError> => {
+): Effect.Effect<SchemaLock, SinkSchemaError> => {
   const names = lock.columns.map((column) => column.name)
-  const positions = (header ?? names).map((name) => names.indexOf(name))
   const missing = names.filter((name) => header !== null && !header.includes(name))
   const foreign = (header ?? []).filter((name) => !names.includes(name))
   if (missing.length + foreign.length > 0) {
@@ -142,38 +133,47 @@ const tableOf = (
       })
     )
   }
-  return Effect.succeed({ lock, positions, columns: positions.map((position) => lock.columns[position]!) })
+  return Effect.succeed(header === null ? lock : lock.inOrder(header))
 }
 
 const COMMA = 0x2c
 const NEWLINE = 0x0a
 
-const encodeHeader = (text: TextBuffer, columns: ReadonlyArray<Column>): void => {
-  for (let at = 0; at < columns.length; at++) {
-    if (at > 0) text.byte(COMMA)
-    encodeText(text, columns[at]!.name)
+/** Writes rows; a comma behind each cell, of which the last becomes the end of the line. */
+class CsvCells implements CellWriter {
+  readonly buffer = new TextBuffer()
+  private readonly texts = new TextCache((text) => ready(`${quoted(text.toWellFormed())},`))
+
+  private textsInRow = 0
+
+  row(texts: ReadonlyArray<string>): void {
+    for (const text of texts) this.text(text)
+    this.buffer.lastByte(NEWLINE)
   }
-  text.byte(NEWLINE)
-}
 
-const encode = (text: TextBuffer, { columns, lock, positions }: Table, batch: ReadonlyArray<Sample>): void => {
-  const row: globalThis.Array<Cell> = []
-  for (const sample of batch) {
-    lock.row(sample, row)
-    for (let at = 0; at < columns.length; at++) {
-      if (at > 0) text.byte(COMMA)
-      const cell = row[positions[at]!]!
-      if (typeof cell === "string") encodeText(text, cell)
-      else if (cell !== null) columns[at]!.type === "timestamp" ? text.timestamp(cell) : text.number(cell)
-    }
-    text.byte(NEWLINE)
+  sample(lock: SchemaLock, sample: Sample): void {
+    this.textsInRow = 0
+    lock.write(sample, this)
+    this.buffer.lastByte(NEWLINE)
   }
-}
 
-const PLAIN = printableBut("\",")
+  number(value: number): void {
+    this.buffer.number(value)
+    this.buffer.byte(COMMA)
+  }
 
-const encodeText = (text: TextBuffer, value: string): void => {
-  if (!text.plain(value, PLAIN)) text.text(quoted(value))
+  text(value: string): void {
+    this.buffer.ready(this.texts.get(value, this.textsInRow++))
+  }
+
+  timestamp(micros: number): void {
+    this.buffer.timestamp(micros)
+    this.buffer.byte(COMMA)
+  }
+
+  missing(): void {
+    this.buffer.byte(COMMA)
+  }
 }
 
 /** NUL is quoted too: outside of quotes it is what a power cut leaves behind. */

@@ -7,10 +7,10 @@
  * by appending to it.
  */
 import {
-  type Cell,
+  type CellWriter,
   type Device,
   type FrameFormat,
-  rowReader,
+  rowWriter,
   type Sample,
   SampleSink,
   SchemaLock,
@@ -21,7 +21,7 @@ import { type Array, Context, Effect, type Layer, Predicate, type Scope } from "
 import type { ByteOutput } from "./internal/ByteOutput.ts"
 import { openStdout, type WhenStalled } from "./internal/Pipe.ts"
 import { writeTableMetadata } from "./internal/TableMetadata.ts"
-import { printableBut, TextBuffer } from "./internal/TextBuffer.ts"
+import { type Ready, ready, TextBuffer, TextCache } from "./internal/TextBuffer.ts"
 import { checkTextFile, chunksOf, type Content, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
 
 /**
@@ -100,8 +100,7 @@ const linesTo = (
   /** Called once, after the first batch. */
   describe: (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<void> = () => Effect.void
 ): JsonlSink["Service"] => {
-  const text = new TextBuffer()
-  const encode = encoder(identity)
+  const cells = new JsonCells(identity)
   let described = false
   return {
     ...SampleSink.make({
@@ -109,9 +108,9 @@ const linesTo = (
       target,
       write: Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
         yield* output.write(() => {
-          text.clear()
-          for (const sample of batch) encode(text, sample)
-          return text.content()
+          cells.buffer.clear()
+          for (const sample of batch) cells.sample(sample)
+          return cells.buffer.content()
         }, batch.length)
         if (described) return
         described = true
@@ -124,58 +123,67 @@ const linesTo = (
 }
 
 const QUOTE = 0x22
-const PLAIN = printableBut("\"\\")
-const NULL = Buffer.from("null")
-const END = Buffer.from("}\n")
+const NULL = ready("null")
+const END = ready("}\n")
 
-/** What stands before a column's value: its key, and what parts it from the value before. */
-interface JsonColumn {
-  readonly before: Uint8Array
-  readonly isTime: boolean
-}
+/** Writes lines, by a plan made once for each format. */
+class JsonCells implements CellWriter {
+  readonly buffer = new TextBuffer()
+  private readonly plans = new WeakMap<FrameFormat, ReturnType<typeof planOf>>()
+  private readonly identity: boolean | undefined
+  private readonly texts = new TextCache((text) => ready(JSON.stringify(text.toWellFormed())))
+  private keys: ReadonlyArray<Ready> = []
+  private at = 0
 
-/** Writes samples as lines, by a plan made once for each format. */
-const encoder = (identity: boolean | undefined) => {
-  const plans = new WeakMap<FrameFormat, ReturnType<typeof rowReader> & { readonly keys: ReadonlyArray<JsonColumn> }>()
-  const planOf = (format: FrameFormat) => {
-    const known = plans.get(format)
-    if (known !== undefined) return known
-    const reader = rowReader(format, { identity })
-    const keys = reader.columns.map(({ name, type }, at): JsonColumn => ({
-      before: Buffer.from(`${at === 0 ? "{" : ","}${JSON.stringify(name)}:`),
-      isTime: type === "timestamp"
-    }))
-    const plan = { ...reader, keys }
-    plans.set(format, plan)
-    return plan
+  constructor(identity: boolean | undefined) {
+    this.identity = identity
   }
-  const row: globalThis.Array<Cell> = []
-  return (text: TextBuffer, sample: Sample): void => {
-    const { keys, read } = planOf(sample.frame.format)
-    read(sample, row)
-    for (let at = 0; at < keys.length; at++) {
-      const { before, isTime } = keys[at]!
-      text.raw(before)
-      const cell = row[at]!
-      if (cell === null) text.raw(NULL)
-      else if (typeof cell === "string") encodeText(text, cell)
-      else if (isTime) encodeTime(text, cell)
-      else text.number(cell)
+
+  sample(sample: Sample): void {
+    const { format } = sample.frame
+    let plan = this.plans.get(format)
+    if (plan === undefined) {
+      plan = planOf(format, this.identity)
+      this.plans.set(format, plan)
     }
-    text.raw(END)
+    this.keys = plan.keys
+    this.at = 0
+    plan.write(sample, this)
+    this.buffer.ready(END)
+  }
+
+  number(value: number): void {
+    this.key()
+    this.buffer.number(value)
+  }
+
+  text(value: string): void {
+    this.key()
+    this.buffer.ready(this.texts.get(value, this.at))
+  }
+
+  timestamp(micros: number): void {
+    this.key()
+    this.buffer.byte(QUOTE)
+    this.buffer.timestamp(micros)
+    this.buffer.byte(QUOTE)
+  }
+
+  missing(): void {
+    this.key()
+    this.buffer.ready(NULL)
+  }
+
+  private key(): void {
+    this.buffer.ready(this.keys[this.at++]!)
   }
 }
 
-const encodeText = (text: TextBuffer, value: string): void => {
-  text.byte(QUOTE)
-  if (text.plain(value, PLAIN)) text.byte(QUOTE)
-  else text.text(JSON.stringify(value).slice(1))
-}
-
-const encodeTime = (text: TextBuffer, micros: number): void => {
-  text.byte(QUOTE)
-  text.timestamp(micros)
-  text.byte(QUOTE)
+/** What stands before each value: its key, and what parts it from the value before. */
+const planOf = (format: FrameFormat, identity: boolean | undefined) => {
+  const { columns, write } = rowWriter(format, { identity })
+  const keys = columns.map(({ name }, at) => ready(`${at === 0 ? "{" : ","}${JSON.stringify(name)}:`))
+  return { keys, write }
 }
 
 /** Reads an existing file: every complete line must be a sample. */

@@ -4,7 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { formatTimestamp } from "@sampleline/core"
 import { Effect, Schema } from "effect"
-import { printableBut, TextBuffer } from "../src/internal/TextBuffer.ts"
+import { ready, TextBuffer, TextCache } from "../src/internal/TextBuffer.ts"
 
 const written = (write: (text: TextBuffer) => void): string => {
   const text = new TextBuffer()
@@ -70,20 +70,31 @@ describe("TextBuffer", () => {
     MANY
   )
 
-  const special = printableBut("\",")
-  it.effect.prop("plain and text: any text, whole or not at all", [Schema.String], ([value]) =>
-    Effect.sync(() => {
-      assert.strictEqual(written((text) => text.text(value)), value.toWellFormed())
-      const isPlain = /^[\x20-\x7e]*$/.test(value) && !/[",]/.test(value)
+  it.effect.prop("ready: any text", [Schema.String], ([value]) =>
+    Effect.sync(() =>
       assert.strictEqual(
         written((text) => {
-          text.raw(Buffer.from("<"))
-          assert.strictEqual(text.plain(value, special), isPlain)
+          text.byte(0x3c)
+          text.ready(ready(value))
           text.byte(0x3e)
         }),
-        isPlain ? `<${value}>` : "<>"
+        `<${value.toWellFormed()}>`
       )
-    }), MANY)
+    ), MANY)
+
+  it.effect.prop(
+    "TextCache: whatever came before, what was asked for",
+    [Schema.Array(Schema.Tuple([Schema.Literals(["a", "b", "µ", "x".repeat(200)]), Schema.Literals([0, 1, 2])]))],
+    ([asked]) =>
+      Effect.sync(() => {
+        const cache = new TextCache(ready)
+        for (let n = 0; n < 2000; n++) cache.get(`other ${n}`, n % 3)
+        assert.strictEqual(
+          written((text) => asked.forEach(([value, at]) => text.ready(cache.get(value, at)))),
+          asked.map(([value]) => value).join("")
+        )
+      })
+  )
 
   it("grows as far as it must, and is empty again", () => {
     const text = new TextBuffer()
@@ -91,13 +102,14 @@ describe("TextBuffer", () => {
       text.clear()
       for (let n = 0; n < 20_000; n++) {
         text.number(n / 8)
-        text.text("µ")
+        text.ready(ready("µ"))
         text.timestamp(n)
-        assert.isTrue(text.plain("abc", special))
+        text.byte(0x20)
       }
-      text.raw(new Uint8Array(100_000).fill(0x61))
-      const expected = Array.from({ length: 20_000 }, (_, n) => `${n / 8}µ${formatTimestamp(n)}abc`).join("")
-      assert.strictEqual(Buffer.from(text.content()).toString(), expected + "a".repeat(100_000))
+      text.ready(ready("a".repeat(100_000)))
+      text.lastByte(0x62)
+      const expected = Array.from({ length: 20_000 }, (_, n) => `${n / 8}µ${formatTimestamp(n)} `).join("")
+      assert.strictEqual(Buffer.from(text.content()).toString(), `${expected}${"a".repeat(99_999)}b`)
     }
   })
 })

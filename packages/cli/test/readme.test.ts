@@ -117,7 +117,10 @@ it.layer(services, { excludeTestServices: true, timeout: "60 seconds" })("the co
               assert.include(demo.stdout, text)
             }
           } else if (line.startsWith("npm run ")) {
-            yield* expectSuccess("sh", ["-c", line.replace(/--seconds \d+/, "--seconds 1")], ROOT)
+            yield* expectSuccess("sh", [
+              "-c",
+              line.replace(/--seconds \d+/, "--seconds 1").replace(/--rounds \d+/, "--rounds 1 --scale 0.01")
+            ], ROOT)
           } else {
             yield* expectSuccess("sh", [
               "-c",

@@ -1,0 +1,189 @@
+/**
+ * What the machine can do without our code: the same rows ready made, written by the plainest loop there is. Batch size, rows a
+ * statement, codec, encodings and row group are the sink's own. Nothing but the writing is timed: what is ready is made before.
+ */
+import { type Cell, type Column, formatTimestamp, SchemaLock } from "@sampleline/core"
+import { Effect, type Scope } from "effect"
+import { ByteWriter, ParquetWriter } from "hyparquet-writer"
+import * as fs from "node:fs"
+import { DatabaseSync } from "node:sqlite"
+import * as zlib from "node:zlib"
+import { Client } from "pg"
+import { from as copyFrom } from "pg-copy-streams"
+import { CopyBuffer, type PostgresKind } from "../../sinks/src/internal/PostgresTypes.ts"
+import type { Recording } from "./samples.ts"
+
+/** Writes so many samples, in batches; what it needs is held by the scope. */
+export type Limit = (samples: number) => Effect.Effect<void>
+
+/** The ticks flattened into batches and counted as the summary of a run counts them; the batches go nowhere. */
+export const countLimit = ({ ticks }: Recording, batchSize: number): Limit => (samples) =>
+  Effect.sync(() => {
+    const summary = { ticks: 0, samples: 0, skipped: 0, dropped: 0, failures: 0, drift: 0, written: 0 }
+    let batch: Array<unknown> = []
+    for (let at = 0; summary.ticks < samples; at = at + 1 === ticks.length ? 0 : at + 1) {
+      const tick = ticks[at]!
+      summary.ticks++
+      summary.skipped += tick.skipped
+      summary.dropped += tick.dropped
+      summary.failures += tick.failures.length + tick.droppedFailures.size
+      summary.samples += tick.samples.length
+      if (tick.driftMs > summary.drift) summary.drift = tick.driftMs
+      for (const sample of tick.samples) batch.push(sample)
+      if (batch.length >= batchSize) {
+        summary.written += batch.length
+        batch = []
+      }
+    }
+    if (summary.samples !== summary.written + batch.length) throw new Error("the plain loop has lost samples")
+  })
+
+/** Lines that the sink itself has written, a batch at a time by writeSync. */
+export const bytesLimit = (written: string, batchSize: number, file: string): Limit => {
+  const bytes = fs.readFileSync(written)
+  const batches: Array<Buffer> = []
+  let lines = 0
+  let start = 0
+  for (let end = bytes.indexOf("\n"); end >= 0; end = bytes.indexOf("\n", end + 1)) {
+    if (++lines % batchSize !== 0) continue
+    batches.push(bytes.subarray(start, end + 1))
+    start = end + 1
+  }
+  return (samples) =>
+    Effect.sync(() => {
+      const fd = fs.openSync(file, "w")
+      for (let left = samples, at = 0; left > 0; left -= batchSize, at = (at + 1) % batches.length) {
+        fs.writeSync(fd, batches[at]!)
+      }
+      fs.closeSync(fd)
+    })
+}
+
+const rowsOf = (
+  { samples }: Recording
+): { readonly columns: ReadonlyArray<Column>; readonly rows: Array<Array<Cell>> } => {
+  const lock = SchemaLock.fromBatch(samples)
+  return { columns: lock.columns, rows: samples.map((sample) => lock.row(sample)) }
+}
+
+/** What the sink gives one statement. */
+const ROWS_A_STATEMENT = 16
+
+/** Prepared inserts of ready values, a transaction for each batch. */
+export const sqliteLimit = (
+  recording: Recording,
+  batchSize: number,
+  timesAsText: boolean,
+  file: string
+): Limit => {
+  const { columns, rows } = rowsOf(recording)
+  const ready = rows.map((row) =>
+    row.map((cell, at) => timesAsText && columns[at]!.type === "timestamp" ? formatTimestamp(Number(cell)) : cell)
+  )
+  const statements: Array<Array<Cell>> = []
+  for (let at = 0; at + ROWS_A_STATEMENT <= ready.length; at += ROWS_A_STATEMENT) {
+    statements.push(ready.slice(at, at + ROWS_A_STATEMENT).flat())
+  }
+  const types = { float: "REAL", int: "INTEGER", text: "TEXT", timestamp: timesAsText ? "TEXT" : "INTEGER" }
+  return (samples) =>
+    Effect.sync(() => {
+      fs.rmSync(file, { force: true })
+      const database = new DatabaseSync(file)
+      database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+      database.exec(`CREATE TABLE samples (${columns.map(({ name, type }) => `"${name}" ${types[type]}`).join(", ")})`)
+      const row = `(${columns.map(() => "?").join(", ")})`
+      const insert = database.prepare(
+        `INSERT INTO samples VALUES ${Array.from({ length: ROWS_A_STATEMENT }, () => row).join(", ")}`
+      )
+      for (let left = samples, at = 0; left > 0; left -= batchSize) {
+        database.exec("BEGIN IMMEDIATE")
+        for (let inBatch = 0; inBatch < batchSize; inBatch += ROWS_A_STATEMENT) {
+          insert.run(...statements[at]!)
+          at = at + 1 === statements.length ? 0 : at + 1
+        }
+        database.exec("COMMIT")
+      }
+      database.close()
+    })
+}
+
+/** The Parquet writer on ready columns, row group by row group. */
+export const parquetLimit = (recording: Recording, rowGroupSize: number, file: string): Limit => {
+  const { columns, rows } = rowsOf({ ...recording, samples: recording.samples.slice(0, rowGroupSize) })
+  const columnData = columns.map(({ name, type }, at) => ({
+    name,
+    data: rows.map((row) => type === "timestamp" || type === "int" ? BigInt(row[at]!) : row[at]),
+    offsetIndex: false,
+    ...(type === "timestamp" ? { encoding: "DELTA_BINARY_PACKED" as const } : {})
+  }))
+  const types = { float: "DOUBLE", int: "INT64", timestamp: "INT64", text: "BYTE_ARRAY" } as const
+  return (samples) =>
+    Effect.sync(() => {
+      const fd = fs.openSync(file, "w")
+      const bytes = new ByteWriter()
+      const writer = new ParquetWriter({
+        writer: bytes,
+        schema: [
+          { name: "root", num_children: columns.length },
+          ...columns.map(({ name, nullable, type }) => ({
+            name,
+            repetition_type: nullable ? "OPTIONAL" as const : "REQUIRED" as const,
+            type: types[type]
+          }))
+        ],
+        codec: "ZSTD",
+        compressors: { ZSTD: (input) => zlib.zstdCompressSync(input) }
+      })
+      for (let left = samples; left > 0; left -= rowGroupSize) {
+        void writer.write({ columnData, rowGroupSize, pageSize: 0 })
+        fs.writeSync(fd, bytes.getBytes())
+        bytes.index = 0
+      }
+      void writer.finish()
+      fs.writeSync(fd, bytes.getBytes())
+      fs.closeSync(fd)
+    })
+}
+
+const KINDS: { readonly [type in Column["type"]]: PostgresKind } = {
+  float: "float8",
+  int: "int8",
+  text: "text",
+  timestamp: "timestamptz"
+}
+
+/** COPY of ready bytes into the sink's own table, one a batch. */
+export const copyLimit = Effect.fnUntraced(function*(
+  recording: Recording,
+  batchSize: number,
+  url: string
+): Effect.fn.Return<Limit, never, Scope.Scope> {
+  const { columns, rows } = rowsOf(recording)
+  const kinds = columns.map(({ type }) => KINDS[type])
+  const batches: Array<Buffer> = []
+  for (let at = 0; at + batchSize <= rows.length; at += batchSize) {
+    batches.push(Buffer.from(new CopyBuffer().encode(kinds, rows.slice(at, at + batchSize))))
+  }
+  const statement = `COPY samples (${columns.map(({ name }) => `"${name}"`).join(", ")}) FROM STDIN (FORMAT binary)`
+  const client = yield* Effect.acquireRelease(
+    Effect.promise(() => {
+      const client = new Client(url)
+      return client.connect().then(() => client)
+    }),
+    (client) => Effect.promise(() => client.end())
+  )
+  const copy = (bytes: Buffer) =>
+    Effect.callback<void>((resume) => {
+      const stream = client.query(copyFrom(statement))
+      stream.on("finish", () => resume(Effect.void))
+      stream.on("error", (cause) => resume(Effect.die(cause)))
+      stream.end(bytes)
+    })
+  return (samples) =>
+    Effect.gen(function*() {
+      yield* Effect.promise(() => client.query("TRUNCATE samples"))
+      for (let left = samples, at = 0; left > 0; left -= batchSize, at = (at + 1) % batches.length) {
+        yield* copy(batches[at]!)
+      }
+    })
+})

@@ -1,0 +1,24 @@
+/**
+ * What `npm run bench --json` prints.
+ */
+import { Schema } from "effect"
+
+/** One row of the result. */
+export class Measured extends Schema.Class<Measured>("Measured")({
+  sink: Schema.String,
+  variant: Schema.String,
+  fields: Schema.Int,
+  batch: Schema.Int,
+  samplesPerSecond: Schema.Finite,
+  limitPerSecond: Schema.Finite,
+  ratio: Schema.Finite,
+  /** The slowest and the fastest round's samples a second, as shares of the median. */
+  spread: Schema.Tuple([Schema.Finite, Schema.Finite]),
+  bytesPerSample: Schema.Finite,
+  rssMiB: Schema.Finite
+}) {}
+
+const Rows = Schema.fromJsonString(Schema.Array(Measured))
+
+export const decodeRows = Schema.decodeUnknownEffect(Rows)
+export const encodeRows = Schema.encodeUnknownEffect(Rows)

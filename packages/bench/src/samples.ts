@@ -1,0 +1,134 @@
+/**
+ * Ticks to write, one sample each: what a mass-flow controller says, with noise, in the decimals that it prints.
+ */
+import { FrameFormat, type FrameValue, makeFrame, type Run, Sample, type Tick } from "@sampleline/core"
+import { Cause, Effect, Stream } from "effect"
+
+export interface Recording {
+  readonly ticks: ReadonlyArray<Tick>
+  readonly samples: ReadonlyArray<Sample>
+}
+
+/** What the recorder's buffer hands over at once when the sink is slower than the instrument. */
+const CHUNK = 64
+
+const PERIOD_MICROS = 10_000
+const START = 1_772_366_400_000_000
+
+/** The same numbers in every run. */
+const noise = () => {
+  let state = 42
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32 - 0.5
+  }
+}
+
+const shapes: {
+  readonly [fields: number]: readonly [FrameFormat, (random: () => number) => ReadonlyArray<FrameValue>]
+} = {
+  1: [
+    FrameFormat.make([{ name: "Mass_Flow", unit: "SCCM" }]),
+    (random) => [round(99.2 + random(), 2)]
+  ],
+  7: [
+    FrameFormat.make([
+      { name: "Pressure", unit: "PSIA" },
+      { name: "Temperature", unit: "°C" },
+      { name: "Volumetric_Flow", unit: "CCM" },
+      { name: "Mass_Flow", unit: "SCCM" },
+      { name: "Setpoint", unit: "SCCM" },
+      { name: "Totalizer", unit: "SL" },
+      { name: "Gas", kind: "text" }
+    ]),
+    (random) => [
+      round(14.7 + random() / 10, 2),
+      round(22.5 + random() / 5, 2),
+      round(95.9 + random(), 3),
+      round(99.2 + random(), 3),
+      100,
+      round(1234.5 + random() * 100, 1),
+      "N2"
+    ]
+  ]
+}
+
+const round = (value: number, decimals: number) => Number(value.toFixed(decimals))
+
+/** Makes the ticks of a recording of one device, one after the other. */
+const tickMaker = (fields: number): (index: number) => Tick => {
+  const [format, values] = shapes[fields]!
+  const random = noise()
+  const run: Run = {
+    id: "019c8f2e-5d3a-7c41-9b1e-3f6a2d8c7e10",
+    startedAt: START,
+    devices: [{ name: "fuel", unitId: "A", identity: null, format }]
+  }
+  return (index) => {
+    const latencyMicros = 2500 + Math.round(random() * 1000)
+    const requestedAt = START + index * PERIOD_MICROS + Math.round(50 + random() * 100)
+    const sample = new Sample({
+      run,
+      device: "fuel",
+      unitId: "A",
+      sequence: index,
+      requestedAt,
+      receivedAt: requestedAt + latencyMicros,
+      requestedMonotonicNanos: index * PERIOD_MICROS * 1000,
+      receivedMonotonicNanos: (index * PERIOD_MICROS + latencyMicros) * 1000,
+      frame: makeFrame(format, values(random))
+    })
+    return {
+      run,
+      index,
+      driftMs: 0.1,
+      skipped: 0,
+      dropped: 0,
+      droppedFailures: new Map(),
+      clockSteps: [],
+      samples: [sample],
+      failures: [],
+      isTrailer: false
+    }
+  }
+}
+
+/** A recording of `count` ticks, of a sample with one or seven fields each. */
+export const makeRecording = (fields: number, count: number): Recording => {
+  const make = tickMaker(fields)
+  const ticks = Array.from({ length: count }, (_, index) => make(index))
+  return { ticks, samples: ticks.flatMap((tick) => tick.samples) }
+}
+
+/** So many ticks, each made when it is wanted. */
+export const freshTicks = (fields: number, count: number): Stream.Stream<Tick> =>
+  Stream.suspend(() => {
+    const make = tickMaker(fields)
+    let index = 0
+    return Stream.fromPull(Effect.succeed(Effect.suspend(() => {
+      if (index >= count) return Cause.done()
+      const chunk: [Tick, ...Array<Tick>] = [make(index++)]
+      while (chunk.length < CHUNK && index < count) chunk.push(make(index++))
+      return Effect.succeed(chunk)
+    })))
+  })
+
+/** The recording's ticks as often as it takes to have `count` of them. */
+export const ticksOf = ({ ticks }: Recording, count: number): Stream.Stream<Tick> => {
+  const chunks = Array.from(
+    { length: Math.ceil(ticks.length / CHUNK) },
+    (_, n) => ticks.slice(n * CHUNK, (n + 1) * CHUNK)
+  )
+  return Stream.suspend(() => {
+    let left = count
+    let at = 0
+    return Stream.fromPull(Effect.succeed(Effect.suspend(() => {
+      if (left === 0) return Cause.done()
+      const chunk = chunks[at]!
+      at = at + 1 === chunks.length ? 0 : at + 1
+      const taken = chunk.length <= left ? chunk : chunk.slice(0, left)
+      left -= taken.length
+      return Effect.succeed(taken as unknown as readonly [Tick, ...Array<Tick>])
+    })))
+  })
+}

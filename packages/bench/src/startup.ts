@@ -1,0 +1,48 @@
+/**
+ * How long a command takes to begin: `--version`, and from `record --simulate 1` to the first poll. Medians of ten runs, after one
+ * that does not count.
+ *
+ *     npm run bench:startup
+ */
+import { spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+
+const BIN = fileURLToPath(new URL("../../cli/bin.js", import.meta.url))
+const RUNS = 10
+
+const run = (args: ReadonlyArray<string>) => {
+  const { status, stderr } = spawnSync(process.execPath, [BIN, ...args])
+  if (status !== 0) throw new Error(`sampleline ${args.join(" ")}: ${stderr.toString()}`)
+}
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "bench-"))
+
+const version = () => {
+  const before = performance.now()
+  run(["--version"])
+  return performance.now() - before
+}
+
+/** From the command to the time at which the first sample was asked for. */
+const firstPoll = () => {
+  const file = path.join(folder, "run.jsonl")
+  const before = performance.timeOrigin + performance.now()
+  run(["record", "--simulate", "1", "--duration", "100ms", "--overwrite", "--out", file])
+  const [first] = fs.readFileSync(file, "utf8").split("\n")
+  return Date.parse(JSON.parse(first!).requested_at) - before
+}
+
+const report = (what: string, measure: () => number) => {
+  measure()
+  const times = Array.from({ length: RUNS }, measure).toSorted((a, b) => a - b)
+  const median = (times[RUNS / 2 - 1]! + times[RUNS / 2]!) / 2
+  const [shortest, longest] = [times[0]!, times.at(-1)!].map((time) => time.toFixed(0))
+  console.log(`${what}: median ${median.toFixed(0)} ms (${shortest} to ${longest})`)
+}
+
+report("sampleline --version", version)
+report("sampleline record --simulate 1, first poll", firstPoll)
+fs.rmSync(folder, { recursive: true })

@@ -143,6 +143,9 @@ export interface PushedLines {
   readonly next: Effect.Effect<Line, PortGone>
 }
 
+/** A time-out is counted in so many parts. */
+const TIMEOUT_SLICES = 5
+
 /** A table has ended after this much silence. */
 const TABLE_SILENCE_MS = 100
 /** Far more than any table has: a device that streams is never silent. */
@@ -231,8 +234,15 @@ export const openPort = Effect.fnUntraced(function*(
     }
   })
 
-  const within = (afterMs: number) =>
-    Effect.timeoutOrElse({ duration: afterMs, orElse: () => Effect.fail(new NoReply({ afterMs })) })
+  /** In slices: of a time in which this process itself stood still only one counts, so that what came meanwhile is read first. */
+  const within = (afterMs: number) => {
+    const slice = Effect.sleep(afterMs / TIMEOUT_SLICES)
+    const noReply = Effect.andThen(
+      Effect.repeat(slice, { times: TIMEOUT_SLICES - 1 }),
+      Effect.fail(new NoReply({ afterMs }))
+    )
+    return <A, E>(reply: Effect.Effect<A, E>): Effect.Effect<A, E | NoReply> => Effect.raceFirst(reply, noReply)
+  }
   const fences = new Map<string, string>()
   const ofOwingUnit = (text: string, asked: string) => text[0] !== asked && debts.has(text[0]!) && /^[A-Z] /.test(text)
 

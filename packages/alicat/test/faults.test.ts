@@ -130,6 +130,17 @@ describe("a recording of three devices on ports of their own", () => {
       assert.isBelow(back.requestedAt - backAt, 1_000_000 + 1_000_000 / RATE)
     }))
 
+  it.live("in a process that stood still for longer than the time-out has its reading all the same", () =>
+    Effect.gen(function*() {
+      const ports = yield* Simulator.make({ devices: 1 })
+      const source = yield* Alicat.make({ devices: devicesOf(ports), timeout: "300 millis" })
+      const polling = yield* Effect.forkChild(source.poll(["sim1"]), { startImmediately: true })
+      yield* Effect.sync(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400))
+      const { failures, readings } = yield* Fiber.join(polling)
+      assert.deepStrictEqual(failures, [])
+      assert.strictEqual(readings.length, 1)
+    }))
+
   it.live("of which two ports are swapped has nothing under the wrong name", () =>
     Effect.gen(function*() {
       const ports = yield* Simulator.make({ devices: 3, pluggable: true })

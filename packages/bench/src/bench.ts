@@ -10,7 +10,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { pipeToSink, SampleSink } from "@sampleline/core"
 import { CsvSink, JsonlSink, ParquetSink, PostgresSink, SqliteSink } from "@sampleline/sinks"
-import { Console, Effect, type Layer, Redacted, References, type Scope } from "effect"
+import { Console, Context, Effect, Layer, Redacted, References, type Scope } from "effect"
 import { Command, Flag } from "effect/cli"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
@@ -86,7 +86,7 @@ const parquet: Case["open"] = (recording, _batch, folder) => {
 }
 
 const copy: Case["open"] = Effect.fnUntraced(function*(recording, batch) {
-  const server = yield* PostgresServer
+  const server = Context.get(yield* Layer.build(PostgresServer.layer), PostgresServer)
   const database = yield* server.database
   const address = `owner:${encodeURIComponent(Redacted.value(server.password))}@127.0.0.1:${server.address.port}`
   const url = `postgres://${address}/${database}`
@@ -101,7 +101,7 @@ const copy: Case["open"] = Effect.fnUntraced(function*(recording, batch) {
       ([row]) => row!["bytes"]
     )
   }
-}, Effect.provide(PostgresServer.layer))
+})
 
 const cases: ReadonlyArray<Case> = [
   { sink: "null", variant: "", batch: 64, samples: 2_000_000, open: nullSink },

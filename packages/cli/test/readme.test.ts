@@ -40,6 +40,9 @@ const READMES = [
   ...fs.readdirSync(path.join(ROOT, "packages")).map((name) => `packages/${name}/README.md`)
 ]
 
+/** A README is many recordings one after the other, on a machine that may be busy with other things. */
+const MINUTES = 600_000
+
 const services = Layer.merge(NodeServices.layer, PostgresServer.layer)
 
 it.layer(services, { excludeTestServices: true, timeout: "60 seconds" })("the code blocks", (it) => {
@@ -152,5 +155,5 @@ it.layer(services, { excludeTestServices: true, timeout: "60 seconds" })("the co
         assert.isAbove(counts!["samples"], 0)
         assert.isAbove(counts!["flows"], 0)
       }
-    }))
+    }), MINUTES)
 })

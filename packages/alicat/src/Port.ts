@@ -143,8 +143,13 @@ export interface PushedLines {
   readonly next: Effect.Effect<Line, PortGone>
 }
 
-/** A time-out is counted in so many parts. */
-const TIMEOUT_SLICES = 5
+const SLICES = 5
+
+/**
+ * Waits for so long, in slices: of a time in which this process itself stood still only one counts, so that what came meanwhile is
+ * read before it is taken for silence.
+ */
+const awake = (ms: number): Effect.Effect<unknown> => Effect.repeat(Effect.sleep(ms / SLICES), { times: SLICES - 1 })
 
 /** A table has ended after this much silence. */
 const TABLE_SILENCE_MS = 100
@@ -157,7 +162,7 @@ const SETTLE = Duration.millis(20)
 const PATIENCE = 6
 
 /** A device that streams sends a line this often, or oftener, as it comes from the factory. */
-const LISTEN = Duration.millis(60)
+const LISTEN_MS = 60
 const MAX_DRAINED_BYTES = 256
 
 interface Sent {
@@ -234,24 +239,19 @@ export const openPort = Effect.fnUntraced(function*(
     }
   })
 
-  /** In slices: of a time in which this process itself stood still only one counts, so that what came meanwhile is read first. */
-  const within = (afterMs: number) => {
-    const slice = Effect.sleep(afterMs / TIMEOUT_SLICES)
-    const noReply = Effect.andThen(
-      Effect.repeat(slice, { times: TIMEOUT_SLICES - 1 }),
-      Effect.fail(new NoReply({ afterMs }))
-    )
-    return <A, E>(reply: Effect.Effect<A, E>): Effect.Effect<A, E | NoReply> => Effect.raceFirst(reply, noReply)
-  }
+  const within = (afterMs: number) => <A, E>(reply: Effect.Effect<A, E>): Effect.Effect<A, E | NoReply> =>
+    Effect.raceFirst(reply, Effect.andThen(awake(afterMs), Effect.fail(new NoReply({ afterMs }))))
+  /** The next line, or null where there is none in this time. */
+  const nextWithin = (afterMs: number) => Effect.raceFirst(Queue.take(lines), Effect.as(awake(afterMs), null))
   const fences = new Map<string, string>()
   const ofOwingUnit = (text: string, asked: string) => text[0] !== asked && debts.has(text[0]!) && /^[A-Z] /.test(text)
 
   const restOfTable = Effect.fnUntraced(function*() {
     const rest: Array<Uint8Array> = []
     while (rest.length < MAX_TABLE_ROWS) {
-      const line = yield* Effect.timeoutOption(Queue.take(lines), TABLE_SILENCE_MS)
-      if (line._tag === "None") break
-      rest.push(line.value.bytes)
+      const line = yield* nextWithin(TABLE_SILENCE_MS)
+      if (line === null) break
+      rest.push(line.bytes)
     }
     return rest
   })
@@ -260,9 +260,9 @@ export const openPort = Effect.fnUntraced(function*(
   const drain = Effect.gen(function*() {
     let bytes = 0
     while (bytes < MAX_DRAINED_BYTES) {
-      const line = yield* Effect.timeoutOption(Queue.take(lines), LISTEN)
-      if (line._tag === "None") return true
-      bytes += line.value.bytes.length
+      const line = yield* nextWithin(LISTEN_MS)
+      if (line === null) return true
+      bytes += line.bytes.length
     }
     return false
   })
@@ -345,7 +345,7 @@ export const openPort = Effect.fnUntraced(function*(
     owes: (unitId) => debts.has(unitId),
     settle: (unitId) => alone(settle(unitId)),
     isTalking: alone(
-      Effect.andThen(Effect.sleep(LISTEN), Queue.size(lines)).pipe(
+      Effect.andThen(awake(LISTEN_MS), Queue.size(lines)).pipe(
         Effect.map((waiting) => waiting > 0)
       )
     ),

@@ -10,16 +10,15 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { pipeToSink, SampleSink } from "@sampleline/core"
 import { CsvSink, JsonlSink, ParquetSink, PostgresSink, SqliteSink } from "@sampleline/sinks"
-import { Console, Context, Effect, Layer, Redacted, References, type Scope } from "effect"
+import { Console, Context, Effect, FileSystem, Layer, Redacted, References, type Scope } from "effect"
 import { Command, Flag } from "effect/cli"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
-import * as os from "node:os"
-import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { PostgresServer } from "../../sinks/test/postgres.ts"
+import { median, table } from "./figures.ts"
 import { bytesLimit, copyLimit, countLimit, type Limit, parquetLimit, sqliteLimit } from "./limits.ts"
-import { decodeRows, encodeRows, Measured } from "./results.ts"
+import { decodeRows, encodeRows, Measured, pathOf } from "./results.ts"
 import { makeRecording, type Recording, ticksOf } from "./samples.ts"
 
 interface Bench {
@@ -41,8 +40,11 @@ interface Case {
   readonly open: (recording: Recording, batch: number, folder: string) => Effect.Effect<Bench, unknown, Scope.Scope>
 }
 
-const fileTarget = (file: string) => ({
-  clear: Effect.sync(() => fs.rmSync(file, { force: true })),
+/** The files of the sink and of its limit. */
+const fileTarget = (file: string, limit: string) => ({
+  clear: Effect.sync(() => {
+    for (const name of [file, limit]) fs.rmSync(name, { force: true })
+  }),
   bytes: Effect.sync(() => fs.statSync(file).size)
 })
 
@@ -59,29 +61,30 @@ const textSink = (ending: string, layerOf: (path: string) => Layer.Layer<SampleS
   Effect.fnUntraced(function*(recording, batch, folder) {
     const [file, ready] = [`${folder}/run.${ending}`, `${folder}/ready.${ending}`]
     yield* write(recording, recording.ticks.length, 4096, layerOf(ready))
-    return { layer: layerOf(file), limit: bytesLimit(ready, batch, `${folder}/limit`), ...fileTarget(file) }
+    const limit = `${folder}/limit.${ending}`
+    return { layer: layerOf(file), limit: bytesLimit(ready, batch, limit), ...fileTarget(file, limit) }
   })
 
 const csv = textSink("csv", (path) => CsvSink.layer({ path }))
 const jsonl = textSink("jsonl", (path) => JsonlSink.layer({ path }))
 
 const sqlite = (timestamps: "text" | "integer"): Case["open"] => (recording, batch, folder) => {
-  const file = `${folder}/run.db`
+  const [file, limit] = [`${folder}/run.db`, `${folder}/limit.db`]
   return Effect.succeed({
     layer: SqliteSink.layer({ path: file, timestamps }),
-    limit: sqliteLimit(recording, batch, timestamps === "text", `${folder}/limit.db`),
-    ...fileTarget(file)
+    limit: sqliteLimit(recording, batch, timestamps === "text", limit),
+    ...fileTarget(file, limit)
   })
 }
 
 const ROW_GROUP = 10_000
 
 const parquet: Case["open"] = (recording, _batch, folder) => {
-  const file = `${folder}/run.parquet`
+  const [file, limit] = [`${folder}/run.parquet`, `${folder}/limit.parquet`]
   return Effect.succeed({
     layer: ParquetSink.layer({ path: file, rowGroupSize: ROW_GROUP }),
-    limit: parquetLimit(recording, ROW_GROUP, `${folder}/limit.parquet`),
-    ...fileTarget(file)
+    limit: parquetLimit(recording, ROW_GROUP, limit),
+    ...fileTarget(file, limit)
   })
 }
 
@@ -121,19 +124,13 @@ const cases: ReadonlyArray<Case> = [
 
 const SHAPES = [7, 1]
 
-const nameOf = ({ batch, sink, variant }: Case, fields: number) =>
-  `${[sink, variant].filter((part) => part !== "").join(" ")}, batch ${batch}, ${
-    fields === 1 ? "1 field" : `${fields} fields`
-  }`
+const nameOf = (case_: Case, fields: number) => `${pathOf(case_)}, ${fields === 1 ? "1 field" : `${fields} fields`}`
 
 const write = (recording: Recording, samples: number, batchSize: number, layer: Layer.Layer<SampleSink, unknown>) =>
   ticksOf(recording, samples).pipe(pipeToSink({ batchSize }), Effect.provide(layer))
 
 /** Twice the largest row group, so that no two that follow each other are alike. */
 const RECORDED = 20_000
-
-const median = (values: ReadonlyArray<number>): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
 
 /** The sink and its limit by turns, after a round that does not count. */
 const measure = Effect.fnUntraced(function*(
@@ -144,10 +141,8 @@ const measure = Effect.fnUntraced(function*(
 ) {
   const samples = Math.max(batch, Math.round(full * scale / batch) * batch)
   const recording = makeRecording(fields, RECORDED)
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "bench-"))),
-    (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
-  )
+  const files = yield* FileSystem.FileSystem
+  const folder = yield* files.makeTempDirectoryScoped({ prefix: "bench-" })
   const bench = yield* open(recording, batch, folder)
   const rateOf = Effect.fnUntraced(function*(run: Effect.Effect<unknown, unknown>) {
     yield* bench.clear
@@ -211,9 +206,9 @@ const measureApart = (name: string, rounds: number, scale: number) =>
 /** Days of 100 Hz recording that a minute of processing takes. */
 const daysAMinute = ({ samplesPerSecond }: Measured) => samplesPerSecond * 60 / (100 * 86_400)
 
-const table = (rows: ReadonlyArray<Measured>): string => {
+const tableOf = (rows: ReadonlyArray<Measured>): string => {
   const whole = (value: number) => Math.round(value).toLocaleString("en-US")
-  const cells = [
+  return table([
     ["sink", "variant", "fields", "batch", "samples/s", "spread", "limit/s", "ratio", "bytes", "RSS MiB", "days/min"],
     ...rows.map((row) => [
       row.sink,
@@ -228,11 +223,7 @@ const table = (rows: ReadonlyArray<Measured>): string => {
       whole(row.rssMiB),
       daysAMinute(row).toFixed(1)
     ])
-  ]
-  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)))
-  return cells.map((row) =>
-    row.map((cell, column) => column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join("  ")
-  ).join("\n")
+  ], 2)
 }
 
 const bench = Command.make("bench", {
@@ -266,7 +257,7 @@ const bench = Command.make("bench", {
         rows.push(yield* measureApart(name, rounds, scale))
       }
     }
-    yield* Console.log(json ? yield* encodeRows(rows) : table(rows))
+    yield* Console.log(json ? yield* encodeRows(rows) : tableOf(rows))
   }).pipe(Effect.provideService(References.MinimumLogLevel, "Warn"))).pipe(
     Command.withDescription("Measures how many samples a second each sink takes, beside what this machine can do")
   )

@@ -15,6 +15,7 @@ import { Command, Flag } from "effect/cli"
 import { spawn } from "node:child_process"
 import * as readline from "node:readline"
 import { fileURLToPath } from "node:url"
+import { table } from "./figures.ts"
 
 interface Measured {
   readonly run: string
@@ -119,9 +120,9 @@ const standstillMs = Effect.sync(() => {
   return longest
 })
 
-const table = (rows: ReadonlyArray<Measured>): string => {
+const tableOf = (rows: ReadonlyArray<Measured>): string => {
   const ms = (value: number) => value.toFixed(3)
-  const cells = [
+  return table([
     ["run", "ticks", "skipped", "early", "failures", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "CPU %"],
     ...rows.map((row) => [
       row.run,
@@ -129,11 +130,7 @@ const table = (rows: ReadonlyArray<Measured>): string => {
       ...[row.p50Ms, row.p99Ms, row.p999Ms, row.maxMs].map(ms),
       row.cpuPercent.toFixed(1)
     ])
-  ]
-  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)))
-  return cells.map((row) =>
-    row.map((cell, column) => column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join("  ")
-  ).join("\n")
+  ], 1)
 }
 
 const cadence = Command.make("bench:cadence", {
@@ -154,7 +151,7 @@ const cadence = Command.make("bench:cadence", {
     yield* Console.log(
       json
         ? JSON.stringify(rows)
-        : `${table(rows)}\nthe machine itself stood still for up to ${
+        : `${tableOf(rows)}\nthe machine itself stood still for up to ${
           longest.toFixed(3)
         } ms, in a second before and one after`
     )

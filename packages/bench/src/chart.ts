@@ -7,12 +7,12 @@ import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { parse, View } from "vega"
 import { compile } from "vega-lite"
-import { decodeRows } from "./results.ts"
+import { decodeRows, pathOf } from "./results.ts"
 
 const chart = Effect.gen(function*() {
   const rows = yield* decodeRows(readFileSync(0, "utf8"))
   const bars = rows.filter(({ fields }) => fields === 7).flatMap((row) => {
-    const path = `${[row.sink, row.variant].filter((part) => part !== "").join(" ")}, batch ${row.batch}`
+    const path = pathOf(row)
     return [
       { path, what: "sampleline", samples: Math.round(row.samplesPerSecond) },
       { path, what: "the machine's limit", samples: Math.round(row.limitPerSecond) }

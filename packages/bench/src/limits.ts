@@ -87,7 +87,6 @@ export const sqliteLimit = (
   const types = { float: "REAL", int: "INTEGER", text: "TEXT", timestamp: timesAsText ? "TEXT" : "INTEGER" }
   return (samples) =>
     Effect.sync(() => {
-      fs.rmSync(file, { force: true })
       const database = new DatabaseSync(file)
       database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
       database.exec(`CREATE TABLE samples (${columns.map(({ name, type }) => `"${name}" ${types[type]}`).join(", ")})`)
@@ -135,7 +134,10 @@ export const parquetLimit = (recording: Recording, rowGroupSize: number, file: s
         compressors: { ZSTD: (input) => zlib.zstdCompressSync(input) }
       })
       for (let left = samples; left > 0; left -= rowGroupSize) {
-        void writer.write({ columnData, rowGroupSize, pageSize: 0 })
+        const group = left >= rowGroupSize
+          ? columnData
+          : columnData.map((column) => ({ ...column, data: column.data.slice(0, left) }))
+        void writer.write({ columnData: group, rowGroupSize, pageSize: 0 })
         fs.writeSync(fd, bytes.getBytes())
         bytes.index = 0
       }
@@ -181,7 +183,6 @@ export const copyLimit = Effect.fnUntraced(function*(
     })
   return (samples) =>
     Effect.gen(function*() {
-      yield* Effect.promise(() => client.query("TRUNCATE samples"))
       for (let left = samples, at = 0; left > 0; left -= batchSize, at = (at + 1) % batches.length) {
         yield* copy(batches[at]!)
       }

@@ -8,11 +8,8 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { pipeToSink, type Tick } from "@sampleline/core"
 import { CsvSink } from "@sampleline/sinks"
-import { Console, Effect, References, Stream } from "effect"
+import { Console, Effect, FileSystem, References, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import * as fs from "node:fs"
-import * as os from "node:os"
-import * as path from "node:path"
 import { freshTicks } from "./samples.ts"
 
 const memory = Command.make("bench:memory", {
@@ -23,10 +20,8 @@ const memory = Command.make("bench:memory", {
   )
 }, ({ samples }) =>
   Effect.gen(function*() {
-    const folder = yield* Effect.acquireRelease(
-      Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "bench-"))),
-      (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
-    )
+    const files = yield* FileSystem.FileSystem
+    const folder = yield* files.makeTempDirectoryScoped({ prefix: "bench-" })
     const residents: Array<number> = []
     const observe = (tick: Tick) => {
       if ((tick.index + 1) % (samples / 10) === 0) residents.push(process.memoryUsage.rss() / 2 ** 20)
@@ -35,7 +30,7 @@ const memory = Command.make("bench:memory", {
     yield* freshTicks(7, samples).pipe(
       Stream.map(observe),
       pipeToSink(),
-      Effect.provide(CsvSink.layer({ path: path.join(folder, "run.csv") }))
+      Effect.provide(CsvSink.layer({ path: `${folder}/run.csv` }))
     )
     const growth = residents.at(-1)! - residents[0]!
     yield* Console.log(

@@ -18,6 +18,10 @@ export class Measured extends Schema.Class<Measured>("Measured")({
   rssMiB: Schema.Finite
 }) {}
 
+/** What was measured, in words. */
+export const pathOf = ({ batch, sink, variant }: Pick<Measured, "sink" | "variant" | "batch">): string =>
+  `${[sink, variant].filter((part) => part !== "").join(" ")}, batch ${batch}`
+
 const Rows = Schema.fromJsonString(Schema.Array(Measured))
 
 export const decodeRows = Schema.decodeUnknownEffect(Rows)

@@ -100,35 +100,22 @@ export const makeRecording = (fields: number, count: number): Recording => {
   return { ticks, samples: ticks.flatMap((tick) => tick.samples) }
 }
 
-/** So many ticks, each made when it is wanted. */
-export const freshTicks = (fields: number, count: number): Stream.Stream<Tick> =>
+/** So many ticks, a chunk at a time. */
+const inChunks = (count: number, tickAt: (index: number) => Tick): Stream.Stream<Tick> =>
   Stream.suspend(() => {
-    const make = tickMaker(fields)
     let index = 0
     return Stream.fromPull(Effect.succeed(Effect.suspend(() => {
       if (index >= count) return Cause.done()
-      const chunk: [Tick, ...Array<Tick>] = [make(index++)]
-      while (chunk.length < CHUNK && index < count) chunk.push(make(index++))
+      const chunk: [Tick, ...Array<Tick>] = [tickAt(index++)]
+      while (chunk.length < CHUNK && index < count) chunk.push(tickAt(index++))
       return Effect.succeed(chunk)
     })))
   })
 
+/** So many ticks, each made when it is wanted. */
+export const freshTicks = (fields: number, count: number): Stream.Stream<Tick> =>
+  Stream.suspend(() => inChunks(count, tickMaker(fields)))
+
 /** The recording's ticks as often as it takes to have `count` of them. */
-export const ticksOf = ({ ticks }: Recording, count: number): Stream.Stream<Tick> => {
-  const chunks = Array.from(
-    { length: Math.ceil(ticks.length / CHUNK) },
-    (_, n) => ticks.slice(n * CHUNK, (n + 1) * CHUNK)
-  )
-  return Stream.suspend(() => {
-    let left = count
-    let at = 0
-    return Stream.fromPull(Effect.succeed(Effect.suspend(() => {
-      if (left === 0) return Cause.done()
-      const chunk = chunks[at]!
-      at = at + 1 === chunks.length ? 0 : at + 1
-      const taken = chunk.length <= left ? chunk : chunk.slice(0, left)
-      left -= taken.length
-      return Effect.succeed(taken as unknown as readonly [Tick, ...Array<Tick>])
-    })))
-  })
-}
+export const ticksOf = ({ ticks }: Recording, count: number): Stream.Stream<Tick> =>
+  inChunks(count, (index) => ticks[index % ticks.length]!)

@@ -9,6 +9,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import { median } from "./figures.ts"
 
 const BIN = fileURLToPath(new URL("../../cli/bin.js", import.meta.url))
 const RUNS = 10
@@ -37,10 +38,11 @@ const firstPoll = () => {
 
 const report = (what: string, measure: () => number) => {
   measure()
-  const times = Array.from({ length: RUNS }, measure).toSorted((a, b) => a - b)
-  const median = (times[RUNS / 2 - 1]! + times[RUNS / 2]!) / 2
-  const [shortest, longest] = [times[0]!, times.at(-1)!].map((time) => time.toFixed(0))
-  console.log(`${what}: median ${median.toFixed(0)} ms (${shortest} to ${longest})`)
+  const times = Array.from({ length: RUNS }, measure)
+  const [middle, shortest, longest] = [median(times), Math.min(...times), Math.max(...times)].map((time) =>
+    time.toFixed(0)
+  )
+  console.log(`${what}: median ${middle} ms (${shortest} to ${longest})`)
 }
 
 report("sampleline --version", version)

@@ -197,18 +197,23 @@ export const rowWriter = (format: FrameFormat, options?: RowOptions): {
   readonly write: (sample: Sample, to: CellWriter) => void
 } => {
   const columns = rowColumns(format, options)
-  const cells = columns.map(({ code, position, read }): CellPlan => ({
+  const cells = columns.map(({ code, position, read, type }): CellPlan => ({
     code,
     position,
-    other: (sample, to) => writeCell(toCell(read(sample)), to)
+    other: (sample, to) => writeCell(toCell(read(sample)), type, to)
   }))
   return { columns, write: (sample, to) => writeCells(cells, sample, to) }
 }
 
-/** Anything but a time. */
-const writeCell = (cell: Cell, to: CellWriter): void => {
+/**
+ * A cell of a column of this type, to a writer.
+ *
+ * @internal
+ */
+export const writeCell = (cell: Cell, type: ColumnType, to: CellWriter): void => {
   if (cell === null) to.missing()
   else if (typeof cell === "string") to.text(cell)
+  else if (type === "timestamp") to.timestamp(cell)
   else to.number(cell)
 }
 

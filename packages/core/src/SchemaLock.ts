@@ -18,6 +18,7 @@ import {
   rowColumns,
   type RowOptions,
   toCell,
+  writeCell,
   writeCells
 } from "./Row.ts"
 import type { Run, Sample } from "./Sample.ts"
@@ -201,13 +202,6 @@ export class SchemaLock {
       return cell
     }
   }
-}
-
-const writeCell = (cell: Cell, type: ColumnType, to: CellWriter): void => {
-  if (cell === null) to.missing()
-  else if (typeof cell === "string") to.text(cell)
-  else if (type === "timestamp") to.timestamp(cell)
-  else to.number(cell)
 }
 
 const sourceOf = (column: RowColumn): string => column.field === null ? `fixed ${column.name}` : `field ${column.field}`

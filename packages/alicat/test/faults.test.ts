@@ -136,14 +136,14 @@ describe("a recording of three devices on ports of their own", () => {
       assert.deepStrictEqual([...new Set(failures.map(({ error }) => error.reason))], ["Disconnected"])
     }))
 
-  const standStill = (ms: number) => Effect.sync(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms))
+  const standStill = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 
   it.live("in a process that stood still for longer than the time-out has its reading all the same", () =>
     Effect.gen(function*() {
       const ports = yield* Simulator.make({ devices: 1 })
       const source = yield* Alicat.make({ devices: devicesOf(ports), timeout: "300 millis" })
       const polling = yield* Effect.forkChild(source.poll(["sim1"]), { startImmediately: true })
-      yield* standStill(400)
+      yield* Effect.sync(() => standStill(400))
       const { failures, readings } = yield* Fiber.join(polling)
       assert.deepStrictEqual(failures, [])
       assert.strictEqual(readings.length, 1)
@@ -154,12 +154,12 @@ describe("a recording of three devices on ports of their own", () => {
       const device = new SimulatedDevice()
       const port = yield* scriptedPort(
         (command) => device.respond(command, 0).join("\r") || null,
-        (command, write, reply) => {
+        (_, write, reply) => {
           const [first, ...rest] = reply.split("\r")
           write(first!)
           if (rest.length === 0) return
           setTimeout(() => {
-            Effect.runSync(standStill(200))
+            standStill(200)
             write(rest.join("\r"))
           }, 20)
         }

@@ -53,6 +53,9 @@ const shapes: {
   ]
 }
 
+const NO_FAILURES = new Map<string, number>()
+const NONE: ReadonlyArray<never> = []
+
 const round = (value: number, decimals: number) => Number(value.toFixed(decimals))
 
 /** Makes the ticks of a recording of one device, one after the other. */
@@ -84,10 +87,10 @@ const tickMaker = (fields: number): (index: number) => Tick => {
       driftMs: 0.1,
       skipped: 0,
       dropped: 0,
-      droppedFailures: new Map(),
-      clockSteps: [],
+      droppedFailures: NO_FAILURES,
+      clockSteps: NONE,
       samples: [sample],
-      failures: [],
+      failures: NONE,
       isTrailer: false
     }
   }

@@ -326,6 +326,8 @@ const forget = (tick: PolledTick, ledger: Ledger): void => {
   }
 }
 
+const NO_FAILURES: ReadonlyMap<string, number> = new Map()
+
 /** Gives delivered samples their sequence, delivered ticks the losses before them, and what is left over to a trailer. */
 const deliver = <E>(polled: Stream.Stream<PolledTick, E>, run: Run, ledger: Ledger): Stream.Stream<Tick, E> => {
   let sequence = 0
@@ -335,10 +337,15 @@ const deliver = <E>(polled: Stream.Stream<PolledTick, E>, run: Run, ledger: Ledg
     const skipped = index - lastIndex - 1 - dropped
     const { droppedFailures, droppedSteps } = ledger
     ledger.droppedOldest = 0
-    ledger.droppedFailures = new Map()
-    ledger.droppedSteps = []
+    if (droppedFailures.size > 0) ledger.droppedFailures = new Map()
+    if (droppedSteps.length > 0) ledger.droppedSteps = []
     lastIndex = index
-    return { skipped, dropped, droppedFailures, droppedSteps }
+    return {
+      skipped,
+      dropped,
+      droppedFailures: droppedFailures.size === 0 ? NO_FAILURES : droppedFailures,
+      droppedSteps
+    }
   }
   const toTick = ({ clockSteps, driftMs, droppedBefore, failures, index, readings }: PolledTick): Tick => {
     ledger.waiting -= readings.length

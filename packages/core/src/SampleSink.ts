@@ -2,11 +2,10 @@
  * Where samples go. A sink has one method; the Scope of its layer opens and closes what it writes to, so there is nothing
  * to open, close, or write to too early.
  */
-import { type Array, Cause, Context, Effect, Exit, Layer, Metric, Scope } from "effect"
+import { type Array, Cause, Clock, Context, Effect, Layer, Metric, Scope } from "effect"
 import { messageOf, spanned } from "./internal.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Sample } from "./Sample.ts"
-import { current as currentClock } from "./SampleClock.ts"
 import type { SchemaLock } from "./SchemaLock.ts"
 import { type SinkBatchError, SinkSchemaError, SinkWriteError } from "./SinkError.ts"
 
@@ -68,27 +67,35 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     let rows = 0
     let error: SinkBatchError | null = null
 
-    const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
-      const clock = yield* currentClock
-      const began = clock.monotonicNanos()
-      // An interruption from outside passes by this; one of write's own is a failure like any other.
-      const exit = yield* Effect.exit(Effect.suspend(() => options.write(batch)))
-      if (Exit.isFailure(exit)) {
-        error = toBatchError(name, target, batch.length, Cause.squash(exit.cause))
-        return yield* error
-      }
-      rows += batch.length
-      const dropped = options.lock?.()?.takeUnreported() ?? []
-      for (const column of dropped) {
-        yield* Effect.logWarning(
+    const refuse = (batch: Array.NonEmptyReadonlyArray<Sample>, cause: Cause.Cause<unknown>) =>
+      Effect.suspend(() => {
+        error = toBatchError(name, target, batch.length, Cause.squash(cause))
+        return Effect.fail(error)
+      })
+    const warnOfDropped = (columns: ReadonlyArray<string>) =>
+      Effect.forEach(columns, (column) =>
+        Effect.logWarning(
           `${name} ${target}: dropping values of ${
             JSON.stringify(column)
           }: there is no such column, or it cannot hold them; columns are fixed at the first batch`
-        )
-      }
-      yield* Metric.update(written, batch.length)
-      yield* Metric.update(duration, (clock.monotonicNanos() - began) / 1_000_000)
-    })
+        ), { discard: true })
+    // For each batch, however small: so it is one step before the sink's own and one after it.
+    const write = (batch: Array.NonEmptyReadonlyArray<Sample>) =>
+      Effect.contextWith((context: Context.Context<never>) => {
+        const clock = Context.get(context, Clock.Clock)
+        const began = clock.monotonicTimeNanosUnsafe()
+        // An interruption from outside passes by this; one of write's own is a failure like any other.
+        return Effect.matchCauseEffect(Effect.suspend(() => options.write(batch)), {
+          onFailure: (cause) => refuse(batch, cause),
+          onSuccess: () => {
+            rows += batch.length
+            written.updateUnsafe(batch.length, context)
+            duration.updateUnsafe(Number(clock.monotonicTimeNanosUnsafe() - began) / 1_000_000, context)
+            const dropped = options.lock?.()?.takeUnreported() ?? []
+            return dropped.length === 0 ? Effect.void : warnOfDropped(dropped)
+          }
+        })
+      })
 
     return {
       name,

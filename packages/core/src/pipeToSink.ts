@@ -2,16 +2,16 @@
  * From ticks to storage: flatten to samples, group, write. The promise kept here: once a tick was emitted its samples are
  * written, however the stream ends.
  *
- * `Stream.groupedWithin` drops its open batch when its stream fails or is interrupted. So here the stream that it sees never
- * does: a failure is set aside until the open batch is written, and an interruption first ends the stream, bounded by
+ * A failure of the upstream is set aside until the open batch is written, and an interruption first ends the upstream, bounded by
  * `stopTimeout`.
  */
-import { Array, Cause, Duration, Effect, Fiber, Formatter, Option, Pull, Queue, type Scope, Sink, Stream } from "effect"
+import { Cause, Channel, Duration, Effect, Fiber, Formatter, Option, Pull, type Scope, Sink, Stream } from "effect"
 import { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
+import { type Batches, makeBatches } from "./Batches.ts"
 import { EndSignal, make as makeEndSignal } from "./EndSignal.ts"
 import { messageOf, spanned } from "./internal.ts"
 import { InvalidOptionError } from "./InvalidOptionError.ts"
-import type { Sample, Tick } from "./Sample.ts"
+import type { Tick } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
 import { SampleSink } from "./SampleSink.ts"
 import { type SinkBatchError, SinkWriteError } from "./SinkError.ts"
@@ -57,22 +57,21 @@ export const pipeToSink = (options: PipeOptions = {}) =>
 
     progress.start(clock.epochMicros(), sink.report)
     const writing = Stream.unwrap(Effect.gen(function*() {
-      const samples = yield* Queue.bounded<Sample, Cause.Done>(batchSize * QUEUED_BATCHES)
+      const batches = makeBatches(batchSize, Duration.toMillis(flushInterval) * 1_000_000, clock.monotonicNanos)
       yield* ticks.pipe(
-        Stream.provideService(EndSignal, ending),
-        feed(samples, progress, ending, activity),
+        feed(batches, progress, ending, activity),
+        Effect.provideService(EndSignal, ending),
         Effect.catchCause((cause) => Effect.sync(() => upstreamFailure = cause)),
-        Effect.andThen(Queue.end(samples)),
+        Effect.andThen(batches.end),
         Effect.forkScoped({ startImmediately: true })
       )
       // Added last, so done first: who waits for room need not wait for a sink that has failed.
-      yield* Effect.addFinalizer(() => Queue.shutdown(samples))
-      return Stream.fromQueue(samples)
+      yield* Effect.addFinalizer(() => batches.close)
+      // Its chunks are the batches.
+      return Stream.fromPull(Effect.succeed(batches.take))
     })).pipe(
-      Stream.groupedWithin(batchSize, flushInterval),
-      Stream.filter((batch) => Array.isArrayNonEmpty(batch)),
       Stream.run(
-        Sink.forEach((batch) => {
+        Sink.forEachArray((batch) => {
           activity.isWriting = true
           return Effect.map(sink.write(batch), () => {
             activity.isWriting = false
@@ -117,15 +116,11 @@ interface Activity {
   isWriting: boolean
 }
 
-/** How many batches may wait in memory for the sink. What comes to groupedWithin in one piece costs it little more than one sample. */
-const QUEUED_BATCHES = 4
-
 /**
- * Takes the ticks as they come and puts their samples into the queue, until they are over or the run is to end: then at once,
- * unless their upstream has said that it ends by itself and does so in time. What was taken is in the queue in the end, however
- * long the sink lets it wait.
+ * Takes the ticks as they come and puts their samples into batches, until they are over or the run is to end: then at once,
+ * unless their upstream has said that it ends by itself and does so in time.
  */
-const feed = (samples: Queue.Queue<Sample, Cause.Done>, progress: Progress, ending: EndSignal, activity: Activity) => {
+const feed = (batches: Batches, progress: Progress, ending: EndSignal, activity: Activity) => {
   const cutOff = Effect.gen(function*() {
     yield* ending.await
     if (!ending.isObserved()) return
@@ -137,17 +132,16 @@ const feed = (samples: Queue.Queue<Sample, Cause.Done>, progress: Progress, endi
   })
   const put = (ticks: ReadonlyArray<Tick>): Effect.Effect<unknown> | undefined => {
     activity.isPulling = false
-    const noRoom: Array<Sample> = []
     for (const tick of ticks) {
       progress.observe(tick)
-      for (const sample of tick.samples) {
-        if (noRoom.length > 0 || !Queue.offerUnsafe(samples, sample)) noRoom.push(sample)
-      }
+      for (const sample of tick.samples) batches.add(sample)
     }
-    return noRoom.length === 0 ? undefined : Queue.offerAll(samples, noRoom)
+    return batches.added()
   }
   return <E, R>(ticks: Stream.Stream<Tick, E, R>): Effect.Effect<void, E, R | Scope.Scope> =>
-    Effect.flatMap(Stream.toPull(ticks), (pull) => {
+    Effect.gen(function*() {
+      // Nobody else pulls: not by Stream.toPull, which makes sure of that at each pull.
+      const pull = yield* Channel.toPullScoped(Stream.toChannel(ticks), yield* Effect.scope)
       const all = Effect.uninterruptibleMask((restore) => {
         const next = restore(Effect.suspend(() => {
           activity.isPulling = true
@@ -156,7 +150,7 @@ const feed = (samples: Queue.Queue<Sample, Cause.Done>, progress: Progress, endi
         }))
         return Effect.forever(Effect.flatMap(next, (ticks) => put(ticks) ?? Effect.void), { disableYield: true })
       })
-      return Pull.catchDone(Effect.raceFirst(all, cutOff), () => Effect.void)
+      yield* Pull.catchDone(Effect.raceFirst(all, cutOff), () => Effect.void)
     })
 }
 

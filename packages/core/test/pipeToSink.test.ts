@@ -106,6 +106,46 @@ describe("pipeToSink", () => {
       yield* Fiber.interrupt(fiber)
     }))
 
+  it.effect("writes what has waited for the interval while the sink was busy as one batch, as soon as it is free", () =>
+    Effect.gen(function*() {
+      const writes: Array<readonly [at: number, samples: number]> = []
+      const busy = SampleSink.layer({
+        name: "busy",
+        write: (batch) =>
+          Effect.andThen(
+            Effect.clockWith((clock) =>
+              Effect.sync(() => writes.push([clock.currentTimeMillisUnsafe(), batch.length]))
+            ),
+            Effect.sleep("5 seconds")
+          )
+      })
+      const fiber = yield* Stream.range(0, 9).pipe(
+        Stream.mapEffect((index) => Effect.as(Effect.sleep(700), tick(index))),
+        pipeToSink({ batchSize: 64, flushInterval: "1 second" }),
+        Effect.provide(busy),
+        Effect.forkChild
+      )
+      yield* Effect.repeat(TestClock.adjust(100), { times: 200 })
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(writes, [[1700, 2], [6700, 7], [11_700, 1]])
+    }))
+
+  it.effect("keeps no more than four batches in memory for a sink that does not keep up", () =>
+    Effect.gen(function*() {
+      let taken = 0
+      const fiber = yield* Stream.range(0, 999).pipe(
+        Stream.rechunk(1),
+        Stream.map((index) => tick(taken = index)),
+        pipeToSink({ batchSize: 10 }),
+        Effect.provide(SampleSink.layer({ name: "stuck", write: () => Effect.never })),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("1 minute")
+      assert.isAtMost(taken, 50)
+      yield* Effect.forkChild(Fiber.interrupt(fiber))
+      yield* TestClock.adjust("1 minute")
+    }))
+
   it.effect("after an upstream failure writes what was emitted, then fails with it", () =>
     Effect.gen(function*() {
       const sink = yield* MemorySink

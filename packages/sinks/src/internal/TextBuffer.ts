@@ -38,6 +38,8 @@ export class TextBuffer {
   private bytes = Buffer.allocUnsafe(1 << 16)
   private view = viewOf(this.bytes)
   private end = 0
+  /** Up to here there is room for any number or time. */
+  private safe = this.bytes.length - ROOM
   /** The begin of the last time's second, in microseconds, and its text up to the point. */
   private second = Number.NaN
   private secondText = ready("")
@@ -52,30 +54,30 @@ export class TextBuffer {
   }
 
   byte(byte: number): void {
-    if (this.end === this.bytes.length) this.grow(1)
-    this.bytes[this.end++] = byte
+    if (this.end > this.safe) this.grow(1)
+    this.view.setUint8(this.end++, byte)
   }
 
   /** Writes over the last byte. */
   lastByte(byte: number): void {
-    this.bytes[this.end - 1] = byte
+    this.view.setUint8(this.end - 1, byte)
   }
 
   ready(text: Ready): void {
-    if (this.end + text.length + 4 > this.bytes.length) this.grow(text.length + 4)
+    if (this.end + text.length > this.safe) this.grow(text.length)
     this.end = writeReady(this.view, this.end, text)
   }
 
   /** A finite number, as `String` gives it. */
   number(value: number): void {
-    if (this.end + ROOM > this.bytes.length) this.grow(ROOM)
+    if (this.end > this.safe) this.grow(0)
     const end = writeDecimal(this.view, this.end, value)
     this.end = end >= 0 ? end : this.end + this.bytes.write(String(value), this.end, "latin1")
   }
 
   /** Microseconds since the epoch, as `formatTimestamp` gives them. */
   timestamp(micros: number): void {
-    if (this.end + ROOM > this.bytes.length) this.grow(ROOM)
+    if (this.end > this.safe) this.grow(0)
     let rest = micros - this.second
     if (!(rest >= 0 && rest < 1_000_000)) {
       this.second = Math.floor(micros / 1_000_000) * 1_000_000
@@ -87,16 +89,17 @@ export class TextBuffer {
     const start = secondText.length === SECOND_LENGTH
       ? writeSecond(view, this.end, secondText.words)
       : writeReady(view, this.end, secondText)
-    const end = writeSixDigits(view, start, rest)
+    const end = writeSixDigits(view, start, rest | 0)
     view.setUint8(end, Z)
     this.end = end + 1
   }
 
   private grow(room: number): void {
-    const larger = Buffer.allocUnsafe(Math.max(this.bytes.length * 2, this.end + room))
+    const larger = Buffer.allocUnsafe(Math.max(this.bytes.length * 2, this.end + room + ROOM))
     this.bytes.copy(larger, 0, 0, this.end)
     this.bytes = larger
     this.view = viewOf(larger)
+    this.safe = larger.length - ROOM
   }
 }
 

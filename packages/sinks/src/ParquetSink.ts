@@ -4,13 +4,12 @@
  * Columns are fixed at the first batch. Times are UTC timestamps in microseconds; units, the devices' identities, the run's
  * id and its start stand in the file's key-value metadata.
  *
- * Rows are collected into row groups, which a thread of its own encodes and writes. The file is written as `<name>.partial` and gets its name when it is complete: at the
- * end of the recording, however it ends, as long as the process is not killed. Accepted means: in memory, or in a finished row
- * group of the unfinished file. A kill -9 or a power cut costs the recording; write to CSV or SQLite beside it where that matters.
+ * Rows are collected into row groups, and while one is collected a thread of its own encodes and writes the one before it. The
+ * file is written as `<name>.partial` and gets its name when it is complete: at the end of the recording, however it ends, as long
+ * as the process is not killed. Accepted means: in memory, or in a finished row group of the unfinished file. A kill -9 or a power cut costs the recording; write to CSV or SQLite beside it where that matters.
  * An unfinished file that is there is never replaced: it may be of a recording that goes on.
  */
 import {
-  type Cell,
   type Column,
   type Device,
   InvalidOptionError,
@@ -22,7 +21,7 @@ import {
   type SinkShape,
   SinkWriteError
 } from "@sampleline/core"
-import { type Array, Context, Effect, Formatter, type Layer, type Scope, Semaphore } from "effect"
+import { type Array, Context, Deferred, Effect, Formatter, type Layer, type Scope, Semaphore } from "effect"
 import * as fs from "node:fs"
 import { toOpenError, toWriteError } from "./internal/ByteOutput.ts"
 import { describeDevices, runJson } from "./internal/Description.ts"
@@ -79,7 +78,6 @@ export class ParquetSink extends Context.Service<
     )
     yield* Effect.logInfo(`${SINK} opened ${path}`)
 
-    const row: globalThis.Array<Cell> = []
     const begin = (batch: ReadonlyArray<Sample>): Recording => {
       const lock = SchemaLock.fromBatch(batch, options)
       const { devices, ...run } = runJson(batch, describeDevices(batch, lock))
@@ -93,25 +91,34 @@ export class ParquetSink extends Context.Service<
           metadata: { ...run, devices: JSON.stringify(devices) }
         }
       })
-      return { lock, encoder, open: new RowGroup(lock.columns, rowGroupSize), finishedRows: 0 }
+      return {
+        lock,
+        encoder,
+        open: new RowGroup(lock.columns, rowGroupSize),
+        closed: new RowGroup(lock.columns, rowGroupSize),
+        writing: undefined,
+        finishedRows: 0
+      }
     }
 
     const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
       const recording = state.recording ??= begin(batch)
-      const { encoder, lock, open } = recording
-      for (const sample of batch) open.push(lock.row(sample, row))
-      if (open.rows < rowGroupSize) return
-      yield* Effect.mapError(encoder.writeGroup(open.copy()), (cause) => {
-        open.drop(batch.length)
-        return failedWrite(
+      const refuse = (cause: Error) =>
+        failedWrite(
           path,
           batch.length,
           cause,
-          "the finished row groups are complete; the open one waits for room"
+          "the finished row groups are complete; what was accepted after them waits for room"
         )
+      if (isAnswered(recording)) yield* Effect.mapError(finishGroup(recording), refuse)
+      const { lock, open } = recording
+      for (const sample of batch) open.push(lock, sample)
+      if (open.rows < rowGroupSize) return
+      yield* Effect.mapError(finishGroup(recording), (cause) => {
+        open.drop(batch.length)
+        return refuse(cause)
       })
-      recording.finishedRows += open.rows
-      open.clear()
+      closeGroup(recording)
     })
 
     return {
@@ -210,9 +217,39 @@ interface Recording {
   readonly lock: SchemaLock
   readonly encoder: ParquetEncoder
   /** The rows of the open row group. */
-  readonly open: RowGroup
+  open: RowGroup
+  /** Those of the one before it, until it is written. */
+  closed: RowGroup
+  /** The encoder's answer about the closed one; none where it has not been asked since it failed. */
+  writing: Deferred.Deferred<void, Error> | undefined
   finishedRows: number
 }
+
+/** The open row group, if it has any rows, is written from here on, while the next one is collected. */
+const closeGroup = (recording: Recording): void => {
+  const { closed, encoder, open } = recording
+  if (open.rows === 0) return
+  recording.open = closed
+  recording.closed = open
+  recording.writing = encoder.writeGroup(open.copy())
+}
+
+const isAnswered = ({ writing }: Recording): boolean => writing !== undefined && Deferred.isDoneUnsafe(writing)
+
+/** Waits until the closed row group is written. One that could not be is kept, and tried again. */
+const finishGroup = (recording: Recording): Effect.Effect<void, Error> =>
+  Effect.suspend(() => {
+    const { closed, encoder } = recording
+    if (closed.rows === 0) return Effect.void
+    return Deferred.await(recording.writing ??= encoder.writeGroup(closed.copy())).pipe(
+      Effect.ensuring(Effect.sync(() => recording.writing = undefined)),
+      Effect.andThen(() => {
+        recording.finishedRows += closed.rows
+        closed.clear()
+        return Effect.void
+      })
+    )
+  })
 
 const onFile = <A>(path: string, run: () => A): Effect.Effect<A, SinkOpenError> =>
   Effect.try({ try: run, catch: (cause) => toOpenError(writerOf(path), cause) })
@@ -265,20 +302,28 @@ const complete = Effect.fnUntraced(function*(
       state.lost = failed
     })
   if (recording !== undefined) {
-    const { encoder, finishedRows, open } = recording
-    if (open.rows > 0) {
-      const rest = finishedRows > 0
-        ? "the finished row groups are complete, what came after them is lost"
-        : "no row group was finished, so there is no file"
-      yield* encoder.writeGroup(open.copy()).pipe(
-        Effect.tap(() => Effect.sync(() => recording.finishedRows += open.rows)),
-        Effect.mapError((cause) => failedWrite(path, open.rows, cause, rest)),
-        Effect.catch(lose)
-      )
-    }
-    if (recording.finishedRows > 0) {
+    yield* finishGroup(recording).pipe(
+      Effect.andThen(() => {
+        closeGroup(recording)
+        return finishGroup(recording)
+      }),
+      Effect.mapError((cause) => {
+        const rest = recording.finishedRows > 0
+          ? "the finished row groups are complete, what came after them is lost"
+          : "no row group was finished, so there is no file"
+        return failedWrite(path, recording.closed.rows + recording.open.rows, cause, rest)
+      }),
+      Effect.catch(lose)
+    )
+    const { encoder, finishedRows } = recording
+    if (finishedRows > 0) {
       const unfinished = (cause: unknown) =>
-        failedWrite(path, finishedRows + open.rows, cause, `${partialOf(path)} has no footer and cannot be read`)
+        failedWrite(
+          path,
+          finishedRows + (state.lost?.samples ?? 0),
+          cause,
+          `${partialOf(path)} has no footer and cannot be read`
+        )
       yield* Effect.mapError(Effect.andThen(encoder.finish, toDisk(fd)), unfinished).pipe(
         Effect.andThen(Effect.try({ try: () => publish(settings, fd), catch: unfinished })),
         Effect.catch(lose)

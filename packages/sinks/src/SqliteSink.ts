@@ -9,10 +9,10 @@
  */
 import {
   type Cell,
+  type CellWriter,
   type Column,
   type ColumnType,
   type Device,
-  formatTimestamp,
   InvalidOptionError,
   type Sample,
   SampleClock,
@@ -37,6 +37,7 @@ import {
   type SqliteFailure,
   type SqliteStatement
 } from "./internal/SqliteDriver.ts"
+import { TextBuffer } from "./internal/TextBuffer.ts"
 
 /**
  * @since 0.1.0
@@ -97,6 +98,7 @@ export class SqliteSink extends Context.Service<
 
     const isNew = existing.length === 0 || settings.mode === "overwrite"
     let shape: Shape | undefined
+    let parameters: Parameters | undefined
     let inserts: Inserts | undefined
 
     const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
@@ -109,7 +111,7 @@ export class SqliteSink extends Context.Service<
           detail: `its table ${table} has none of this run's columns; choose another table`
         })
       }
-      const values = encode(shape, batch)
+      const values = (parameters ??= new Parameters(shape)).of(batch)
       const transaction = () => {
         database.exec("BEGIN IMMEDIATE")
         if (inserts === undefined) {
@@ -284,20 +286,57 @@ const shapeOfTable = (
 const affinityOf = (declared: string): Shape["storedTypes"][number] =>
   /INT/i.test(declared) ? "INTEGER" : /CHAR|CLOB|TEXT/i.test(declared) ? "TEXT" : "REAL"
 
-/** The cells of all rows, one after the other. */
-const encode = ({ lock, storedTypes }: Shape, batch: ReadonlyArray<Sample>): globalThis.Array<Cell> => {
-  const width = lock.columns.length
-  const timesAsText = [...lock.columns.keys()].filter((at) =>
-    lock.columns[at]!.type === "timestamp" && storedTypes[at] === "TEXT"
-  )
-  const row: globalThis.Array<Cell> = []
-  const values = new globalThis.Array<Cell>(batch.length * width)
-  for (let n = 0; n < batch.length; n++) {
-    lock.row(batch[n]!, row)
-    for (const at of timesAsText) if (row[at] !== null) row[at] = formatTimestamp(Number(row[at]))
-    for (let at = 0; at < width; at++) values[n * width + at] = row[at]!
+/**
+ * The cells of all rows of a batch, one after the other. Its times as text are parts of one string: one that is put together is
+ * bound half as fast.
+ */
+class Parameters implements CellWriter {
+  private readonly shape: Shape
+  private readonly values: globalThis.Array<Cell> = []
+  private at = 0
+  private readonly times = new TextBuffer()
+  /** Where in `values` each time goes, and where in `times` it ends. */
+  private readonly places: globalThis.Array<number> = []
+  private readonly ends: globalThis.Array<number> = []
+
+  constructor(shape: Shape) {
+    this.shape = shape
   }
-  return values
+
+  /** Valid until the next batch. */
+  of(batch: ReadonlyArray<Sample>): ReadonlyArray<Cell> {
+    const { lock } = this.shape
+    this.values.length = batch.length * lock.columns.length
+    this.at = 0
+    this.times.clear()
+    this.places.length = this.ends.length = 0
+    for (const sample of batch) lock.write(sample, this)
+    const times = this.times.content().toString("latin1")
+    for (let n = 0; n < this.places.length; n++) {
+      this.values[this.places[n]!] = times.slice(n === 0 ? 0 : this.ends[n - 1], this.ends[n])
+    }
+    return this.values
+  }
+
+  number(value: number): void {
+    this.values[this.at++] = value
+  }
+
+  text(value: string): void {
+    this.values[this.at++] = value.toWellFormed()
+  }
+
+  timestamp(micros: number): void {
+    const { storedTypes } = this.shape
+    if (storedTypes[this.at % storedTypes.length] !== "TEXT") return this.number(micros)
+    this.times.timestamp(micros)
+    this.places.push(this.at++)
+    this.ends.push(this.times.length)
+  }
+
+  missing(): void {
+    this.values[this.at++] = null
+  }
 }
 
 const createTable = (table: string, { lock, storedTypes }: Shape): string =>
@@ -359,7 +398,7 @@ const prepareInserts = (database: SqliteDatabase, table: string, columns: Readon
 
 const placeholders = (count: number): string => globalThis.Array.from({ length: count }, () => "?").join(", ")
 
-const insertAll = ({ many, one, rows }: Inserts, values: globalThis.Array<Cell>, width: number): void => {
+const insertAll = ({ many, one, rows }: Inserts, values: ReadonlyArray<Cell>, width: number): void => {
   let at = 0
   for (; at + rows * width <= values.length; at += rows * width) many.run(values.slice(at, at + rows * width))
   for (; at < values.length; at += width) one.run(values.slice(at, at + width))

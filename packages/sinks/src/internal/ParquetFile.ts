@@ -154,14 +154,20 @@ const schemaElement = ({ name, nullable, type }: Column): SchemaElement => {
   }
 }
 
-/** The values in the types that the driver wants. */
+/** The values in the types that the driver wants. By loops: with calls it took a quarter of the encoding's time. */
 const physicalValues = ({ type }: Column, values: ColumnValues): Array<unknown> => {
-  if (!(values instanceof Float64Array)) {
-    const { places, texts } = values
-    return Array.from(places, (place) => place < 0 ? null : texts[place])
-  }
+  const isText = !(values instanceof Float64Array)
   const isInteger = type === "timestamp" || type === "int"
-  return Array.from(values, (value) => Number.isNaN(value) ? null : isInteger ? BigInt(value) : value)
+  const rows = isText ? values.places.length : values.length
+  const physical: Array<unknown> = []
+  for (let row = 0; row < rows; row++) {
+    if (isText) physical.push(values.texts[values.places[row]!] ?? null)
+    else {
+      const value = values[row]!
+      physical.push(Number.isNaN(value) ? null : isInteger ? BigInt(value) : value)
+    }
+  }
+  return physical
 }
 
 /** Times and counters by their differences; of the rest, what the driver finds to repeat itself goes into a dictionary. */

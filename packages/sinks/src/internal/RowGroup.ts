@@ -2,27 +2,24 @@
  * The rows of a Parquet row group by column, as typed arrays: a week of recording makes no garbage, and a worker gets them by
  * a plain copy of memory.
  */
-import type { Cell, Column } from "@sampleline/core"
+import type { CellWriter, Column, Sample, SchemaLock } from "@sampleline/core"
 
 /** Numbers and times as doubles, which hold integers up to 2^53, with NaN for null; or texts by their place in a list, -1 for null. */
 export type ColumnValues = Float64Array | { readonly places: Int32Array; readonly texts: ReadonlyArray<string> }
 
-interface Buffer {
-  readonly push: (cell: Cell, at: number) => void
-  readonly copy: (rows: number) => ColumnValues
-  readonly clear: () => void
-}
-
-export class RowGroup {
+export class RowGroup implements CellWriter {
   rows = 0
-  private readonly buffers: ReadonlyArray<Buffer>
+  private readonly columns: ReadonlyArray<NumberColumn | TextColumn>
+  /** The column of the next cell. */
+  private at = 0
 
   constructor(columns: ReadonlyArray<Column>, capacity: number) {
-    this.buffers = columns.map((column) => column.type === "text" ? textBuffer(capacity) : numberBuffer(capacity))
+    this.columns = columns.map(({ type }) => type === "text" ? new TextColumn(capacity) : new NumberColumn(capacity))
   }
 
-  push(row: ReadonlyArray<Cell>): void {
-    for (let at = 0; at < row.length; at++) this.buffers[at]!.push(row[at]!, this.rows)
+  push(lock: SchemaLock, sample: Sample): void {
+    this.at = 0
+    lock.write(sample, this)
     this.rows++
   }
 
@@ -33,46 +30,96 @@ export class RowGroup {
 
   clear(): void {
     this.rows = 0
-    for (const buffer of this.buffers) buffer.clear()
+    for (const column of this.columns) column.clear()
   }
 
   copy(): ReadonlyArray<ColumnValues> {
-    return this.buffers.map((buffer) => buffer.copy(this.rows))
+    return this.columns.map((column) => column.copy(this.rows))
+  }
+
+  number(value: number): void {
+    const column = this.columns[this.at++] as NumberColumn
+    column.set(this.rows, value)
+  }
+
+  timestamp(micros: number): void {
+    this.number(micros)
+  }
+
+  text(value: string): void {
+    const column = this.columns[this.at++] as TextColumn
+    column.set(this.rows, value)
+  }
+
+  missing(): void {
+    this.columns[this.at++]!.setMissing(this.rows)
   }
 }
 
-const numberBuffer = (capacity: number): Buffer => {
-  let values = new Float64Array(capacity)
-  return {
-    push: (cell, at) => {
-      if (at === values.length) values = grown(values, new Float64Array(at * 2))
-      values[at] = cell === null ? Number.NaN : Number(cell)
-    },
-    copy: (rows) => values.slice(0, rows),
-    clear: () => {}
+class NumberColumn {
+  private values: Float64Array
+
+  constructor(capacity: number) {
+    this.values = new Float64Array(capacity)
   }
+
+  set(row: number, value: number): void {
+    if (row === this.values.length) this.values = grown(this.values, new Float64Array(row * 2))
+    this.values[row] = value
+  }
+
+  setMissing(row: number): void {
+    this.set(row, Number.NaN)
+  }
+
+  copy(rows: number): ColumnValues {
+    return this.values.slice(0, rows)
+  }
+
+  clear(): void {}
 }
 
-const textBuffer = (capacity: number): Buffer => {
-  let places = new Int32Array(capacity)
-  const placeOf = new Map<string, number>()
-  return {
-    push: (cell, at) => {
-      if (at === places.length) places = grown(places, new Int32Array(at * 2))
-      if (cell === null) {
-        places[at] = -1
-        return
-      }
-      const text = String(cell)
-      let place = placeOf.get(text)
+class TextColumn {
+  private places: Int32Array
+  private texts: Array<string> = []
+  private readonly placeOf = new Map<string, number>()
+  private last: string | undefined
+  private lastPlace = -1
+
+  constructor(capacity: number) {
+    this.places = new Int32Array(capacity)
+  }
+
+  set(row: number, text: string): void {
+    if (text !== this.last) {
+      let place = this.placeOf.get(text)
       if (place === undefined) {
-        place = placeOf.size
-        placeOf.set(text, place)
+        place = this.texts.push(text.toWellFormed()) - 1
+        this.placeOf.set(text, place)
       }
-      places[at] = place
-    },
-    copy: (rows) => ({ places: places.slice(0, rows), texts: [...placeOf.keys()] }),
-    clear: () => placeOf.clear()
+      this.last = text
+      this.lastPlace = place
+    }
+    this.setPlace(row, this.lastPlace)
+  }
+
+  setMissing(row: number): void {
+    this.setPlace(row, -1)
+  }
+
+  copy(rows: number): ColumnValues {
+    return { places: this.places.slice(0, rows), texts: this.texts }
+  }
+
+  clear(): void {
+    this.texts = []
+    this.placeOf.clear()
+    this.last = undefined
+  }
+
+  private setPlace(row: number, place: number): void {
+    if (row === this.places.length) this.places = grown(this.places, new Int32Array(row * 2))
+    this.places[row] = place
   }
 }
 

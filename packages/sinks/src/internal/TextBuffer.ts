@@ -12,8 +12,9 @@ const ZERO = 0x30
 const Z = 0x5a
 /** More than any number or time takes, with what is written beyond its end. */
 const ROOM = 64
-/** `2026-03-01T12:00:00.` */
-const SECOND_LENGTH = 20
+/** `2026-03-01T12:00` */
+const MINUTE_LENGTH = 16
+const MINUTE_MICROS = 60_000_000
 
 /** Text that is written as it is. */
 export interface Ready {
@@ -34,23 +35,30 @@ export const ready = (text: string): Ready => {
 const THREE_DIGITS = Int32Array.from({ length: 1000 }, (_, value) => ready(String(value).padStart(3, "0")).words[0]!)
 const DIGITS = Int32Array.from({ length: 1000 }, (_, value) => ready(String(value)).words[0]!)
 
+/** `:00.` to `:59.` */
+const SECONDS = Int32Array.from({ length: 60 }, (_, value) => ready(`:${String(value).padStart(2, "0")}.`).words[0]!)
+
 export class TextBuffer {
   private bytes = Buffer.allocUnsafe(1 << 16)
   private view = viewOf(this.bytes)
   private end = 0
   /** Up to here there is room for any number or time. */
   private safe = this.bytes.length - ROOM
-  /** The begin of the last time's second, in microseconds, and its text up to the point. */
-  private second = Number.NaN
-  private secondText = ready("")
+  /** The begin of the last time's minute, in microseconds, and its text. */
+  private minute = Number.NaN
+  private minuteText = ready("")
 
   clear(): void {
     this.end = 0
   }
 
   /** What was written since `clear`; valid until something else is written. */
-  content(): Uint8Array {
+  content(): Buffer {
     return this.bytes.subarray(0, this.end)
+  }
+
+  get length(): number {
+    return this.end
   }
 
   byte(byte: number): void {
@@ -78,20 +86,22 @@ export class TextBuffer {
   /** Microseconds since the epoch, as `formatTimestamp` gives them. */
   timestamp(micros: number): void {
     if (this.end > this.safe) this.grow(0)
-    let rest = micros - this.second
-    if (!(rest >= 0 && rest < 1_000_000)) {
-      this.second = Math.floor(micros / 1_000_000) * 1_000_000
-      this.secondText = ready(formatTimestamp(micros).slice(0, -7))
-      rest = micros - this.second
+    let rest = micros - this.minute
+    if (!(rest >= 0 && rest < MINUTE_MICROS)) {
+      this.minute = Math.floor(micros / MINUTE_MICROS) * MINUTE_MICROS
+      this.minuteText = ready(formatTimestamp(micros).slice(0, -":00.000000Z".length))
+      rest = micros - this.minute
     }
-    const { secondText, view } = this
+    const { minuteText, view } = this
     // All but the years before 0 and after 9999 have this length.
-    const start = secondText.length === SECOND_LENGTH
-      ? writeSecond(view, this.end, secondText.words)
-      : writeReady(view, this.end, secondText)
-    const end = writeSixDigits(view, start, rest | 0)
-    view.setUint8(end, Z)
-    this.end = end + 1
+    const end = minuteText.length === MINUTE_LENGTH
+      ? writeMinute(view, this.end, minuteText.words)
+      : writeReady(view, this.end, minuteText)
+    const inMinute = rest | 0
+    const second = (inMinute / 1_000_000) | 0
+    view.setInt32(end, SECONDS[second]!, true)
+    this.end = writeSixDigits(view, end + 4, inMinute - second * 1_000_000) + 1
+    view.setUint8(this.end - 1, Z)
   }
 
   private grow(room: number): void {
@@ -112,13 +122,12 @@ const writeReady = (view: DataView, end: number, { length, words }: Ready): numb
   return end + length
 }
 
-const writeSecond = (view: DataView, end: number, words: Int32Array): number => {
+const writeMinute = (view: DataView, end: number, words: Int32Array): number => {
   view.setInt32(end, words[0]!, true)
   view.setInt32(end + 4, words[1]!, true)
   view.setInt32(end + 8, words[2]!, true)
   view.setInt32(end + 12, words[3]!, true)
-  view.setInt32(end + 16, words[4]!, true)
-  return end + SECOND_LENGTH
+  return end + MINUTE_LENGTH
 }
 
 /**

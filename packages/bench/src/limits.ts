@@ -160,11 +160,13 @@ export const copyLimit = Effect.fnUntraced(function*(
   batchSize: number,
   url: string
 ): Effect.fn.Return<Limit, never, Scope.Scope> {
-  const { columns, rows } = rowsOf(recording)
+  const { samples } = recording
+  const lock = SchemaLock.fromBatch(samples)
+  const { columns } = lock
   const kinds = columns.map(({ type }) => KINDS[type])
   const batches: Array<Buffer> = []
-  for (let at = 0; at + batchSize <= rows.length; at += batchSize) {
-    batches.push(Buffer.from(new CopyBuffer().encode(kinds, rows.slice(at, at + batchSize))))
+  for (let at = 0; at + batchSize <= samples.length; at += batchSize) {
+    batches.push(new CopyBuffer(kinds).encode(lock, samples.slice(at, at + batchSize)))
   }
   const statement = `COPY samples (${columns.map(({ name }) => `"${name}"`).join(", ")}) FROM STDIN (FORMAT binary)`
   const client = yield* Effect.acquireRelease(

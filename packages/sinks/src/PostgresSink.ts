@@ -9,13 +9,11 @@
  * committed by the server afterwards. No message, span or error holds a password or a URL.
  */
 import {
-  type Cell,
   type Column,
   type Device,
   InvalidOptionError,
   type Sample,
   SampleSink,
-  type SchemaLock,
   type SinkDependencyError,
   SinkOpenError,
   SinkSchemaError,
@@ -140,8 +138,8 @@ export class PostgresSink extends Context.Service<
           insertRows(sql, settings, rows!, batch.map((sample) => lock.row(sample)))
         )
       }
-      const buffer = buffers.pop() ?? new CopyBuffer()
-      yield* driver.copy(copyStatement(settings, rows), buffer.encode(kinds, rowsOneByOne(lock, batch)))
+      const buffer = buffers.pop() ?? new CopyBuffer(kinds)
+      yield* driver.copy(copyStatement(settings, rows), buffer.encode(lock, batch))
       // One that was not accepted may still be held by a connection that is being cut.
       buffers.push(buffer)
     })
@@ -240,12 +238,6 @@ const validate = Effect.fnUntraced(
     }
   }
 )
-
-/** Each row in the same array. */
-function* rowsOneByOne(lock: SchemaLock, batch: Iterable<Sample>): Generator<ReadonlyArray<Cell>> {
-  const row: globalThis.Array<Cell> = []
-  for (const sample of batch) yield lock.row(sample, row)
-}
 
 const addressOf = (options: PostgresSinkOptions): Effect.Effect<PostgresAddress, InvalidOptionError> =>
   Effect.gen(function*() {

@@ -8,7 +8,15 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { describeDevices, runJson, unitsOf } from "./Description.ts"
 import { quoted, TIME_COLUMNS } from "./identifiers.ts"
-import { canHoldTimes, convertTime, convertValue, kindOf, type PostgresKind, toArrayText } from "./PostgresTypes.ts"
+import {
+  canHoldTimes,
+  convertTime,
+  convertValue,
+  holdsAsIs,
+  kindOf,
+  type PostgresKind,
+  toArrayText
+} from "./PostgresTypes.ts"
 
 export interface TableName {
   readonly schema: string
@@ -135,11 +143,16 @@ export const rowsOf = (
   const lock = SchemaLock.fromTable(
     shared.map(({ labels, modifier, name }): TableColumn => {
       const kind = kinds.get(name)!
+      const isTime = TIME_COLUMNS.has(name)
       return {
         name,
         type: columnTypes[kind],
         nullable: true,
-        convert: TIME_COLUMNS.has(name) ? convertTime(kind) : convertValue(kind, modifier, labels)
+        convert: labels === null && holdsAsIs(kind, modifier, isTime)
+          ? undefined
+          : isTime
+          ? convertTime(kind)
+          : convertValue(kind, modifier, labels)
       }
     }),
     batch,

@@ -2,7 +2,8 @@
  * What Postgres makes of a cell: for each column type how a value is converted to it, and how it is written, as text for
  * statements and as bytes for COPY. Pure; the bytes are those of the server's own binary formats.
  */
-import { type Cell, formatTimestamp } from "@sampleline/core"
+import { type Cell, type CellWriter, formatTimestamp, type Sample, type SchemaLock } from "@sampleline/core"
+import { type Ready, readyBytes, TextCache, viewOf, writeReady } from "./TextBuffer.ts"
 
 /** The column types that can be written. `text` stands for all that take their own text as it is: varchar, char, enums. */
 export type PostgresKind =
@@ -62,6 +63,13 @@ export const canHoldTimes = (kind: PostgresKind, modifier: number): boolean =>
   TIME_KINDS.has(kind)
   && (kind !== "numeric" || fitsNumeric(FAR_MICROS, modifier) !== null)
   && (kind !== "text" || fitsText("0".repeat(TIME_LENGTH), modifier) !== null)
+
+/**
+ * Whether a column of this kind holds the row's own values as they are, but for what all texts lose on their way: no conversion
+ * is needed.
+ */
+export const holdsAsIs = (kind: PostgresKind, modifier: number, isTime: boolean): boolean =>
+  isTime ? kind === "timestamptz" || kind === "timestamp" : kind === "float8" || (kind === "text" && modifier < 4)
 
 /**
  * A time in microseconds since the epoch, as a column holds it: a time, RFC 3339 text, or the number.
@@ -154,7 +162,7 @@ const toText = (kind: PostgresKind, value: number | string): string =>
     ? formatTimestamp(Number(value))
     : kind === "bool"
     ? (value === 1 ? "true" : "false")
-    : String(value)
+    : storable(String(value))
 
 /** Values of one column as the text of an array: `{1.5,NULL,"a \"b\""}`. */
 export const toArrayText = (kind: PostgresKind, cells: ReadonlyArray<Cell>): string =>
@@ -164,100 +172,139 @@ const SIGNATURE = Buffer.from("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", "latin1")
 /** 2000-01-01, where the server's times begin, in microseconds since 1970. */
 const EPOCH_MICROS = 946_684_800_000_000
 
+/** More than any cell but a text or a numeric takes, with what is written beyond the end of a text. */
+const ROOM = 32
+
 /** Rows of one batch in the format of COPY ... (FORMAT binary), in a buffer that is used again and again. */
-export class CopyBuffer {
+export class CopyBuffer implements CellWriter {
+  private readonly kinds: ReadonlyArray<PostgresKind>
   private buffer = Buffer.allocUnsafe(1 << 16)
+  private view = viewOf(this.buffer)
   private end = 0
+  /** The column of the next cell. */
+  private at = 0
+  private readonly texts = new TextCache((text) => {
+    const bytes = Buffer.from(`\0\0\0\0${storable(text)}`)
+    bytes.writeInt32BE(bytes.length - 4)
+    return readyBytes(bytes)
+  })
+
+  constructor(kinds: ReadonlyArray<PostgresKind>) {
+    this.kinds = kinds
+  }
 
   /** All rows of a batch, with header and trailer; valid until the next call. */
-  encode(kinds: ReadonlyArray<PostgresKind>, rows: Iterable<ReadonlyArray<Cell>>): Buffer {
+  encode(lock: SchemaLock, batch: Iterable<Sample>): Buffer {
     this.end = SIGNATURE.copy(this.buffer)
-    for (const row of rows) {
-      this.ensure(2)
-      this.end = this.buffer.writeInt16BE(kinds.length, this.end)
-      for (let at = 0; at < kinds.length; at++) this.value(kinds[at]!, row[at]!)
+    for (const sample of batch) {
+      this.ensure(ROOM)
+      this.int16(this.kinds.length)
+      this.at = 0
+      lock.write(sample, this)
     }
-    this.ensure(2)
-    this.end = this.buffer.writeInt16BE(-1, this.end)
+    this.ensure(ROOM)
+    this.int16(-1)
     return this.buffer.subarray(0, this.end)
   }
 
-  private value(kind: PostgresKind, cell: Cell): void {
-    this.ensure(32)
-    if (cell === null) {
-      this.end = this.buffer.writeInt32BE(-1, this.end)
-      return
-    }
+  number(value: number): void {
+    this.value(this.kinds[this.at++]!, value)
+  }
+
+  timestamp(micros: number): void {
+    this.value(this.kinds[this.at++]!, micros)
+  }
+
+  text(value: string): void {
+    const at = this.at++
+    const kind = this.kinds[at]!
+    if (kind === "text") this.ready(this.texts.get(value, at))
+    else this.value(kind, value)
+  }
+
+  missing(): void {
+    this.at++
+    this.ensure(ROOM)
+    this.int32(-1)
+  }
+
+  private value(kind: PostgresKind, cell: number | string): void {
+    this.ensure(ROOM)
     switch (kind) {
       case "float8":
-        this.length(8)
-        this.end = this.buffer.writeDoubleBE(cell as number, this.end)
+        this.int32(8)
+        this.view.setFloat64(this.end, cell as number)
+        this.end += 8
         return
       case "float4":
-        this.length(4)
-        this.end = this.buffer.writeFloatBE(cell as number, this.end)
+        this.int32(4)
+        this.view.setFloat32(this.end, cell as number)
+        this.end += 4
         return
       case "int2":
-        this.length(2)
-        this.end = this.buffer.writeInt16BE(cell as number, this.end)
+        this.int32(2)
+        this.int16(cell as number)
         return
       case "int4":
-        this.length(4)
-        this.end = this.buffer.writeInt32BE(cell as number, this.end)
+        this.int32(4)
+        this.int32(cell as number)
         return
       case "int8":
-        this.length(8)
-        this.integer(cell as number)
+        this.int64(cell as number)
         return
       case "timestamptz":
       case "timestamp":
-        this.length(8)
-        this.integer((cell as number) - EPOCH_MICROS)
+        this.int64((cell as number) - EPOCH_MICROS)
         return
       case "bool":
-        this.length(1)
-        this.end = this.buffer.writeInt8(cell as number, this.end)
+        this.int32(1)
+        this.view.setInt8(this.end++, cell as number)
         return
       case "numeric":
         return this.numeric(cell as number)
       case "uuid":
-        this.length(16)
+        this.int32(16)
         this.end += this.buffer.write(String(cell).replaceAll("-", ""), this.end, "hex")
         return
       case "jsonb":
         // Its format's version, then the text.
-        return this.text(`\u0001${cell}`)
+        return this.ready(this.texts.get(`\u0001${cell}`, this.at))
       case "json":
       case "text":
-        return this.text(String(cell))
+        return this.ready(this.texts.get(String(cell), this.at))
     }
   }
 
-  private length(bytes: number): void {
-    this.end = this.buffer.writeInt32BE(bytes, this.end)
+  private int16(value: number): void {
+    this.view.setInt16(this.end, value)
+    this.end += 2
   }
 
-  /** An integer in eight bytes; in two halves, which is several times faster than by way of a BigInt. */
-  private integer(value: number): void {
+  private int32(value: number): void {
+    this.view.setInt32(this.end, value)
+    this.end += 4
+  }
+
+  /** With its length before it; in two halves, which is several times faster than by way of a BigInt. */
+  private int64(value: number): void {
     const high = Math.floor(value / 0x1_0000_0000)
-    this.end = this.buffer.writeInt32BE(high, this.end)
-    this.end = this.buffer.writeUInt32BE(value - high * 0x1_0000_0000, this.end)
+    this.int32(8)
+    this.int32(high)
+    this.view.setUint32(this.end, value - high * 0x1_0000_0000)
+    this.end += 4
   }
 
-  private text(text: string): void {
-    const bytes = Buffer.byteLength(text)
-    this.ensure(4 + bytes)
-    this.length(bytes)
-    this.end += this.buffer.write(text, this.end)
+  private ready(text: Ready): void {
+    this.ensure(ROOM + text.length)
+    this.end = writeReady(this.view, this.end, text)
   }
 
   /** Digits to the base of ten thousand, from the shortest decimal that gives this double. */
   private numeric(value: number): void {
     const { digits, scale, weight } = numericDigits(value)
-    this.ensure(12 + 2 * digits.length)
-    this.length(8 + 2 * digits.length)
-    for (const part of [digits.length, weight]) this.end = this.buffer.writeInt16BE(part, this.end)
-    for (const part of [value < 0 ? 0x4000 : 0, scale, ...digits]) this.end = this.buffer.writeUInt16BE(part, this.end)
+    this.ensure(ROOM + 2 * digits.length)
+    this.int32(8 + 2 * digits.length)
+    for (const part of [digits.length, weight, value < 0 ? 0x4000 : 0, scale, ...digits]) this.int16(part)
   }
 
   private ensure(bytes: number): void {
@@ -265,6 +312,7 @@ export class CopyBuffer {
     const larger = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.end + bytes))
     this.buffer.copy(larger, 0, 0, this.end)
     this.buffer = larger
+    this.view = viewOf(larger)
   }
 }
 

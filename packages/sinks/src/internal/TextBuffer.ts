@@ -22,8 +22,9 @@ export interface Ready {
   readonly words: Int32Array
 }
 
-export const ready = (text: string): Ready => {
-  const bytes = Buffer.from(text)
+export const ready = (text: string): Ready => readyBytes(Buffer.from(text))
+
+export const readyBytes = (bytes: Buffer): Ready => {
   const padded = Buffer.concat([bytes, Buffer.alloc(3)])
   return {
     length: bytes.length,
@@ -113,11 +114,11 @@ export class TextBuffer {
   }
 }
 
-const viewOf = (bytes: Buffer) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+export const viewOf = (bytes: Buffer) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 
 // Each writes at `end` and gives the new end.
 
-const writeReady = (view: DataView, end: number, { length, words }: Ready): number => {
+export const writeReady = (view: DataView, end: number, { length, words }: Ready): number => {
   for (let at = 0; at < words.length; at++) view.setInt32(end + at * 4, words[at]!, true)
   return end + length
 }

@@ -109,19 +109,19 @@ const copy: Case["open"] = Effect.fnUntraced(function*(recording, batch) {
 })
 
 const cases: ReadonlyArray<Case> = [
-  { sink: "null", variant: "", batch: 64, samples: 2_000_000, open: nullSink },
+  { sink: "null", variant: "", batch: 64, samples: 4_000_000, open: nullSink },
   { sink: "null", variant: "", batch: 4096, samples: 4_000_000, open: nullSink },
-  { sink: "CSV", variant: "", batch: 64, samples: 400_000, open: csv },
-  { sink: "CSV", variant: "", batch: 4096, samples: 400_000, open: csv },
-  { sink: "JSONL", variant: "", batch: 64, samples: 200_000, open: jsonl },
-  { sink: "JSONL", variant: "", batch: 4096, samples: 200_000, open: jsonl },
+  { sink: "CSV", variant: "", batch: 64, samples: 800_000, open: csv },
+  { sink: "CSV", variant: "", batch: 4096, samples: 800_000, open: csv },
+  { sink: "JSONL", variant: "", batch: 64, samples: 400_000, open: jsonl },
+  { sink: "JSONL", variant: "", batch: 4096, samples: 400_000, open: jsonl },
   { sink: "SQLite", variant: "text times", batch: 64, samples: 200_000, open: sqlite("text") },
   { sink: "SQLite", variant: "text times", batch: 4096, samples: 200_000, open: sqlite("text") },
   { sink: "SQLite", variant: "integer times", batch: 64, samples: 200_000, open: sqlite("integer") },
-  { sink: "Parquet", variant: "zstd", batch: 64, samples: 300_000, recorded: 2 * ROW_GROUP, open: parquet },
-  { sink: "Parquet", variant: "zstd", batch: 4096, samples: 300_000, recorded: 2 * ROW_GROUP, open: parquet },
-  { sink: "Postgres", variant: "COPY", batch: 64, samples: 50_000, open: copy },
-  { sink: "Postgres", variant: "COPY", batch: 4096, samples: 200_000, open: copy }
+  // Each file has a thread of its own, which is slow until its code is compiled: so a longer one.
+  { sink: "Parquet", variant: "zstd", batch: 64, samples: 1_200_000, recorded: 2 * ROW_GROUP, open: parquet },
+  { sink: "Postgres", variant: "COPY", batch: 64, samples: 100_000, open: copy },
+  { sink: "Postgres", variant: "COPY", batch: 4096, samples: 400_000, open: copy }
 ]
 
 const SHAPES = [7, 1]

@@ -56,7 +56,7 @@ const shapes: {
 const NO_FAILURES = new Map<string, number>()
 const NONE: ReadonlyArray<never> = []
 
-const round = (value: number, decimals: number) => Number(value.toFixed(decimals))
+const round = (value: number, decimals: number) => Math.round(value * 10 ** decimals) / 10 ** decimals
 
 /** Makes the ticks of a recording of one device, one after the other. */
 const tickMaker = (fields: number): (index: number) => Tick => {

@@ -115,6 +115,7 @@ export class PostgresSink extends Context.Service<
     yield* Effect.addFinalizer(() => Effect.logInfo(`${SINK} closed ${target}`))
 
     let rows: TableRows | undefined
+    let statement: string | undefined
     const buffers: globalThis.Array<CopyBuffer> = []
 
     const begin = Effect.fnUntraced(function*(batch: ReadonlyArray<Sample>) {
@@ -139,7 +140,7 @@ export class PostgresSink extends Context.Service<
         )
       }
       const buffer = buffers.pop() ?? new CopyBuffer(kinds)
-      yield* driver.copy(copyStatement(settings, rows), buffer.encode(lock, batch))
+      yield* driver.copy(statement ??= copyStatement(settings, rows), buffer.encode(lock, batch))
       // One that was not accepted may still be held by a connection that is being cut.
       buffers.push(buffer)
     })

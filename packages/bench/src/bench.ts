@@ -18,7 +18,7 @@ import { fileURLToPath } from "node:url"
 import { PostgresServer } from "../../sinks/test/postgres.ts"
 import { median, table } from "./figures.ts"
 import { bytesLimit, copyLimit, countLimit, type Limit, parquetLimit, sqliteLimit } from "./limits.ts"
-import { decodeRows, encodeRows, Measured, pathOf } from "./results.ts"
+import { daysAMinute, decodeRows, encodeRows, Measured, pathOf } from "./results.ts"
 import { makeRecording, type Recording, ticksOf } from "./samples.ts"
 
 interface Bench {
@@ -204,9 +204,6 @@ const measureApart = (name: string, rounds: number, scale: number) =>
       ))
     return Effect.sync(() => child.kill())
   })
-
-/** Days of 100 Hz recording that a minute of processing takes. */
-const daysAMinute = ({ samplesPerSecond }: Measured) => samplesPerSecond * 60 / (100 * 86_400)
 
 const tableOf = (rows: ReadonlyArray<Measured>): string => {
   const whole = (value: number) => Math.round(value).toLocaleString("en-US")

@@ -1,17 +1,20 @@
 /**
- * Draws the rows of `npm run bench -- --json` (standard input) as SVG (standard output): what each sink takes beside what the
- * machine can do, on a logarithmic scale.
+ * Shows what `npm run bench -- --json` has printed: a chart of what each sink takes beside what the machine can do, and the same
+ * figures as a table between two marks of a README.
+ *
+ *     node packages/bench/src/chart.ts results.json throughput.svg README.md
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Effect } from "effect"
-import { readFileSync } from "node:fs"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Effect, FileSystem } from "effect"
+import { Argument, Command } from "effect/cli"
 import { parse, View } from "vega"
 import { compile } from "vega-lite"
-import { decodeRows, pathOf } from "./results.ts"
+import { daysAMinute, decodeRows, type Measured, pathOf } from "./results.ts"
 
-const chart = Effect.gen(function*() {
-  const rows = yield* decodeRows(readFileSync(0, "utf8"))
-  const bars = rows.filter(({ fields }) => fields === 7).flatMap((row) => {
+/** On a logarithmic scale. */
+const chartOf = (rows: ReadonlyArray<Measured>): Promise<string> => {
+  const bars = rows.flatMap((row) => {
     const path = pathOf(row)
     return [
       { path, what: "sampleline", samples: Math.round(row.samplesPerSecond) },
@@ -36,8 +39,36 @@ const chart = Effect.gen(function*() {
     },
     config: { font: "sans-serif", background: "white" }
   })
-  const svg = yield* Effect.promise(() => new View(parse(spec), { renderer: "none" }).toSVG())
-  yield* Effect.sync(() => process.stdout.write(`${svg}\n`))
-})
+  return new View(parse(spec), { renderer: "none" }).toSVG()
+}
 
-NodeRuntime.runMain(chart)
+const tableOf = (rows: ReadonlyArray<Measured>): string =>
+  [
+    "| sink | samples a second | of the machine's limit | recorded at 100 Hz, written in a minute |",
+    "| --- | ---: | ---: | ---: |",
+    ...rows.map((row) => {
+      const samples = Number(row.samplesPerSecond.toPrecision(3)).toLocaleString("en-US")
+      const days = Number(daysAMinute(row).toPrecision(2))
+      return `| ${pathOf(row)} | ${samples} | ${row.ratio.toFixed(2)} | ${days} days |`
+    }),
+    ""
+  ].join("\n")
+
+const [BEGIN, END] = ["<!-- figures -->\n", "<!-- end of figures -->"]
+
+const withTable = (readme: string, table: string): string =>
+  readme.slice(0, readme.indexOf(BEGIN) + BEGIN.length) + table + readme.slice(readme.indexOf(END))
+
+const chart = Command.make("chart", {
+  results: Argument.File("results", { mustExist: true }),
+  svg: Argument.File("svg"),
+  readme: Argument.File("readme", { mustExist: true })
+}, ({ readme, results, svg }) =>
+  Effect.gen(function*() {
+    const files = yield* FileSystem.FileSystem
+    const rows = (yield* decodeRows(yield* files.readFileString(results))).filter(({ fields }) => fields === 7)
+    yield* files.writeFileString(svg, `${yield* Effect.promise(() => chartOf(rows))}\n`)
+    yield* files.writeFileString(readme, withTable(yield* files.readFileString(readme), tableOf(rows)))
+  }))
+
+Command.run(chart, { version: "0.1.0" }).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain)

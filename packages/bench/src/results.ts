@@ -22,6 +22,10 @@ export class Measured extends Schema.Class<Measured>("Measured")({
 export const pathOf = ({ batch, sink, variant }: Pick<Measured, "sink" | "variant" | "batch">): string =>
   `${[sink, variant].filter((part) => part !== "").join(" ")}, batch ${batch}`
 
+/** Days of recording one device at 100 Hz that are written in a minute. */
+export const daysAMinute = ({ samplesPerSecond }: Pick<Measured, "samplesPerSecond">): number =>
+  samplesPerSecond * 60 / (100 * 86_400)
+
 const Rows = Schema.fromJsonString(Schema.Array(Measured))
 
 export const decodeRows = Schema.decodeUnknownEffect(Rows)

@@ -6,7 +6,8 @@
  *
  * Rows are collected into row groups, and while one is collected a thread of its own encodes and writes the one before it. The
  * file is written as `<name>.partial` and gets its name when it is complete: at the end of the recording, however it ends, as long
- * as the process is not killed. Accepted means: in memory, or in a finished row group of the unfinished file. A kill -9 or a power cut costs the recording; write to CSV or SQLite beside it where that matters.
+ * as the process is not killed. Accepted means: in memory, or in a finished row group of the unfinished file. A kill -9 or a power
+ * cut costs the recording; write to CSV or SQLite beside it where that matters.
  * An unfinished file that is there is never replaced: it may be of a recording that goes on.
  */
 import {

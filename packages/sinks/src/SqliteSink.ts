@@ -292,7 +292,7 @@ const affinityOf = (declared: string): Shape["storedTypes"][number] =>
  */
 class Parameters implements CellWriter {
   private readonly shape: Shape
-  private readonly values: globalThis.Array<Cell> = []
+  private values: globalThis.Array<Cell> = []
   private at = 0
   private readonly times = new TextBuffer()
   /** Where in `values` each time goes, and where in `times` it ends. */
@@ -303,10 +303,10 @@ class Parameters implements CellWriter {
     this.shape = shape
   }
 
-  /** Valid until the next batch. */
   of(batch: ReadonlyArray<Sample>): ReadonlyArray<Cell> {
     const { lock } = this.shape
-    this.values.length = batch.length * lock.columns.length
+    // Another batch may come while this one waits for a lock.
+    this.values = []
     this.at = 0
     this.times.clear()
     this.places.length = this.ends.length = 0

@@ -249,6 +249,27 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("SqliteSink", (it) =
       assert.strictEqual(query(path, "SELECT count(*) AS n FROM samples")[0]?.["n"], 65)
     }))
 
+  it.effect("writes batches whole that wait for a lock at once", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile
+      yield* writeTo(SqliteSink.layer({ path }), samplesFrom(0, 1))
+      const lock = yield* lockElsewhere(path)
+      const writing = yield* Effect.forkChild(
+        Effect.gen(function*() {
+          const sink = yield* SqliteSink.make({ path, mode: "append" })
+          yield* Effect.forEach([1, 21, 41], (n) => sink.write(samplesFrom(n, 20) as unknown as [Sample]), {
+            concurrency: "unbounded"
+          })
+        }).pipe(Effect.scoped)
+      )
+      yield* Effect.sleep(50)
+      assert.isUndefined(writing.pollUnsafe())
+      lock.release()
+      yield* Fiber.join(writing)
+      const sql = "SELECT count(*) AS n, count(DISTINCT requested_at) AS times FROM samples"
+      assert.deepInclude(query(path, sql)[0], { n: 61, times: 61 })
+    }))
+
   it.effect("gives up on a locked database after busyTimeout, all of the batch or nothing", () =>
     Effect.gen(function*() {
       const path = yield* tempFile

@@ -22,6 +22,7 @@ export const startEncoder = (workerData: WorkerData): ParquetEncoder => {
   // The worker's module stands beside this one, in TypeScript or compiled, as this one is.
   const worker = new Worker(new URL(`./parquetWorker${path.extname(import.meta.url)}`, import.meta.url), {
     workerData,
+    // None of a row group's values outlives it: with room for all of them they are not moved about.
     resourceLimits: { maxYoungGenerationSizeMb: 64 }
   })
   let asked: Deferred.Deferred<void, Error> | undefined

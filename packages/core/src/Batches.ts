@@ -15,12 +15,10 @@ const WAITING = 4
 export interface Batches {
   /** To be followed by `added`, in the same step. */
   readonly add: (sample: Sample) => void
-  /** Tells the taker; to be waited for where it does not keep up. */
+  /** Tells the taker; waits where it does not keep up. What was added is there, however the wait ends. */
   readonly added: () => Effect.Effect<void> | undefined
   /** No more samples come: what is there is taken at once. */
   readonly end: Effect.Effect<void>
-  /** Nobody takes any more: nobody waits for room any longer. */
-  readonly close: Effect.Effect<void>
   /** The next batch. */
   readonly take: Effect.Effect<Array.NonEmptyArray<Sample>, Cause.Done>
 }
@@ -33,7 +31,6 @@ export const makeBatches = (batchSize: number, flushNanos: number, monotonicNano
   /** The open batch that the taker waits for by a timer. */
   let timed: globalThis.Array<Sample> | undefined
   let isOver = false
-  let isClosed = false
   const news = Latch.makeUnsafe(false)
   const room = Latch.makeUnsafe(true)
 
@@ -69,17 +66,13 @@ export const makeBatches = (batchSize: number, flushNanos: number, monotonicNano
       open = []
     },
     added: () => {
-      if (full.length >= WAITING && !isClosed) room.closeUnsafe()
+      if (full.length >= WAITING) room.closeUnsafe()
       if (full.length > 0 || open !== timed) news.openUnsafe()
       return room.isOpen() ? undefined : room.await
     },
     end: Effect.sync(() => {
       isOver = true
       news.openUnsafe()
-    }),
-    close: Effect.sync(() => {
-      isClosed = true
-      room.openUnsafe()
     })
   }
 }

@@ -5,7 +5,7 @@
  * A failure of the upstream is set aside until the open batch is written, and an interruption first ends the upstream, bounded by
  * `stopTimeout`.
  */
-import { Cause, Channel, Duration, Effect, Fiber, Formatter, Option, Pull, type Scope, Sink, Stream } from "effect"
+import { Cause, Channel, Duration, Effect, Fiber, Formatter, Option, Pull, Sink, Stream } from "effect"
 import { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
 import { type Batches, makeBatches } from "./Batches.ts"
 import { EndSignal, make as makeEndSignal } from "./EndSignal.ts"
@@ -59,14 +59,10 @@ export const pipeToSink = (options: PipeOptions = {}) =>
     const writing = Stream.unwrap(Effect.gen(function*() {
       const batches = makeBatches(batchSize, Duration.toMillis(flushInterval) * 1_000_000, clock.monotonicNanos)
       yield* ticks.pipe(
-        feed(batches, progress, ending, activity),
+        feed(batches, progress, ending, activity, (cause) => upstreamFailure ??= cause),
         Effect.provideService(EndSignal, ending),
-        Effect.catchCause((cause) => Effect.sync(() => upstreamFailure = cause)),
-        Effect.andThen(batches.end),
         Effect.forkScoped({ startImmediately: true })
       )
-      // Added last, so done first: who waits for room need not wait for a sink that has failed.
-      yield* Effect.addFinalizer(() => batches.close)
       // Its chunks are the batches.
       return Stream.fromPull(Effect.succeed(batches.take))
     })).pipe(
@@ -120,7 +116,13 @@ interface Activity {
  * Takes the ticks as they come and puts their samples into batches, until they are over or the run is to end: then at once,
  * unless their upstream has said that it ends by itself and does so in time.
  */
-const feed = (batches: Batches, progress: Progress, ending: EndSignal, activity: Activity) => {
+const feed = <E>(
+  batches: Batches,
+  progress: Progress,
+  ending: EndSignal,
+  activity: Activity,
+  failed: (cause: Cause.Cause<E>) => void
+) => {
   const cutOff = Effect.gen(function*() {
     yield* ending.await
     if (!ending.isObserved()) return
@@ -138,9 +140,12 @@ const feed = (batches: Batches, progress: Progress, ending: EndSignal, activity:
     }
     return batches.added()
   }
-  return <E, R>(ticks: Stream.Stream<Tick, E, R>): Effect.Effect<void, E, R | Scope.Scope> =>
-    Effect.gen(function*() {
-      // Nobody else pulls: not by Stream.toPull, which makes sure of that at each pull.
+  const toItsEnd = <R>(run: Effect.Effect<void, E, R>): Effect.Effect<void, never, R> =>
+    run.pipe(Effect.catchCause((cause) => Effect.sync(() => failed(cause))), Effect.ensuring(batches.end))
+  return <R>(ticks: Stream.Stream<Tick, E, R>): Effect.Effect<void, never, R> =>
+    toItsEnd(Effect.scoped(Effect.gen(function*() {
+      // Nobody else pulls: not by Stream.toPull, which makes sure of that at each pull. In a scope of its own, so that what the
+      // upstream holds is let go only when it is pulled no more.
       const pull = yield* Channel.toPullScoped(Stream.toChannel(ticks), yield* Effect.scope)
       const all = Effect.uninterruptibleMask((restore) => {
         const next = restore(Effect.suspend(() => {
@@ -148,10 +153,15 @@ const feed = (batches: Batches, progress: Progress, ending: EndSignal, activity:
           activity.pulls++
           return pull
         }))
-        return Effect.forever(Effect.flatMap(next, (ticks) => put(ticks) ?? Effect.void), { disableYield: true })
+        const putNext = Effect.flatMap(next, (ticks) => {
+          const room = put(ticks)
+          return room === undefined ? Effect.void : restore(room)
+        })
+        return Effect.forever(putNext, { disableYield: true })
       })
-      yield* Pull.catchDone(Effect.raceFirst(all, cutOff), () => Effect.void)
-    })
+      // What is there is written even if the upstream takes long to let go, or never does.
+      yield* toItsEnd(Pull.catchDone(Effect.raceFirst(all, cutOff), () => Effect.void))
+    })))
 }
 
 /**

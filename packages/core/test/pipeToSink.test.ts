@@ -146,6 +146,52 @@ describe("pipeToSink", () => {
       yield* TestClock.adjust("1 minute")
     }))
 
+  it.effect("when its sink fails, lets the upstream's resources go only after its last pull", () =>
+    Effect.gen(function*() {
+      const events: Array<string> = []
+      const upstream = Stream.unwrap(Effect.gen(function*() {
+        yield* Effect.sleep(5)
+        yield* Effect.acquireRelease(Effect.void, () => Effect.sync(() => events.push("released")))
+        const poll = Effect.onInterrupt(Effect.never, () => Effect.sync(() => events.push("interrupted")))
+        return Stream.concat(Stream.make(tick(0)), Stream.fromEffect(poll))
+      }))
+      const fiber = yield* upstream.pipe(
+        pipeToSink({ batchSize: 1 }),
+        Effect.provide(
+          SampleSink.layer({
+            name: "failing",
+            write: () => Effect.andThen(Effect.sleep(30), Effect.fail("no more room"))
+          })
+        ),
+        Effect.flip,
+        Effect.forkChild
+      )
+      yield* Effect.repeat(TestClock.adjust(5), { times: 20 })
+      assert.include((yield* Fiber.join(fiber)).message, "no more room")
+      assert.deepStrictEqual(events, ["interrupted", "released"])
+    }))
+
+  it.effect("when its sink fails, takes no more ticks", () =>
+    Effect.gen(function*() {
+      let taken = 0
+      const fiber = yield* Stream.fromEffectRepeat(Effect.sync(() => tick(taken++))).pipe(
+        pipeToSink({ batchSize: 10 }),
+        Effect.provide(
+          SampleSink.layer({
+            name: "failing",
+            write: () => Effect.andThen(Effect.sleep(30), Effect.fail("no more room"))
+          })
+        ),
+        Effect.flip,
+        Effect.forkChild
+      )
+      yield* TestClock.adjust(20)
+      const before = taken
+      yield* TestClock.adjust(20)
+      yield* Fiber.join(fiber)
+      assert.strictEqual(taken, before)
+    }))
+
   it.effect("after an upstream failure writes what was emitted, then fails with it", () =>
     Effect.gen(function*() {
       const sink = yield* MemorySink

@@ -82,6 +82,8 @@ export class ParquetSink extends Context.Service<
     const begin = (batch: ReadonlyArray<Sample>): Recording => {
       const lock = SchemaLock.fromBatch(batch, options)
       const { devices, ...run } = runJson(batch, describeDevices(batch, lock))
+      // It grows with its rows: most recordings never fill a large one.
+      const rowGroup = () => new RowGroup(lock.columns, Math.min(rowGroupSize, LARGEST_CAPACITY))
       const encoder = startEncoder({
         fd,
         path: partialOf(path),
@@ -95,8 +97,8 @@ export class ParquetSink extends Context.Service<
       return {
         lock,
         encoder,
-        open: new RowGroup(lock.columns, rowGroupSize),
-        closed: new RowGroup(lock.columns, rowGroupSize),
+        open: rowGroup(),
+        closed: rowGroup(),
         writing: undefined,
         finishedRows: 0
       }
@@ -111,7 +113,7 @@ export class ParquetSink extends Context.Service<
           cause,
           "the finished row groups are complete; what was accepted after them waits for room"
         )
-      if (isAnswered(recording)) yield* Effect.mapError(finishGroup(recording), refuse)
+      if (!isBusy(recording)) yield* Effect.mapError(finishGroup(recording), refuse)
       const { lock, open } = recording
       for (const sample of batch) open.push(lock, sample)
       if (open.rows < rowGroupSize) return
@@ -128,7 +130,7 @@ export class ParquetSink extends Context.Service<
         target: path,
         lock: () => state.recording?.lock,
         lost: () => state.lost,
-        write: (batch) => Effect.uninterruptible(oneAtATime.withPermit(write(batch)))
+        write: (batch) => oneAtATime.withPermit(Effect.uninterruptible(write(batch)))
       }),
       path,
       get columns() {
@@ -156,6 +158,7 @@ export class ParquetSink extends Context.Service<
 }
 
 const SINK = "ParquetSink"
+const LARGEST_CAPACITY = 10_000
 const COMPRESSIONS: ReadonlySet<string> = new Set(["zstd", "snappy", "gzip", "none"])
 
 /** The thread loads it; here it only must be there. */
@@ -235,9 +238,9 @@ const closeGroup = (recording: Recording): void => {
   recording.writing = encoder.writeGroup(open.copy())
 }
 
-const isAnswered = ({ writing }: Recording): boolean => writing !== undefined && Deferred.isDoneUnsafe(writing)
+const isBusy = ({ writing }: Recording): boolean => writing !== undefined && !Deferred.isDoneUnsafe(writing)
 
-/** Waits until the closed row group is written. One that could not be is kept, and tried again. */
+/** Waits until the closed row group is written. One that could not be is kept; a refusal of before is not the last word. */
 const finishGroup = (recording: Recording): Effect.Effect<void, Error> =>
   Effect.suspend(() => {
     const { closed, encoder } = recording
@@ -250,7 +253,7 @@ const finishGroup = (recording: Recording): Effect.Effect<void, Error> =>
         return Effect.void
       })
     )
-  })
+  }).pipe(Effect.retry({ times: 1 }))
 
 const onFile = <A>(path: string, run: () => A): Effect.Effect<A, SinkOpenError> =>
   Effect.try({ try: run, catch: (cause) => toOpenError(writerOf(path), cause) })

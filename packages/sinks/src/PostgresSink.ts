@@ -29,7 +29,8 @@ import {
   Layer,
   Option,
   type Redacted,
-  type Scope
+  type Scope,
+  Semaphore
 } from "effect"
 import * as os from "node:os"
 import type { ConnectionOptions } from "node:tls"
@@ -116,6 +117,8 @@ export class PostgresSink extends Context.Service<
 
     let rows: TableRows | undefined
     let statement: string | undefined
+    /** The first of batches that come at once locks the columns. */
+    const beginning = Semaphore.makeUnsafe(1)
     const buffers: globalThis.Array<CopyBuffer> = []
 
     const begin = Effect.fnUntraced(function*(batch: ReadonlyArray<Sample>) {
@@ -129,18 +132,22 @@ export class PostgresSink extends Context.Service<
           `${SINK} ${target}: leaving out ${result.leftOut.join(", ")}, which ${settings.user} may not insert into`
         )
       }
-      return result
+      rows = result
     })
 
     const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
-      const { kinds, lock } = rows ??= yield* begin(batch)
+      if (rows === undefined) {
+        yield* beginning.withPermit(Effect.suspend(() => rows === undefined ? begin(batch) : Effect.void))
+      }
+      const locked = rows!
+      const { kinds, lock } = locked
       if (!settings.useCopy || !existing!.canCopy) {
         return yield* driver.statements((sql) =>
-          insertRows(sql, settings, rows!, batch.map((sample) => lock.row(sample)))
+          insertRows(sql, settings, locked, batch.map((sample) => lock.row(sample)))
         )
       }
       const buffer = buffers.pop() ?? new CopyBuffer(kinds)
-      yield* driver.copy(statement ??= copyStatement(settings, rows), buffer.encode(lock, batch))
+      yield* driver.copy(statement ??= copyStatement(settings, locked), buffer.encode(lock, batch))
       // One that was not accepted may still be held by a connection that is being cut.
       buffers.push(buffer)
     })

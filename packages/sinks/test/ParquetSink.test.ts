@@ -299,6 +299,29 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("ParquetSink", (it) 
       assert.strictEqual(Number(sums!["n"]), 60)
     }))
 
+  it.effect("takes a row group of any size", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile
+      yield* writeTo(ParquetSink.layer({ path, rowGroupSize: Number.MAX_SAFE_INTEGER }), samplesFrom(0, 12_000))
+      assert.strictEqual(yield* count(path), 12_000)
+    }))
+
+  it.effect("does not store a batch that was interrupted while it waited for another", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile
+      yield* Effect.gen(function*() {
+        const sink = yield* ParquetSink.make({ path, rowGroupSize: 10 })
+        const writing = yield* Effect.forEach(
+          globalThis.Array.from({ length: 20 }, (_, n) => samplesFrom(n * 10, 10) as unknown as [Sample]),
+          (batch) => Effect.forkChild(sink.write(batch), { startImmediately: true })
+        )
+        yield* Fiber.interruptAll(writing)
+      }).pipe(Effect.scoped)
+      const stored = fs.existsSync(path) ? yield* count(path) : 0
+      assert.isBelow(stored, 200)
+      assert.strictEqual(stored % 10, 0)
+    }))
+
   it.effect("keeps up beside another sink", () =>
     Effect.gen(function*() {
       const path = yield* tempFile

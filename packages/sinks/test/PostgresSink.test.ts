@@ -316,7 +316,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           assert.strictEqual(yield* reason(502), "ConnectionLost 2 true")
           assert.strictEqual(yield* reason(503), "PermissionDenied 2 false")
           yield* sink.write(batch(2))
-        }).pipe(Effect.provide(PostgresSink.layer({ ...options, useCopy, statementTimeout: "300 millis" })))
+        }).pipe(Effect.provide(PostgresSink.layer({ ...options, useCopy, statementTimeout: "2 seconds" })))
         assert.deepStrictEqual(yield* rows("SELECT \"Mass_Flow\" AS f FROM samples"), [{ f: 1 }, { f: 2 }])
       }))
 
@@ -524,6 +524,19 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       const layer = PostgresSink.layer({ ...options, createTable: true })
       yield* Effect.forEach([0, 1, 2], (n) => writeTo(layer, samplesFrom(n * 10, 10)), { concurrency: "unbounded" })
       assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 30 }])
+    }))
+
+  it.effect("locks the columns once where the first batches come at once, and goes on", () =>
+    Effect.gen(function*() {
+      const { options, rows } = yield* prepared()
+      const [left, right] = ["left", "right"].map((name) => FrameFormat.make([{ name }]))
+      yield* Effect.gen(function*() {
+        const sink = yield* SampleSink
+        const write = (format: FrameFormat, value: number) => sink.write([sampleOf(format, [value])])
+        yield* Effect.all([write(left!, 1), write(right!, 2)], { concurrency: 2 })
+        yield* Effect.all([write(left!, 3), write(right!, 4)], { concurrency: 2 })
+      }).pipe(Effect.provide(PostgresSink.layer({ ...options, createTable: true })))
+      assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 4 }])
     }))
 
   it.effect("takes a URL with percent-encoded parts", () =>

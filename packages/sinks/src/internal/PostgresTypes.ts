@@ -162,6 +162,8 @@ const toText = (kind: PostgresKind, value: number | string): string =>
     ? formatTimestamp(Number(value))
     : kind === "bool"
     ? (value === 1 ? "true" : "false")
+    : kind === "int8"
+    ? BigInt(value).toString()
     : storable(String(value))
 
 /** Values of one column as the text of an array: `{1.5,NULL,"a \"b\""}`. */

@@ -17,7 +17,7 @@ const PROGRAM = fileURLToPath(new URL("fillDisk.ts", import.meta.url))
 const hasNamespaces = spawnSync("unshare", ["-rm", "true"]).status === 0
 
 /** Runs the program on a disk of 400 KiB; what it leaves is copied out before the disk goes. */
-const onSmallDisk = (sink: string, folder: string, file: string) =>
+const onSmallDisk = (sink: string, folder: string, file: string, program = PROGRAM) =>
   execFileSync("unshare", [
     "-rm",
     "sh",
@@ -25,7 +25,7 @@ const onSmallDisk = (sink: string, folder: string, file: string) =>
     "mkdir $0/disk && mount -t tmpfs -o size=400k tmpfs $0/disk && $1 $2 $3 $0/disk/$4; cp $0/disk/* $0",
     folder,
     process.execPath,
-    PROGRAM,
+    program,
     sink,
     file
   ])
@@ -90,3 +90,16 @@ describe.each([
     )
   }
 })
+
+it.effect.runIf(hasNamespaces)(
+  "a Parquet file has all that was accepted when the full disk has room again before it is closed",
+  () =>
+    Effect.gen(function*() {
+      const folder = fs.mkdtempSync(path.join(os.tmpdir(), "full-"))
+      const program = fileURLToPath(new URL("makeRoom.ts", import.meta.url))
+      const accepted = Number(onSmallDisk("ParquetSink", folder, "run.parquet", program).toString().split("\n").at(-1))
+      assert.isAtLeast(accepted, 500)
+      assert.strictEqual(yield* countParquet(path.join(folder, "run.parquet")), accepted)
+      fs.rmSync(folder, { recursive: true })
+    })
+)

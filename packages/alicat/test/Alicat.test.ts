@@ -359,7 +359,7 @@ describe("Alicat.layer on simulated devices", () => {
       ).pipe(Scope.provide(scope))
       fs.symlinkSync(port.path, link)
       const source = yield* Alicat.make({ devices: { fuel: { port: link } } })
-      assert.isNull(source.devices[0]!.identity?.serialNumber ?? null)
+      assert.isNull(source.devices[0]!.identity!.serialNumber)
       fs.rmSync(link)
       yield* Scope.close(scope, Exit.void)
       yield* pollUntil(source, (reasons) => reasons.includes("fuel Disconnected"))

@@ -4,7 +4,7 @@
  *     npm run bench -- --only "CSV" --rounds 5 --json
  *
  * Each case has a process of its own, in which the sink and its limit take turns; what is given are medians of the rounds. The
- * ratio of the two holds on any machine, the figures themselves only on this one.
+ * ratio of the two depends on the machine too, but less than the figures themselves.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"

@@ -10,6 +10,7 @@ import { DatabaseSync } from "node:sqlite"
 import * as zlib from "node:zlib"
 import { Client } from "pg"
 import { from as copyFrom } from "pg-copy-streams"
+import { copyStatement } from "../../sinks/src/internal/PostgresTable.ts"
 import { CopyBuffer, type PostgresKind } from "../../sinks/src/internal/PostgresTypes.ts"
 import type { Recording } from "./samples.ts"
 
@@ -162,13 +163,12 @@ export const copyLimit = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Limit, never, Scope.Scope> {
   const { samples } = recording
   const lock = SchemaLock.fromBatch(samples)
-  const { columns } = lock
-  const kinds = columns.map(({ type }) => KINDS[type])
+  const kinds = lock.columns.map(({ type }) => KINDS[type])
   const batches: Array<Buffer> = []
   for (let at = 0; at + batchSize <= samples.length; at += batchSize) {
     batches.push(new CopyBuffer(kinds).encode(lock, samples.slice(at, at + batchSize)))
   }
-  const statement = `COPY samples (${columns.map(({ name }) => `"${name}"`).join(", ")}) FROM STDIN (FORMAT binary)`
+  const statement = copyStatement({ schema: "public", table: "samples" }, { lock })
   const client = yield* Effect.acquireRelease(
     Effect.promise(() => {
       const client = new Client(url)

@@ -115,7 +115,7 @@ export class Progress {
     this.emitted += tick.samples.length
     if (this.silent.size > 0) { for (const { device } of tick.samples) this.silent.delete(device) }
     if (tick.driftMs > this.maxDriftMs) this.maxDriftMs = tick.driftMs
-    if (tick.failures.length > 0) { for (const { device } of tick.failures) this.addFailures(device, 1) }
+    for (const { device } of tick.failures) this.addFailures(device, 1)
   }
 
   private addFailures(device: string, count: number): void {

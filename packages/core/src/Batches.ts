@@ -36,7 +36,7 @@ export const makeBatches = (batchSize: number, flushNanos: number, monotonicNano
 
   const due = (): globalThis.Array<Sample> | undefined => {
     if (full.length > 0) return full.shift()
-    if (!isOver && monotonicNanos() - openedAt < flushNanos) return undefined
+    if (open.length === 0 || (!isOver && monotonicNanos() - openedAt < flushNanos)) return undefined
     const batch = open
     open = []
     return batch

@@ -67,11 +67,6 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     let rows = 0
     let error: SinkBatchError | null = null
 
-    const refuse = (batch: Array.NonEmptyReadonlyArray<Sample>, cause: Cause.Cause<unknown>) =>
-      Effect.suspend(() => {
-        error = toBatchError(name, target, batch.length, Cause.squash(cause))
-        return Effect.fail(error)
-      })
     const warnOfDropped = (columns: ReadonlyArray<string>) =>
       Effect.forEach(columns, (column) =>
         Effect.logWarning(
@@ -86,7 +81,10 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
         const began = clock.monotonicTimeNanosUnsafe()
         // An interruption from outside passes by this; one of write's own is a failure like any other.
         return Effect.matchCauseEffect(Effect.suspend(() => options.write(batch)), {
-          onFailure: (cause) => refuse(batch, cause),
+          onFailure: (cause) => {
+            error = toBatchError(name, target, batch.length, Cause.squash(cause))
+            return Effect.fail(error)
+          },
           onSuccess: () => {
             rows += batch.length
             written.updateUnsafe(batch.length, context)

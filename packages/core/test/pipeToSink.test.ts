@@ -146,6 +146,11 @@ describe("pipeToSink", () => {
       yield* TestClock.adjust("1 minute")
     }))
 
+  const failingLate = SampleSink.layer({
+    name: "failing",
+    write: () => Effect.andThen(Effect.sleep(30), Effect.fail("no more room"))
+  })
+
   it.effect("when its sink fails, lets the upstream's resources go only after its last pull", () =>
     Effect.gen(function*() {
       const events: Array<string> = []
@@ -157,12 +162,7 @@ describe("pipeToSink", () => {
       }))
       const fiber = yield* upstream.pipe(
         pipeToSink({ batchSize: 1 }),
-        Effect.provide(
-          SampleSink.layer({
-            name: "failing",
-            write: () => Effect.andThen(Effect.sleep(30), Effect.fail("no more room"))
-          })
-        ),
+        Effect.provide(failingLate),
         Effect.flip,
         Effect.forkChild
       )
@@ -176,12 +176,7 @@ describe("pipeToSink", () => {
       let taken = 0
       const fiber = yield* Stream.fromEffectRepeat(Effect.sync(() => tick(taken++))).pipe(
         pipeToSink({ batchSize: 10 }),
-        Effect.provide(
-          SampleSink.layer({
-            name: "failing",
-            write: () => Effect.andThen(Effect.sleep(30), Effect.fail("no more room"))
-          })
-        ),
+        Effect.provide(failingLate),
         Effect.flip,
         Effect.forkChild
       )

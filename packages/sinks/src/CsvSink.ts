@@ -19,8 +19,9 @@ import {
   type SinkShape
 } from "@sampleline/core"
 import { type Array, Context, Effect, type Layer, type Scope } from "effect"
+import { ready } from "./internal/ByteBuffer.ts"
 import { writeTableMetadata } from "./internal/TableMetadata.ts"
-import { ready, TextBuffer, TextCache } from "./internal/TextBuffer.ts"
+import { TextBuffer, TextCache } from "./internal/TextBuffer.ts"
 import { checkTextFile, chunksOf, type Content, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
 
 /**

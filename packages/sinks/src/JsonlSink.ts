@@ -18,10 +18,11 @@ import {
   type SinkShape
 } from "@sampleline/core"
 import { type Array, Context, Effect, type Layer, Predicate, type Scope } from "effect"
+import { type Ready, ready } from "./internal/ByteBuffer.ts"
 import type { ByteOutput } from "./internal/ByteOutput.ts"
 import { openStdout, type WhenStalled } from "./internal/Pipe.ts"
 import { writeTableMetadata } from "./internal/TableMetadata.ts"
-import { type Ready, ready, TextBuffer, TextCache } from "./internal/TextBuffer.ts"
+import { TextBuffer, TextCache } from "./internal/TextBuffer.ts"
 import { checkTextFile, chunksOf, type Content, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
 
 /**

@@ -247,10 +247,9 @@ const finishGroup = (recording: Recording): Effect.Effect<void, Error> =>
     if (closed.rows === 0) return Effect.void
     return Deferred.await(recording.writing ??= encoder.writeGroup(closed.copy())).pipe(
       Effect.ensuring(Effect.sync(() => recording.writing = undefined)),
-      Effect.andThen(() => {
+      Effect.map(() => {
         recording.finishedRows += closed.rows
         closed.clear()
-        return Effect.void
       })
     )
   }).pipe(Effect.retry({ times: 1 }))

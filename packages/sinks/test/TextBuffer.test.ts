@@ -4,7 +4,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { formatTimestamp } from "@sampleline/core"
 import { Effect, Schema } from "effect"
-import { ready, TextBuffer, TextCache } from "../src/internal/TextBuffer.ts"
+import { ready } from "../src/internal/ByteBuffer.ts"
+import { TextBuffer, TextCache } from "../src/internal/TextBuffer.ts"
 
 const written = (write: (text: TextBuffer) => void): string => {
   const text = new TextBuffer()

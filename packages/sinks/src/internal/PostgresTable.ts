@@ -8,15 +8,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { describeDevices, runJson, unitsOf } from "./Description.ts"
 import { quoted, TIME_COLUMNS } from "./identifiers.ts"
-import {
-  canHoldTimes,
-  convertTime,
-  convertValue,
-  holdsAsIs,
-  kindOf,
-  type PostgresKind,
-  toArrayText
-} from "./PostgresTypes.ts"
+import { canHoldTimes, convertTime, convertValue, kindOf, type PostgresKind, toArrayText } from "./PostgresTypes.ts"
 
 export interface TableName {
   readonly schema: string
@@ -143,16 +135,11 @@ export const rowsOf = (
   const lock = SchemaLock.fromTable(
     shared.map(({ labels, modifier, name }): TableColumn => {
       const kind = kinds.get(name)!
-      const isTime = TIME_COLUMNS.has(name)
       return {
         name,
         type: columnTypes[kind],
         nullable: true,
-        convert: labels === null && holdsAsIs(kind, modifier, isTime)
-          ? undefined
-          : isTime
-          ? convertTime(kind)
-          : convertValue(kind, modifier, labels)
+        convert: TIME_COLUMNS.has(name) ? convertTime(kind) : convertValue(kind, modifier, labels)
       }
     }),
     batch,
@@ -258,7 +245,7 @@ export const createTable = Effect.fnUntraced(function*(
   }).pipe(sql.withTransaction)
 })
 
-export const copyStatement = (name: TableName, { lock }: TableRows): string =>
+export const copyStatement = (name: TableName, { lock }: Pick<TableRows, "lock">): string =>
   `COPY ${qualified(name)} (${lock.columns.map((column) => quoted(column.name)).join(", ")}) FROM STDIN (FORMAT binary)`
 
 /** One statement for a batch: each column goes as one array of the column's own type. */

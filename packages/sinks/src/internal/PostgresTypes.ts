@@ -3,7 +3,8 @@
  * statements and as bytes for COPY. Pure; the bytes are those of the server's own binary formats.
  */
 import { type Cell, type CellWriter, formatTimestamp, type Sample, type SchemaLock } from "@sampleline/core"
-import { type Ready, readyBytes, TextCache, viewOf, writeReady } from "./TextBuffer.ts"
+import { ByteBuffer, readyBytes } from "./ByteBuffer.ts"
+import { TextCache } from "./TextBuffer.ts"
 
 /** The column types that can be written. `text` stands for all that take their own text as it is: varchar, char, enums. */
 export type PostgresKind =
@@ -64,19 +65,15 @@ export const canHoldTimes = (kind: PostgresKind, modifier: number): boolean =>
   && (kind !== "numeric" || fitsNumeric(FAR_MICROS, modifier) !== null)
   && (kind !== "text" || fitsText("0".repeat(TIME_LENGTH), modifier) !== null)
 
-/**
- * Whether a column of this kind holds the row's own values as they are, but for what all texts lose on their way: no conversion
- * is needed.
- */
-export const holdsAsIs = (kind: PostgresKind, modifier: number, isTime: boolean): boolean =>
-  isTime ? kind === "timestamptz" || kind === "timestamp" : kind === "float8" || (kind === "text" && modifier < 4)
+/** What a column holds of a value; undefined where that is the row's own value, but for what all texts lose on their way. */
+export type Conversion = ((value: number | string) => Cell) | undefined
 
 /**
  * A time in microseconds since the epoch, as a column holds it: a time, RFC 3339 text, or the number.
  */
-export const convertTime = (kind: PostgresKind) => (micros: number | string): Cell => {
-  if (kind === "text") return formatTimestamp(Number(micros))
-  return kind === "json" || kind === "jsonb" ? JSON.stringify(formatTimestamp(Number(micros))) : micros
+export const convertTime = (kind: PostgresKind): Conversion => {
+  if (kind === "text") return (micros) => formatTimestamp(Number(micros))
+  return kind === "json" || kind === "jsonb" ? (micros) => JSON.stringify(formatTimestamp(Number(micros))) : undefined
 }
 
 /**
@@ -87,12 +84,15 @@ export const convertValue = (
   kind: PostgresKind,
   modifier: number,
   labels: ReadonlyArray<string> | null
-) =>
-(value: number | string): Cell => {
-  if (labels !== null) return labels.includes(String(value)) ? value : null
+): Conversion => {
+  if (labels !== null) return (value) => labels.includes(String(value)) ? value : null
+  return kind === "float8" || (kind === "text" && modifier < 4)
+    ? undefined
+    : (value) => converted(kind, modifier, value)
+}
+
+const converted = (kind: Exclude<PostgresKind, "float8">, modifier: number, value: number | string): Cell => {
   switch (kind) {
-    case "float8":
-      return toNumber(value)
     case "float4": {
       const single = Math.fround(toNumber(value) ?? Number.NaN)
       return Number.isFinite(single) ? single + 0 : null
@@ -170,19 +170,13 @@ const toText = (kind: PostgresKind, value: number | string): string =>
 export const toArrayText = (kind: PostgresKind, cells: ReadonlyArray<Cell>): string =>
   `{${cells.map((cell) => cell === null ? "NULL" : `"${toText(kind, cell).replaceAll(/["\\]/g, "\\$&")}"`).join(",")}}`
 
-const SIGNATURE = Buffer.from("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", "latin1")
+const SIGNATURE = readyBytes(Buffer.from("PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", "latin1"))
 /** 2000-01-01, where the server's times begin, in microseconds since 1970. */
 const EPOCH_MICROS = 946_684_800_000_000
 
-/** More than any cell but a text or a numeric takes, with what is written beyond the end of a text. */
-const ROOM = 32
-
-/** Rows of one batch in the format of COPY ... (FORMAT binary), in a buffer that is used again and again. */
-export class CopyBuffer implements CellWriter {
+/** Rows of one batch in the format of COPY ... (FORMAT binary). */
+export class CopyBuffer extends ByteBuffer implements CellWriter {
   private readonly kinds: ReadonlyArray<PostgresKind>
-  private buffer = Buffer.allocUnsafe(1 << 16)
-  private view = viewOf(this.buffer)
-  private end = 0
   /** The column of the next cell. */
   private at = 0
   private readonly texts = new TextCache((text) => {
@@ -192,21 +186,23 @@ export class CopyBuffer implements CellWriter {
   })
 
   constructor(kinds: ReadonlyArray<PostgresKind>) {
+    super()
     this.kinds = kinds
   }
 
   /** All rows of a batch, with header and trailer; valid until the next call. */
   encode(lock: SchemaLock, batch: Iterable<Sample>): Buffer {
-    this.end = SIGNATURE.copy(this.buffer)
+    this.clear()
+    this.ready(SIGNATURE)
     for (const sample of batch) {
-      this.ensure(ROOM)
+      this.ensure(0)
       this.int16(this.kinds.length)
       this.at = 0
       lock.write(sample, this)
     }
-    this.ensure(ROOM)
+    this.ensure(0)
     this.int16(-1)
-    return this.buffer.subarray(0, this.end)
+    return this.content()
   }
 
   number(value: number): void {
@@ -218,20 +214,17 @@ export class CopyBuffer implements CellWriter {
   }
 
   text(value: string): void {
-    const at = this.at++
-    const kind = this.kinds[at]!
-    if (kind === "text") this.ready(this.texts.get(value, at))
-    else this.value(kind, value)
+    this.value(this.kinds[this.at++]!, value)
   }
 
   missing(): void {
     this.at++
-    this.ensure(ROOM)
+    this.ensure(0)
     this.int32(-1)
   }
 
   private value(kind: PostgresKind, cell: number | string): void {
-    this.ensure(ROOM)
+    this.ensure(0)
     switch (kind) {
       case "float8":
         this.int32(8)
@@ -266,7 +259,7 @@ export class CopyBuffer implements CellWriter {
         return this.numeric(cell as number)
       case "uuid":
         this.int32(16)
-        this.end += this.buffer.write(String(cell).replaceAll("-", ""), this.end, "hex")
+        this.end += this.bytes.write(String(cell).replaceAll("-", ""), this.end, "hex")
         return
       case "jsonb":
         // Its format's version, then the text.
@@ -296,25 +289,12 @@ export class CopyBuffer implements CellWriter {
     this.end += 4
   }
 
-  private ready(text: Ready): void {
-    this.ensure(ROOM + text.length)
-    this.end = writeReady(this.view, this.end, text)
-  }
-
   /** Digits to the base of ten thousand, from the shortest decimal that gives this double. */
   private numeric(value: number): void {
     const { digits, scale, weight } = numericDigits(value)
-    this.ensure(ROOM + 2 * digits.length)
+    this.ensure(2 * digits.length)
     this.int32(8 + 2 * digits.length)
     for (const part of [digits.length, weight, value < 0 ? 0x4000 : 0, scale, ...digits]) this.int16(part)
-  }
-
-  private ensure(bytes: number): void {
-    if (this.end + bytes <= this.buffer.length) return
-    const larger = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.end + bytes))
-    this.buffer.copy(larger, 0, 0, this.end)
-    this.buffer = larger
-    this.view = viewOf(larger)
   }
 }
 

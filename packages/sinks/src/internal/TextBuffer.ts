@@ -1,92 +1,49 @@
 /**
- * Text as bytes, in a buffer that is used again and again: a batch makes no strings. Pure; what `number` and `timestamp` write is
- * exactly the text of `String` and `formatTimestamp`, got faster for the values that instruments send.
- *
- * Bytes are written four at a time, where that is faster also beyond the end of what is meant: the next ones overwrite them.
+ * Numbers and times as text, in bytes: a batch makes no strings. Pure; what `number` and `timestamp` write is exactly the text of
+ * `String` and `formatTimestamp`, got faster for the values that instruments send.
  */
 import { formatTimestamp } from "@sampleline/core"
+import { ByteBuffer, type Ready, ready, writeReady } from "./ByteBuffer.ts"
 
 const POINT = 0x2e
 const MINUS = 0x2d
 const ZERO = 0x30
 const Z = 0x5a
-/** More than any number or time takes, with what is written beyond its end. */
-const ROOM = 64
 /** `2026-03-01T12:00` */
 const MINUTE_LENGTH = 16
 const MINUTE_MICROS = 60_000_000
 
-/** Text that is written as it is. */
-export interface Ready {
-  readonly length: number
-  readonly words: Int32Array
-}
-
-export const ready = (text: string): Ready => readyBytes(Buffer.from(text))
-
-export const readyBytes = (bytes: Buffer): Ready => {
-  const padded = Buffer.concat([bytes, Buffer.alloc(3)])
-  return {
-    length: bytes.length,
-    words: Int32Array.from({ length: Math.ceil(bytes.length / 4) }, (_, at) => padded.readInt32LE(at * 4))
-  }
-}
+/** The bytes of at most four characters as they are written at once. */
+const word = (ascii: string): number =>
+  Array.from(ascii).reduce((bytes, char, at) => bytes | char.charCodeAt(0) << (8 * at), 0)
 
 /** 0 to 999 with leading zeros, and without. */
-const THREE_DIGITS = Int32Array.from({ length: 1000 }, (_, value) => ready(String(value).padStart(3, "0")).words[0]!)
-const DIGITS = Int32Array.from({ length: 1000 }, (_, value) => ready(String(value)).words[0]!)
+const THREE_DIGITS = Int32Array.from({ length: 1000 }, (_, value) => word(String(value).padStart(3, "0")))
+const DIGITS = Int32Array.from({ length: 1000 }, (_, value) => word(String(value)))
 
 /** `:00.` to `:59.` */
-const SECONDS = Int32Array.from({ length: 60 }, (_, value) => ready(`:${String(value).padStart(2, "0")}.`).words[0]!)
+const SECONDS = Int32Array.from({ length: 60 }, (_, value) => word(`:${String(value).padStart(2, "0")}.`))
 
-export class TextBuffer {
-  private bytes = Buffer.allocUnsafe(1 << 16)
-  private view = viewOf(this.bytes)
-  private end = 0
-  /** Up to here there is room for any number or time. */
-  private safe = this.bytes.length - ROOM
+export class TextBuffer extends ByteBuffer {
   /** The begin of the last time's minute, in microseconds, and its text. */
   private minute = Number.NaN
   private minuteText = ready("")
-
-  clear(): void {
-    this.end = 0
-  }
-
-  /** What was written since `clear`; valid until something else is written. */
-  content(): Buffer {
-    return this.bytes.subarray(0, this.end)
-  }
-
-  get length(): number {
-    return this.end
-  }
-
-  byte(byte: number): void {
-    if (this.end > this.safe) this.grow(1)
-    this.view.setUint8(this.end++, byte)
-  }
 
   /** Writes over the last byte. */
   lastByte(byte: number): void {
     this.view.setUint8(this.end - 1, byte)
   }
 
-  ready(text: Ready): void {
-    if (this.end + text.length > this.safe) this.grow(text.length)
-    this.end = writeReady(this.view, this.end, text)
-  }
-
   /** A finite number, as `String` gives it. */
   number(value: number): void {
-    if (this.end > this.safe) this.grow(0)
+    this.ensure(0)
     const end = writeDecimal(this.view, this.end, value)
     this.end = end >= 0 ? end : this.end + this.bytes.write(String(value), this.end, "latin1")
   }
 
   /** Microseconds since the epoch, as `formatTimestamp` gives them. */
   timestamp(micros: number): void {
-    if (this.end > this.safe) this.grow(0)
+    this.ensure(0)
     let rest = micros - this.minute
     if (!(rest >= 0 && rest < MINUTE_MICROS)) {
       this.minute = Math.floor(micros / MINUTE_MICROS) * MINUTE_MICROS
@@ -104,24 +61,9 @@ export class TextBuffer {
     this.end = writeSixDigits(view, end + 4, inMinute - second * 1_000_000) + 1
     view.setUint8(this.end - 1, Z)
   }
-
-  private grow(room: number): void {
-    const larger = Buffer.allocUnsafe(Math.max(this.bytes.length * 2, this.end + room + ROOM))
-    this.bytes.copy(larger, 0, 0, this.end)
-    this.bytes = larger
-    this.view = viewOf(larger)
-    this.safe = larger.length - ROOM
-  }
 }
-
-export const viewOf = (bytes: Buffer) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 
 // Each writes at `end` and gives the new end.
-
-export const writeReady = (view: DataView, end: number, { length, words }: Ready): number => {
-  for (let at = 0; at < words.length; at++) view.setInt32(end + at * 4, words[at]!, true)
-  return end + length
-}
 
 const writeMinute = (view: DataView, end: number, words: Int32Array): number => {
   view.setInt32(end, words[0]!, true)

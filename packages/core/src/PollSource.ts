@@ -6,7 +6,7 @@
  */
 import { Cause, Context, Duration, Effect, Layer, Predicate } from "effect"
 import { type Frame, FrameFormat, type FrameRecord } from "./Frame.ts"
-import { messageOf } from "./internal.ts"
+import { messageOf } from "./messageOf.ts"
 import type { Device, DeviceFailure, DeviceIdentity } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
 import { DeviceError } from "./SourceError.ts"

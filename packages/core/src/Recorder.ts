@@ -7,7 +7,7 @@
 import { Cause, Duration, Effect, Exit, Formatter, Metric, Option, Queue, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { EndSignal } from "./EndSignal.ts"
-import { spanned } from "./internal.ts"
+import { spanned } from "./internal/tracing.ts"
 import { InvalidOptionError } from "./InvalidOptionError.ts"
 import * as Metrics from "./Metrics.ts"
 import { type PollResult, PollSource, type Reading } from "./PollSource.ts"

@@ -67,7 +67,9 @@ export interface CellWriter {
  * @category options
  */
 export interface RowOptions {
-  /** Whether `run_id` and `sequence` follow the status. Default: false. */
+  /** Adds the columns `run_id` and `sequence` after the status. Default: false. */
+  readonly rowIds?: boolean | undefined
+  /** The old name of `rowIds`. */
   readonly identity?: boolean | undefined
 }
 
@@ -159,7 +161,7 @@ export const rowColumns = (format: FrameFormat, options?: RowOptions): ReadonlyA
     plan = { plain, identified: [...plain, ...IDENTITY] }
     plans.set(format, plan)
   }
-  return options?.identity === true ? plan.identified : plan.plain
+  return (options?.rowIds ?? options?.identity) === true ? plan.identified : plan.plain
 }
 
 /**

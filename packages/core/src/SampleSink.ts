@@ -3,7 +3,8 @@
  * to open, close, or write to too early.
  */
 import { type Array, Cause, Clock, Context, Effect, Layer, Metric, Scope } from "effect"
-import { messageOf, spanned } from "./internal.ts"
+import { messageOf } from "./messageOf.ts"
+import { spanned } from "./internal/tracing.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Sample } from "./Sample.ts"
 import type { SchemaLock } from "./SchemaLock.ts"
@@ -38,6 +39,8 @@ export interface SinkShape {
   readonly target: string
   /** Success means that the batch is accepted: the sink's stated durability holds for it from then on. */
   readonly write: (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<void, SinkBatchError>
+  /** Called once a run has begun: what was made for it then stays, even if no sample came. */
+  readonly began: () => void
   /** One report for each sink behind this one. */
   readonly report: () => ReadonlyArray<SinkReport>
 }
@@ -60,6 +63,8 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     readonly lock?: (() => SchemaLock | undefined) | undefined
     /** For a sink that accepts before it has delivered: what was accepted and then lost. */
     readonly lost?: (() => SinkWriteError | undefined) | undefined
+    /** Called once a run has begun. A sink that removes what it made for a run that never began looks at this. */
+    readonly began?: (() => void) | undefined
   }): SinkShape => {
     const { name, target = "" } = options
     const written = Metric.withAttributes(Metrics.samplesWritten, { sink: name })
@@ -87,6 +92,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
           },
           onSuccess: () => {
             rows += batch.length
+            error = null
             written.updateUnsafe(batch.length, context)
             duration.updateUnsafe(Number(clock.monotonicTimeNanosUnsafe() - began) / 1_000_000, context)
             const dropped = options.lock?.()?.takeUnreported() ?? []
@@ -98,6 +104,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     return {
       name,
       target,
+      began: options.began ?? (() => {}),
       write: (batch) => spanned("sampleline.write", { sink: name, target, samples: batch.length })(write(batch)),
       report: () => {
         const lost = options.lost?.()
@@ -158,6 +165,7 @@ const combine = (sinks: ReadonlyArray<SinkShape>): SinkShape => {
   return {
     name,
     target: sinks.map((sink) => sink.target || sink.name).join(", "),
+    began: () => sinks.forEach((sink) => sink.began()),
     report: () => sinks.flatMap((sink) => sink.report()),
     write: Effect.fnUntraced(function*(batch) {
       let last: SinkBatchError | undefined

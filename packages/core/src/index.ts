@@ -12,8 +12,9 @@ export {
   type FrameValue,
   makeFrame
 } from "./Frame.ts"
-export { InvalidOptionError } from "./InvalidOptionError.ts"
+export { InvalidOptionError, millisOf, positiveDuration, positiveInt } from "./InvalidOptionError.ts"
 export { MemorySink } from "./MemorySink.ts"
+export { messageOf } from "./messageOf.ts"
 export * as Metrics from "./Metrics.ts"
 export { type PipeOptions, pipeToSink } from "./pipeToSink.ts"
 export {

@@ -9,7 +9,8 @@ import { Cause, Channel, Duration, Effect, Fiber, Formatter, Option, Pull, Sink,
 import { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
 import { type Batches, makeBatches } from "./Batches.ts"
 import { EndSignal, make as makeEndSignal } from "./EndSignal.ts"
-import { messageOf, spanned } from "./internal.ts"
+import { messageOf } from "./messageOf.ts"
+import { spanned } from "./internal/tracing.ts"
 import { InvalidOptionError } from "./InvalidOptionError.ts"
 import type { Tick } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
@@ -87,7 +88,12 @@ export const pipeToSink = (options: PipeOptions = {}) =>
         } after the run was stopped; what was written before is complete`
       })
     yield* runToEnd(writing, ending, activity, stopTimeout, unwritten).pipe(
-      Effect.onExit(() => Effect.sync(() => progress.finish(clock.epochMicros())))
+      Effect.onExit(() =>
+        Effect.sync(() => {
+          progress.finish(clock.epochMicros())
+          if (upstreamFailure === undefined || progress.current.ticks > 0) sink.began()
+        })
+      )
     )
     if (upstreamFailure !== undefined) return yield* Effect.failCause(upstreamFailure)
     const failed = sink.report().find((report) => report.error !== null)

@@ -1,0 +1,19 @@
+/**
+ * The message of an error that someone else raised.
+ */
+import { Formatter } from "effect"
+
+/**
+ * One line of text for any error: a third party may fail with anything.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const messageOf = (error: unknown): string => {
+  const text = error instanceof Error
+    ? error.message || error.name
+    : typeof error === "string"
+    ? error
+    : Formatter.format(error)
+  return text.replaceAll(/\s*\n\s*/g, " ")
+}

@@ -13,7 +13,7 @@ import {
   type DeviceError,
   InvalidOptionError,
   PollSource,
-  Recorder,
+  PushRecorder,
   type Sample,
   type SourceDependencyError,
   type SourceOpenError,
@@ -56,7 +56,7 @@ export interface StreamOptions {
  * @since 0.1.0
  * @category options
  */
-export interface StreamingOptions extends StreamOptions, Omit<Recorder.PushedOptions, "devices"> {
+export interface StreamingOptions extends StreamOptions, Omit<PushRecorder.PushOptions, "devices"> {
   /** Names of the devices, one on each port. Default: all. */
   readonly devices?: ReadonlyArray<string> | undefined
 }
@@ -179,7 +179,7 @@ export const recordStreaming = (
     const instruments = yield* Instruments
     const names = options.devices ?? instruments.devices.map(({ name }) => name)
     const interval = yield* checkStreaming(options)
-    return Recorder.recordPushed(instruments.pushed(names, interval), {
+    return PushRecorder.record(instruments.pushed(names, interval), {
       ...options,
       devices: instruments.devices.filter(({ name }) => names.includes(name))
     })

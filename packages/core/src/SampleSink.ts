@@ -3,8 +3,8 @@
  * to open, close, or write to too early.
  */
 import { type Array, Cause, Clock, Context, Effect, Layer, Metric, Scope } from "effect"
-import { messageOf } from "./messageOf.ts"
 import { spanned } from "./internal/tracing.ts"
+import { messageOf } from "./messageOf.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Sample } from "./Sample.ts"
 import type { SchemaLock } from "./SchemaLock.ts"

@@ -25,6 +25,7 @@ export {
   type PollSourceOptions,
   type Reading
 } from "./PollSource.ts"
+export * as PushRecorder from "./PushRecorder.ts"
 export * as Recorder from "./Recorder.ts"
 export {
   type Cell,

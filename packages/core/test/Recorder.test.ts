@@ -6,6 +6,7 @@ import { InvalidOptionError } from "../src/InvalidOptionError.ts"
 import { MemorySink } from "../src/MemorySink.ts"
 import { pipeToSink } from "../src/pipeToSink.ts"
 import { PollSource, type Reading } from "../src/PollSource.ts"
+import * as PushRecorder from "../src/PushRecorder.ts"
 import * as Recorder from "../src/Recorder.ts"
 import type { DeviceFailure, Tick } from "../src/Sample.ts"
 import { SampleSink } from "../src/SampleSink.ts"
@@ -343,7 +344,7 @@ describe("Recorder.record", () => {
     }))
 })
 
-describe("Recorder.recordPushed", () => {
+describe("PushRecorder.record", () => {
   const format = FrameFormat.fromRecord({ Temperature: 1 })
   const devices = ["oven", "fridge"].map((name) => ({ name, unitId: "", identity: null, format }))
   const reading = (device: string, value: number): Reading => ({
@@ -364,7 +365,7 @@ describe("Recorder.recordPushed", () => {
   it.effect("makes a tick of each reading and each failure, and ends with its stream", () =>
     Effect.gen(function*() {
       const outcomes = Stream.fromIterable([reading("oven", 1), failure, reading("oven", 2)])
-      const summary = yield* Recorder.recordPushed(outcomes, { devices }).pipe(pipeToSink())
+      const summary = yield* PushRecorder.record(outcomes, { devices }).pipe(pipeToSink())
       const { samples } = yield* MemorySink
       assert.deepStrictEqual(samples.map(({ frame, sequence }) => [sequence, frame.values[0]]), [[0, 1], [1, 2]])
       assert.deepInclude(summary, {
@@ -383,7 +384,7 @@ describe("Recorder.recordPushed", () => {
           .pipe(
             Stream.ensuring(Effect.sync(() => released++))
           )
-        const recording = yield* Recorder.recordPushed(outcomes, {
+        const recording = yield* PushRecorder.record(outcomes, {
           devices,
           duration: how === "duration" ? "3500 millis" : undefined
         }).pipe(
@@ -402,7 +403,7 @@ describe("Recorder.recordPushed", () => {
     Effect.gen(function*() {
       const outcomes = Stream.fromIterable(Array.from({ length: 10 }, (_, n) => reading("oven", n)))
       for (const overflow of ["block", "dropNewest", "dropOldest"] as const) {
-        const ticks = yield* Recorder.recordPushed(outcomes, { devices, overflow, bufferSize: 2 }).pipe(
+        const ticks = yield* PushRecorder.record(outcomes, { devices, overflow, bufferSize: 2 }).pipe(
           Stream.mapEffect((tick) => Effect.as(Effect.yieldNow, tick)),
           Stream.runCollect
         )
@@ -417,7 +418,7 @@ describe("Recorder.recordPushed", () => {
   it.effect("fails as its stream does, after what came before is written", () =>
     Effect.gen(function*() {
       const outcomes = Stream.concat(Stream.make(reading("oven", 1)), Stream.fail("unplugged"))
-      const error = yield* Effect.flip(Recorder.recordPushed(outcomes, { devices }).pipe(pipeToSink()))
+      const error = yield* Effect.flip(PushRecorder.record(outcomes, { devices }).pipe(pipeToSink()))
       assert.strictEqual(error, "unplugged")
       assert.strictEqual((yield* MemorySink).samples.length, 1)
     }).pipe(Effect.provide(MemorySink.layer)))
@@ -426,7 +427,7 @@ describe("Recorder.recordPushed", () => {
     "refuses %j",
     (options) =>
       Effect.gen(function*() {
-        const error = yield* Effect.flip(Stream.runDrain(Recorder.recordPushed(Stream.empty, { devices, ...options })))
+        const error = yield* Effect.flip(Stream.runDrain(PushRecorder.record(Stream.empty, { devices, ...options })))
         assert.instanceOf(error, InvalidOptionError)
       })
   )

@@ -1,0 +1,68 @@
+/**
+ * From readings that devices send by themselves to a stream of ticks: one tick for each reading and each failure, without
+ * a grid.
+ */
+import { type Cause, type Duration, Effect, Exit, Queue, Stream } from "effect"
+import { EndSignal } from "./EndSignal.ts"
+import { buffered, validateBuffering } from "./internal/buffering.ts"
+import type { Overflow, TickBuffer } from "./internal/TickBuffer.ts"
+import { spanned } from "./internal/tracing.ts"
+import { watchPolls } from "./internal/warnings.ts"
+import type { InvalidOptionError } from "./InvalidOptionError.ts"
+import type { Reading } from "./PollSource.ts"
+import type { Device, DeviceFailure, Tick } from "./Sample.ts"
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface PushOptions {
+  /** The devices that send. */
+  readonly devices: ReadonlyArray<Device>
+  /** How long to record. Default: until ended or interrupted. */
+  readonly duration?: Duration.Input | undefined
+  /** Default: `block`: readings wait in memory, without a limit. */
+  readonly overflow?: Overflow | undefined
+  /** How many readings may wait for the consumer. Default: 64. */
+  readonly bufferSize?: number | undefined
+}
+
+/**
+ * Records what devices send. When the run ends the devices are stopped, and what they have sent is delivered.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const record = <E, R>(
+  outcomes: Stream.Stream<Reading | DeviceFailure, E, R>,
+  options: PushOptions
+): Stream.Stream<Tick, E | InvalidOptionError, R> =>
+  Stream.unwrap(
+    Effect.gen(function*() {
+      const { duration, ...buffering } = yield* validateBuffering(options)
+      const isOver = duration === undefined ? Effect.never : Effect.sleep(duration)
+      return yield* buffered(options.devices, buffering, (buffer: TickBuffer<E>) =>
+        Effect.scoped(Effect.gen(function*() {
+          const ending = yield* EndSignal
+          const watch = yield* watchPolls
+          // Devices do not wait for the consumer: what they send is taken from them at once.
+          const received = yield* Queue.unbounded<Reading | DeviceFailure, E | Cause.Done>()
+          yield* ending.observe(() => Queue.sizeUnsafe(received))
+          yield* Stream.runForEach(outcomes, (outcome) => Queue.offer(received, outcome)).pipe(
+            Effect.raceFirst(Effect.raceFirst(isOver, ending.await)),
+            Effect.onExit((exit) => Exit.isFailure(exit) ? Queue.failCause(received, exit.cause) : Queue.end(received)),
+            Effect.forkScoped({ startImmediately: true })
+          )
+          yield* Stream.runForEach(
+            Stream.fromQueue(received),
+            Effect.fnUntraced(function*(outcome) {
+              const result = "error" in outcome
+                ? { readings: [], failures: [outcome] }
+                : { readings: [outcome], failures: [] }
+              const clockSteps = yield* watch(result)
+              yield* buffer.offer({ index: buffer.nextIndex++, driftMs: 0, clockSteps, ...result })
+            })
+          )
+        })))
+    }).pipe(spanned("sampleline.recordPushed"))
+  )

@@ -1,0 +1,162 @@
+/**
+ * The ticks that wait for the consumer, and the account of what was lost before they reached it.
+ *
+ * The recorder puts polled ticks in, the stream takes them out. A full buffer makes the recorder wait, or drops a tick
+ * (`overflow`). Everything that a delivered tick does not show by itself is added to the next delivered tick: skipped slots,
+ * dropped ticks, their failures and clock steps. What is left at the end goes into a trailer, a tick without samples.
+ */
+import { Cause, Effect, Exit, Metric, Queue, Stream } from "effect"
+import * as Metrics from "../Metrics.ts"
+import type { Reading } from "../PollSource.ts"
+import { type DeviceFailure, type Run, Sample, type Tick } from "../Sample.ts"
+import type { ClockStep } from "../SampleClock.ts"
+
+/**
+ * What happens to a polled tick when the buffer is full: wait for room (the slots missed meanwhile are skipped), drop the
+ * new tick, or drop the oldest tick in the buffer. Whatever is skipped or dropped is counted.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type Overflow = "block" | "dropNewest" | "dropOldest"
+
+/** A tick as the recorder made it. It becomes a `Tick` when the consumer takes it. */
+export interface PolledTick {
+  readonly index: number
+  readonly driftMs: number
+  /** Steps of the system clock since the last polled tick. */
+  readonly clockSteps: ReadonlyArray<ClockStep>
+  readonly readings: ReadonlyArray<Reading>
+  readonly failures: ReadonlyArray<DeviceFailure>
+}
+
+interface Entry extends PolledTick {
+  /** Ticks that were dropped between the entry before and this one. */
+  readonly droppedBefore: number
+}
+
+export class TickBuffer<E> {
+  private readonly queue: Queue.Queue<Entry, E | Cause.Done>
+  private readonly run: Run
+  private readonly overflow: Overflow
+  /** The slot after the last slot that was polled or skipped. The recorder advances it. */
+  nextIndex = 0
+  /** Samples that were polled and not taken yet. */
+  waiting = 0
+  /** The sequence number of the next sample. */
+  private sequence = 0
+  /** The index of the last delivered tick. Skipped slots are the gaps in the indexes that no drop explains. */
+  private lastIndex = -1
+  /** Losses that no delivered tick shows yet. */
+  private droppedFromFront = 0
+  private droppedAtBack = 0
+  private droppedFailures = new Map<string, number>()
+  private droppedSteps: Array<ClockStep> = []
+
+  private constructor(queue: Queue.Queue<Entry, E | Cause.Done>, run: Run, overflow: Overflow) {
+    this.queue = queue
+    this.run = run
+    this.overflow = overflow
+  }
+
+  static make<E>(run: Run, options: { readonly bufferSize: number; readonly overflow: Overflow }) {
+    return Effect.map(
+      Queue.make<Entry, E | Cause.Done>({ capacity: options.bufferSize }),
+      (queue) => new TickBuffer<E>(queue, run, options.overflow)
+    )
+  }
+
+  /** Adds a tick by the overflow policy. Waits only with `block`. */
+  offer(polled: PolledTick): Effect.Effect<unknown> {
+    const entry = { ...polled, droppedBefore: this.droppedAtBack }
+    this.droppedAtBack = 0
+    this.waiting += entry.readings.length
+    if (this.overflow === "block" || !Queue.isFullUnsafe(this.queue)) return Queue.offer(this.queue, entry)
+    if (this.overflow === "dropNewest") {
+      this.droppedAtBack = entry.droppedBefore + 1
+      this.keepAccountsOf(entry)
+    } else {
+      const oldest = Queue.takeUnsafe(this.queue)
+      if (oldest !== undefined && Exit.isSuccess(oldest)) {
+        this.droppedFromFront += oldest.value.droppedBefore + 1
+        this.keepAccountsOf(oldest.value)
+      }
+      Queue.offerUnsafe(this.queue, entry)
+    }
+    return Metric.update(Metrics.ticksDropped, 1)
+  }
+
+  /** No more ticks come. An interruption ends the buffer like a success does. */
+  close(exit: Exit.Exit<unknown, E>): Effect.Effect<unknown> {
+    return Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)
+      ? Queue.failCause(this.queue, exit.cause)
+      : Queue.end(this.queue)
+  }
+
+  /** The ticks in order, then the trailer if a loss came after the last tick. */
+  get ticks(): Stream.Stream<Tick, E> {
+    return Stream.concat(
+      Stream.map(Stream.fromQueue(this.queue), (entry) => this.deliver(entry)),
+      Stream.suspend(() => this.trailer())
+    )
+  }
+
+  private keepAccountsOf(dropped: Entry): void {
+    this.waiting -= dropped.readings.length
+    this.droppedSteps.push(...dropped.clockSteps)
+    for (const { device } of dropped.failures) {
+      this.droppedFailures.set(device, (this.droppedFailures.get(device) ?? 0) + 1)
+    }
+  }
+
+  private deliver({ clockSteps, driftMs, droppedBefore, failures, index, readings }: Entry): Tick {
+    this.waiting -= readings.length
+    const { droppedSteps, ...losses } = this.takeLosses(index, droppedBefore)
+    return {
+      run: this.run,
+      index,
+      driftMs,
+      ...losses,
+      clockSteps: droppedSteps.length === 0 ? clockSteps : [...droppedSteps, ...clockSteps],
+      samples: readings.map((reading) => new Sample({ ...reading, run: this.run, sequence: this.sequence++ })),
+      failures,
+      isTrailer: false
+    }
+  }
+
+  private trailer(): Stream.Stream<Tick> {
+    const index = this.nextIndex
+    const { droppedSteps, ...losses } = this.takeLosses(index, this.droppedAtBack)
+    return losses.skipped + losses.dropped === 0
+      ? Stream.empty
+      : Stream.succeed<Tick>({
+        run: this.run,
+        index,
+        driftMs: 0,
+        ...losses,
+        clockSteps: droppedSteps,
+        samples: [],
+        failures: [],
+        isTrailer: true
+      })
+  }
+
+  /** The losses before the tick with this index. They are taken: the next tick does not show them again. */
+  private takeLosses(index: number, droppedBefore: number) {
+    const dropped = this.droppedFromFront + droppedBefore
+    const skipped = index - this.lastIndex - 1 - dropped
+    const { droppedFailures, droppedSteps } = this
+    this.droppedFromFront = 0
+    if (droppedFailures.size > 0) this.droppedFailures = new Map()
+    if (droppedSteps.length > 0) this.droppedSteps = []
+    this.lastIndex = index
+    return {
+      skipped,
+      dropped,
+      droppedFailures: droppedFailures.size === 0 ? NO_FAILURES : droppedFailures,
+      droppedSteps
+    }
+  }
+}
+
+const NO_FAILURES: ReadonlyMap<string, number> = new Map()

@@ -1,0 +1,51 @@
+/**
+ * What both recorders do: start a run, fill a buffer beside the stream that empties it, and check the options for that.
+ */
+import { type Duration, Effect } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { EndSignal } from "../EndSignal.ts"
+import { InvalidOptionError, positiveDuration, positiveInt } from "../InvalidOptionError.ts"
+import type { Device, Run } from "../Sample.ts"
+import { current as currentClock } from "../SampleClock.ts"
+import { type Overflow, TickBuffer } from "./TickBuffer.ts"
+import { warnOfUnits } from "./warnings.ts"
+
+export interface Buffering {
+  readonly bufferSize: number
+  readonly overflow: Overflow
+}
+
+/** The stream of ticks that `fill` puts into a buffer. `fill` runs beside the stream; the stream ends with it. */
+export const buffered = Effect.fnUntraced(function*<E, R>(
+  devices: ReadonlyArray<Device>,
+  buffering: Buffering,
+  fill: (buffer: TickBuffer<E>) => Effect.Effect<void, NoInfer<E>, R>
+) {
+  const clock = yield* currentClock
+  const run: Run = { id: SecureRandom.uuidV7Unsafe(), startedAt: clock.epochMicros(), devices }
+  yield* warnOfUnits(run)
+  const buffer = yield* TickBuffer.make<E>(run, buffering)
+  const ending = yield* EndSignal
+  yield* ending.observe(() => buffer.waiting)
+  yield* fill(buffer).pipe(
+    Effect.onExit((exit) => buffer.close(exit)),
+    Effect.forkScoped({ startImmediately: true })
+  )
+  return buffer.ticks
+})
+
+export const validateBuffering = Effect.fnUntraced(function*(options: {
+  readonly duration?: Duration.Input | undefined
+  readonly overflow?: Overflow | undefined
+  readonly bufferSize?: number | undefined
+}) {
+  const { bufferSize = 64, duration, overflow = "block" } = options
+  if (!["block", "dropNewest", "dropOldest"].includes(overflow)) {
+    return yield* InvalidOptionError.of("overflow", overflow, "block, dropNewest or dropOldest")
+  }
+  return {
+    duration: duration === undefined ? undefined : yield* positiveDuration("duration", duration, "60 seconds"),
+    bufferSize: yield* positiveInt("bufferSize", bufferSize, "ticks"),
+    overflow
+  }
+})

@@ -532,6 +532,22 @@ describe("whatever takes how long", () => {
     }))
 })
 
+describe("SampleSink.make", () => {
+  it.effect("has no error once a batch that was refused is accepted", () =>
+    Effect.gen(function*() {
+      let writes = 0
+      const sink = SampleSink.make({
+        name: "retried",
+        write: () => Effect.suspend(() => writes++ === 0 ? Effect.fail("no more room") : Effect.void)
+      })
+      const [first] = tick(0).samples
+      yield* Effect.flip(sink.write([first!]))
+      assert.isNotNull(sink.report()[0]!.error)
+      yield* sink.write([first!])
+      assert.deepInclude(sink.report()[0], { rows: 1, error: null })
+    }))
+})
+
 describe("SampleSink.layerAll", () => {
   it.effect("writes each batch to all sinks", () =>
     Effect.gen(function*() {

@@ -29,7 +29,7 @@ const copyRepository = (folder: string) => {
     if (name === "@sampleline" || name === "sampleline") continue
     fs.symlinkSync(path.join(ROOT, "node_modules", name), `${folder}/node_modules/${name}`)
   }
-  for (const name of ["core", "sinks", "alicat"]) {
+  for (const name of ["core", "sqlite", "sinks", "alicat"]) {
     fs.symlinkSync(`${folder}/packages/${name}`, `${folder}/node_modules/@sampleline/${name}`)
   }
 }
@@ -96,7 +96,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("the packed packages
         const copy = yield* tempFolder
         const project = yield* tempFolder
         copyRepository(copy)
-        const folders = ["core", "sinks", "alicat", "cli"].map((name) => `packages/${name}`)
+        const folders = ["core", "sqlite", "sinks", "alicat", "cli"].map((name) => `packages/${name}`)
         const manifests = folders.map((folder) => `${folder}/package.json`)
         const workspaces = folders.flatMap((folder) => ["--workspace", folder])
         yield* expectSuccess("npm", ["pack", ...workspaces, "--pack-destination", project], copy)
@@ -108,7 +108,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("the packed packages
           )
         }
         const tarballs = fs.readdirSync(project).filter((name) => name.endsWith(".tgz"))
-        assert.deepStrictEqual(tarballs.length, 4)
+        assert.deepStrictEqual(tarballs.length, 5)
 
         fs.writeFileSync(`${project}/package.json`, JSON.stringify({ private: true, type: "module" }))
         yield* expectSuccess("npm", [

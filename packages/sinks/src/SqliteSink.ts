@@ -15,7 +15,6 @@ import {
   type Device,
   InvalidOptionError,
   type Sample,
-  SampleClock,
   SampleSink,
   SchemaLock,
   SinkOpenError,
@@ -23,20 +22,13 @@ import {
   type SinkShape,
   SinkWriteError
 } from "@sampleline/core"
-import { type Array, Context, Duration, Effect, Formatter, type Layer, Option, Schedule, type Scope } from "effect"
+import { retryWhileLocked, runTransaction, SqliteDatabase, type SqliteFailure } from "@sampleline/sqlite"
+import { type Array, Context, Duration, Effect, Formatter, type Layer, Option, type Scope } from "effect"
 import * as fs from "node:fs"
 import { toOpenError } from "./internal/ByteOutput.ts"
 import { describeDevices } from "./internal/Description.ts"
 import { checkParents, type FileMode, makeParents } from "./internal/files.ts"
 import { checkIdentifiers, quoted, TIME_COLUMNS } from "./internal/identifiers.ts"
-import {
-  attempt,
-  openSqlite,
-  type SqliteColumn,
-  type SqliteDatabase,
-  type SqliteFailure,
-  type SqliteStatement
-} from "./internal/SqliteDriver.ts"
 import { TextBuffer } from "./internal/TextBuffer.ts"
 
 /**
@@ -83,8 +75,8 @@ export class SqliteSink extends Context.Service<
     const { busyTimeout, path, table } = settings
     const begun = { value: false }
     yield* acquireFile(settings, begun)
-    const database = yield* Effect.mapError(openSqlite(path), (cause) => toSqliteOpenError(path, cause))
-    const existing = yield* patiently(() => database.columnsOf(table), busyTimeout).pipe(
+    const database = yield* Effect.mapError(SqliteDatabase.open(path), (cause) => toSqliteOpenError(path, cause))
+    const existing = yield* retryWhileLocked(() => database.columnsOf(table), busyTimeout).pipe(
       Effect.mapError((cause) => toSqliteOpenError(path, cause))
     )
     if (existing.length === 0 && !settings.createTable) {
@@ -113,7 +105,6 @@ export class SqliteSink extends Context.Service<
       }
       const values = (parameters ??= new Parameters(shape)).of(batch)
       const transaction = () => {
-        database.exec("BEGIN IMMEDIATE")
         if (inserts === undefined) {
           if (settings.mode === "overwrite") dropTables(database, table)
           if (isNew) database.exec(createTable(table, shape!))
@@ -121,18 +112,17 @@ export class SqliteSink extends Context.Service<
         }
         const prepared = inserts ?? prepareInserts(database, table, columns)
         insertAll(prepared, values, columns.length)
-        database.exec("COMMIT")
-        inserts = prepared
+        return prepared
       }
       const attempted = () => {
         if (!begun.value) {
           database.exec(`PRAGMA journal_mode = ${settings.journalMode}; PRAGMA synchronous = ${settings.synchronous}`)
           begun.value = true
         }
-        orRollBack(database, transaction)
+        inserts = runTransaction(database, transaction)
       }
       yield* Effect.mapError(
-        patiently(attempted, busyTimeout),
+        retryWhileLocked(attempted, busyTimeout),
         (cause) => toSqliteWriteError(path, batch.length, busyTimeout, cause)
       )
     })
@@ -267,7 +257,7 @@ const shapeOfBatch = (batch: Iterable<Sample>, options: SqliteSinkOptions): Shap
 }
 
 const shapeOfTable = (
-  existing: ReadonlyArray<SqliteColumn>,
+  existing: ReadonlyArray<SqliteDatabase.SqliteColumn>,
   batch: Iterable<Sample>,
   options: SqliteSinkOptions
 ): Shape => {
@@ -344,12 +334,12 @@ const createTable = (table: string, { lock, storedTypes }: Shape): string =>
     lock.columns.map((column, at) => `${quoted(column.name)} ${storedTypes[at]}`).join(", ")
   })`
 
-const dropTables = (database: SqliteDatabase, table: string): void =>
+const dropTables = (database: SqliteDatabase.SqliteDatabase, table: string): void =>
   database.exec(`DROP TABLE IF EXISTS ${quoted(table)}; DROP TABLE IF EXISTS ${quoted(`${table}_columns`)}`)
 
 /** What a number in the table means: a row for each of a device's columns, with unit and who the device is. */
 const describeColumns = (
-  database: SqliteDatabase,
+  database: SqliteDatabase.SqliteDatabase,
   table: string,
   batch: ReadonlyArray<Sample>,
   lock: SchemaLock
@@ -375,8 +365,8 @@ const describeColumns = (
 }
 
 interface Inserts {
-  readonly one: SqliteStatement
-  readonly many: SqliteStatement
+  readonly one: SqliteDatabase.SqliteStatement
+  readonly many: SqliteDatabase.SqliteStatement
   /** How many rows `many` takes. */
   readonly rows: number
 }
@@ -385,7 +375,11 @@ interface Inserts {
 const MAX_PARAMETERS = 32_766
 const MAX_ROWS = 16
 
-const prepareInserts = (database: SqliteDatabase, table: string, columns: ReadonlyArray<Column>): Inserts => {
+const prepareInserts = (
+  database: SqliteDatabase.SqliteDatabase,
+  table: string,
+  columns: ReadonlyArray<Column>
+): Inserts => {
   const rows = Math.max(1, Math.min(MAX_ROWS, Math.floor(MAX_PARAMETERS / columns.length)))
   const insert = `INSERT INTO ${quoted(table)} (${columns.map((column) => quoted(column.name)).join(", ")}) VALUES `
   const row = `(${placeholders(columns.length)})`
@@ -403,27 +397,6 @@ const insertAll = ({ many, one, rows }: Inserts, values: ReadonlyArray<Cell>, wi
   for (; at + rows * width <= values.length; at += rows * width) many.run(values.slice(at, at + rows * width))
   for (; at < values.length; at += width) one.run(values.slice(at, at + width))
 }
-
-const orRollBack = (database: SqliteDatabase, transaction: () => void): void => {
-  try {
-    transaction()
-  } catch (failure) {
-    if (database.inTransaction()) database.exec("ROLLBACK")
-    throw failure
-  }
-}
-
-const RETRY_INTERVAL = Duration.millis(10)
-
-/** Tries again while another process has the database locked, for at most `timeout`; between two tries everything else goes on. */
-const patiently = <A>(run: () => A, timeout: Duration.Duration): Effect.Effect<A, SqliteFailure> =>
-  Effect.flatMap(SampleClock.current, (clock) => {
-    const deadline = clock.monotonicNanos() + Duration.toMillis(timeout) * 1_000_000
-    return Effect.retry(attempt(run), {
-      while: (failure) => failure.isBusy && clock.monotonicNanos() < deadline,
-      schedule: Schedule.spaced(RETRY_INTERVAL)
-    })
-  })
 
 const toSqliteOpenError = (path: string, cause: SqliteFailure): SinkOpenError => {
   const reasons: { readonly [code: number]: readonly [SinkOpenError["reason"], string] } = {

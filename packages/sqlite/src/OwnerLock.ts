@@ -1,0 +1,85 @@
+/**
+ * One owner at a time, across processes: the owner holds BEGIN EXCLUSIVE on a small database that has no other use.
+ *
+ * The operating system frees the lock when the owner's process ends, however it ends. The lock's file stays: removing it would
+ * let two processes lock two files of the same name. Who owns it stands in `<path>.owner`, for messages only.
+ */
+import { Effect, Schema, type Scope } from "effect"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import { attempt, open } from "./SqliteDatabase.ts"
+import type { SqliteFailure } from "./SqliteFailure.ts"
+
+const Owner = Schema.Struct({ pid: Schema.Int, host: Schema.String })
+
+/**
+ * Someone else owns the lock.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OwnedError extends Schema.TaggedError<OwnedError>()("OwnedError", {
+  /** The lock's file. */
+  path: Schema.String,
+  /** The owner's process, or null if it is not known. */
+  owner: Schema.NullOr(Owner)
+}) {
+  override get message() {
+    const owner = this.owner === null ? "another process" : `process ${this.owner.pid} on ${this.owner.host}`
+    return `${this.path} is locked by ${owner}: end that process, or wait until it has ended`
+  }
+}
+
+/**
+ * Owns the lock until the scope closes. Fails at once if another process, or another scope of this one, owns it. Its folder must
+ * exist.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const acquire = Effect.fnUntraced(function*(
+  path: string
+): Effect.fn.Return<void, OwnedError | SqliteFailure, Scope.Scope> {
+  const database = yield* open(path)
+  const ownerFile = `${path}.owner`
+  yield* Effect.acquireRelease(
+    attempt(() => {
+      database.exec("BEGIN EXCLUSIVE")
+      writeOwner(ownerFile)
+    }),
+    () =>
+      Effect.sync(() => {
+        fs.rmSync(ownerFile, { force: true })
+        database.exec("ROLLBACK")
+      })
+  ).pipe(
+    Effect.mapError((failure) => failure.isBusy ? new OwnedError({ path, owner: readOwner(ownerFile) }) : failure)
+  )
+})
+
+/** The lock holds without it: a full disk must not refuse an owner. */
+const writeOwner = (file: string): void => {
+  try {
+    fs.writeFileSync(file, JSON.stringify({ pid: process.pid, host: os.hostname() }))
+  } catch {
+    fs.rmSync(file, { force: true })
+  }
+}
+
+/** The owner if the file names a process that can be the owner: a killed one leaves its file behind. */
+const readOwner = (file: string): typeof Owner.Type | null => {
+  try {
+    const owner = Schema.decodeUnknownSync(Owner)(JSON.parse(fs.readFileSync(file, "utf8")))
+    return owner.host === os.hostname() && !isRunning(owner.pid) ? null : owner
+  } catch {
+    return null
+  }
+}
+
+const isRunning = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM"
+  }
+}

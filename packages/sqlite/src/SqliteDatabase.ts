@@ -1,0 +1,120 @@
+/**
+ * The one place that knows which SQLite driver there is: Node's own `node:sqlite`, loaded when the first database is opened.
+ *
+ * Calls are synchronous and never wait for a lock: `isBusy` is the caller's business, see `retryWhileLocked`.
+ *
+ * Never open a database's file with `node:fs` in a process that has the database open: closing that file drops SQLite's
+ * locks, and another process can then overwrite rows. `stat` and `access` are safe.
+ */
+import { Effect, type Scope } from "effect"
+import * as fs from "node:fs"
+import type { SQLInputValue } from "node:sqlite"
+import { pathToFileURL } from "node:url"
+import { SqliteFailure } from "./SqliteFailure.ts"
+
+/**
+ * A prepared statement. Its methods throw what the driver throws.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SqliteStatement {
+  readonly run: (values: ReadonlyArray<SQLInputValue>) => void
+}
+
+/**
+ * A column of a table.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SqliteColumn {
+  readonly name: string
+  /** As declared; empty if nothing was. */
+  readonly type: string
+  /** Whether a row without a value for it is refused. */
+  readonly isRequired: boolean
+}
+
+/**
+ * An open database. All methods throw what the driver throws: call them in `attempt` or `retryWhileLocked`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SqliteDatabase {
+  readonly exec: (sql: string) => void
+  readonly prepare: (sql: string) => SqliteStatement
+  /** The columns of a table; empty if there is no such table. `table` must be a checked identifier. */
+  readonly columnsOf: (table: string) => ReadonlyArray<SqliteColumn>
+  readonly isInTransaction: () => boolean
+}
+
+/**
+ * Opens a database, or makes it. `:memory:` is one of its own. The scope closes it.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const open = (path: string): Effect.Effect<SqliteDatabase, SqliteFailure, Scope.Scope> =>
+  openWith(path, { readOnly: false })
+
+/**
+ * Opens an existing database to look at it. Nothing is changed and no file is left beside it.
+ *
+ * Fails with code 14 if a crash left the database in a state that cannot be read without repairing it.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const openReadOnly = (path: string): Effect.Effect<SqliteDatabase, SqliteFailure, Scope.Scope> =>
+  Effect.suspend(() => {
+    const has = (suffix: string) => (fs.statSync(`${path}${suffix}`, { throwIfNoEntry: false })?.size ?? 0) > 0
+    const hasLog = has("-wal")
+    if (hasLog && !has("-shm")) {
+      // SQLite would make the missing file, and would not remove it.
+      return Effect.fail(
+        new SqliteFailure({ message: "its -wal file needs recovery", code: CANNOT_OPEN, cause: undefined })
+      )
+    }
+    if (hasLog || has("-journal")) return openWith(path, { readOnly: true })
+    // No one is writing. A plain read-only connection to a WAL database would leave -wal and -shm files behind.
+    const url = pathToFileURL(path)
+    url.searchParams.set("immutable", "1")
+    return openWith(url, { readOnly: true })
+  })
+
+const CANNOT_OPEN = 14
+
+/** What the driver throws, as a typed failure. */
+export const attempt = <A>(run: () => A): Effect.Effect<A, SqliteFailure> =>
+  Effect.try({ try: run, catch: SqliteFailure.from })
+
+const openWith = Effect.fnUntraced(function*(
+  path: string | URL,
+  options: { readonly readOnly: boolean }
+): Effect.fn.Return<SqliteDatabase, SqliteFailure, Scope.Scope> {
+  const { DatabaseSync } = yield* Effect.tryPromise({
+    try: () => import("node:sqlite"),
+    catch: SqliteFailure.from
+  })
+  const database = yield* Effect.acquireRelease(
+    attempt(() => new DatabaseSync(path, { ...options, timeout: 0 })),
+    (database) => Effect.sync(() => database.close())
+  )
+  return {
+    exec: (sql) => database.exec(sql),
+    prepare: (sql) => {
+      const statement = database.prepare(sql)
+      return { run: (values) => void statement.run(...values) }
+    },
+    columnsOf: (table) =>
+      database.prepare(`PRAGMA table_info("${table}")`).all().map((row) => ({
+        name: String(row["name"]),
+        type: String(row["type"]),
+        // SQLite fills in an integer key.
+        isRequired: Number(row["notnull"]) === 1 && row["dflt_value"] === null && Number(row["pk"]) === 0
+      })),
+    isInTransaction: () => database.isTransaction
+  }
+})

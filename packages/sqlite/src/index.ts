@@ -1,0 +1,7 @@
+/**
+ * How sampleline's packages use SQLite. Not for users.
+ */
+export * as OwnerLock from "./OwnerLock.ts"
+export * as SqliteDatabase from "./SqliteDatabase.ts"
+export { SqliteFailure } from "./SqliteFailure.ts"
+export { retryWhileLocked, runTransaction } from "./transaction.ts"

@@ -1,0 +1,46 @@
+/**
+ * Transactions, and waiting for another process's lock. SQLite's own busy timeout blocks the whole event loop while it waits.
+ */
+import { Clock, Duration, Effect, Schedule } from "effect"
+import { attempt, type SqliteDatabase } from "./SqliteDatabase.ts"
+import type { SqliteFailure } from "./SqliteFailure.ts"
+
+const RETRY_INTERVAL = Duration.millis(10)
+
+/**
+ * Runs `run` again while another connection holds the database locked, for at most `timeout`. Between two tries the event loop
+ * is free. `run` must leave nothing behind when it throws, as `runTransaction` does.
+ *
+ * @since 0.1.0
+ * @category transactions
+ */
+export const retryWhileLocked = <A>(run: () => A, timeout: Duration.Duration): Effect.Effect<A, SqliteFailure> =>
+  Effect.catchIf(attempt(run), (failure) => failure.isBusy, () => retryUntil(run, timeout))
+
+const retryUntil = <A>(run: () => A, timeout: Duration.Duration): Effect.Effect<A, SqliteFailure> =>
+  Clock.clockWith((clock) => {
+    const elapsedMillis = () => Number(clock.monotonicTimeNanosUnsafe() - start) / 1_000_000
+    const start = clock.monotonicTimeNanosUnsafe()
+    return Effect.retry(attempt(run), {
+      while: (failure) => failure.isBusy && elapsedMillis() < Duration.toMillis(timeout),
+      schedule: Schedule.spaced(RETRY_INTERVAL)
+    })
+  })
+
+/**
+ * Runs `run` between BEGIN IMMEDIATE and COMMIT. Throws what failed, after rolling back.
+ *
+ * @since 0.1.0
+ * @category transactions
+ */
+export const runTransaction = <A>(database: SqliteDatabase, run: () => A): A => {
+  try {
+    database.exec("BEGIN IMMEDIATE")
+    const result = run()
+    database.exec("COMMIT")
+    return result
+  } catch (failure) {
+    if (database.isInTransaction()) database.exec("ROLLBACK")
+    throw failure
+  }
+}

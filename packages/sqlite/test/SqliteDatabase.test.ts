@@ -1,0 +1,115 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { SqliteDatabase } from "../src/index.ts"
+import { killChild, startChild } from "./child.ts"
+import { tempFile } from "./tempFile.ts"
+
+/** The files beside a database with their sizes and contents. */
+const filesBeside = (file: string) => {
+  const folder = path.dirname(file)
+  return fs.readdirSync(folder).map((name) => [name, fs.readFileSync(path.join(folder, name)).toString("base64")])
+}
+
+const make = (file: string, sql: string) =>
+  Effect.scoped(
+    Effect.flatMap(SqliteDatabase.open(file), (database) => SqliteDatabase.attempt(() => database.exec(sql)))
+  )
+
+const lookAt = (file: string, table = "samples") =>
+  Effect.scoped(
+    Effect.flatMap(
+      SqliteDatabase.openReadOnly(file),
+      (database) => SqliteDatabase.attempt(() => database.columnsOf(table))
+    )
+  )
+
+describe("SqliteDatabase", () => {
+  it.live("gives the columns of a table, and says which must be given", () =>
+    Effect.gen(function*() {
+      const file = yield* tempFile("a.db")
+      const database = yield* SqliteDatabase.open(file)
+      yield* SqliteDatabase.attempt(() =>
+        database.exec(
+          "CREATE TABLE samples (id INTEGER PRIMARY KEY NOT NULL, site TEXT NOT NULL, at TEXT NOT NULL DEFAULT 'x', n)"
+        )
+      )
+      assert.deepStrictEqual(database.columnsOf("samples"), [
+        { name: "id", type: "INTEGER", isRequired: false },
+        { name: "site", type: "TEXT", isRequired: true },
+        { name: "at", type: "TEXT", isRequired: false },
+        { name: "n", type: "", isRequired: false }
+      ])
+      assert.deepStrictEqual(database.columnsOf("nothing"), [])
+    }))
+
+  it.live("turns what SQLite throws into a failure with its code", () =>
+    Effect.gen(function*() {
+      const database = yield* SqliteDatabase.open(":memory:")
+      const failed = (sql: string) => Effect.flip(SqliteDatabase.attempt(() => database.exec(sql)))
+      yield* SqliteDatabase.attempt(() => database.exec("CREATE TABLE t (a UNIQUE); INSERT INTO t VALUES (1)"))
+      const unique = yield* failed("INSERT INTO t VALUES (1)")
+      assert.deepInclude(unique, { _tag: "SqliteFailure", code: 2067 })
+      assert.strictEqual(unique.primaryCode, 19)
+      assert.isFalse(unique.isBusy)
+      const other = yield* Effect.flip(SqliteDatabase.attempt(() => {
+        throw new Error("not SQLite")
+      }))
+      assert.deepInclude(other, { code: -1, message: "not SQLite" })
+      assert.strictEqual(other.primaryCode, -1)
+    }))
+
+  it.live.each(["WAL", "DELETE"])("looks at a %s database without a trace", (mode) =>
+    Effect.gen(function*() {
+      const file = yield* tempFile("a ?#%.db")
+      yield* make(file, `PRAGMA journal_mode = ${mode}; CREATE TABLE samples (device TEXT)`)
+      const before = filesBeside(file)
+      assert.deepStrictEqual((yield* lookAt(file)).map(({ name }) => name), ["device"])
+      assert.deepStrictEqual(filesBeside(file), before)
+    }))
+
+  it.live("cannot write to what it only looks at", () =>
+    Effect.gen(function*() {
+      const file = yield* tempFile("a.db")
+      yield* make(file, "CREATE TABLE samples (device TEXT)")
+      const database = yield* SqliteDatabase.openReadOnly(file)
+      const error = yield* Effect.flip(SqliteDatabase.attempt(() => database.exec("DROP TABLE samples")))
+      assert.strictEqual(error.primaryCode, 8)
+    }))
+
+  it.live("sees what another process has committed and not yet moved into the database, killed or not", () =>
+    Effect.gen(function*() {
+      const file = yield* tempFile("a.db")
+      const child = yield* startChild(`
+        import { DatabaseSync } from "node:sqlite"
+        const database = new DatabaseSync(${JSON.stringify(file)})
+        database.exec("PRAGMA journal_mode = WAL; CREATE TABLE samples (device TEXT)")
+        console.log("made")
+        setTimeout(() => {}, 60_000)
+      `)
+      assert.strictEqual((yield* lookAt(file)).length, 1)
+      yield* killChild(child)
+      const names = filesBeside(file).map(([name]) => name)
+      const kept = fs.readFileSync(`${file}-wal`)
+      assert.strictEqual((yield* lookAt(file)).length, 1)
+      assert.deepStrictEqual(filesBeside(file).map(([name]) => name), names)
+      assert.isTrue(fs.readFileSync(`${file}-wal`).equals(kept))
+
+      fs.rmSync(`${file}-shm`)
+      const error = yield* Effect.flip(lookAt(file))
+      assert.strictEqual(error.primaryCode, 14)
+      assert.isFalse(fs.existsSync(`${file}-shm`))
+    }))
+
+  it.live("does not make a missing file, and refuses what is not a database", () =>
+    Effect.gen(function*() {
+      const file = yield* tempFile("a.db")
+      assert.strictEqual((yield* Effect.flip(lookAt(file))).primaryCode, 14)
+      assert.isFalse(fs.existsSync(file))
+      fs.writeFileSync(file, "time,value\n1,2\n")
+      assert.strictEqual((yield* Effect.flip(lookAt(file))).primaryCode, 26)
+      fs.writeFileSync(file, "")
+      assert.deepStrictEqual(yield* lookAt(file), [])
+    }))
+})

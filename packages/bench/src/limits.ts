@@ -1,6 +1,6 @@
 /**
- * What the machine can do without our code: the same rows ready made, written by the plainest loop there is. Batch size, rows a
- * statement, codec, encodings and row group are the sink's own. Nothing but the writing is timed: what is ready is made before.
+ * The machine's limits: the simplest loop writes the same rows, prepared in advance. Batch size, rows per statement, codec,
+ * encodings and row group are the sink's own. Only the writing is timed.
  */
 import { type Cell, type Column, formatTimestamp, SchemaLock } from "@sampleline/core"
 import { Effect, type Scope } from "effect"
@@ -14,10 +14,10 @@ import { copyStatement } from "../../sinks/src/internal/PostgresTable.ts"
 import { CopyBuffer, type PostgresKind } from "../../sinks/src/internal/PostgresTypes.ts"
 import type { Recording } from "./samples.ts"
 
-/** Writes so many samples, in batches; what it needs is held by the scope. */
+/** Writes this many samples in batches. */
 export type Limit = (samples: number) => Effect.Effect<void>
 
-/** The ticks flattened into batches and counted as the summary of a run counts them; the batches go nowhere. */
+/** Flattens ticks into batches and counts what the summary of a run counts. The batches are discarded. */
 export const countLimit = ({ ticks }: Recording, batchSize: number): Limit => (samples) =>
   Effect.sync(() => {
     const summary = { ticks: 0, samples: 0, skipped: 0, dropped: 0, failures: 0, drift: 0, written: 0 }
@@ -39,7 +39,7 @@ export const countLimit = ({ ticks }: Recording, batchSize: number): Limit => (s
     if (summary.samples !== summary.written + batch.length) throw new Error("the plain loop has lost samples")
   })
 
-/** Lines that the sink itself has written, a batch at a time by writeSync. */
+/** Writes lines that the sink has made, one `writeSync` per batch. */
 export const bytesLimit = (written: string, batchSize: number, file: string): Limit => {
   const bytes = fs.readFileSync(written)
   const batches: Array<Buffer> = []
@@ -67,10 +67,10 @@ const rowsOf = (
   return { columns: lock.columns, rows: samples.map((sample) => lock.row(sample)) }
 }
 
-/** What the sink gives one statement. */
+/** As many as the sink puts into one statement. */
 const ROWS_A_STATEMENT = 16
 
-/** Prepared inserts of ready values, a transaction for each batch. */
+/** Prepared inserts of ready values, one transaction per batch. */
 export const sqliteLimit = (
   recording: Recording,
   batchSize: number,
@@ -107,7 +107,7 @@ export const sqliteLimit = (
     })
 }
 
-/** The Parquet writer on ready columns, row group by row group. */
+/** The same Parquet writer on ready columns, one row group after the other. */
 export const parquetLimit = (recording: Recording, rowGroupSize: number, file: string): Limit => {
   const { columns, rows } = rowsOf({ ...recording, samples: recording.samples.slice(0, rowGroupSize) })
   const columnData = columns.map(({ name, type }, at) => ({
@@ -155,7 +155,7 @@ const KINDS: { readonly [type in Column["type"]]: PostgresKind } = {
   timestamp: "timestamptz"
 }
 
-/** COPY of ready bytes into the sink's own table, one a batch. */
+/** COPY of ready bytes into the sink's own table, one per batch. */
 export const copyLimit = Effect.fnUntraced(function*(
   recording: Recording,
   batchSize: number,

@@ -1,6 +1,6 @@
 /**
- * How much memory a long recording takes: ten million samples, made as they are written, through `pipeToSink` into a CSV file;
- * the resident memory after each tenth of them, and how much it grew from the first to the last.
+ * How much memory a long recording takes: ten million samples, made on demand, go through `pipeToSink` into a CSV file. Prints
+ * the resident memory after each tenth of them, and the growth from the first to the last.
  *
  *     npm run bench:memory -- --samples 10000000
  */
@@ -39,7 +39,7 @@ const memory = Command.make("bench:memory", {
       }\ngrowth from the first to the last: ${growth.toFixed(1)} MiB`
     )
   }).pipe(Effect.scoped, Effect.provideService(References.MinimumLogLevel, "Warn"))).pipe(
-    Command.withDescription("Measures how much memory a long recording takes")
+    Command.withDescription("Measure how much memory a long recording takes")
   )
 
 Command.run(memory, { version: "0.1.0" }).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain)

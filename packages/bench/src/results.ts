@@ -1,9 +1,9 @@
 /**
- * What `npm run bench --json` prints.
+ * The results that `npm run bench -- --json` prints.
  */
 import { Schema } from "effect"
 
-/** One row of the result. */
+/** The result of one case. */
 export class Measured extends Schema.Class<Measured>("Measured")({
   sink: Schema.String,
   variant: Schema.String,
@@ -12,17 +12,17 @@ export class Measured extends Schema.Class<Measured>("Measured")({
   samplesPerSecond: Schema.Finite,
   limitPerSecond: Schema.Finite,
   ratio: Schema.Finite,
-  /** The slowest and the fastest round's samples a second, as shares of the median. */
+  /** The slowest and the fastest round, as shares of the median. */
   spread: Schema.Tuple([Schema.Finite, Schema.Finite]),
   bytesPerSample: Schema.Finite,
   rssMiB: Schema.Finite
 }) {}
 
-/** What was measured, in words. */
+/** Sink, variant and batch size, in words. */
 export const pathOf = ({ batch, sink, variant }: Pick<Measured, "sink" | "variant" | "batch">): string =>
   `${[sink, variant].filter((part) => part !== "").join(" ")}, batch ${batch}`
 
-/** Days of recording one device at 100 Hz that are written in a minute. */
+/** How many days of one device at 100 Hz are written in a minute. */
 export const daysAMinute = ({ samplesPerSecond }: Pick<Measured, "samplesPerSecond">): number =>
   samplesPerSecond * 60 / (100 * 86_400)
 

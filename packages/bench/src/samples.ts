@@ -1,5 +1,5 @@
 /**
- * Ticks to write, one sample each: what a mass-flow controller says, with noise, in the decimals that it prints.
+ * Ticks to write, one sample each: readings of a mass-flow controller with noise, rounded to the decimals that it prints.
  */
 import { FrameFormat, type FrameValue, makeFrame, type Run, Sample, type Tick } from "@sampleline/core"
 import { Cause, Effect, Stream } from "effect"
@@ -9,7 +9,7 @@ export interface Recording {
   readonly samples: ReadonlyArray<Sample>
 }
 
-/** What the recorder's buffer hands over at once when the sink is slower than the instrument. */
+/** The recorder's buffer hands over this many ticks at once when the sink is slower than the instrument. */
 const CHUNK = 64
 
 const PERIOD_MICROS = 10_000
@@ -58,7 +58,7 @@ const NONE: ReadonlyArray<never> = []
 
 const round = (value: number, decimals: number) => Math.round(value * 10 ** decimals) / 10 ** decimals
 
-/** Makes the ticks of a recording of one device, one after the other. */
+/** Makes the ticks of one device's recording. */
 const tickMaker = (fields: number): (index: number) => Tick => {
   const [format, values] = shapes[fields]!
   const random = noise()
@@ -96,14 +96,14 @@ const tickMaker = (fields: number): (index: number) => Tick => {
   }
 }
 
-/** A recording of `count` ticks, of a sample with one or seven fields each. */
+/** A recording of `count` ticks. Each has one sample with one or seven fields. */
 export const makeRecording = (fields: number, count: number): Recording => {
   const make = tickMaker(fields)
   const ticks = Array.from({ length: count }, (_, index) => make(index))
   return { ticks, samples: ticks.flatMap((tick) => tick.samples) }
 }
 
-/** So many ticks, a chunk at a time. */
+/** `count` ticks in chunks. */
 const inChunks = (count: number, tickAt: (index: number) => Tick): Stream.Stream<Tick> =>
   Stream.suspend(() => {
     let index = 0
@@ -115,10 +115,10 @@ const inChunks = (count: number, tickAt: (index: number) => Tick): Stream.Stream
     })))
   })
 
-/** So many ticks, each made when it is wanted. */
+/** `count` ticks, each made on demand. */
 export const freshTicks = (fields: number, count: number): Stream.Stream<Tick> =>
   Stream.suspend(() => inChunks(count, tickMaker(fields)))
 
-/** The recording's ticks as often as it takes to have `count` of them. */
+/** `count` ticks; the recording is repeated as needed. */
 export const ticksOf = ({ ticks }: Recording, count: number): Stream.Stream<Tick> =>
   inChunks(count, (index) => ticks[index % ticks.length]!)

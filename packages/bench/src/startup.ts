@@ -1,6 +1,6 @@
 /**
- * How long a command takes to begin: `--version`, and from `record --simulate 1` to the first poll. Medians of ten runs, after one
- * that does not count.
+ * How long the command takes to start: `--version`, and `record --simulate 1` until the first poll. Medians of ten runs, after
+ * one warm-up run.
  *
  *     npm run bench:startup
  */
@@ -9,7 +9,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import { median } from "./figures.ts"
+import { median } from "./median.ts"
 
 const BIN = fileURLToPath(new URL("../../cli/bin.js", import.meta.url))
 const RUNS = 10
@@ -27,7 +27,7 @@ const version = () => {
   return performance.now() - before
 }
 
-/** From the command to the time at which the first sample was asked for. */
+/** From the start of the command to the request of the first sample. */
 const firstPoll = () => {
   const file = path.join(folder, "run.jsonl")
   const before = performance.timeOrigin + performance.now()

@@ -1,11 +1,9 @@
 import { assert, it } from "@effect/vitest"
-import { execFileSync } from "node:child_process"
-import { fileURLToPath } from "node:url"
+import { run } from "./run.ts"
 
 it("the cadence benchmark accounts for every slot, and begins none early", () => {
-  const script = fileURLToPath(new URL("../src/cadence.ts", import.meta.url))
   const rows: ReadonlyArray<{ readonly [figure: string]: number | string }> = JSON.parse(
-    execFileSync(process.execPath, [script, "--seconds", "2", "--json"], { encoding: "utf8" })
+    run("cadence", ["--seconds", "2", "--json"])
   )
   assert.deepStrictEqual(rows.map(({ early }) => early), [0, 0, 0, 0])
   assert.deepStrictEqual(rows.map(({ skipped, ticks }) => Number(ticks) + Number(skipped)), [200, 200, 200, 1000])

@@ -1,11 +1,11 @@
 /**
- * Every code block of every README is compiled and run, in a folder of its own, as someone would who pastes it. Ports are
- * replaced by simulated ones, and minutes by seconds.
+ * Every code block of every README is compiled and run as a reader would paste it. Each README has a folder, simulated ports and a
+ * database of its own. Ports are replaced by the simulated ones, and minutes by seconds.
  */
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import * as Simulator from "@sampleline/alicat/Simulator"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Redacted, Semaphore } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
@@ -27,7 +27,7 @@ const blocksOf = (readme: string): ReadonlyArray<Block> =>
 const fileName = (code: string): string =>
   /^(?:\/\/|#) ([\w.-]+\.(?:ts|yaml))\n/.exec(code)?.[1] ?? assert.fail(`a block names no file:\n${code}`)
 
-/** The block with ports, times and a database that a test can have. */
+/** The block with the test's ports and database, and with shorter times. */
 const adapted = (code: string, ports: ReadonlyArray<Simulator.SimulatedPort>, databaseUrl: string) =>
   code
     .replaceAll(/postgres:\/\/\S+/g, databaseUrl)
@@ -40,12 +40,39 @@ const READMES = [
   ...fs.readdirSync(path.join(ROOT, "packages")).map((name) => `packages/${name}/README.md`)
 ]
 
-/** A README is many recordings one after the other, on a machine that may be busy with other things. */
+/** What the blocks of a README leave behind: files with content, and tables with rows. */
+const RESULTS: { readonly [readme: string]: { readonly files: ReadonlyArray<string>; readonly table?: string } } = {
+  "README.md": { files: ["run.csv", "run.db", "library.csv"] },
+  "packages/cli/README.md": {
+    files: [
+      "try.csv",
+      "run.csv",
+      "run.jsonl",
+      "live.jsonl",
+      "run.db",
+      "run.parquet",
+      "bench.csv",
+      "bench.db",
+      "stream.csv",
+      "some.csv"
+    ],
+    table: "samples"
+  },
+  "packages/core/README.md": { files: ["run.log"] },
+  "packages/sinks/README.md": { files: ["oven.csv", "oven.jsonl", "oven.db", "oven.parquet"], table: "flows" }
+}
+
+/** A README is many recordings, and the machine may be busy. */
 const MINUTES = 600_000
+
+/** `npm run` builds the command anew, so nothing else may run it at that time. */
+const builtCommand = Semaphore.makeUnsafe(READMES.length)
 
 const services = Layer.merge(NodeServices.layer, PostgresServer.layer)
 
-it.layer(services, { excludeTestServices: true, timeout: "60 seconds" })("the code blocks", (it) => {
+const inParallel = { excludeTestServices: true, concurrent: true, timeout: "60 seconds" } as const
+
+it.layer(services, inParallel)("the code blocks", (it) => {
   it.effect.each(READMES)("of %s compile and run", (readme) =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
@@ -63,7 +90,8 @@ it.layer(services, { excludeTestServices: true, timeout: "60 seconds" })("the co
         PATH: `${path.dirname(process.execPath)}${path.delimiter}${process.env["PATH"]}`
       }
       const expectSuccess = Effect.fnUntraced(function*(command: string, args: ReadonlyArray<string>, folder = cwd) {
-        const result = yield* run(command, args, { cwd: folder, env })
+        const permits = command === "npm" || args[1]?.startsWith("npm run ") ? READMES.length : 1
+        const result = yield* builtCommand.withPermits(permits)(run(command, args, { cwd: folder, env }))
         assert.strictEqual(result.code, 0, `${command} ${args.join(" ")}\n${result.stdout}\n${result.stderr}`)
         return result
       })
@@ -103,7 +131,7 @@ it.layer(services, { excludeTestServices: true, timeout: "60 seconds" })("the co
       ) yield* server.query(database, code)
       for (const { code } of blocks.filter((block) => block.language === "sh")) {
         for (const line of code.trim().split("\n")) {
-          if (line === "npm ci && npm test") continue // this very run
+          if (line === "npm ci && npm test") continue // that is what runs now
           if (line === "npm ci && npm run demo") {
             const demo = yield* expectSuccess("npm", ["run", "demo"], ROOT)
             for (
@@ -132,28 +160,30 @@ it.layer(services, { excludeTestServices: true, timeout: "60 seconds" })("the co
           }
         }
       }
-      assert.deepStrictEqual(blocks.filter(({ language }) => !["ts", "sh", "sql", "yaml"].includes(language)), [])
-      if (readme === "README.md") {
-        const files = [
-          "run.csv",
-          "run.jsonl",
-          "live.jsonl",
-          "run.db",
-          "run.parquet",
-          "library.csv",
-          "run.log",
-          "bench.csv",
-          "bench.db",
-          "stream.csv",
-          "some.csv"
-        ]
-        assert.deepStrictEqual(files.filter((file) => fs.statSync(`${cwd}/${file}`).size === 0), [])
-        const [counts] = yield* server.query(
-          database,
-          "SELECT (SELECT count(*) FROM samples)::int AS samples, (SELECT count(*) FROM flows)::int AS flows"
-        )
-        assert.isAbove(counts!["samples"], 0)
-        assert.isAbove(counts!["flows"], 0)
+      const shown = ["ts", "sh", "sql", "yaml", "text"]
+      assert.deepStrictEqual(blocks.filter(({ language }) => !shown.includes(language)), [])
+      const { files = [], table } = RESULTS[readme] ?? {}
+      assert.deepStrictEqual(files.filter((file) => fs.statSync(`${cwd}/${file}`).size === 0), [])
+      if (table !== undefined) {
+        const [counts] = yield* server.query(database, `SELECT count(*)::int AS rows FROM ${table}`)
+        assert.isAbove(counts!["rows"], 0)
       }
     }), MINUTES)
+})
+
+/** As GitHub makes them of headings. */
+const anchorsOf = (text: string): ReadonlyArray<string> =>
+  [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading.toLowerCase().replaceAll(/[^\w -]/g, "").replaceAll(" ", "-")
+  )
+
+it.each(READMES)("the links and pictures of %s lead to files and headings that exist", (readme) => {
+  const folder = path.dirname(path.join(ROOT, readme))
+  for (const [, link = ""] of fs.readFileSync(path.join(ROOT, readme), "utf8").matchAll(/\]\(([^)\s]+)\)/g)) {
+    if (link.startsWith("https://")) continue
+    const [file = "", anchor] = link.split("#")
+    const target = file === "" ? path.join(ROOT, readme) : path.join(folder, file)
+    assert.isTrue(fs.existsSync(target), link)
+    if (anchor !== undefined) assert.include(anchorsOf(fs.readFileSync(target, "utf8")), anchor)
+  }
 })

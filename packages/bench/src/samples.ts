@@ -91,6 +91,7 @@ const tickMaker = (fields: number): (index: number) => Tick => {
       clockSteps: NONE,
       samples: [sample],
       failures: NONE,
+      thinned: NONE,
       isTrailer: false
     }
   }

@@ -20,6 +20,8 @@ export interface AcquisitionSummary {
   readonly ticks: number
   /** Samples handed to the sink; what each sink accepted stands in `sinks`. */
   readonly samplesEmitted: number
+  /** Samples that `Recorder.every` and `Recorder.filterSamples` left out. */
+  readonly thinned: number
   /** Ticks that gave no samples because their slot was skipped or overflow dropped them: `ticksSkipped + ticksDropped`. */
   readonly samplesLate: number
   readonly ticksSkipped: number
@@ -47,6 +49,7 @@ export class Progress {
   private finishedAt: number | null = null
   private ticks = 0
   private emitted = 0
+  private thinned = 0
   private skipped = 0
   private dropped = 0
   private maxDriftMs = 0
@@ -63,6 +66,7 @@ export class Progress {
       finishedAt: this.finishedAt,
       ticks: this.ticks,
       samplesEmitted: this.emitted,
+      thinned: this.thinned,
       samplesLate: this.skipped + this.dropped,
       ticksSkipped: this.skipped,
       ticksDropped: this.dropped,
@@ -81,6 +85,7 @@ export class Progress {
     this.finishedAt = null
     this.ticks = 0
     this.emitted = 0
+    this.thinned = 0
     this.skipped = 0
     this.dropped = 0
     this.maxDriftMs = 0
@@ -113,7 +118,11 @@ export class Progress {
     if (tick.isTrailer) return
     this.ticks++
     this.emitted += tick.samples.length
-    if (this.silent.size > 0) { for (const { device } of tick.samples) this.silent.delete(device) }
+    this.thinned += tick.thinned.length
+    if (this.silent.size > 0) {
+      for (const { device } of tick.samples) this.silent.delete(device)
+      for (const { device } of tick.thinned) this.silent.delete(device)
+    }
     if (tick.driftMs > this.maxDriftMs) this.maxDriftMs = tick.driftMs
     for (const { device } of tick.failures) this.addFailures(device, 1)
   }

@@ -50,6 +50,7 @@ export class FrameFormat {
   readonly fields: ReadonlyArray<FrameField>
   /** The names as they were given, by which `frame` finds values; a field's own name may have had to differ. */
   readonly keys: ReadonlyArray<string>
+  private positions: ReadonlyMap<string, number> | undefined
 
   private constructor(fields: ReadonlyArray<FrameField>, keys: ReadonlyArray<string>) {
     this.fields = fields
@@ -103,6 +104,17 @@ export class FrameFormat {
       ...this.fields.map((field, at) => ({ ...field, name: this.keys[at]! })),
       ...added.map((name) => ({ name, kind: kindOf(record[name]) }))
     ])
+  }
+
+  /** The same fields with other units, kinds or codes. Names stay. */
+  mapFields(change: (field: FrameField) => Omit<FrameField, "name">): FrameFormat {
+    return new FrameFormat(this.fields.map((field) => ({ ...change(field), name: field.name })), this.keys)
+  }
+
+  /** Where a frame has the value of the field with this name, or -1. */
+  positionOf(name: string): number {
+    this.positions ??= new Map(this.fields.map((field, at) => [field.name, at]))
+    return this.positions.get(name) ?? -1
   }
 
   /** The frame that a plain object makes in this format, by names; a field it does not have is `undefined`. */

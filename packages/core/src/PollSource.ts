@@ -6,6 +6,8 @@
  */
 import { Cause, Context, Duration, Effect, Layer, Predicate } from "effect"
 import { type Frame, FrameFormat, type FrameRecord } from "./Frame.ts"
+import { type Joined, joinLayers, type Layers } from "./internal/joinLayers.ts"
+import { InvalidOptionError } from "./InvalidOptionError.ts"
 import { messageOf } from "./messageOf.ts"
 import type { Device, DeviceFailure, DeviceIdentity } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
@@ -160,7 +162,51 @@ export class PollSource extends Context.Service<PollSource, {
   /** `make` as a layer. */
   static readonly layer = <E, R>(options: PollSourceOptions<E, R>): Layer.Layer<PollSource, never, R> =>
     Layer.effect(PollSource, PollSource.make(options))
+
+  /**
+   * Several sources as one. Each polls its own devices, side by side. Fails with `InvalidOptionError` if two of them have a
+   * device of the same name.
+   *
+   * The sources' other services are provided too; of two of one kind, the last one's.
+   */
+  static readonly layerAll = <const L extends Layers<PollSource>>(
+    layers: L
+  ): Joined<PollSource, L, InvalidOptionError> => joinLayers(PollSource, layers, join)
 }
+
+const join = Effect.fnUntraced(function*(sources: ReadonlyArray<PollSource["Service"]>) {
+  const sourceOf = new Map<string, PollSource["Service"]>()
+  for (const source of sources) {
+    for (const { name } of source.devices) {
+      if (sourceOf.has(name)) {
+        return yield* InvalidOptionError.of("layerAll", name, "devices with different names; two sources have this one")
+      }
+      sourceOf.set(name, source)
+    }
+  }
+  return PollSource.of({
+    get devices() {
+      return sources.flatMap((source) => source.devices)
+    },
+    buses: sources.flatMap((source) => source.buses ?? []),
+    poll: (names) =>
+      Effect.map(
+        Effect.forEach(
+          sources,
+          (source) => source.poll(names.filter((name) => sourceOf.get(name) === source)),
+          { concurrency: "unbounded" }
+        ),
+        (results) => {
+          const byName = <A extends { readonly device: string }>(outcomes: ReadonlyArray<A>) =>
+            outcomes.toSorted((a, b) => names.indexOf(a.device) - names.indexOf(b.device))
+          return {
+            readings: byName(results.flatMap((result) => result.readings)),
+            failures: byName(results.flatMap((result) => result.failures))
+          }
+        }
+      )
+  })
+})
 
 const isNames = (devices: object): devices is ReadonlyArray<string> => Array.isArray(devices)
 

@@ -21,6 +21,7 @@ import type { Tick } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
 
 export { endWhen } from "./EndSignal.ts"
+export { every, filterSamples, mapValues, type ValueMapping } from "./internal/operators.ts"
 export type { Overflow } from "./internal/TickBuffer.ts"
 
 /**

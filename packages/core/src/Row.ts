@@ -1,10 +1,10 @@
 /**
- * The tabular row of a sample: the fixed columns, the frame's fields under their names, the status, and on demand the
- * run's id and the sequence.
+ * The row of a sample: fixed columns, the frame's fields, the status, and on request the run's id and the sequence.
  *
- * What every sink does to values is decided here: `undefined`, NaN and infinities become null, -0 becomes 0, text stays as
- * it is but for lone surrogates, which no encoding can store and which become U+FFFD.
+ * Every sink stores values by the rules of this module: `undefined`, NaN and infinities are null, -0 is 0. Text is stored as it
+ * is, except lone surrogates, which no encoding can hold: they become U+FFFD.
  */
+import { formatTimestamp } from "./formatTimestamp.ts"
 import { distinct, type FieldKind, type FrameField, type FrameFormat, type FrameValue } from "./Frame.ts"
 import type { Sample } from "./Sample.ts"
 
@@ -33,21 +33,7 @@ export interface Column {
 export type Cell = number | string | null
 
 /**
- * A column of a format's rows and where its cell comes from.
- *
- * @internal
- */
-export interface RowColumn extends Column {
-  /** The field's name in its format; null for a fixed column. */
-  readonly field: string | null
-  /** Where the frame has its value; -1 for a fixed column. */
-  readonly position: number
-  readonly code: CellCode
-  readonly read: (sample: Sample) => FrameValue
-}
-
-/**
- * Takes the cells of rows one after the other, without anything being made for them.
+ * Takes the cells of a row one by one. Nothing is allocated per cell.
  *
  * @since 0.1.0
  * @category models
@@ -55,7 +41,7 @@ export interface RowColumn extends Column {
 export interface CellWriter {
   /** Finite, and not -0. */
   number(value: number): void
-  /** As it is: with the lone surrogates that it may have. */
+  /** May contain lone surrogates. */
   text(value: string): void
   /** Integer microseconds since the epoch. */
   timestamp(micros: number): void
@@ -73,99 +59,107 @@ export interface RowOptions {
   readonly identity?: boolean | undefined
 }
 
-/**
- * One of a sample's own properties, a field that is a number or a text, or something else.
- *
- * @internal
- */
-export type CellCode = (typeof CellCode)[keyof typeof CellCode]
+/** Whether a cell is a number or a text of the frame, which `writeCells` finds by its position, or is written by `write`. */
+export type CellSource = (typeof CellSource)[keyof typeof CellSource]
+export const CellSource = { other: 0, number: 1, text: 2 } as const
 
-/** @internal */
-export const CellCode = {
-  other: 0,
-  number: 1,
-  text: 2,
-  device: 3,
-  unitId: 4,
-  requestedAt: 5,
-  receivedAt: 6,
-  midpointAt: 7,
-  latency: 8,
-  status: 9,
-  runId: 10,
-  sequence: 11
-} as const
+/** How one cell of a row is written. */
+export interface CellPlan {
+  readonly source: CellSource
+  /** Index in the frame's values; -1 for a fixed column. */
+  readonly position: number
+  /** Writes a cell of any source. */
+  readonly write: (sample: Sample, to: CellWriter) => void
+}
 
-const fixed = (name: string, type: ColumnType, code: CellCode, read: RowColumn["read"]): RowColumn => ({
+/** A column of the rows of one format. */
+export interface RowColumn extends Column, CellPlan {
+  /** The field's name in its format; null for a fixed column. */
+  readonly field: string | null
+  readonly read: (sample: Sample) => FrameValue
+}
+
+const fixed = (name: string, type: ColumnType, write: CellPlan["write"]): RowColumn => ({
   name,
   type,
   nullable: false,
   field: null,
   position: -1,
-  code,
-  read
+  source: CellSource.other,
+  write,
+  read: (sample) => {
+    write(sample, captor)
+    return captured
+  }
 })
 
-const statusText = ({ frame: { status } }: Sample): string => status.length === 0 ? "" : status.join(",")
+let captured: number | string | null = null
+const captor: CellWriter = {
+  number: (value) => captured = value,
+  text: (value) => captured = value,
+  timestamp: (value) => captured = value,
+  missing: () => captured = null
+}
 
 const BEFORE_FRAME: ReadonlyArray<RowColumn> = [
-  fixed("device", "text", CellCode.device, (sample) => sample.device),
-  fixed("unit_id", "text", CellCode.unitId, (sample) => sample.unitId),
-  fixed("requested_at", "timestamp", CellCode.requestedAt, (sample) => sample.requestedAt),
-  fixed("received_at", "timestamp", CellCode.receivedAt, (sample) => sample.receivedAt),
-  fixed("midpoint_at", "timestamp", CellCode.midpointAt, (sample) => sample.midpointAt),
-  fixed("latency_s", "float", CellCode.latency, (sample) => sample.latencySeconds)
+  fixed("device", "text", (sample, to) => to.text(sample.device)),
+  fixed("unit_id", "text", (sample, to) => to.text(sample.unitId)),
+  fixed("requested_at", "timestamp", (sample, to) => to.timestamp(sample.requestedAt)),
+  fixed("received_at", "timestamp", (sample, to) => to.timestamp(sample.receivedAt)),
+  fixed("midpoint_at", "timestamp", (sample, to) => to.timestamp(sample.midpointAt)),
+  fixed("latency_s", "float", (sample, to) => to.number(sample.latencySeconds))
 ]
-const STATUS = fixed("status", "text", CellCode.status, statusText)
-const IDENTITY: ReadonlyArray<RowColumn> = [
-  fixed("run_id", "text", CellCode.runId, (sample) => sample.run.id),
-  fixed("sequence", "int", CellCode.sequence, (sample) => sample.sequence)
+const STATUS = fixed(
+  "status",
+  "text",
+  ({ frame: { status } }, to) => to.text(status.length === 0 ? "" : status.join(","))
+)
+const ROW_IDS: ReadonlyArray<RowColumn> = [
+  fixed("run_id", "text", (sample, to) => to.text(sample.run.id)),
+  fixed("sequence", "int", (sample, to) => to.number(sample.sequence))
 ]
-const FIXED_NAMES = new Set([...BEFORE_FRAME, STATUS, ...IDENTITY].map((column) => column.name))
+const FIXED_NAMES = new Set([...BEFORE_FRAME, STATUS, ...ROW_IDS].map((column) => column.name))
 
-/**
- * What a field is called as a column: a field that bears a fixed column's name, in whatever case, gets the prefix `frame_`.
- *
- * @internal
- */
+const fieldColumn = ({ kind, name }: FrameField, position: number, columnName: string): RowColumn => {
+  const read = (sample: Sample) => sample.frame.values[position]
+  return {
+    name: columnName,
+    type: kind,
+    nullable: true,
+    field: name,
+    position,
+    source: kind === "text" ? CellSource.text : CellSource.number,
+    write: (sample, to) => writeCell(toCell(read(sample)), kind, to),
+    read
+  }
+}
+
+/** The column name of a field. The name of a fixed column, in any case, gets the prefix `frame_`. */
 export const fieldColumnName = (field: string): string =>
   FIXED_NAMES.has(field.toLowerCase()) ? `frame_${field}` : field
 
-const plans = new WeakMap<
+const columnsByFormat = new WeakMap<
   FrameFormat,
-  { readonly plain: ReadonlyArray<RowColumn>; readonly identified: ReadonlyArray<RowColumn> }
+  { readonly plain: ReadonlyArray<RowColumn>; readonly withRowIds: ReadonlyArray<RowColumn> }
 >()
 
-/**
- * The columns of the rows that samples of a format make, in order. Names that differ only by case are told apart.
- *
- * @internal
- */
+/** The columns of a format's rows, in order. Names that differ only by case are made distinct. */
 export const rowColumns = (format: FrameFormat, options?: RowOptions): ReadonlyArray<RowColumn> => {
-  let plan = plans.get(format)
-  if (plan === undefined) {
+  let columns = columnsByFormat.get(format)
+  if (columns === undefined) {
     const taken = new Set(FIXED_NAMES)
-    const plain = [
-      ...BEFORE_FRAME,
-      ...format.fields.map((field, position): RowColumn => ({
-        name: distinct(fieldColumnName(field.name), taken, (name) => name.toLowerCase()),
-        type: field.kind,
-        nullable: true,
-        field: field.name,
-        position,
-        code: field.kind === "text" ? CellCode.text : CellCode.number,
-        read: (sample) => sample.frame.values[position]
-      })),
-      STATUS
-    ]
-    plan = { plain, identified: [...plain, ...IDENTITY] }
-    plans.set(format, plan)
+    const fields = format.fields.map((field, position) =>
+      fieldColumn(field, position, distinct(fieldColumnName(field.name), taken, (name) => name.toLowerCase()))
+    )
+    const plain = [...BEFORE_FRAME, ...fields, STATUS]
+    columns = { plain, withRowIds: [...plain, ...ROW_IDS] }
+    columnsByFormat.set(format, columns)
   }
-  return (options?.rowIds ?? options?.identity) === true ? plan.identified : plan.plain
+  return (options?.rowIds ?? options?.identity) === true ? columns.withRowIds : columns.plain
 }
 
 /**
- * The fields of a format and the columns they become in its rows.
+ * The fields of a format and the names of their columns.
  *
  * @since 0.1.0
  * @category conversions
@@ -177,19 +171,46 @@ export const fieldColumns = (
   return format.fields.map((field, at) => ({ field, column: columns[at]!.name }))
 }
 
-/**
- * A value as every sink stores it.
- *
- * @internal
- */
+/** A value as every sink stores it. */
 export const toCell = (value: FrameValue): Cell => {
   if (typeof value === "number") return Number.isFinite(value) ? value + 0 : null
   if (typeof value === "string") return value.toWellFormed()
   return null
 }
 
+export const writeCell = (cell: Cell, type: ColumnType, to: CellWriter): void => {
+  if (cell === null) to.missing()
+  else if (typeof cell === "string") to.text(cell)
+  else if (type === "timestamp") to.timestamp(cell)
+  else to.number(cell)
+}
+
+/** Writes a sample's cells in order. A frame's numbers and texts, which are most cells, cost no call of a plan's function. */
+export const writeCells = (cells: ReadonlyArray<CellPlan>, sample: Sample, to: CellWriter): void => {
+  const { values } = sample.frame
+  for (let at = 0; at < cells.length; at++) {
+    const cell = cells[at]!
+    switch (cell.source) {
+      case CellSource.number: {
+        const value = values[cell.position]
+        if (typeof value === "number" && value - value === 0) to.number(value === 0 ? 0 : value)
+        else cell.write(sample, to)
+        break
+      }
+      case CellSource.text: {
+        const value = values[cell.position]
+        if (typeof value === "string") to.text(value)
+        else cell.write(sample, to)
+        break
+      }
+      default:
+        cell.write(sample, to)
+    }
+  }
+}
+
 /**
- * How samples of one format become rows: their columns, and what gives the cells of a sample in the columns' order.
+ * How samples of one format become rows: the columns, and a function that writes a sample's cells in their order.
  *
  * @since 0.1.0
  * @category conversions
@@ -199,87 +220,7 @@ export const rowWriter = (format: FrameFormat, options?: RowOptions): {
   readonly write: (sample: Sample, to: CellWriter) => void
 } => {
   const columns = rowColumns(format, options)
-  const cells = columns.map(({ code, position, read, type }): CellPlan => ({
-    code,
-    position,
-    other: (sample, to) => writeCell(toCell(read(sample)), type, to)
-  }))
-  return { columns, write: (sample, to) => writeCells(cells, sample, to) }
-}
-
-/**
- * A cell of a column of this type, to a writer.
- *
- * @internal
- */
-export const writeCell = (cell: Cell, type: ColumnType, to: CellWriter): void => {
-  if (cell === null) to.missing()
-  else if (typeof cell === "string") to.text(cell)
-  else if (type === "timestamp") to.timestamp(cell)
-  else to.number(cell)
-}
-
-/**
- * Where a cell comes from, in a form that is followed without a call for each cell.
- *
- * @internal
- */
-export interface CellPlan {
-  readonly code: CellCode
-  readonly position: number
-  /** For what the code does not tell: a value of another type than the column's. */
-  readonly other: (sample: Sample, to: CellWriter) => void
-}
-
-/** @internal */
-export const writeCells = (cells: ReadonlyArray<CellPlan>, sample: Sample, to: CellWriter): void => {
-  const { values } = sample.frame
-  for (let at = 0; at < cells.length; at++) {
-    const cell = cells[at]!
-    switch (cell.code) {
-      case CellCode.number: {
-        const value = values[cell.position]
-        if (typeof value === "number" && value - value === 0) to.number(value === 0 ? 0 : value)
-        else cell.other(sample, to)
-        break
-      }
-      case CellCode.text: {
-        const value = values[cell.position]
-        if (typeof value === "string") to.text(value)
-        else cell.other(sample, to)
-        break
-      }
-      case CellCode.device:
-        to.text(sample.device)
-        break
-      case CellCode.unitId:
-        to.text(sample.unitId)
-        break
-      case CellCode.requestedAt:
-        to.timestamp(sample.requestedAt)
-        break
-      case CellCode.receivedAt:
-        to.timestamp(sample.receivedAt)
-        break
-      case CellCode.midpointAt:
-        to.timestamp(sample.midpointAt)
-        break
-      case CellCode.latency:
-        to.number(sample.latencySeconds)
-        break
-      case CellCode.status:
-        to.text(statusText(sample))
-        break
-      case CellCode.runId:
-        to.text(sample.run.id)
-        break
-      case CellCode.sequence:
-        to.number(sample.sequence)
-        break
-      default:
-        cell.other(sample, to)
-    }
-  }
+  return { columns, write: (sample, to) => writeCells(columns, sample, to) }
 }
 
 /**
@@ -295,20 +236,3 @@ export const sampleToRow = (sample: Sample, options?: RowOptions): { [column: st
       return [column.name, column.type === "timestamp" ? formatTimestamp(cell as number) : cell]
     })
   )
-
-/**
- * Microseconds since the epoch as RFC 3339 text, UTC, with six decimals: `2026-03-01T12:00:00.000123Z`.
- *
- * @since 0.1.0
- * @category conversions
- */
-export const formatTimestamp = (micros: number): string => {
-  const second = Math.floor(micros / 1_000_000)
-  if (second !== lastSecond.at) {
-    lastSecond = { at: second, text: new Date(second * 1000).toISOString().slice(0, -4) }
-  }
-  return `${lastSecond.text}${String(1_000_000 + (micros - second * 1_000_000)).slice(1)}Z`
-}
-
-/** The text of the second that was formatted last, up to the point: times come in order, most of them in the same second. */
-let lastSecond = { at: Number.NaN, text: "" }

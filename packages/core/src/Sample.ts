@@ -2,7 +2,7 @@
  * The vocabulary of a run: who is recorded (`Run`, `Device`), what one try at all devices gave (`Tick`), and one device's
  * reading in it (`Sample`).
  */
-import type { Frame, FrameFormat } from "./Frame.ts"
+import type { Frame, FrameFormat, FrameValue } from "./Frame.ts"
 import type { ClockStep } from "./SampleClock.ts"
 import type { DeviceError } from "./SourceError.ts"
 
@@ -92,6 +92,16 @@ export class Sample {
     this.frame = fields.frame
   }
 
+  /** The same reading with another frame, in a run whose devices have its format. */
+  with(changes: { readonly run: Run; readonly frame: Frame }): Sample {
+    return new Sample(Object.assign({}, this, changes))
+  }
+
+  /** The value of the field with this name; `undefined` if the frame does not have it. */
+  value(field: string): FrameValue {
+    return this.frame.values[this.frame.format.positionOf(field)]
+  }
+
   /** From request to reply by the monotonic clock, in whole microseconds: a step of the system clock does not touch it. */
   get latencyMicros(): number {
     return Math.round((this.receivedMonotonicNanos - this.requestedMonotonicNanos) / 1000)
@@ -141,6 +151,8 @@ export interface Tick {
   /** Steps of the system clock since the last delivered tick. */
   readonly clockSteps: ReadonlyArray<ClockStep>
   readonly samples: ReadonlyArray<Sample>
+  /** Samples that `Recorder.every` or `Recorder.filterSamples` left out. They keep their sequence numbers. */
+  readonly thinned: ReadonlyArray<Sample>
   readonly failures: ReadonlyArray<DeviceFailure>
   /** True for the closing element of a run that skipped or dropped after its last tick: it carries those counts and polled nothing. */
   readonly isTrailer: boolean

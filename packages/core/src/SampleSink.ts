@@ -2,7 +2,8 @@
  * Where samples go. A sink has one method; the Scope of its layer opens and closes what it writes to, so there is nothing
  * to open, close, or write to too early.
  */
-import { type Array, Cause, Clock, Context, Effect, Layer, Metric, Scope } from "effect"
+import { type Array, Cause, Clock, Context, Effect, Layer, Metric, type Scope } from "effect"
+import { type Joined, joinLayers, type Layers } from "./internal/joinLayers.ts"
 import { spanned } from "./internal/tracing.ts"
 import { messageOf } from "./messageOf.ts"
 import * as Metrics from "./Metrics.ts"
@@ -136,28 +137,9 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
    *
    * The sinks' own services are provided too; of two sinks of one kind, the last one's.
    */
-  static readonly layerAll = <const Layers extends Array.NonEmptyReadonlyArray<Layer.Layer<SampleSink, any, any>>>(
-    layers: Layers
-  ): Layer.Layer<
-    SampleSink | Layer.Success<Layers[number]>,
-    Layer.Error<Layers[number]>,
-    Layer.Services<Layers[number]>
-  > => Layer.effectContext(openAll(layers as ReadonlyArray<unknown> as ReadonlyArray<Layer.Layer<SampleSink>>)) as any
+  static readonly layerAll = <const L extends Layers<SampleSink>>(layers: L): Joined<SampleSink, L> =>
+    joinLayers(SampleSink, layers, (sinks) => Effect.succeed(combine(sinks)))
 }
-
-const openAll = Effect.fnUntraced(function*(layers: ReadonlyArray<Layer.Layer<SampleSink>>) {
-  // The sinks close side by side: one that takes its full time-out must not make the others wait.
-  const closing = yield* Effect.acquireRelease(Scope.make("parallel"), Scope.close)
-  let context: Context.Context<SampleSink> | undefined
-  const sinks: Array<SinkShape> = []
-  for (const layer of layers) {
-    const scope = yield* Scope.fork(closing)
-    const built = yield* Layer.buildWithScope(layer, scope)
-    sinks.push(Context.get(built, SampleSink))
-    context = context === undefined ? built : Context.merge(context, built)
-  }
-  return Context.add(context!, SampleSink, combine(sinks))
-})
 
 const combine = (sinks: ReadonlyArray<SinkShape>): SinkShape => {
   const working = new Set(sinks)

@@ -8,8 +8,8 @@
 import { distinct, type FrameField, type FrameFormat } from "./Frame.ts"
 import {
   type Cell,
-  CellCode,
   type CellPlan,
+  CellSource,
   type CellWriter,
   type Column,
   type ColumnType,
@@ -180,14 +180,12 @@ export class SchemaLock {
     const readers = columns.map(({ column, from }) => from === undefined ? () => null : this.readerOf(column, from))
     return {
       readers,
-      cells: columns.map(({ column, from }, at): CellPlan => ({
-        // What is of the column's own type needs no conversion.
-        code: from !== undefined && column.convert === undefined && column.type === from.type && column.type !== "int"
-          ? from.code
-          : CellCode.other,
-        position: from?.position ?? -1,
-        other: (sample, to) => writeCell(readers[at]!(sample), column.type, to)
-      })),
+      cells: columns.map(({ column, from }, at): CellPlan =>
+        // An int may still have decimals, so it is converted.
+        from !== undefined && column.convert === undefined && column.type === from.type && column.type !== "int"
+          ? from
+          : converted(readers[at]!, column.type)
+      ),
       unknown: [...sources.values()].filter((column) => column.field !== null || isOnDemand(column))
     }
   }
@@ -203,6 +201,12 @@ export class SchemaLock {
     }
   }
 }
+
+const converted = (read: (sample: Sample) => Cell, type: ColumnType): CellPlan => ({
+  source: CellSource.other,
+  position: -1,
+  write: (sample, to) => writeCell(read(sample), type, to)
+})
 
 const sourceOf = (column: RowColumn): string => column.field === null ? `fixed ${column.name}` : `field ${column.field}`
 

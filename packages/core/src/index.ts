@@ -3,6 +3,7 @@
  */
 export { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
 export { EndSignal } from "./EndSignal.ts"
+export { formatTimestamp } from "./formatTimestamp.ts"
 export {
   type FieldKind,
   type Frame,
@@ -33,7 +34,6 @@ export {
   type Column,
   type ColumnType,
   fieldColumns,
-  formatTimestamp,
   type RowOptions,
   rowWriter,
   sampleToRow

@@ -38,6 +38,7 @@ const tick = (index: number, samples = 1): Tick => ({
   dropped: 0,
   clockSteps: [],
   failures: [],
+  thinned: [],
   droppedFailures: new Map(),
   isTrailer: false,
   samples: Array.makeBy(samples, (n) =>

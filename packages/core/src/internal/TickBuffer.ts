@@ -119,6 +119,7 @@ export class TickBuffer<E> {
       ...losses,
       clockSteps: droppedSteps.length === 0 ? clockSteps : [...droppedSteps, ...clockSteps],
       samples: readings.map((reading) => new Sample({ ...reading, run: this.run, sequence: this.sequence++ })),
+      thinned: NONE,
       failures,
       isTrailer: false
     }
@@ -135,8 +136,9 @@ export class TickBuffer<E> {
         driftMs: 0,
         ...losses,
         clockSteps: droppedSteps,
-        samples: [],
-        failures: [],
+        samples: NONE,
+        thinned: NONE,
+        failures: NONE,
         isTrailer: true
       })
   }
@@ -158,5 +160,7 @@ export class TickBuffer<E> {
     }
   }
 }
+
+const NONE: ReadonlyArray<never> = []
 
 const NO_FAILURES: ReadonlyMap<string, number> = new Map()

@@ -1,78 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Array,
-  Cause,
-  Deferred,
-  type Duration,
-  Effect,
-  Exit,
-  Fiber,
-  Latch,
-  Layer,
-  Logger,
-  Metric,
-  Queue,
-  Schema,
-  Stream
-} from "effect"
+import { Cause, Deferred, type Duration, Effect, Exit, Fiber, Latch, Logger, Queue, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Progress } from "../src/AcquisitionSummary.ts"
-import { FrameFormat, type FrameRecord } from "../src/Frame.ts"
+import type { FrameRecord } from "../src/Frame.ts"
 import type { InvalidOptionError } from "../src/InvalidOptionError.ts"
 import { MemorySink } from "../src/MemorySink.ts"
 import { pipeToSink } from "../src/pipeToSink.ts"
 import { PollSource } from "../src/PollSource.ts"
 import * as Recorder from "../src/Recorder.ts"
-import { type Run, Sample, type Tick } from "../src/Sample.ts"
+import type { Tick } from "../src/Sample.ts"
 import { SampleSink } from "../src/SampleSink.ts"
 import { timedSource } from "./sources.ts"
-
-const run: Run = { id: "run", startedAt: 0, devices: [] }
-const format = FrameFormat.fromRecord({ Value: 0 })
-
-const tick = (index: number, samples = 1): Tick => ({
-  run,
-  index,
-  driftMs: 0,
-  skipped: 0,
-  dropped: 0,
-  clockSteps: [],
-  failures: [],
-  thinned: [],
-  droppedFailures: new Map(),
-  isTrailer: false,
-  samples: Array.makeBy(samples, (n) =>
-    new Sample({
-      run,
-      device: "probe",
-      unitId: "A",
-      sequence: index * samples + n,
-      requestedAt: 0,
-      receivedAt: 0,
-      requestedMonotonicNanos: 0,
-      receivedMonotonicNanos: 0,
-      frame: format.frame({ Value: index })
-    })).slice(0, samples)
-})
-
-const ticks = (count: number) => Stream.fromIterable(Array.makeBy(count, (index) => tick(index)))
-
-/** A sink that keeps the sizes of its batches. */
-const batches = () => {
-  const sizes: Array<number> = []
-  return {
-    sizes,
-    layer: SampleSink.layer({ name: "sizes", write: (batch) => Effect.sync(() => sizes.push(batch.length)) })
-  }
-}
-
-const failing = (name: string, after = 0) => {
-  let writes = 0
-  return SampleSink.layer({
-    name,
-    write: () => Effect.suspend(() => writes++ < after ? Effect.void : Effect.fail("no more room"))
-  })
-}
+import { batches, failing, tick, ticks } from "./ticks.ts"
 
 describe("pipeToSink", () => {
   it.effect("writes full batches, and the rest at the end", () =>
@@ -371,19 +310,6 @@ describe("pipeToSink", () => {
       assert.isAtLeast(stored, what.startsWith("the stream does not") ? 30 : 10)
     }))
 
-  it.effect("endWhen nests: the first signal counts", () =>
-    Effect.gen(function*() {
-      const fiber = yield* Recorder.record({ rateHz: 10 }).pipe(
-        pipeToSink(),
-        Recorder.endWhen(Effect.never),
-        Recorder.endWhen(Effect.sleep("3 seconds")),
-        Effect.provide([MemorySink.layer, timedSource().layer]),
-        Effect.forkChild
-      )
-      yield* TestClock.adjust("4 seconds")
-      assert.strictEqual((yield* Fiber.join(fiber)).samplesEmitted, 30)
-    }))
-
   const stuck = SampleSink.layer({ name: "stuck", target: "nowhere", write: () => Effect.never })
 
   it.effect("gives a stuck write stopTimeout after endWhen, and then fails with what was not written", () =>
@@ -453,44 +379,6 @@ describe("pipeToSink", () => {
       assert.strictEqual(error._tag, "InvalidOptionError")
       assert.include(error.message, message)
     }))
-
-  it.effect("sums up ticks, losses, drift, failures and sinks", () =>
-    Effect.gen(function*() {
-      const fiber = yield* Recorder.record({ period: 100, duration: 700 }).pipe(
-        pipeToSink(),
-        Effect.provide(timedSource([0, 0, 250, 0, 130]).layer),
-        Effect.forkChild
-      )
-      yield* TestClock.adjust("2 seconds")
-      const summary = yield* Fiber.join(fiber)
-      assert.deepInclude(summary, {
-        startedAt: 0,
-        finishedAt: 730_000,
-        ticks: 5,
-        samplesEmitted: 5,
-        samplesLate: 2,
-        ticksSkipped: 2,
-        ticksDropped: 0,
-        maxDriftMs: 0,
-        failures: { probe: 0 },
-        clockSteps: [],
-        sinks: [{ sink: "MemorySink", target: "memory", rows: 5, columnsDropped: {}, error: null }]
-      })
-      assert.match(summary.runId ?? "", /^[0-9a-f]{8}-[0-9a-f]{4}-7/)
-    }).pipe(Effect.provide(MemorySink.layer)))
-
-  it.effect("counts accepted samples in the metrics, by sink", () =>
-    Effect.gen(function*() {
-      yield* ticks(7).pipe(
-        pipeToSink(),
-        Effect.provide(SampleSink.layer({ name: "metered", write: () => Effect.void }))
-      )
-      const snapshot = yield* Metric.snapshot
-      const written = snapshot.find((metric) =>
-        metric.id === "sampleline_samples_written" && metric.attributes?.["sink"] === "metered"
-      )
-      assert.deepInclude(written?.state, { count: 7 })
-    }))
 })
 
 describe("whatever takes how long", () => {
@@ -530,101 +418,5 @@ describe("whatever takes how long", () => {
       assert.strictEqual(summary.samplesEmitted, stored.length)
       assert.strictEqual(summary.ticks + summary.ticksDropped, begins.length)
       if (endAt === null) assert.strictEqual(summary.ticks + summary.samplesLate, 30)
-    }))
-})
-
-describe("SampleSink.make", () => {
-  it.effect("has no error once a batch that was refused is accepted", () =>
-    Effect.gen(function*() {
-      let writes = 0
-      const sink = SampleSink.make({
-        name: "retried",
-        write: () => Effect.suspend(() => writes++ === 0 ? Effect.fail("no more room") : Effect.void)
-      })
-      const [first] = tick(0).samples
-      yield* Effect.flip(sink.write([first!]))
-      assert.isNotNull(sink.report()[0]!.error)
-      yield* sink.write([first!])
-      assert.deepInclude(sink.report()[0], { rows: 1, error: null })
-    }))
-})
-
-describe("SampleSink.layerAll", () => {
-  it.effect("writes each batch to all sinks", () =>
-    Effect.gen(function*() {
-      const a = batches()
-      const b = batches()
-      const summary = yield* ticks(70).pipe(pipeToSink(), Effect.provide(SampleSink.layerAll([a.layer, b.layer])))
-      assert.deepStrictEqual([a.sizes, b.sizes], [[64, 6], [64, 6]])
-      assert.deepStrictEqual(summary.sinks.map((sink) => sink.rows), [70, 70])
-    }))
-
-  it.effect("leaves a failed sink out, logs its error at once, and fails the run at its end", () =>
-    Effect.gen(function*() {
-      const good = batches()
-      const progress = new Progress()
-      const lines: Array<string> = []
-      const error = yield* ticks(200).pipe(
-        pipeToSink({ batchSize: 50, progress }),
-        Effect.provide([
-          SampleSink.layerAll([failing("bad", 1), good.layer]),
-          Logger.layer([Logger.make(({ message }) => lines.push(String(message)))])
-        ]),
-        Effect.flip
-      )
-      assert.include(error.message, "bad did not accept 50 samples")
-      assert.deepStrictEqual(good.sizes, [50, 50, 50, 50])
-      assert.strictEqual(lines.filter((line) => line.includes("the other outputs go on")).length, 1)
-      assert.deepStrictEqual(progress.current.sinks.map((sink) => [sink.rows, sink.error?._tag ?? null]), [
-        [50, "SinkWriteError"],
-        [200, null]
-      ])
-    }))
-
-  it.effect.each(
-    [
-      ["throws", () => {
-        throw new Error("bad write")
-      }],
-      ["dies", () => Effect.die("bad write")],
-      ["interrupts itself", () => Effect.interrupt]
-    ] as const
-  )("is not disturbed by a sink whose write %s", ([, write]) =>
-    Effect.gen(function*() {
-      const good = batches()
-      const error = yield* ticks(200).pipe(
-        pipeToSink({ batchSize: 50 }),
-        Effect.provide(SampleSink.layerAll([SampleSink.layer<never>({ name: "bad", write }), good.layer])),
-        Effect.flip
-      )
-      assert.include(error.message, "bad did not accept 50 samples")
-      assert.deepStrictEqual(good.sizes, [50, 50, 50, 50])
-    }))
-
-  it.effect("fails at once when no sink is left", () =>
-    Effect.gen(function*() {
-      const error = yield* ticks(200).pipe(
-        Stream.concat(Stream.never),
-        pipeToSink({ batchSize: 50 }),
-        Effect.provide(SampleSink.layerAll([failing("first", 1), failing("second", 2)])),
-        Effect.flip
-      )
-      assert.include(error.message, "second did not accept 50 samples")
-    }))
-
-  it.effect("provides the sinks' own services, and closes them all", () =>
-    Effect.gen(function*() {
-      const closed: Array<string> = []
-      const closing = (name: string) =>
-        Layer.merge(
-          SampleSink.layer({ name, write: () => Effect.void }),
-          Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => closed.push(name))))
-        )
-      const samples = yield* Effect.gen(function*() {
-        yield* pipeToSink()(ticks(3))
-        return (yield* MemorySink).samples
-      }).pipe(Effect.provide(SampleSink.layerAll([closing("a"), MemorySink.layer, closing("b")])))
-      assert.strictEqual(samples.length, 3)
-      assert.deepStrictEqual(closed.toSorted(), ["a", "b"])
     }))
 })

@@ -1,0 +1,103 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Logger, Stream } from "effect"
+import { Progress } from "../src/AcquisitionSummary.ts"
+import { MemorySink } from "../src/MemorySink.ts"
+import { pipeToSink } from "../src/pipeToSink.ts"
+import { SampleSink } from "../src/SampleSink.ts"
+import { batches, failing, tick, ticks } from "./ticks.ts"
+
+describe("SampleSink.make", () => {
+  it.effect("has no error once a batch that was refused is accepted", () =>
+    Effect.gen(function*() {
+      let writes = 0
+      const sink = SampleSink.make({
+        name: "retried",
+        write: () => Effect.suspend(() => writes++ === 0 ? Effect.fail("no more room") : Effect.void)
+      })
+      const [first] = tick(0).samples
+      yield* Effect.flip(sink.write([first!]))
+      assert.isNotNull(sink.report()[0]!.error)
+      yield* sink.write([first!])
+      assert.deepInclude(sink.report()[0], { rows: 1, error: null })
+    }))
+})
+
+describe("SampleSink.layerAll", () => {
+  it.effect("writes each batch to all sinks", () =>
+    Effect.gen(function*() {
+      const a = batches()
+      const b = batches()
+      const summary = yield* ticks(70).pipe(pipeToSink(), Effect.provide(SampleSink.layerAll([a.layer, b.layer])))
+      assert.deepStrictEqual([a.sizes, b.sizes], [[64, 6], [64, 6]])
+      assert.deepStrictEqual(summary.sinks.map((sink) => sink.rows), [70, 70])
+    }))
+
+  it.effect("leaves a failed sink out, logs its error at once, and fails the run at its end", () =>
+    Effect.gen(function*() {
+      const good = batches()
+      const progress = new Progress()
+      const lines: Array<string> = []
+      const error = yield* ticks(200).pipe(
+        pipeToSink({ batchSize: 50, progress }),
+        Effect.provide([
+          SampleSink.layerAll([failing("bad", 1), good.layer]),
+          Logger.layer([Logger.make(({ message }) => lines.push(String(message)))])
+        ]),
+        Effect.flip
+      )
+      assert.include(error.message, "bad did not accept 50 samples")
+      assert.deepStrictEqual(good.sizes, [50, 50, 50, 50])
+      assert.strictEqual(lines.filter((line) => line.includes("the other outputs go on")).length, 1)
+      assert.deepStrictEqual(progress.current.sinks.map((sink) => [sink.rows, sink.error?._tag ?? null]), [
+        [50, "SinkWriteError"],
+        [200, null]
+      ])
+    }))
+
+  it.effect.each(
+    [
+      ["throws", () => {
+        throw new Error("bad write")
+      }],
+      ["dies", () => Effect.die("bad write")],
+      ["interrupts itself", () => Effect.interrupt]
+    ] as const
+  )("is not disturbed by a sink whose write %s", ([, write]) =>
+    Effect.gen(function*() {
+      const good = batches()
+      const error = yield* ticks(200).pipe(
+        pipeToSink({ batchSize: 50 }),
+        Effect.provide(SampleSink.layerAll([SampleSink.layer<never>({ name: "bad", write }), good.layer])),
+        Effect.flip
+      )
+      assert.include(error.message, "bad did not accept 50 samples")
+      assert.deepStrictEqual(good.sizes, [50, 50, 50, 50])
+    }))
+
+  it.effect("fails at once when no sink is left", () =>
+    Effect.gen(function*() {
+      const error = yield* ticks(200).pipe(
+        Stream.concat(Stream.never),
+        pipeToSink({ batchSize: 50 }),
+        Effect.provide(SampleSink.layerAll([failing("first", 1), failing("second", 2)])),
+        Effect.flip
+      )
+      assert.include(error.message, "second did not accept 50 samples")
+    }))
+
+  it.effect("provides the sinks' own services, and closes them all", () =>
+    Effect.gen(function*() {
+      const closed: Array<string> = []
+      const closing = (name: string) =>
+        Layer.merge(
+          SampleSink.layer({ name, write: () => Effect.void }),
+          Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => closed.push(name))))
+        )
+      const samples = yield* Effect.gen(function*() {
+        yield* pipeToSink()(ticks(3))
+        return (yield* MemorySink).samples
+      }).pipe(Effect.provide(SampleSink.layerAll([closing("a"), MemorySink.layer, closing("b")])))
+      assert.strictEqual(samples.length, 3)
+      assert.deepStrictEqual(closed.toSorted(), ["a", "b"])
+    }))
+})

@@ -1,0 +1,24 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Logger, Stream } from "effect"
+import { FrameFormat } from "../../src/Frame.ts"
+import { PollSource } from "../../src/PollSource.ts"
+import * as Recorder from "../../src/Recorder.ts"
+
+describe("warnings", () => {
+  it.effect("warns of a column whose devices differ in unit", () =>
+    Effect.gen(function*() {
+      const lines: Array<string> = []
+      const format = (unit: string) => FrameFormat.fromRecord({ Flow: 0, Temperature: 0 }, { units: { Flow: unit } })
+      yield* Recorder.record({ rateHz: 10, duration: 1 }).pipe(
+        Stream.runDrain,
+        Effect.provide([
+          PollSource.layer({
+            devices: { fuel: { format: format("SCCM") }, air: { format: format("SLPM") } },
+            poll: () => Effect.succeed({ Flow: 1 })
+          }),
+          Logger.layer([Logger.make(({ message }) => lines.push(String(message)))])
+        ])
+      )
+      assert.deepStrictEqual(lines, ["the column Flow holds different units: SCCM of fuel; SLPM of air"])
+    }))
+})

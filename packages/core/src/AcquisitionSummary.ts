@@ -1,5 +1,5 @@
 /**
- * What a run did: the same value while it runs (progress) and when it is over.
+ * What a run did. The same value shows its progress and, at the end, its result.
  */
 import type { Tick } from "./Sample.ts"
 import type { ClockStep } from "./SampleClock.ts"
@@ -18,17 +18,19 @@ export interface AcquisitionSummary {
   readonly finishedAt: number | null
   /** Ticks delivered. */
   readonly ticks: number
-  /** Samples handed to the sink; what each sink accepted stands in `sinks`. */
+  /** Samples handed to the sink. `sinks` has what each sink accepted. */
   readonly samplesEmitted: number
   /** Samples that `Recorder.every` and `Recorder.filterSamples` left out. */
   readonly thinned: number
-  /** Ticks that gave no samples because their slot was skipped or overflow dropped them: `ticksSkipped + ticksDropped`. */
+  /** Ticks without samples: `ticksSkipped + ticksDropped`. */
   readonly samplesLate: number
+  /** Slots in which nothing was polled: a poll took too long, or the buffer was full. */
   readonly ticksSkipped: number
+  /** Polled ticks that the overflow policy dropped. */
   readonly ticksDropped: number
-  /** The longest time by which a tick began after its target, in milliseconds. */
+  /** How late the latest tick began after its target, in milliseconds. */
   readonly maxDriftMs: number
-  /** Failed tries, by device; every device of the run is there. */
+  /** Failed polls by device. Every device of the run is listed. */
   readonly failures: { readonly [device: string]: number }
   /** Devices of the run that gave no sample. */
   readonly silentDevices: ReadonlyArray<string>
@@ -38,7 +40,7 @@ export interface AcquisitionSummary {
 }
 
 /**
- * A summary in the making. Give one to `pipeToSink` to look at it while the run goes on, or after it failed.
+ * Builds the summary. Give one to `pipeToSink` to read it while the run goes on, or after the run failed.
  *
  * @since 0.1.0
  * @category models
@@ -78,7 +80,7 @@ export class Progress {
     }
   }
 
-  /** @internal */
+  /** `pipeToSink` calls this, `observe` and `finish`. */
   start(at: number, report: () => ReadonlyArray<SinkReport>): void {
     this.runId = null
     this.startedAt = at
@@ -95,12 +97,10 @@ export class Progress {
     this.report = report
   }
 
-  /** @internal */
   finish(at: number): void {
     this.finishedAt = at
   }
 
-  /** @internal */
   observe(tick: Tick): void {
     if (this.runId === null) {
       this.runId = tick.run.id

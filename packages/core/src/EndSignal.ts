@@ -1,7 +1,6 @@
 /**
- * Ending a run from outside, without losing anything: the recorder stops polling, its buffer drains, the open batch is
- * written, and the program succeeds with its summary. Interrupting the program writes the open batch too, but leaves no
- * one to take the summary.
+ * Ends a run from outside without losing a sample. The recorder stops polling, its buffer drains, the open batch is written,
+ * and the program succeeds with its summary. An interruption also writes the open batch, but then nobody gets the summary.
  */
 import { Context, Deferred, Effect, Fiber, type Scope } from "effect"
 
@@ -12,14 +11,16 @@ import { Context, Deferred, Effect, Fiber, type Scope } from "effect"
 export interface EndSignal {
   readonly isEnded: () => boolean
   readonly end: Effect.Effect<void>
-  /** Returns when the run is to end. */
+  /** Completes when the run is told to end. */
   readonly await: Effect.Effect<void>
   /**
-   * Declares, for a scope, that the upstream ends by itself on this signal; nobody else then cuts it off. `backlog` tells how
-   * many samples it holds that were polled and not taken yet.
+   * Registers, for a scope, a stream that ends itself on this signal. `pipeToSink` then gives it time to end. `backlog` is the
+   * number of samples that the stream has polled and not yet handed on.
    */
   readonly observe: (backlog: () => number) => Effect.Effect<void, never, Scope.Scope>
+  /** Whether a stream is registered. */
   readonly isObserved: () => boolean
+  /** The backlog of all registered streams, in samples. */
   readonly backlog: () => number
 }
 
@@ -49,7 +50,7 @@ export const make = (): EndSignal => {
 }
 
 /**
- * The signal that the running program listens to. Default: one that never comes.
+ * The signal that the running program listens to. By default it never comes.
  *
  * @since 0.1.0
  * @category services
@@ -66,7 +67,8 @@ export const EndSignal: Context.Reference<EndSignal> = Context.Reference("@sampl
 })
 
 /**
- * Ends the recordings inside `program` when `signal` completes, and lets the program finish. Nests: the first signal counts.
+ * Ends the recordings inside a program when `signal` completes. The program itself goes on to its end. Calls can be nested:
+ * the first signal ends the recordings.
  *
  * @example
  * program.pipe(endWhen(Effect.sleep("8 hours")))

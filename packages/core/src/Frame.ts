@@ -1,9 +1,9 @@
 /**
- * What a device says in one reading: named fields (the format, shared by all its frames) and values by position.
+ * One reading of a device: a format, which is shared by all readings, and values by position.
  */
 
 /**
- * A field's value: `null` where the device said "absent", `undefined` where a conditional field was not sent.
+ * A field's value. `null`: the device said that there is none. `undefined`: the device did not send this conditional field.
  *
  * @since 0.1.0
  * @category models
@@ -28,12 +28,12 @@ export interface FrameField {
   readonly unit: string | null
   /** The vendor's code of the statistic, e.g. `5`, or null. */
   readonly statistic: number | null
-  /** Whether the device may leave the field out of a frame. */
+  /** Whether the device may omit the field. */
   readonly conditional: boolean
 }
 
 /**
- * A reading as a plain object, the form in which a source of one's own gives it.
+ * A reading as a plain object. A source of your own gives this.
  *
  * @since 0.1.0
  * @category models
@@ -41,14 +41,14 @@ export interface FrameField {
 export type FrameRecord = { readonly [field: string]: FrameValue }
 
 /**
- * The ordered fields of a device's frames. One object is shared by all of them: the plans for making rows are cached by it.
+ * The ordered fields of a device's frames. All its frames share one object: row plans are cached by it.
  *
  * @since 0.1.0
  * @category models
  */
 export class FrameFormat {
   readonly fields: ReadonlyArray<FrameField>
-  /** The names as they were given, by which `frame` finds values; a field's own name may have had to differ. */
+  /** The names as given. `frame` finds values by them. A field's own name may differ, to be distinct. */
   readonly keys: ReadonlyArray<string>
   private positions: ReadonlyMap<string, number> | undefined
 
@@ -58,8 +58,8 @@ export class FrameFormat {
   }
 
   /**
-   * A format of the given fields. Anything but the name may be left out: kind `float`, no unit, no code, not conditional.
-   * A name that stands there twice gets `_2`, `_3` and so on behind it; an empty one becomes `field`.
+   * A format of these fields. Defaults: kind `float`, no unit, no statistic, not conditional. A repeated name gets the suffix
+   * `_2`, `_3` and so on. An empty name becomes `field`.
    */
   static make(fields: ReadonlyArray<Partial<FrameField> & { readonly name: string }>): FrameFormat {
     const taken = new Set<string>()
@@ -77,13 +77,13 @@ export class FrameFormat {
   }
 
   /**
-   * The format of a plain object: a number is a float, and so is a null unless its kind is given; a text is text.
+   * The format of a plain object. Numbers are floats, texts are text, and nulls are floats unless `kinds` says otherwise.
    *
    * @example
    * FrameFormat.fromRecord({ Temperature: 21.5, Door: "closed" }, { units: { Temperature: "°C" } })
    */
   static fromRecord(record: FrameRecord, options?: {
-    /** Kinds that the values alone do not tell, e.g. `{ Count: "int" }`. */
+    /** Kinds that the values do not show, e.g. `{ Count: "int" }`. */
     readonly kinds?: { readonly [field: string]: FieldKind } | undefined
     readonly units?: { readonly [field: string]: string } | undefined
   }): FrameFormat {
@@ -96,7 +96,7 @@ export class FrameFormat {
     )
   }
 
-  /** This format with a field more for each key that it does not know; itself where it knows them all. */
+  /** This format plus a field for each new key. The same object if there is no new key. */
   extended(record: FrameRecord): FrameFormat {
     const added = Object.keys(record).filter((key) => !this.keys.includes(key))
     if (added.length === 0) return this
@@ -117,7 +117,7 @@ export class FrameFormat {
     return this.positions.get(name) ?? -1
   }
 
-  /** The frame that a plain object makes in this format, by names; a field it does not have is `undefined`. */
+  /** The frame of a plain object in this format. A field that the object does not have is `undefined`. */
   frame(record: FrameRecord, status: ReadonlyArray<string> = []): Frame {
     return makeFrame(this, this.keys.map((key) => own(record, key)), status)
   }
@@ -129,10 +129,8 @@ const own = <A>(record: { readonly [name: string]: A } | undefined, name: string
   record !== undefined && Object.hasOwn(record, name) ? record[name] : undefined
 
 /**
- * `name`, or the first of `name_2`, `name_3` and so on, that is not taken. Adds it to `taken`. `key` maps a name to what
- * must differ, e.g. its lower-case form.
- *
- * @internal
+ * The first of `name`, `name_2`, `name_3` and so on that is not taken. Adds it to `taken`. `key` gives the form in which names
+ * must differ, e.g. lower case.
  */
 export const distinct = (name: string, taken: Set<string>, key: (name: string) => string = (name) => name): string => {
   let candidate = name
@@ -142,7 +140,7 @@ export const distinct = (name: string, taken: Set<string>, key: (name: string) =
 }
 
 /**
- * One reading: values in the order of the format's fields, and the device's status codes, sorted.
+ * One reading: values in the order of the format's fields, and the sorted status codes of the device.
  *
  * @since 0.1.0
  * @category models
@@ -154,7 +152,7 @@ export interface Frame {
 }
 
 /**
- * A frame; sorts the status codes and drops repeated ones.
+ * A frame. Sorts the status codes and removes duplicates.
  *
  * @since 0.1.0
  * @category constructors

@@ -1,7 +1,7 @@
 /**
- * Keeps every sample in memory: for tests, and for programs that look at a short run afterwards.
+ * Keeps all samples in memory, for tests and for programs that use the samples of a short run.
  *
- * Limits: nothing is ever let go of. Accepted means: in memory.
+ * Memory is never freed. Accepted means: in memory.
  */
 import { Context, Effect, type Layer } from "effect"
 import type { Sample } from "./Sample.ts"
@@ -14,7 +14,7 @@ import { SampleSink, type SinkShape } from "./SampleSink.ts"
 export class MemorySink extends Context.Service<
   MemorySink,
   SinkShape & {
-    /** Appended to, never replaced, and there after the sink is closed. */
+    /** The same array during the run and after the sink has closed. */
     readonly samples: ReadonlyArray<Sample>
   }
 >()("@sampleline/core/MemorySink") {

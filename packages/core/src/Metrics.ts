@@ -15,7 +15,7 @@ export const samplesWritten = Metric.counter("sampleline_samples_written", {
 })
 
 /**
- * Slots skipped because a poll overran or the buffer was full.
+ * Slots skipped because a poll took too long or the buffer was full.
  *
  * @since 0.1.0
  * @category metrics
@@ -37,13 +37,13 @@ export const ticksDropped = Metric.counter("sampleline_ticks_dropped", {
 })
 
 /**
- * Failed tries, by device (attribute `device`).
+ * Failed polls, by device (attribute `device`).
  *
  * @since 0.1.0
  * @category metrics
  */
 export const deviceFailures = Metric.counter("sampleline_device_failures", {
-  description: "Tries at a device that gave no reading",
+  description: "Polls of a device that gave no reading",
   incremental: true
 })
 

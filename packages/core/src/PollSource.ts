@@ -1,8 +1,8 @@
 /**
- * Where samples come from: one try at every device, all at once. A source never fails; a device that fails is data.
+ * Where samples come from: one poll asks all devices. A source never fails. A device that fails is data.
  *
- * Limits: one reading a device and poll. A source with its own bus order (several devices on one port) implements the
- * service itself; `PollSource.make` is for devices that can be asked independently.
+ * `PollSource.make` is for devices that can be asked independently. A source whose devices share a bus implements the service
+ * itself.
  */
 import { Cause, Context, Duration, Effect, Layer, Predicate } from "effect"
 import { type Frame, FrameFormat, type FrameRecord } from "./Frame.ts"
@@ -14,7 +14,7 @@ import { current as currentClock } from "./SampleClock.ts"
 import { DeviceError } from "./SourceError.ts"
 
 /**
- * One device's reply, with the times of its own request.
+ * One device's reply, with the times of its own request and reply.
  *
  * @since 0.1.0
  * @category models
@@ -41,20 +41,20 @@ export interface PollResult {
 }
 
 /**
- * Devices that are asked one after the other, because they share a bus.
+ * Devices that share a bus, and so are asked one after the other.
  *
  * @since 0.1.0
  * @category models
  */
 export interface PollBus {
-  /** What it is called, e.g. `/dev/ttyUSB0`. */
+  /** E.g. `/dev/ttyUSB0`. */
   readonly name: string
-  /** How long each of its devices took to answer when it was opened. */
+  /** How long each device took to answer when it was opened. */
   readonly roundTripSeconds: ReadonlyMap<string, number>
 }
 
 /**
- * What `make` has to know of a device; everything may be left out.
+ * What is known of a device. All of it is optional.
  *
  * @since 0.1.0
  * @category options
@@ -74,9 +74,9 @@ export interface DeviceOptions {
  */
 export interface PollSourceOptions<E, R> {
   readonly devices: { readonly [name: string]: DeviceOptions } | ReadonlyArray<string>
-  /** Asks one device by its name. */
+  /** Asks the device with this name. */
   readonly poll: (device: string) => Effect.Effect<Frame | FrameRecord, E, R>
-  /** How long a try at a device may take before it is a failure. Default: 5 seconds. */
+  /** How long a device may take to answer. Default: 5 seconds. */
   readonly timeout?: Duration.Input | undefined
 }
 
@@ -86,14 +86,14 @@ export interface PollSourceOptions<E, R> {
  */
 export class PollSource extends Context.Service<PollSource, {
   readonly devices: ReadonlyArray<Device>
-  /** One try at each of the named devices. */
+  /** Asks each of the named devices once. */
   readonly poll: (names: ReadonlyArray<string>) => Effect.Effect<PollResult>
-  /** The buses of devices that cannot be asked independently: a rate that they cannot reach is warned of. */
+  /** Buses that devices share. The recorder warns of a rate that they cannot reach. */
   readonly buses?: ReadonlyArray<PollBus> | undefined
 }>()("@sampleline/core/PollSource") {
   /**
-   * A source of devices that can be asked independently. `poll` asks one device by its name and gives a `Frame` or a plain
-   * object; whatever it fails or dies with becomes a failure of that device.
+   * A source of devices that can be asked independently. `poll` gives a `Frame` or a plain object. If it fails or dies, that is
+   * a failure of the device.
    */
   static readonly make = Effect.fnUntraced(
     function*<E, R>(options: PollSourceOptions<E, R>): Effect.fn.Return<PollSource["Service"], never, R> {
@@ -135,7 +135,7 @@ export class PollSource extends Context.Service<PollSource, {
               receivedMonotonicNanos: clock.monotonicNanos(),
               frame: toFrame(device, reply)
             })),
-            // An interruption from outside passes by this; one of poll's own is a failure like any other.
+            // External interruption is not caught here. A poll that interrupts itself has failed.
             Effect.catchCause((cause) =>
               Effect.succeed<DeviceFailure>({
                 device: name,
@@ -164,10 +164,9 @@ export class PollSource extends Context.Service<PollSource, {
     Layer.effect(PollSource, PollSource.make(options))
 
   /**
-   * Several sources as one. Each polls its own devices, side by side. Fails with `InvalidOptionError` if two of them have a
-   * device of the same name.
+   * Joins several sources. They poll side by side. Fails with `InvalidOptionError` if two devices have the same name.
    *
-   * The sources' other services are provided too; of two of one kind, the last one's.
+   * The other services of the layers are provided too. If two layers provide the same service, the last one is used.
    */
   static readonly layerAll = <const L extends Layers<PollSource>>(
     layers: L
@@ -218,7 +217,7 @@ const timedOut = (device: string, timeout: Duration.Duration) =>
 
 const withArticle = (noun: string): string => `${/^[aeiou]/.test(noun) ? "an" : "a"} ${noun}`
 
-/** A frame can hold numbers, texts and nulls. JavaScript can hand over anything. */
+/** Refuses what JavaScript lets through: a frame holds numbers, texts and nulls. */
 const checkReply = (device: string, reply: unknown): void => {
   const refuse = (found: string) => {
     throw new DeviceError({

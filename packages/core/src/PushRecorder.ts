@@ -1,6 +1,5 @@
 /**
- * From readings that devices send by themselves to a stream of ticks: one tick for each reading and each failure, without
- * a grid.
+ * From readings that devices push to a stream of ticks: one tick per reading or failure. There is no grid.
  */
 import { type Cause, type Duration, Effect, Exit, Queue, Stream } from "effect"
 import { EndSignal } from "./EndSignal.ts"
@@ -17,7 +16,7 @@ import type { Device, DeviceFailure, Tick } from "./Sample.ts"
  * @category options
  */
 export interface PushOptions {
-  /** The devices that send. */
+  /** The devices that push readings. */
   readonly devices: ReadonlyArray<Device>
   /** How long to record. Default: until ended or interrupted. */
   readonly duration?: Duration.Input | undefined
@@ -28,7 +27,7 @@ export interface PushOptions {
 }
 
 /**
- * Records what devices send. When the run ends the devices are stopped, and what they have sent is delivered.
+ * Records what devices push. At the end of the run `outcomes` is interrupted, and everything that it gave before is delivered.
  *
  * @since 0.1.0
  * @category constructors
@@ -45,7 +44,7 @@ export const record = <E, R>(
         Effect.scoped(Effect.gen(function*() {
           const ending = yield* EndSignal
           const watch = yield* watchPolls
-          // Devices do not wait for the consumer: what they send is taken from them at once.
+          // Devices do not wait for the consumer, so their readings are taken at once.
           const received = yield* Queue.unbounded<Reading | DeviceFailure, E | Cause.Done>()
           yield* ending.observe(() => Queue.sizeUnsafe(received))
           yield* Stream.runForEach(outcomes, (outcome) => Queue.offer(received, outcome)).pipe(

@@ -1,13 +1,12 @@
 /**
- * The vocabulary of a run: who is recorded (`Run`, `Device`), what one try at all devices gave (`Tick`), and one device's
- * reading in it (`Sample`).
+ * The vocabulary of a run: its devices (`Run`, `Device`), one poll of all devices (`Tick`), and one device's reading (`Sample`).
  */
 import type { Frame, FrameFormat, FrameValue } from "./Frame.ts"
 import type { ClockStep } from "./SampleClock.ts"
 import type { DeviceError } from "./SourceError.ts"
 
 /**
- * What a device says of itself; null where it does not.
+ * What a device says about itself. Null: not known.
  *
  * @since 0.1.0
  * @category models
@@ -28,17 +27,17 @@ export interface DeviceIdentity {
  * @category models
  */
 export interface Device {
-  /** The user's name for it. */
+  /** The name that the user gave it. */
   readonly name: string
-  /** Its address on the bus, e.g. `A`; empty where it has none. */
+  /** Its address on the bus, e.g. `A`. Empty if it has none. */
   readonly unitId: string
   readonly identity: DeviceIdentity | null
-  /** The format of its frames, or null where only the first reading tells. */
+  /** The format of its frames. Null: not known before the first reading. */
   readonly format: FrameFormat | null
 }
 
 /**
- * One recording. One object is shared by all its samples.
+ * One recording. All its samples share one object.
  *
  * @since 0.1.0
  * @category models
@@ -52,7 +51,8 @@ export interface Run {
 }
 
 /**
- * One reading of one device. Times are this device's own request and reply, in integer microseconds since the epoch, UTC.
+ * One reading of one device. `requestedAt` and `receivedAt` are the times of its own request and reply, in integer microseconds
+ * since the epoch, UTC.
  *
  * @since 0.1.0
  * @category models
@@ -62,7 +62,7 @@ export class Sample {
   /** The user's name of the device. */
   readonly device: string
   readonly unitId: string
-  /** Position in the run: from 0, without gaps. */
+  /** Position in the run, from 0. A gap is a sample that was thinned. */
   readonly sequence: number
   readonly requestedAt: number
   readonly receivedAt: number
@@ -102,7 +102,7 @@ export class Sample {
     return this.frame.values[this.frame.format.positionOf(field)]
   }
 
-  /** From request to reply by the monotonic clock, in whole microseconds: a step of the system clock does not touch it. */
+  /** From request to reply in whole microseconds, by the monotonic clock. A step of the system clock does not change it. */
   get latencyMicros(): number {
     return Math.round((this.receivedMonotonicNanos - this.requestedMonotonicNanos) / 1000)
   }
@@ -118,7 +118,7 @@ export class Sample {
 }
 
 /**
- * One device's failure at one tick.
+ * One device failed in one tick.
  *
  * @since 0.1.0
  * @category models
@@ -131,7 +131,7 @@ export interface DeviceFailure {
 }
 
 /**
- * One try at all devices.
+ * One poll of all devices.
  *
  * @since 0.1.0
  * @category models
@@ -140,13 +140,13 @@ export interface Tick {
   readonly run: Run
   /** Position on the grid: the target is `start + index * period`. */
   readonly index: number
-  /** How long after its target the tick began, in milliseconds; never negative. */
+  /** How long after its target the tick began, in milliseconds. Never negative. */
   readonly driftMs: number
-  /** Slots of the grid that were skipped since the last delivered tick, because a poll overran or the buffer was full. */
+  /** Slots skipped since the last delivered tick: a poll took too long, or the buffer was full. */
   readonly skipped: number
   /** Ticks that the overflow policy dropped since the last delivered tick. */
   readonly dropped: number
-  /** Failed tries in those dropped ticks, by device. */
+  /** Failed polls in those dropped ticks, by device. */
   readonly droppedFailures: ReadonlyMap<string, number>
   /** Steps of the system clock since the last delivered tick. */
   readonly clockSteps: ReadonlyArray<ClockStep>
@@ -154,6 +154,6 @@ export interface Tick {
   /** Samples that `Recorder.every` or `Recorder.filterSamples` left out. They keep their sequence numbers. */
   readonly thinned: ReadonlyArray<Sample>
   readonly failures: ReadonlyArray<DeviceFailure>
-  /** True for the closing element of a run that skipped or dropped after its last tick: it carries those counts and polled nothing. */
+  /** Whether this is the trailer: the last element of a run that skipped or dropped ticks at its end. It only carries the counts. */
   readonly isTrailer: boolean
 }

@@ -1,15 +1,15 @@
 /**
  * The clock that stamps samples and paces ticks.
  *
- * Stamps are integer microseconds since the Unix epoch, UTC. The system clock has only milliseconds, a monotonic clock
- * alone drifts by seconds a week; so a stamp is the monotonic clock plus an offset, and the offset is moved whenever the
- * stamp would leave the millisecond that the system clock shows. A stamp is therefore never further than 1 ms from the
- * system clock, and never runs backwards unless the system clock does. A move of over 100 ms is a step of the system
- * clock (set by hand, a suspended machine): it is kept in `steps`.
+ * Stamps are integer microseconds since the Unix epoch, UTC. The system clock has only milliseconds. A monotonic clock drifts by
+ * seconds a week. So a stamp is the monotonic clock plus an offset, and the offset follows the system clock: a stamp is always
+ * within the millisecond that the system clock shows. Stamps never run backwards unless the system clock does. A move of more
+ * than 100 ms is a step of the system clock (set by hand, or a suspended machine). It is kept in `steps`.
  *
- * Everything is read from the fiber's `Clock`, so a `TestClock` rules stamps and waits alike.
+ * All times come from the fiber's `Clock`, so a `TestClock` controls stamps and waits.
  */
 import { Clock, Context, Duration, Effect } from "effect"
+import { napUntil } from "./internal/napUntil.ts"
 
 /**
  * A jump of the system clock.
@@ -18,9 +18,9 @@ import { Clock, Context, Duration, Effect } from "effect"
  * @category models
  */
 export interface ClockStep {
-  /** When, by the clock after the jump: microseconds since the epoch. */
+  /** Microseconds since the epoch, by the clock after the jump. */
   readonly at: number
-  /** How far the clock jumped, in microseconds; negative is backwards. */
+  /** How far the clock jumped, in microseconds. Negative: backwards. */
   readonly jumpMicros: number
 }
 
@@ -29,27 +29,27 @@ export interface ClockStep {
  * @category models
  */
 export interface SampleClock {
-  /** Now, in integer microseconds since the Unix epoch, UTC. Not an effect, so that a data handler can call it. */
+  /** Now, in integer microseconds since the Unix epoch, UTC. A plain function, for data handlers. */
   readonly epochMicros: () => number
   /** Monotonic time in nanoseconds, of arbitrary origin. */
   readonly monotonicNanos: () => number
-  /** Every step seen so far, oldest first; appended to as stamps are taken. */
+  /** All steps so far, oldest first. */
   readonly steps: ReadonlyArray<ClockStep>
   /**
-   * Returns at or after the monotonic time `targetNanos`, never before: usually within a fifth of a millisecond of it; `precise`
-   * spends CPU to return within microseconds.
+   * Returns at or after the monotonic time `targetNanos`, usually within 0.2 ms. With `precise` it returns within microseconds,
+   * at the cost of processor time.
    */
   readonly waitUntil: (targetNanos: number, precise?: boolean) => Effect.Effect<void>
 }
 
 const STEP_MICROS = 100_000
-/** A reading during which the process was held up for longer than this is taken again. */
+/** The clocks are read again if reading them took longer than this. */
 const STEADY_NANOS = 50_000
 
 const clocks = new WeakMap<Clock.Clock, SampleClock>()
 
 /**
- * The sample clock over the fiber's `Clock`; all fibers that share a `Clock` share it.
+ * The sample clock of the fiber's `Clock`. Fibers with the same `Clock` share it.
  *
  * @since 0.1.0
  * @category constructors
@@ -112,41 +112,3 @@ const make = (clock: Clock.Clock): SampleClock => {
       live ? napUntil(targetNanos, precise, monotonicNanos) : sleepUntil(targetNanos)
   }
 }
-
-/** A timer fires up to a millisecond late: it is set this much before the target. */
-const TIMER_NANOS = 1_500_000
-const LONGEST_TIMER_MILLIS = 2 ** 31 - 1
-/** The event loop is held up for no longer than this at a time by a nap, and by looking at the clock. */
-const NAP_NANOS = 250_000
-const LOOK_NANOS = 50_000
-
-const nobody = new Int32Array(new SharedArrayBuffer(4))
-
-/**
- * Sleeps by a timer to a millisecond or two before the target, and then in naps: a nap stops the thread, which costs no CPU and
- * ends about a tenth of a millisecond late, where a timer is off by a whole one. For `precise` even that is too much: it looks at
- * the clock all the while. The event loop turns between naps and looks.
- */
-const napUntil = (targetNanos: number, precise: boolean, monotonicNanos: () => number): Effect.Effect<void> =>
-  Effect.callback<void>((resume) => {
-    let timer: ReturnType<typeof setTimeout> | undefined
-    let immediate: ReturnType<typeof setImmediate> | undefined
-    const look = () => {
-      const remaining = targetNanos - monotonicNanos()
-      if (remaining > TIMER_NANOS + 1_000_000) {
-        timer = setTimeout(look, Math.min(LONGEST_TIMER_MILLIS, Math.floor((remaining - TIMER_NANOS) / 1_000_000)))
-        return
-      }
-      if (precise) {
-        const sliceEnd = targetNanos - Math.max(0, remaining - LOOK_NANOS)
-        while (monotonicNanos() < sliceEnd);
-      } else if (remaining > 0) Atomics.wait(nobody, 0, 0, Math.min(remaining, NAP_NANOS) / 1_000_000)
-      if (monotonicNanos() >= targetNanos) resume(Effect.void)
-      else immediate = setImmediate(look)
-    }
-    look()
-    return Effect.sync(() => {
-      clearTimeout(timer)
-      clearImmediate(immediate)
-    })
-  })

@@ -1,6 +1,6 @@
 /**
- * Where samples go. A sink has one method; the Scope of its layer opens and closes what it writes to, so there is nothing
- * to open, close, or write to too early.
+ * Where samples go. A sink has one method, `write`. The scope of its layer opens and closes what it writes to, so nobody can
+ * write too early or forget to close.
  */
 import { type Array, Cause, Clock, Context, Effect, Layer, Metric, type Scope } from "effect"
 import { type Joined, joinLayers, type Layers } from "./internal/joinLayers.ts"
@@ -12,18 +12,18 @@ import type { SchemaLock } from "./SchemaLock.ts"
 import { type SinkBatchError, SinkSchemaError, SinkWriteError } from "./SinkError.ts"
 
 /**
- * What a sink did so far.
+ * What a sink has done so far.
  *
  * @since 0.1.0
  * @category models
  */
 export interface SinkReport {
   readonly sink: string
-  /** The path, table or log-safe address it writes to. */
+  /** The path, table or address. It holds no password. */
   readonly target: string
   /** Samples accepted. */
   readonly rows: number
-  /** Values dropped because the columns were fixed without them, by column. */
+  /** Values dropped because the target has no column for them, by column. */
   readonly columnsDropped: { readonly [column: string]: number }
   /** Why the sink stopped, or null. */
   readonly error: SinkBatchError | null
@@ -34,13 +34,13 @@ export interface SinkReport {
  * @category models
  */
 export interface SinkShape {
-  /** What the sink is called in messages, e.g. `CsvSink`. */
+  /** The name in messages, e.g. `CsvSink`. */
   readonly name: string
-  /** The path, table or log-safe address it writes to. */
+  /** The path, table or address. It holds no password. */
   readonly target: string
-  /** Success means that the batch is accepted: the sink's stated durability holds for it from then on. */
+  /** Success means that the batch is accepted: from then on the durability that the sink states holds for it. */
   readonly write: (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<void, SinkBatchError>
-  /** Called once a run has begun: what was made for it then stays, even if no sample came. */
+  /** Called when a run has begun. A sink then keeps its output, even if it gets no sample. */
   readonly began: () => void
   /** One report for each sink behind this one. */
   readonly report: () => ReadonlyArray<SinkReport>
@@ -52,7 +52,7 @@ export interface SinkShape {
  */
 export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampleline/core/SampleSink") {
   /**
-   * A sink from its one method. Counts what is accepted, measures it, and turns whatever `write` fails with into a
+   * A sink from its one method. Counts accepted samples, measures writes, and turns any failure of `write` into a
    * `SinkWriteError`.
    */
   static readonly make = <E>(options: {
@@ -60,11 +60,11 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     /** Default: empty. */
     readonly target?: string | undefined
     readonly write: (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<unknown, E>
-    /** The lock that `write` makes its rows by, once it has one: what it drops is counted, and warned of once a column. */
+    /** The lock that fixes the columns, once `write` has one. The values it drops are counted, with one warning per column. */
     readonly lock?: (() => SchemaLock | undefined) | undefined
-    /** For a sink that accepts before it has delivered: what was accepted and then lost. */
+    /** For a sink that accepts before it delivers: the samples that were accepted and then lost. */
     readonly lost?: (() => SinkWriteError | undefined) | undefined
-    /** Called once a run has begun. A sink that removes what it made for a run that never began looks at this. */
+    /** Called when a run has begun. A sink that removes its output after a failed start needs this. */
     readonly began?: (() => void) | undefined
   }): SinkShape => {
     const { name, target = "" } = options
@@ -80,12 +80,12 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
             JSON.stringify(column)
           }: there is no such column, or it cannot hold them; columns are fixed at the first batch`
         ), { discard: true })
-    // For each batch, however small: so it is one step before the sink's own and one after it.
+    // Small batches are common, so this adds only one step before and one after the sink's own.
     const write = (batch: Array.NonEmptyReadonlyArray<Sample>) =>
       Effect.contextWith((context: Context.Context<never>) => {
         const clock = Context.get(context, Clock.Clock)
         const began = clock.monotonicTimeNanosUnsafe()
-        // An interruption from outside passes by this; one of write's own is a failure like any other.
+        // External interruption is not caught here. A write that interrupts itself has failed.
         return Effect.matchCauseEffect(Effect.suspend(() => options.write(batch)), {
           onFailure: (cause) => {
             error = toBatchError(name, target, batch.length, Cause.squash(cause))
@@ -120,7 +120,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     }
   }
 
-  /** A sink of your own as a layer, from its one method. */
+  /** `make` as a layer. */
   static readonly layer = <E>(options: Parameters<typeof SampleSink.make<E>>[0]): Layer.Layer<SampleSink> =>
     Layer.sync(SampleSink, () => SampleSink.make(options))
 
@@ -132,10 +132,11 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     Layer.effectContext(Effect.map(make, (sink) => Context.add(Context.make(tag, sink), SampleSink, sink)))
 
   /**
-   * Writes each batch to all the sinks, concurrently. A sink that fails is left out from then on and the others go on; its
-   * error is logged at once, stands in the summary, and fails the run at its end, or at once when no sink is left.
+   * Writes each batch to all sinks at the same time. The next batch waits for all of them. A sink that fails gets no more
+   * batches, and the others go on. Its error is logged at once, is in the summary, and fails the run at its end. If no sink is
+   * left, the run fails at once.
    *
-   * The sinks' own services are provided too; of two sinks of one kind, the last one's.
+   * The other services of the layers are provided too. If two layers provide the same service, the last one is used.
    */
   static readonly layerAll = <const L extends Layers<SampleSink>>(layers: L): Joined<SampleSink, L> =>
     joinLayers(SampleSink, layers, (sinks) => Effect.succeed(combine(sinks)))
@@ -165,7 +166,7 @@ const combine = (sinks: ReadonlyArray<SinkShape>): SinkShape => {
           target: "",
           samples: batch.length,
           reason: "Unknown",
-          detail: "every output has failed before"
+          detail: "all outputs have failed"
         })
       }
     })

@@ -1,9 +1,9 @@
 /**
- * The columns of a table that was opened once and is written for hours: fixed at the first batch, or by the table itself.
+ * The columns of a table. The first batch fixes them, or the existing table does.
  *
- * Types come from the formats, not from the values that happened to be there. Where formats disagree, int and float widen
- * to float and anything else to text. A field that comes later is dropped and counted, a missing one is null, and a value
- * that its column cannot hold is null and counted.
+ * Types come from the formats, not from the values of the first batch. If formats disagree, int and float become float, and
+ * other pairs become text. A field that comes later has no column: its values are dropped and counted. A missing field is null.
+ * A value that its column cannot hold is stored as null and counted.
  */
 import { distinct, type FrameField, type FrameFormat } from "./Frame.ts"
 import {
@@ -38,11 +38,11 @@ interface Plan {
  * @category models
  */
 export interface TableColumn extends Column {
-  /** The value as the column stores it, or null where the column cannot hold it. Default: by the column's type. */
+  /** The value as the column stores it, or null if the column cannot hold it. Default: by the column's type. */
   readonly convert?: ((value: number | string) => Cell) | undefined
 }
 
-/** A locked column, and by which of a format's columns it is filled: the one with the same `source`. */
+/** A locked column. It takes the value of the format's column with the same `source`. */
 interface LockedColumn extends TableColumn {
   readonly source: string
 }
@@ -65,7 +65,7 @@ export class SchemaLock {
     this.options = options
   }
 
-  /** Locks to the columns of these formats: the fixed ones, the fields in first-seen order, the status. */
+  /** Locks to the columns of these formats: the fixed columns, the fields in first-seen order, the status. */
   static fromFormats(formats: Iterable<FrameFormat>, options: RowOptions = {}): SchemaLock {
     const head = new Map<string, LockedColumn>()
     const tail = new Map<string, LockedColumn>()
@@ -88,14 +88,14 @@ export class SchemaLock {
     return new SchemaLock([...named, ...tail.values()], options)
   }
 
-  /** Locks to the columns of a first batch, and of the run's other devices as far as their formats are known. */
+  /** Locks to the columns of a first batch and of the run's other devices, if their formats are known. */
   static fromBatch(batch: Iterable<Sample>, options: RowOptions = {}): SchemaLock {
     return SchemaLock.fromFormats(formatsOf(batch), options)
   }
 
   /**
-   * Locks to the columns that an existing table and a first batch both have, in the table's order and by its types: the
-   * table's other columns stay the database's business. `nameInTable` is for databases that cannot store every name as it is.
+   * Locks to the columns that both an existing table and a first batch have, in the order and types of the table. The database
+   * fills the other columns. `nameInTable` is for databases that cannot store every name.
    */
   static fromTable(
     columns: ReadonlyArray<TableColumn>,
@@ -115,7 +115,7 @@ export class SchemaLock {
     )
   }
 
-  /** The fields of a format that have a column, and which one. */
+  /** The fields of a format that have a column, with its name. */
   fields(format: FrameFormat): ReadonlyArray<{ readonly field: FrameField; readonly column: string }> {
     return format.fields.flatMap((field) => {
       const column = this.locked.find((column) => column.source === `field ${field.name}`)
@@ -123,29 +123,29 @@ export class SchemaLock {
     })
   }
 
-  /** The same columns in the order of these names, which are theirs. */
+  /** The same columns in another order, given by their names. */
   inOrder(names: ReadonlyArray<string>): SchemaLock {
     return new SchemaLock(names.map((name) => this.locked.find((column) => column.name === name)!), this.options)
   }
 
-  /** The sample's cells in the order of `columns`, each of its column's type; in `into`, which may be the row before. */
+  /** The sample's cells in the order of `columns`. They are written into `into`, which may be the previous row. */
   row(sample: Sample, into: Array<Cell> = []): Array<Cell> {
     const { readers } = this.planOf(sample)
     for (let at = 0; at < readers.length; at++) into[at] = readers[at]!(sample)
     return into
   }
 
-  /** The same, to a writer. */
+  /** Writes the same cells to a writer. */
   write(sample: Sample, to: CellWriter): void {
     writeCells(this.planOf(sample).cells, sample, to)
   }
 
-  /** How many values were dropped so far, by column. */
+  /** How many values were dropped, by column. */
   get dropped(): { readonly [column: string]: number } {
     return Object.fromEntries(this.counts)
   }
 
-  /** The columns of which a first value was dropped since the last call. */
+  /** The columns whose first value was dropped since the last call. */
   takeUnreported(): ReadonlyArray<string> {
     const columns = this.unreported
     this.unreported = []
@@ -158,7 +158,7 @@ export class SchemaLock {
     this.counts.set(column, (before ?? 0) + 1)
   }
 
-  /** The plan of the sample's format; counts what the sample has and no column takes. */
+  /** The plan of the sample's format. Counts the values that have no column. */
   private planOf(sample: Sample): Plan {
     const { format } = sample.frame
     let plan = this.plans.get(format)
@@ -210,10 +210,10 @@ const converted = (read: (sample: Sample) => Cell, type: ColumnType): CellPlan =
 
 const sourceOf = (column: RowColumn): string => column.field === null ? `fixed ${column.name}` : `field ${column.field}`
 
-/** Whether the column is there because the user asked for it: then it must not be missed silently. */
+/** Whether the user asked for this column. Its values must not be dropped silently. */
 const isOnDemand = ({ name }: RowColumn): boolean => name === "run_id" || name === "sequence"
 
-/** The formats of a batch, then those of the run's other devices as far as they are known. */
+/** The formats of a batch, then the known formats of the run's other devices. */
 const formatsOf = (batch: Iterable<Sample>): ReadonlySet<FrameFormat> => {
   const formats = new Set<FrameFormat>()
   const runs = new Set<Run>()
@@ -230,7 +230,7 @@ const formatsOf = (batch: Iterable<Sample>): ReadonlySet<FrameFormat> => {
 const widen = (a: ColumnType, b: ColumnType): ColumnType =>
   a === b ? a : (a === "int" || a === "float") && (b === "int" || b === "float") ? "float" : "text"
 
-/** A value as its column's type holds it, or null where it cannot. */
+/** A value in its column's type, or null if the type cannot hold it. */
 const converters: { readonly [type in ColumnType]: (value: number | string) => Cell } = {
   text: (value) => String(value),
   float: (value) => typeof value === "number" ? value : parseNumber(value),

@@ -1,6 +1,5 @@
 /**
- * What can go wrong between a batch and its storage. Every message names the sink, the target and the next step; none
- * holds a password or a connection URL.
+ * The errors of sinks. Each message names the sink, the target and the next step. None holds a password or a connection URL.
  */
 import { Schema } from "effect"
 
@@ -11,7 +10,7 @@ import { Schema } from "effect"
  * @category errors
  */
 export class SinkDependencyError extends Schema.TaggedError<SinkDependencyError>()("SinkDependencyError", {
-  /** The sink that was to be opened, e.g. `ParquetSink`. */
+  /** E.g. `ParquetSink`. */
   sink: Schema.String,
   /** The missing package. */
   missing: Schema.String,
@@ -48,10 +47,10 @@ export const SinkOpenReason = Schema.Literals([
  */
 export class SinkOpenError extends Schema.TaggedError<SinkOpenError>()("SinkOpenError", {
   sink: Schema.String,
-  /** The path, table or log-safe address that was to be opened. */
+  /** The path, table or address. It holds no password. */
   target: Schema.String,
   reason: SinkOpenReason,
-  /** What was found and what to do about it. */
+  /** What was found, and what to do. */
   detail: Schema.String,
   cause: Schema.optional(Schema.Defect())
 }) {
@@ -61,7 +60,7 @@ export class SinkOpenError extends Schema.TaggedError<SinkOpenError>()("SinkOpen
 }
 
 /**
- * What is stored at the target has another shape than the samples: a missing table, another header.
+ * The target does not match the samples, e.g. the table is missing or the header differs.
  *
  * @since 0.1.0
  * @category errors
@@ -92,7 +91,7 @@ export const SinkWriteReason = Schema.Literals([
 ])
 
 /**
- * A batch was not accepted: none of its samples is to be counted on. What was accepted before still holds.
+ * A batch was not accepted. Do not count on any of its samples. Batches that were accepted before are stored.
  *
  * @since 0.1.0
  * @category errors
@@ -110,14 +109,14 @@ export class SinkWriteError extends Schema.TaggedError<SinkWriteError>()("SinkWr
     return `${this.sink} did not accept ${this.samples} samples for ${this.target}: ${this.detail}`
   }
 
-  /** Whether the same batch may be accepted when it is written again later. */
+  /** Whether the same batch may be accepted later. */
   get isRetryable(): boolean {
     return this.reason === "DiskFull" || this.reason === "ConnectionLost" || this.reason === "Timeout"
   }
 }
 
 /**
- * Whatever a sink's `write` can fail with.
+ * The failures of a sink's `write`.
  *
  * @since 0.1.0
  * @category models

@@ -1,6 +1,5 @@
 /**
- * What can go wrong on the instrument side. A device that fails during a run is data (`DeviceError` on a tick); only
- * opening a source can fail.
+ * The errors of instruments. A device that fails during a run is data (a `DeviceError` on a tick). Only opening can fail.
  */
 import { Schema } from "effect"
 
@@ -21,13 +20,13 @@ export const DeviceErrorReason = Schema.Literals([
 ])
 
 /**
- * One try at one device failed. It stands on the tick; the run goes on.
+ * One poll of one device failed. The error is on the tick, and the run goes on.
  *
  * @since 0.1.0
  * @category errors
  */
 export class DeviceError extends Schema.TaggedError<DeviceError>()("DeviceError", {
-  /** The user's name of the device. */
+  /** The name that the user gave it. */
   device: Schema.String,
   reason: DeviceErrorReason,
   detail: Schema.String,
@@ -53,10 +52,10 @@ export const SourceOpenReason = Schema.Literals(["NotFound", "PermissionDenied",
  * @category errors
  */
 export class SourceOpenError extends Schema.TaggedError<SourceOpenError>()("SourceOpenError", {
-  /** The port or address that was to be opened. */
+  /** The port or address. */
   target: Schema.String,
   reason: SourceOpenReason,
-  /** What was found and what to do about it. */
+  /** What was found, and what to do. */
   detail: Schema.String,
   cause: Schema.optional(Schema.Defect())
 }) {
@@ -72,7 +71,7 @@ export class SourceOpenError extends Schema.TaggedError<SourceOpenError>()("Sour
  * @category errors
  */
 export class SourceDependencyError extends Schema.TaggedError<SourceDependencyError>()("SourceDependencyError", {
-  /** What was to be opened, e.g. `a serial port`. */
+  /** What needs the package, e.g. `a serial port`. */
   needed: Schema.String,
   /** The missing package. */
   missing: Schema.String,

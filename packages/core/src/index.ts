@@ -1,5 +1,5 @@
 /**
- * The main flow: `PollSource` -> `Recorder.record` -> `pipeToSink` -> `SampleSink`.
+ * The main flow: `PollSource` -> `Recorder.record` (ticks) -> `pipeToSink` (samples, batches) -> `SampleSink`.
  */
 export { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
 export { EndSignal } from "./EndSignal.ts"

@@ -1,10 +1,10 @@
 /**
- * The message of an error that someone else raised.
+ * The message of an unknown error.
  */
 import { Formatter } from "effect"
 
 /**
- * One line of text for any error: a third party may fail with anything.
+ * One line of text for any error or thrown value.
  *
  * @since 0.1.0
  * @category conversions

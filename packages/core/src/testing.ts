@@ -1,7 +1,7 @@
 /**
- * What every sink promises, as checks that any sink can run: plain Effects, to be called from any test framework.
+ * The promises of every sink, as checks for any sink. The checks are plain effects, for any test framework.
  *
- * A sink's test says how to open a fresh one and how to read back what it wrote, with another reader than the sink itself.
+ * A test says how to open a fresh sink, and how to read back what the sink wrote. The reader must not be the sink itself.
  */
 import { type Array, Effect, type Layer, Logger, Schema } from "effect"
 import { type FrameField, FrameFormat, type FrameValue, makeFrame } from "./Frame.ts"
@@ -11,7 +11,7 @@ import { SampleSink } from "./SampleSink.ts"
 import { SchemaLock } from "./SchemaLock.ts"
 
 /**
- * A fresh target of a sink.
+ * A fresh sink and its target.
  *
  * @since 0.1.0
  * @category models
@@ -20,15 +20,15 @@ export interface SinkUnderTest {
   /** Opens the sink on the target. */
   readonly layer: Layer.Layer<SampleSink, unknown>
   /**
-   * Reads the target after the sink is closed: all rows in order, times as text. A format without types of its own
-   * reads values as these columns say.
+   * Reads the target after the sink has closed: all rows in order, times as text. A format without types takes them from these
+   * columns.
    */
   readonly read: (
     columns: ReadonlyArray<Column>
   ) => Effect.Effect<ReadonlyArray<{ readonly [column: string]: Cell }>, unknown>
-  /** Whether columns are fixed at the first batch. */
+  /** Whether the first batch fixes the columns. */
   readonly locked: boolean
-  /** Whether an empty text is read back as null. */
+  /** Whether an empty text reads back as null. */
   readonly emptyIsNull: boolean
   /** The sink's own row options. */
   readonly rowOptions?: RowOptions | undefined
@@ -50,7 +50,7 @@ export class ConformanceError extends Schema.TaggedError<ConformanceError>()("Co
 }
 
 /**
- * One promise: fails with `ConformanceError` where the sink does not keep it, and with the sink's own errors.
+ * One promise. `check` fails with `ConformanceError` if the sink breaks it, and with the sink's own errors.
  *
  * @since 0.1.0
  * @category models
@@ -61,7 +61,7 @@ export interface ConformanceCheck<R = never> {
 }
 
 /**
- * The promises of a sink. `make` gives a fresh target each time it is run.
+ * The promises of a sink. `make` gives a fresh target on each run.
  *
  * @example
  * for (const { check, promise } of conformance(freshCsv)) it.effect(promise, () => check)
@@ -194,12 +194,12 @@ export const conformance = <E, R>(make: Effect.Effect<SinkUnderTest, E, R>): Rea
   })
 ]
 
-/** What a check works with. */
+/** The tools of a check. */
 interface Bench {
   readonly sink: SinkUnderTest
   /** Opens the sink, writes the batches and closes it. */
   readonly write: (...batches: ReadonlyArray<ReadonlyArray<Sample>>) => Effect.Effect<void, unknown>
-  /** Compares what is stored with the samples' rows, under the columns that these formats lock. */
+  /** Compares the stored rows with the samples, in the columns that these formats lock. */
   readonly expectRows: (
     samples: ReadonlyArray<Sample>,
     formats: ReadonlyArray<FrameFormat>
@@ -261,7 +261,7 @@ const check = <E, R>(
   })
 })
 
-/** The row as it is to be read back: under locked columns a name may be another one than in the sample's own row, and types widen. */
+/** The expected row. Locked columns may have other names and wider types than the sample's own row. */
 const wantedRow = (sample: Sample, sink: SinkUnderTest, columns: ReadonlyArray<Column>) => {
   const row = sampleToRow(sample, sink.rowOptions)
   const cells = sink.locked
@@ -273,7 +273,7 @@ const wantedRow = (sample: Sample, sink: SinkUnderTest, columns: ReadonlyArray<C
   return Object.fromEntries(cells.map(([name, cell]) => [name, sink.emptyIsNull && cell === "" ? null : cell]))
 }
 
-/** Text by which two values are equal when they are the same; -0 is told from 0. */
+/** The same text for the same values. -0 and 0 differ. */
 const show = (value: unknown): string =>
   JSON.stringify(
     value,

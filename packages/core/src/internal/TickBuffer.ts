@@ -1,9 +1,9 @@
 /**
- * The ticks that wait for the consumer, and the account of what was lost before they reached it.
+ * The ticks that wait for the consumer, and the losses that the consumer has not been told of yet.
  *
  * The recorder puts polled ticks in, the stream takes them out. A full buffer makes the recorder wait, or drops a tick
- * (`overflow`). Everything that a delivered tick does not show by itself is added to the next delivered tick: skipped slots,
- * dropped ticks, their failures and clock steps. What is left at the end goes into a trailer, a tick without samples.
+ * (`overflow`). The next delivered tick then carries the losses: skipped slots, dropped ticks, their failures and clock steps.
+ * Losses after the last tick go into a trailer, a tick without samples.
  */
 import { Cause, Effect, Exit, Metric, Queue, Stream } from "effect"
 import * as Metrics from "../Metrics.ts"
@@ -12,8 +12,8 @@ import { type DeviceFailure, type Run, Sample, type Tick } from "../Sample.ts"
 import type { ClockStep } from "../SampleClock.ts"
 
 /**
- * What happens to a polled tick when the buffer is full: wait for room (the slots missed meanwhile are skipped), drop the
- * new tick, or drop the oldest tick in the buffer. Whatever is skipped or dropped is counted.
+ * What the recorder does when the buffer is full. `block`: it waits, and skips the slots that it misses. `dropNewest`: it drops
+ * the new tick. `dropOldest`: it drops the oldest tick in the buffer. Skipped and dropped ticks are counted.
  *
  * @since 0.1.0
  * @category options
@@ -31,7 +31,7 @@ export interface PolledTick {
 }
 
 interface Entry extends PolledTick {
-  /** Ticks that were dropped between the entry before and this one. */
+  /** Ticks dropped between the previous entry and this one. */
   readonly droppedBefore: number
 }
 
@@ -39,13 +39,13 @@ export class TickBuffer<E> {
   private readonly queue: Queue.Queue<Entry, E | Cause.Done>
   private readonly run: Run
   private readonly overflow: Overflow
-  /** The slot after the last slot that was polled or skipped. The recorder advances it. */
+  /** The slot after the last polled or skipped slot. The recorder advances it. */
   nextIndex = 0
-  /** Samples that were polled and not taken yet. */
+  /** Samples that wait for the consumer. */
   waiting = 0
   /** The sequence number of the next sample. */
   private sequence = 0
-  /** The index of the last delivered tick. Skipped slots are the gaps in the indexes that no drop explains. */
+  /** The index of the last delivered tick. A gap in the indexes is skipped slots, unless ticks were dropped. */
   private lastIndex = -1
   /** Losses that no delivered tick shows yet. */
   private droppedFromFront = 0

@@ -1,5 +1,5 @@
 /**
- * What both recorders do: start a run, fill a buffer beside the stream that empties it, and check the options for that.
+ * What both recorders share: they start a run, and one fiber fills a buffer while a stream empties it.
  */
 import { type Duration, Effect } from "effect"
 import { SecureRandom } from "effect/crypto"

@@ -5,7 +5,7 @@
 import { Effect, Stream } from "effect"
 import type { Frame, FrameField, FrameFormat, FrameValue } from "../Frame.ts"
 import { InvalidOptionError, positiveInt } from "../InvalidOptionError.ts"
-import { type Device, type Run, Sample, type Tick } from "../Sample.ts"
+import type { Device, Run, Sample, Tick } from "../Sample.ts"
 
 /**
  * Keeps the samples of one tick in each `n` slots of the grid. The samples of the other ticks are left out and counted as

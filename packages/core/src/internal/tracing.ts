@@ -4,7 +4,7 @@
 import { Effect, Tracer } from "effect"
 
 /**
- * A span if a tracer is set. Without one nobody sees the span, and making it costs as much as the rest of a small batch.
+ * A span, if a tracer is set. Without a tracer a span would cost as much as the rest of a small batch.
  */
 export const spanned =
   (name: string, attributes: { readonly [name: string]: unknown } = {}) =>

@@ -1,6 +1,6 @@
 /**
- * What the recorder warns of: before the run a rate that the bus cannot reach and columns that mix units, during the run
- * devices that start to fail and steps of the system clock.
+ * The warnings of a recorder. Before the run: a rate that a bus cannot reach, and columns that mix units. During the run: devices
+ * that start to fail, and steps of the system clock.
  */
 import { Effect, Metric } from "effect"
 import * as Metrics from "../Metrics.ts"
@@ -22,7 +22,7 @@ export const warnOfRate = (source: PollSource["Service"], names: ReadonlyArray<s
     )
   }, { discard: true })
 
-/** Warns if devices give one column in different units: a reader of the column would compare what cannot be compared. */
+/** Warns if a column has values in different units. */
 export const warnOfUnits = (run: Run) => {
   const devicesByUnit = new Map<string, Map<string, Array<string>>>()
   for (const device of run.devices) {
@@ -42,8 +42,8 @@ export const warnOfUnits = (run: Run) => {
 }
 
 /**
- * Gives a function to call with each poll's result: it warns of devices that start to fail and of clock steps, and gives
- * the clock steps since the last call.
+ * A function to call with the result of each poll. It warns of devices that start to fail and of clock steps, and gives the
+ * clock steps since the last call.
  */
 export const watchPolls = Effect.gen(function*() {
   const clock = yield* currentClock
@@ -61,7 +61,7 @@ export const watchPolls = Effect.gen(function*() {
 
 const NO_STEPS: ReadonlyArray<ClockStep> = []
 
-/** The reasons that a device has failed for since its last reading. */
+/** Why each device has failed since its last reading. */
 type Failing = Map<string, Set<DeviceError["reason"]>>
 
 /** One line when a device starts to fail, one for each further reason, and one when it answers again. */
@@ -75,7 +75,7 @@ const warnOfChanges = Effect.fnUntraced(function*(
     const reasons = failing.get(device) ?? new Set()
     if (reasons.has(error.reason)) continue
     failing.set(device, reasons.add(error.reason))
-    yield* Effect.logWarning(`${error.message}; counting its failures until it answers again`)
+    yield* Effect.logWarning(`${error.message}; further failures are only counted until it answers again`)
   }
   for (const { device } of readings) {
     if (failing.delete(device)) yield* Effect.logWarning(`${device}: answers again`)
@@ -86,6 +86,6 @@ const warnOfSteps = (steps: ReadonlyArray<ClockStep>) =>
   Effect.forEach(
     steps,
     ({ jumpMicros }) =>
-      Effect.logWarning(`the system clock jumped by ${jumpMicros / 1_000_000} s; sample times follow it from here`),
+      Effect.logWarning(`the system clock jumped by ${jumpMicros / 1_000_000} s; sample times follow it from now on`),
     { discard: true }
   )

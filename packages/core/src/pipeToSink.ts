@@ -61,12 +61,15 @@ export const pipeToSink = (options: PipeOptions = {}) =>
         for (const tick of ticks) progress.observe(tick)
         return ticks
       }),
-      untilEnded(ending, batchSize, Duration.divideUnsafe(stopTimeout, 2), (cause) => upstreamFailure = cause),
+      untilEnded(ending, 2 * batchSize, Duration.divideUnsafe(stopTimeout, 2), (cause) => upstreamFailure = cause),
       Stream.filter((tick): tick is TickWithSamples => Array.isReadonlyArrayNonEmpty(tick.samples)),
       Stream.mapArray(Array.flatMap((tick) => tick.samples)),
       Stream.groupedWithin(batchSize, flushInterval),
-      Stream.filter((batch) => Array.isArrayNonEmpty(batch)),
-      Stream.run(Sink.forEach((batch) => Effect.map(sink.write(batch), () => accepted += batch.length)))
+      Stream.run(
+        Sink.forEach((batch) =>
+          Array.isArrayNonEmpty(batch) ? Effect.map(sink.write(batch), () => accepted += batch.length) : Effect.void
+        )
+      )
     )
     const unwritten = () =>
       new SinkWriteError({
@@ -130,14 +133,13 @@ const untilEnded = <E>(
     // In a scope of its own, so that what the upstream holds is let go only when it is pulled no more.
     const feed = toItsEnd(Effect.scoped(Effect.gen(function*() {
       const pull = yield* Channel.toPullScoped(Stream.toChannel(ticks), yield* Effect.scope)
-      const next = Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(
-          restore(pull),
-          (ticks) =>
-            Effect.flatMap(Queue.offerAll(queue, ticks), (refused) => refused.length === 0 ? Effect.void : Cause.done())
-        )
+      // Only the pull can be interrupted: what it gave is put into the queue, however full that is.
+      const next = Effect.flatMap(
+        Effect.interruptible(pull),
+        (ticks) =>
+          Effect.flatMap(Queue.offerAll(queue, ticks), (refused) => refused.length === 0 ? Effect.void : Cause.done())
       )
-      const all = Effect.forever(next, { disableYield: true })
+      const all = Effect.uninterruptible(Effect.forever(next, { disableYield: true }))
       // What is there is written even if the upstream takes long to let go, or never does.
       yield* toItsEnd(Pull.catchDone(Effect.raceFirst(all, cutOff), () => Effect.void))
     })))

@@ -1,40 +1,51 @@
 /**
- * Which devices answer where: asks every unit id on every port at every baud rate.
+ * Finds out which devices answer where: asks every unit id on every port at every baud rate.
  *
- * Bounded: ports × rates × units tries, each with a time-out, all ports at once; where a device answers no other rate is tried.
- * Nothing more is sent to a port on which a device is heard to stream: what stops it would also have to name its unit id.
+ * The search is bounded: ports × baud rates × units tries, each with a time-out, all ports at once. When a device answers, no
+ * other baud rate is tried on its port. When a device is heard to stream, nothing more is sent to its port: the command that
+ * stops it would need its unit id.
  */
 import {
   type DeviceIdentity,
   type FrameFormat,
   InvalidOptionError,
+  positiveDuration,
   type SourceDependencyError,
   type SourceOpenError
 } from "@sampleline/core"
-import { type Duration, Effect, Queue, Stream } from "effect"
-import { answers, openAt, openDevice } from "./Connection.ts"
-import { DEFAULT_BAUDS, locate, type Place, UNIT_IDS, validBaud, validTimeout, validUnit } from "./Plan.ts"
-import { listPorts } from "./SerialTransport.ts"
+import { type Duration, Effect, Queue, type Scope, Stream } from "effect"
+import { openPlace } from "./Connection.ts"
+import { answers, openDevice } from "./OpenDevice.ts"
+import { locate, type Place } from "./Place.ts"
+import { DEFAULT_BAUDS, validBaud, validUnit } from "./Plan.ts"
+import type { RequestError } from "./RequestError.ts"
+import { listPorts } from "./transport/SerialTransport.ts"
 import { stopStreamingCommand } from "./wire/PollLine.ts"
+import { UNIT_IDS } from "./wire/UnitId.ts"
 
 /**
+ * Where to search.
+ *
  * @since 0.1.0
  * @category options
  */
 export interface DiscoverOptions {
   /** Ttys, COM names or `tcp://host:port`. Default: the serial ports of this machine. */
   readonly ports?: ReadonlyArray<string> | undefined
-  /** Default: `A` to `Z`. */
+  /** Unit ids. Default: `A` to `Z`. */
   readonly units?: ReadonlyArray<string> | undefined
-  /** Default: 19200, then 115200. */
+  /** Baud rates. Default: 19200, then 115200. */
   readonly bauds?: ReadonlyArray<number> | undefined
   /** How long a device may take to answer. Default: 200 milliseconds. */
   readonly timeout?: Duration.Input | undefined
 }
 
 /**
- * What a search comes upon, as it goes on: a device; a device that streams, so that its unit id is unknown; a port that cannot
- * be opened; and, of no interest but to who waits, what is asked next, with how many tries are done of how many there can be.
+ * What a search finds, and its progress.
+ * - `Device`: a device that answers.
+ * - `Streams`: a device streams on the port, so its unit id is unknown.
+ * - `PortFailed`: the port cannot be opened.
+ * - `Asking`: what is asked next, and how many of the tries are done.
  *
  * @since 0.1.0
  * @category models
@@ -44,11 +55,11 @@ export type Discovery =
     readonly _tag: "Device"
     readonly port: string
     readonly unitId: string
-    /** Null behind TCP. */
+    /** Null for TCP. */
     readonly baud: number | null
-    /** Null where the device does not tell. */
+    /** Null if the device did not send it. */
     readonly identity: DeviceIdentity | null
-    /** Null where the device does not tell. */
+    /** Null if the device did not send it. */
     readonly format: FrameFormat | null
   }
   | { readonly _tag: "Streams"; readonly port: string; readonly baud: number | null }
@@ -63,7 +74,7 @@ export type Discovery =
   }
 
 /**
- * Looks for devices. Ends when every port was searched; a stream without a `Device` has found none.
+ * Looks for devices. Ends when every port was searched. A stream without a `Device` has found none.
  *
  * @since 0.1.0
  * @category constructors
@@ -71,57 +82,97 @@ export type Discovery =
 export const discover = (
   options: DiscoverOptions = {}
 ): Stream.Stream<Discovery, InvalidOptionError | SourceDependencyError> =>
-  Stream.unwrap(Effect.gen(function*() {
-    const timeout = yield* validTimeout(options.timeout ?? "200 millis")
-    const units = yield* Effect.forEach(options.units ?? UNIT_IDS, (unit) => validUnit("units", unit))
-    const bauds = yield* Effect.forEach(options.bauds ?? DEFAULT_BAUDS, (baud) => validBaud("bauds", baud))
-    for (const [option, { length }] of Object.entries({ units, bauds })) {
-      if (length === 0) return yield* new InvalidOptionError({ option, value: "empty", expected: "at least one" })
-    }
-    const located = yield* Effect.forEach(options.ports ?? (yield* listPorts), (port) => locate("ports", port))
-    const places = [...new Map(located.map((place) => [place.path, place])).values()]
-    const ratesOf = ({ address }: Place): ReadonlyArray<number | null> => address === null ? bauds : [null]
-    const of = places.reduce((sum, place) => sum + ratesOf(place).length * units.length, 0)
-    let done = 0
-
-    const search = Effect.fnUntraced(function*(place: Place, queue: Queue.Enqueue<Discovery>) {
-      const rates = ratesOf(place)
-      const tries = rates.length * units.length
-      let asked = 0
-      yield* Effect.addFinalizer(() => Effect.sync(() => done += tries - asked))
-      const port = yield* openAt(place, rates[0] ?? undefined, timeout)
-      for (const baud of rates) {
-        if (rates.length > 1) yield* port.setBaud(baud!)
-        const streams = Queue.offer(queue, { _tag: "Streams", port: place.given, baud })
-        if (yield* port.isTalking) return yield* streams
-        const answering: Array<string> = []
-        for (const unitId of units) {
-          yield* Queue.offer(queue, { _tag: "Asking", port: place.given, unitId, baud, done, of })
-          done++
-          asked++
-          if (yield* answers(port, { unitId })) answering.push(unitId)
-          if (port.heardPushed()) return yield* streams
-        }
-        if (answering.length === 1) yield* port.tell(stopStreamingCommand(answering[0]!))
-        for (const unitId of answering) {
-          const device = yield* openDevice(port, { name: unitId, unitId }, baud).pipe(
-            Effect.map(({ device: { format, identity } }) => ({ identity, format })),
-            Effect.orElseSucceed(() => ({ identity: null, format: null }))
-          )
-          yield* Queue.offer(queue, { _tag: "Device", port: place.given, unitId, baud, ...device })
-        }
-        if (answering.length > 0) return
-      }
-    }, Effect.scoped)
-
-    return Stream.callback<Discovery>((queue) =>
-      Effect.forEach(places, (place) =>
-        search(place, queue).pipe(
+  Stream.unwrap(Effect.map(planSearch(options), (plan) =>
+    Stream.callback<Discovery>((queue) => {
+      const search = new Search(plan, queue)
+      return Effect.forEach(plan.places, (place) =>
+        search.port(place).pipe(
           Effect.catch((error) =>
             error._tag === "SourceOpenError" || error._tag === "SourceDependencyError"
               ? Queue.offer(queue, { _tag: "PortFailed", port: place.given, error })
               : Effect.logWarning(`${place.given}: ${error.message}`)
           )
         ), { concurrency: "unbounded", discard: true }).pipe(Effect.andThen(Queue.end(queue)))
-    )
-  }))
+    })))
+
+interface SearchPlan {
+  readonly places: ReadonlyArray<Place>
+  readonly units: ReadonlyArray<string>
+  readonly bauds: ReadonlyArray<number>
+  readonly timeout: Duration.Duration
+}
+
+const planSearch = Effect.fnUntraced(function*(
+  options: DiscoverOptions
+): Effect.fn.Return<SearchPlan, InvalidOptionError | SourceDependencyError> {
+  const timeout = yield* positiveDuration("timeout", options.timeout ?? "200 millis", "200 millis")
+  const units = yield* Effect.forEach(options.units ?? UNIT_IDS, (unit) => validUnit("units", unit))
+  const bauds = yield* Effect.forEach(options.bauds ?? DEFAULT_BAUDS, (baud) => validBaud("bauds", baud))
+  for (const [option, values] of Object.entries({ units, bauds })) {
+    if (values.length === 0) return yield* InvalidOptionError.of(option, values, "at least one")
+  }
+  const located = yield* Effect.forEach(options.ports ?? (yield* listPorts), (port) => locate("ports", port))
+  return { places: [...new Map(located.map((place) => [place.path, place])).values()], units, bauds, timeout }
+})
+
+/** A search under way. `done` counts tries over all ports. */
+class Search {
+  private readonly plan: SearchPlan
+  private readonly queue: Queue.Enqueue<Discovery>
+  private readonly of: number
+  private done = 0
+
+  constructor(plan: SearchPlan, queue: Queue.Enqueue<Discovery>) {
+    this.plan = plan
+    this.queue = queue
+    this.of = plan.places.reduce((sum, place) => sum + this.triesOn(place), 0)
+  }
+
+  /** Searches one port. Tries that it did not need count as done. */
+  readonly port = Effect.fnUntraced(function*(
+    this: Search,
+    place: Place
+  ): Effect.fn.Return<unknown, SourceOpenError | SourceDependencyError | RequestError, Scope.Scope> {
+    let asked = 0
+    yield* Effect.addFinalizer(() => Effect.sync(() => this.done += this.triesOn(place) - asked))
+    const rates = this.ratesOf(place)
+    const port = yield* openPlace(place, rates[0] ?? undefined, this.plan.timeout)
+    for (const baud of rates) {
+      if (rates.length > 1) yield* port.setBaud(baud!)
+      const streams = Queue.offer(this.queue, { _tag: "Streams", port: place.given, baud })
+      if (yield* port.isTalking) return yield* streams
+      const answering: Array<string> = []
+      for (const unitId of this.plan.units) {
+        yield* Queue.offer(this.queue, {
+          _tag: "Asking",
+          port: place.given,
+          unitId,
+          baud,
+          done: this.done,
+          of: this.of
+        })
+        this.done++
+        asked++
+        if (yield* answers(port, { unitId })) answering.push(unitId)
+        if (port.heardPushed) return yield* streams
+      }
+      if (answering.length === 1) yield* port.tell(stopStreamingCommand(answering[0]!))
+      for (const unitId of answering) {
+        const device = yield* openDevice(port, { name: unitId, unitId }, baud).pipe(
+          Effect.map(({ device: { format, identity } }) => ({ identity, format })),
+          Effect.orElseSucceed(() => ({ identity: null, format: null }))
+        )
+        yield* Queue.offer(this.queue, { _tag: "Device", port: place.given, unitId, baud, ...device })
+      }
+      if (answering.length > 0) return
+    }
+  }, Effect.scoped)
+
+  private ratesOf({ address }: Place): ReadonlyArray<number | null> {
+    return address === null ? this.plan.bauds : [null]
+  }
+
+  private triesOn(place: Place): number {
+    return this.ratesOf(place).length * this.plan.units.length
+  }
+}

@@ -1,109 +1,94 @@
 /**
- * Readings that a device sends by itself. It is stopped, and what it still sent thrown away, however the stream ends.
- *
- * Nobody asks for these readings, so a request's time is unknown: both times of a reading are those of its arrival.
+ * Records the readings that devices send by themselves, one device on each port.
  */
-import { DeviceError } from "@sampleline/core"
-import { Effect, Option, Queue, Result, Stream } from "effect"
-import type { OpenDevice } from "./Connection.ts"
-import { failureOf, type Outcome, toDeviceError } from "./Outcome.ts"
-import type { Line } from "./Port.ts"
-import { decodePushedLine, streamingIntervalCommand } from "./wire/PollLine.ts"
-
-/** A device that sends nothing for this long, or for three of its intervals, is told again to begin. */
-const SILENCE_MILLIS = 1000
-/** Where its interval is unknown it is given more time each time, up to the longest interval there is. */
-const LONGEST_MILLIS = 66_000
-/** A device that is not there is looked at again after this. */
-const RETRY = "250 millis"
+import { type DeviceError, InvalidOptionError, millisOf, PushRecorder, type Sample, type Tick } from "@sampleline/core"
+import { type Duration, Effect, Stream } from "effect"
+import { Instruments } from "./Instruments.ts"
 
 /**
- * The readings of the device that `current` gives, over and over if its port goes and comes back; what goes wrong on the way is
- * data. Fails where it cannot work: the port has another use, or the device does not take an interval.
+ * How a device streams.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface StreamOptions {
+  /**
+   * The time between two readings, in whole milliseconds; 0 is as fast as the device can. Default: the interval that the device is
+   * set to.
+   */
+  readonly interval?: Duration.Input | undefined
+}
+
+/**
+ * How devices are recorded that stream.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface StreamingOptions extends StreamOptions, Omit<PushRecorder.PushOptions, "devices"> {
+  /** The names of the devices, one on each port. Default: all. */
+  readonly devices?: ReadonlyArray<string> | undefined
+}
+
+/**
+ * Fails as `recordStreaming` would, before a device is started. Gives the interval in milliseconds.
+ *
+ * @since 0.1.0
+ * @category validation
+ */
+export const checkStreaming = Effect.fnUntraced(function*(
+  { devices, interval }: Pick<StreamingOptions, "devices" | "interval"> = {}
+): Effect.fn.Return<number | undefined, InvalidOptionError, Instruments> {
+  const instruments = yield* Instruments
+  yield* instruments.checkStreaming(devices ?? instruments.devices.map(({ name }) => name))
+  return yield* validInterval(interval)
+})
+
+/**
+ * Records what the devices send by themselves, for `pipeToSink`: a tick for each reading and each failure. A device starts when
+ * the stream runs. It is stopped when the stream ends, however it ends. While it streams, any other request to its port fails at
+ * once. Both times of a sample are those of its arrival.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const pushed = (
-  current: () => OpenDevice | DeviceError,
-  intervalMillis: number | undefined
-): Stream.Stream<Outcome, DeviceError> =>
-  Stream.callback<Outcome, DeviceError>((queue) => {
-    const emit = (outcome: Effect.Effect<Outcome>) => Effect.flatMap(outcome, (value) => Queue.offer(queue, value))
-    return Effect.forever(Effect.gen(function*() {
-      const found = current()
-      if (found instanceof DeviceError) yield* emit(failureOf(found))
-      else {
-        const error = yield* Effect.flip(pushedWhileThere(found, intervalMillis, emit))
-        if (error.reason === "Busy" || error.reason === "Rejected") return yield* error
-        yield* emit(failureOf(error))
-      }
-      yield* Effect.sleep(RETRY)
-    }))
-  })
+export const recordStreaming = (
+  options: StreamingOptions = {}
+): Stream.Stream<Tick, InvalidOptionError | DeviceError, Instruments> =>
+  Stream.unwrap(Effect.gen(function*() {
+    const instruments = yield* Instruments
+    const names = options.devices ?? instruments.devices.map(({ name }) => name)
+    const interval = yield* checkStreaming(options)
+    return PushRecorder.record(instruments.pushed(names, interval), {
+      ...options,
+      devices: instruments.devices.filter(({ name }) => names.includes(name))
+    })
+  }))
 
-/** Until the port is gone. */
-const pushedWhileThere = Effect.fnUntraced(
-  function*(
-    { device, layout, port }: OpenDevice,
-    intervalMillis: number | undefined,
-    emit: (outcome: Effect.Effect<Outcome>) => Effect.Effect<unknown>
-  ) {
-    if (intervalMillis !== undefined) {
-      yield* port.askLine(streamingIntervalCommand(device.unitId, intervalMillis), Result.succeed).pipe(
-        Effect.catchTag("RejectedCommand", (cause) =>
-          Effect.fail(
-            new DeviceError({
-              device: device.name,
-              reason: "Rejected",
-              detail:
-                `it has an interval of its own (firmware ${
-                  device.identity?.firmware ?? "unknown"
-                }; 10v05 and newer take one); `
-                + "leave the interval out",
-              cause
-            })
-          ))
+/**
+ * The samples that one device sends by itself. Its failures are logged. See `recordStreaming`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const stream = (
+  device: string,
+  options: StreamOptions = {}
+): Stream.Stream<Sample, InvalidOptionError | DeviceError, Instruments> =>
+  Stream.flatMap(recordStreaming({ devices: [device], ...options }), (tick) => Stream.fromIterable(tick.samples))
+
+const MAX_INTERVAL_MILLIS = 65_535
+
+const validInterval = (value: Duration.Input | undefined): Effect.Effect<number | undefined, InvalidOptionError> => {
+  if (value === undefined) return Effect.succeed(value)
+  const millis = millisOf(value)
+  return Number.isSafeInteger(millis) && millis >= 0 && millis <= MAX_INTERVAL_MILLIS
+    ? Effect.succeed(millis)
+    : Effect.fail(
+      InvalidOptionError.of(
+        "interval",
+        value,
+        `whole milliseconds from 0 to ${MAX_INTERVAL_MILLIS}, such as "10 millis"`
       )
-    }
-    const lines = yield* port.stream(device.unitId)
-    let silence = Math.max(SILENCE_MILLIS, 3 * (intervalMillis ?? 0))
-    let lastAt = 0
-    const toOutcome = ({ at, bytes, monotonicNanos }: Line): Effect.Effect<Outcome> =>
-      Result.match(decodePushedLine(bytes, layout), {
-        onFailure: (error) => failureOf(toDeviceError(device.name, error)),
-        onSuccess: (frame) =>
-          Effect.succeed({
-            device: device.name,
-            unitId: device.unitId,
-            requestedAt: at,
-            receivedAt: at,
-            requestedMonotonicNanos: monotonicNanos,
-            receivedMonotonicNanos: monotonicNanos,
-            frame
-          })
-      })
-    while (true) {
-      yield* lines.start
-      while (true) {
-        const line = yield* Effect.timeoutOption(lines.next, silence)
-        if (Option.isNone(line)) break
-        const gap = (line.value.monotonicNanos - lastAt) / 1_000_000
-        if (lastAt > 0 && intervalMillis === undefined) silence = Math.max(silence, Math.min(3 * gap, LONGEST_MILLIS))
-        lastAt = line.value.monotonicNanos
-        yield* emit(toOutcome(line.value))
-      }
-      yield* emit(failureOf(
-        new DeviceError({
-          device: device.name,
-          reason: "Timeout",
-          detail: `it sent nothing for ${silence} ms; it is told again to begin`
-        })
-      ))
-      if (intervalMillis === undefined) silence = Math.min(2 * silence, LONGEST_MILLIS)
-    }
-  },
-  Effect.scoped,
-  (effect, { device }) =>
-    Effect.mapError(effect, (error) => error instanceof DeviceError ? error : toDeviceError(device.name, error))
-)
+    )
+}

@@ -1,5 +1,5 @@
 /**
- * `Alicat.layer` gives the `PollSource`; `Simulator.make` gives ports to try it on.
+ * `Alicat.layer` gives the `PollSource`. `Simulator.make` gives simulated devices to try it on.
  */
 export * as Alicat from "./Alicat.ts"
-export * as Simulator from "./Simulator.ts"
+export * as Simulator from "./simulator/Simulator.ts"

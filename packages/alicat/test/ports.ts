@@ -1,8 +1,13 @@
-import type { PollSource } from "@sampleline/core"
-import { Effect } from "effect"
+import { MemorySink, pipeToSink, type PollSource, Recorder } from "@sampleline/core"
+import { Effect, Exit, Logger, Scope } from "effect"
+import * as fs from "node:fs"
 import * as net from "node:net"
-import { openPty } from "../src/Pty.ts"
-import type { SimulatedPort } from "../src/Simulator.ts"
+import * as os from "node:os"
+import * as path from "node:path"
+import * as Alicat from "../src/Alicat.ts"
+import { openPty } from "../src/simulator/Pty.ts"
+import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
+import type { SimulatedPort } from "../src/simulator/Simulator.ts"
 import { encodeCommand, LineSplitter } from "../src/wire/Framing.ts"
 
 /** A real pty behind which a script answers each command; null is silence. */
@@ -46,3 +51,55 @@ export const leaveStreaming = ({ port, unit }: SimulatedPort) =>
       resume(Effect.void)
     })
   })
+
+/** A device behind a link that stays when its port goes, as /dev/serial/by-id has them. */
+export const pluggable = Effect.gen(function*() {
+  const link = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "plug-")), "port")
+  const plug = Effect.fnUntraced(function*(serialNumber: number) {
+    const device = new SimulatedDevice({ serialNumber })
+    const scope = yield* Scope.make()
+    yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
+    const port = yield* scriptedPort((command) => device.respond(command, 0).join("\r") || null).pipe(
+      Scope.provide(scope)
+    )
+    fs.rmSync(link, { force: true })
+    fs.symlinkSync(port.path, link)
+    return {
+      unplug: Effect.andThen(Effect.sync(() => fs.rmSync(link, { force: true })), Scope.close(scope, Exit.void))
+    }
+  })
+  return { link, plug }
+})
+
+/** Records this many ticks into memory. */
+export const recorded = (devices: Alicat.AlicatOptions["devices"], ticks: number) =>
+  Effect.gen(function*() {
+    const summary = yield* Recorder.record({ rateHz: 50, duration: `${ticks * 20} millis` }).pipe(pipeToSink())
+    return { summary, samples: (yield* MemorySink).samples }
+  }).pipe(Effect.provide([MemorySink.layer, Alicat.layer({ devices })]))
+
+/** The error of opening these devices. */
+export const openError = (devices: Alicat.AlicatOptions["devices"]) =>
+  Effect.scoped(Effect.flip(Alicat.make({ devices })))
+
+/** Runs without the rights of root. */
+export const asNobody = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  process.getuid?.() === 0
+    ? Effect.acquireUseRelease(
+      Effect.sync(() => process.seteuid!(65534)),
+      () => effect,
+      () => Effect.sync(() => process.seteuid!(0))
+    )
+    : effect
+
+export const devicesOf = (ports: ReadonlyArray<SimulatedPort>) =>
+  Object.fromEntries(ports.map((port) => [port.name, port]))
+
+/** The result, and the lines logged at WARN and above. */
+export const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
+  const lines: Array<string> = []
+  const logger = Logger.make(({ logLevel, message }) => {
+    if (logLevel === "Warn" || logLevel === "Error") lines.push([message].flat().join(" "))
+  })
+  return Effect.map(Effect.provide(effect, Logger.layer([logger])), (value) => ({ value, lines }))
+}

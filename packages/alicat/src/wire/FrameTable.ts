@@ -18,18 +18,9 @@ import { Result } from "effect"
 import { lineText } from "./Framing.ts"
 import { MalformedReply } from "./WireError.ts"
 
-/**
- * @since 0.1.0
- * @category commands
- */
 export const frameTableCommand = (unitId: string): string => `${unitId}??D*`
 
-/**
- * How a device's poll replies are to be read.
- *
- * @since 0.1.0
- * @category models
- */
+/** How a device's poll replies are to be read. */
 export interface FrameLayout {
   /** The columns, without the unit id. */
   readonly format: FrameFormat
@@ -95,12 +86,7 @@ const LEGACY: Dialect = {
 /** `Mass Flow Setpt` as `Mass_Flow_Setpt`. */
 const columnName = (name: string): string => name.replaceAll(/\s+/g, "_")
 
-/**
- * The layout in the lines of a frame table.
- *
- * @since 0.1.0
- * @category decoding
- */
+/** The layout in the lines of a frame table. */
 export const decodeFrameTable = (
   lines: ReadonlyArray<Uint8Array>,
   unitId: string

@@ -8,20 +8,10 @@ import { MalformedReply } from "./WireError.ts"
 const CR = 0x0d
 const PADDING = 0x08
 
-/**
- * A device that never sends a CR must not fill the memory: after this many bytes a line ends anyway.
- *
- * @since 0.1.0
- * @category constants
- */
+/** A device that never sends a CR must not fill the memory: after this many bytes a line ends anyway. */
 export const MAX_LINE_BYTES = 512
 
-/**
- * Cuts a stream of bytes into lines, wherever the chunks happen to be cut.
- *
- * @since 0.1.0
- * @category framing
- */
+/** Cuts a stream of bytes into lines, wherever the chunks happen to be cut. */
 export class LineSplitter {
   private pending: Array<number> = []
 
@@ -45,29 +35,14 @@ export class LineSplitter {
   }
 }
 
-/**
- * The text of a line, or `MalformedReply` where a byte is not ASCII.
- *
- * @since 0.1.0
- * @category framing
- */
+/** The text of a line, or `MalformedReply` where a byte is not ASCII. */
 export const lineText = (bytes: Uint8Array): Result.Result<string, MalformedReply> => {
   for (const byte of bytes) if (byte >= 0x80) return Result.fail(new MalformedReply({ expected: "ASCII", bytes }))
   return Result.succeed(String.fromCharCode(...bytes))
 }
 
-/**
- * A command as bytes.
- *
- * @since 0.1.0
- * @category framing
- */
+/** A command as bytes. */
 export const encodeCommand = (command: string): Uint8Array => Buffer.from(`${command}\r`, "latin1")
 
-/**
- * Whether a line says that the device knows no such command: `?` or `<unit id> ?`.
- *
- * @since 0.1.0
- * @category framing
- */
+/** Whether a line says that the device knows no such command: `?` or `<unit id> ?`. */
 export const isRejection = (text: string): boolean => /^\s*(?:[A-Z]\s+)?\?\s*$/.test(text)

@@ -15,24 +15,11 @@ import { Result } from "effect"
 import { lineText } from "./Framing.ts"
 import { MalformedReply } from "./WireError.ts"
 
-/**
- * @since 0.1.0
- * @category commands
- */
 export const firmwareCommand = (unitId: string): string => `${unitId}VE`
 
-/**
- * @since 0.1.0
- * @category commands
- */
 export const manufacturingCommand = (unitId: string): string => `${unitId}??M*`
 
-/**
- * The firmware in a reply to `VE`.
- *
- * @since 0.1.0
- * @category decoding
- */
+/** The firmware in a reply to `VE`. */
 export const decodeFirmware = (bytes: Uint8Array, unitId: string): Result.Result<string, MalformedReply> => {
   const malformed = () => Result.fail(new MalformedReply({ expected: `the firmware of unit ${unitId}`, bytes }))
   return Result.flatMap(lineText(bytes), (text) => {
@@ -52,12 +39,7 @@ const LABELS = {
   manufacturer: /^(Alicat\b.*)$/
 } satisfies { readonly [part in keyof DeviceIdentity]: RegExp }
 
-/**
- * The identity in the lines of a reply to `??M*`; null where no row says it.
- *
- * @since 0.1.0
- * @category decoding
- */
+/** The identity in the lines of a reply to `??M*`; null where no row says it. */
 export const decodeManufacturing = (
   lines: ReadonlyArray<Uint8Array>,
   unitId: string

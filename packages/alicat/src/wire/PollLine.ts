@@ -12,43 +12,19 @@ import type { FrameLayout } from "./FrameTable.ts"
 import { lineText } from "./Framing.ts"
 import { MalformedReply } from "./WireError.ts"
 
-/**
- * @since 0.1.0
- * @category commands
- */
 export const pollCommand = (unitId: string): string => unitId
 
-/**
- * Makes a device send readings by itself. It gives its unit id away, and hears nothing but the command that stops it.
- *
- * @since 0.1.0
- * @category commands
- */
+/** Makes a device send readings by itself. It gives its unit id away, and hears nothing but the command that stops it. */
 export const startStreamingCommand = (unitId: string): string => `${unitId}@ @`
 
-/**
- * Sets the time between readings that a device sends by itself; 0 is as fast as it can. Firmware 10v05 and newer.
- *
- * @since 0.1.0
- * @category commands
- */
+/** Sets the time between readings that a device sends by itself; 0 is as fast as it can. Firmware 10v05 and newer. */
 export const streamingIntervalCommand = (unitId: string, millis: number): string => `${unitId}NCS ${millis}`
 
-/**
- * Stops a device that sends readings by itself, and gives it its unit id back.
- *
- * @since 0.1.0
- * @category commands
- */
+/** Stops a device that sends readings by itself, and gives it its unit id back. */
 export const stopStreamingCommand = (unitId: string): string => `@@ ${unitId}`
 
-/**
- * The status codes that devices are known to send, beside those their frame table declares.
- *
- * @since 0.1.0
- * @category constants
- */
-export const STATUS_CODES: ReadonlySet<string> = new Set([
+/** The status codes that devices are known to send, beside those their frame table declares. */
+const STATUS_CODES: ReadonlySet<string> = new Set([
   "ADC",
   "EXH",
   "HLD",
@@ -68,9 +44,6 @@ export const STATUS_CODES: ReadonlySet<string> = new Set([
 /**
  * The frame in a poll reply. A run of dashes is an absent value (null). A trailing token that no conditional column can take
  * is kept as a status code, known or not; a number is none, but what is left of a line that ran into the next one.
- *
- * @since 0.1.0
- * @category decoding
  */
 export const decodePollLine = (
   bytes: Uint8Array,
@@ -85,17 +58,15 @@ export const decodePollLine = (
     : Result.fail(new MalformedReply({ expected: `a reply of unit ${unitId}`, bytes }))
 }
 
-/**
- * The frame in a line that a device sent by itself.
- *
- * @since 0.1.0
- * @category decoding
- */
+/** The frame in a line that a device sent by itself. */
 export const decodePushedLine = (bytes: Uint8Array, layout: FrameLayout): Result.Result<Frame, MalformedReply> =>
   Result.flatMap(lineText(bytes), (text) =>
     text.startsWith(" ") || text.startsWith("@ ")
       ? decodeTokens(bytes, text.replace(/^@/, "").trim().split(/ +/), layout)
       : Result.fail(new MalformedReply({ expected: "a reading with @ or a space where the unit id was", bytes })))
+
+/** Whether a line is a reading that a device sent by itself, so never a reply: `@ +014.62 ...`, or a space for the `@`. */
+export const isPushedText = (text: string): boolean => /^[@ ] *[-+]?\d/.test(text)
 
 const decodeTokens = (
   bytes: Uint8Array,
@@ -129,12 +100,7 @@ const decodeTokens = (
   return Result.succeed(makeFrame(layout.format, values, status))
 }
 
-/**
- * Whether a poll reply is of this unit; looks no further than its first token.
- *
- * @since 0.1.0
- * @category decoding
- */
+/** Whether a poll reply is of this unit; looks no further than its first token. */
 export const decodeUnit = (bytes: Uint8Array, unitId: string): Result.Result<string, MalformedReply> =>
   Result.flatMap(lineText(bytes), (text) =>
     text.trim().split(" ")[0] === unitId

@@ -3,12 +3,7 @@
  */
 import { Schema } from "effect"
 
-/**
- * A reply that does not have the form it should have: line noise, a cut line, two devices talking at once.
- *
- * @since 0.1.0
- * @category errors
- */
+/** A reply that does not have the form it should have: line noise, a cut line, two devices talking at once. */
 export class MalformedReply extends Schema.TaggedError<MalformedReply>()("MalformedReply", {
   /** What was expected, e.g. `a number for Mass_Flow`. */
   expected: Schema.String,
@@ -20,12 +15,7 @@ export class MalformedReply extends Schema.TaggedError<MalformedReply>()("Malfor
   }
 }
 
-/**
- * The device knows no such command (`?`).
- *
- * @since 0.1.0
- * @category errors
- */
+/** The device knows no such command (`?`). */
 export class RejectedCommand extends Schema.TaggedError<RejectedCommand>()("RejectedCommand", {
   command: Schema.String
 }) {
@@ -34,12 +24,7 @@ export class RejectedCommand extends Schema.TaggedError<RejectedCommand>()("Reje
   }
 }
 
-/**
- * Bytes as quoted text: ASCII as it is, everything else as `\xNN`.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** Bytes as quoted text: ASCII as it is, everything else as `\xNN`. */
 export const quoteBytes = (bytes: Uint8Array): string =>
   `"${
     Array.from(bytes, (byte) =>

@@ -1,43 +1,32 @@
 /**
- * What simulated devices can be told to do wrong, and when.
+ * Faults of simulated devices and ports, and when they happen.
  */
 import { Duration } from "effect"
 
-/**
- * Every so many readings, or from a time on, counted from the start of the simulator. Default: always.
- *
- * @since 0.1.0
- * @category models
- */
+/** With every nth reading, or from a time on, counted from the start of the simulator. Default: always. */
 export type Occasion =
   | { readonly every: number }
   | { readonly after: Duration.Input; readonly for?: Duration.Input | undefined }
 
 interface OfDevice {
-  /** The device that has it, `sim1` and so on; a port goes with all its devices. Default: each; for `swap`, the first. */
+  /** The device, e.g. `sim1`. A port fault affects all devices on its port. Default: every device; for `swap`, the first. */
   readonly device?: string | undefined
 }
 
 /**
- * - `delay`: the reply comes late; later replies wait for it.
+ * - `delay`: the reply comes late, and later replies wait for it.
  * - `garble`: one byte of the reply is noise.
- * - `cut`: the second half of the reply is missing, its end too.
+ * - `cut`: the second half of the reply and its end are missing.
  * - `silent`: there is no reply.
- *
- * @since 0.1.0
- * @category models
  */
-export type ReplyFault =
+type ReplyFault =
   & OfDevice
   & { readonly when?: Occasion | undefined }
   & ({ readonly kind: "delay"; readonly by: Duration.Input } | { readonly kind: "garble" | "cut" | "silent" })
 
 /**
- * - `vanish`: the port goes, and comes back under the same name after `for`, or never.
- * - `swap`: the port and the next one go, and come back with each other's devices.
- *
- * @since 0.1.0
- * @category models
+ * - `vanish`: the port goes. After `for` it comes back with the same path. Without `for` it never does.
+ * - `swap`: the port and the next one go. They come back with each other's devices.
  */
 export type PortFault = OfDevice & {
   readonly kind: "vanish" | "swap"
@@ -45,39 +34,22 @@ export type PortFault = OfDevice & {
   readonly for?: Duration.Input | undefined
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Fault = ReplyFault | PortFault
 
-/**
- * @since 0.1.0
- * @category guards
- */
 export const isPortFault = (fault: Fault): fault is PortFault => fault.kind === "vanish" || fault.kind === "swap"
 
-/** A reply as it leaves the device, and how late. */
+/** A reply with its faults. */
 interface Disturbed {
   readonly bytes: Uint8Array
   readonly delayMillis: number
 }
 
 /**
- * What becomes of the bytes of a reply, by the time it is given and which reading of the device it is, null if none; null where
- * nothing is left of it.
- *
- * @since 0.1.0
- * @category models
+ * Applies faults to a reply. `reading` is the number of the reading, or null if the reply has none. Gives null if nothing is sent.
  */
 export type Disturb = (bytes: Uint8Array, seconds: number, reading: number | null) => Disturbed | null
 
-/**
- * The faults of one device.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** The faults of one device. */
 export const disturb = (faults: ReadonlyArray<Fault>, device: string): Disturb => {
   const own = faults.flatMap((fault) => !isPortFault(fault) && (fault.device ?? device) === device ? [fault] : [])
   return (bytes, seconds, reading) => {

@@ -1,5 +1,5 @@
 /**
- * A serial port by the package `serialport`, which is loaded when the first port is opened. 8N1, no flow control.
+ * A serial port through the package `serialport`, which is loaded when the first port is opened. 8N1, no flow control.
  */
 import { SourceDependencyError, SourceOpenError } from "@sampleline/core"
 import { Effect } from "effect"
@@ -7,16 +7,11 @@ import * as fs from "node:fs"
 import type { SerialPort } from "serialport"
 import type { OpenTransport } from "./Transport.ts"
 
-/**
- * Opens the port at `path`; the scope closes it.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** Opens the port at `path`; the scope closes it. */
 export const serialTransport = (path: string): OpenTransport =>
   Effect.fnUntraced(function*(handlers, baud) {
     const { SerialPort } = yield* loadSerialport(path)
-    // When a port goes, what is under way is never answered.
+    // When the port is gone, serialport never calls back.
     const underWay = new Set<(cause: Error) => void>()
     const onClose = (cause: Error | null) => {
       for (const fail of underWay) fail(cause ?? new Error("the port is closed"))
@@ -53,12 +48,7 @@ export const serialTransport = (path: string): OpenTransport =>
     }
   })
 
-/**
- * The serial ports of this machine.
- *
- * @since 0.1.0
- * @category queries
- */
+/** The serial ports of this machine. */
 export const listPorts: Effect.Effect<ReadonlyArray<string>, SourceDependencyError> = Effect.flatMap(
   Effect.suspend(() => loadSerialport(null)),
   ({ SerialPort }) => portsOf(SerialPort)
@@ -70,31 +60,21 @@ const portsOf = (driver: typeof SerialPort): Effect.Effect<ReadonlyArray<string>
     Effect.orElseSucceed(() => [])
   )
 
-/**
- * One name for a port, however it was given: a symlink is the port it leads to.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** One name for a port, however it was written: a symlink is the port it leads to. */
 export const canonicalPath = (path: string): string => {
   if (/^com\d+$/i.test(path)) return path.toUpperCase()
   return fs.existsSync(path) ? fs.realpathSync(path) : path
 }
 
-/**
- * False where it is plain that opening the port would fail, because its file is not there.
- *
- * @since 0.1.0
- * @category queries
- */
-export const mayBeThere = (path: string): boolean => !path.startsWith("/") || fs.existsSync(path)
+/** False if the port is a file that does not exist. */
+export const portExists = (path: string): boolean => !path.startsWith("/") || fs.existsSync(path)
 
 const loadSerialport = (path: string | null) =>
   Effect.tryPromise({
     try: () => import("serialport"),
     catch: () =>
       new SourceDependencyError({
-        needed: path === null ? "looking for serial ports" : `the serial port ${path}`,
+        needed: path === null ? "listing the serial ports" : `the serial port ${path}`,
         missing: "serialport",
         install: "npm install serialport"
       })
@@ -121,11 +101,11 @@ const toOpenError = (
   if (/permission denied|access denied/i.test(cause.message)) {
     return fail(
       "PermissionDenied",
-      "permission denied; on Linux add yourself to the port's group (`sudo usermod -aG dialout $USER`) and log in again"
+      "permission denied; on Linux, add yourself to the port's group (`sudo usermod -aG dialout $USER`) and log in again"
     )
   }
   if (/ioctl|is a directory|not a typewriter/i.test(cause.message)) {
-    return fail("Unknown", "it is no serial port; give the path of one, such as /dev/ttyUSB0 or COM3")
+    return fail("Unknown", "it is no serial port; give a path such as /dev/ttyUSB0 or COM3")
   }
   if (/cannot lock|busy/i.test(cause.message)) {
     return fail("Busy", "another program has it open; close that program first")

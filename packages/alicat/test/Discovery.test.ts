@@ -5,14 +5,14 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import * as Alicat from "../src/Alicat.ts"
-import { SimulatedDevice } from "../src/SimulatedDevice.ts"
-import * as Simulator from "../src/Simulator.ts"
+import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
+import * as Simulator from "../src/simulator/Simulator.ts"
 import { leaveStreaming, scriptedPort } from "./ports.ts"
 
 const found = (events: ReadonlyArray<Alicat.Discovery>) =>
   events.flatMap((event) => event._tag === "Device" ? [event] : [])
 
-describe("Alicat.discover", () => {
+describe.concurrent("Alicat.discover", () => {
   it.live("finds the units on several ports, with who they are, and goes on past a port that cannot be opened", () =>
     Effect.gen(function*() {
       const ptys = yield* Simulator.make({ devices: 3, units: 2 })
@@ -83,8 +83,8 @@ describe("Alicat.discover", () => {
     [
       [{ units: ["AB"] }, "units is \"AB\""],
       [{ bauds: [0] }, "bauds is 0"],
-      [{ bauds: [] }, "bauds is empty"],
-      [{ units: [] }, "units is empty"],
+      [{ bauds: [] }, "bauds is []"],
+      [{ units: [] }, "units is []"],
       [{ ports: ["tcp://lab"] }, "ports is \"tcp://lab\""],
       [{ timeout: 0 }, "timeout"]
     ] as ReadonlyArray<readonly [Alicat.DiscoverOptions, string]>

@@ -7,21 +7,12 @@ import * as dns from "node:dns"
 import * as net from "node:net"
 import type { OpenTransport } from "./Transport.ts"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface TcpAddress {
   readonly host: string
   readonly port: number
 }
 
-/**
- * The address in `tcp://host:port`, or null where there is none.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The address in `tcp://host:port`; null if the text is not one. */
 export const parseTcp = (text: string): TcpAddress | null => {
   if (!URL.canParse(text)) return null
   const { hostname, password, pathname, port, protocol, search, username } = new URL(text)
@@ -31,12 +22,7 @@ export const parseTcp = (text: string): TcpAddress | null => {
   return { host: hostname.replace(/^\[(.*)\]$/, "$1"), port: Number(port) }
 }
 
-/**
- * One name for an address, however it was given: by the number that its host's name stands for, where that can be found out.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** One name for an address, however it was written: with the host's IP address, if it can be looked up. */
 export const canonicalTcp = ({ host, port }: TcpAddress): Effect.Effect<string> =>
   Effect.callback<string>((resume) => {
     dns.lookup(host, (error, address) => {
@@ -47,12 +33,7 @@ export const canonicalTcp = ({ host, port }: TcpAddress): Effect.Effect<string> 
 
 const CONNECT_TIMEOUT = "5 seconds"
 
-/**
- * Connects to the address; the scope ends the connection.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** Connects to the address; the scope ends the connection. */
 export const tcpTransport = (path: string, { host, port }: TcpAddress): OpenTransport =>
   Effect.fnUntraced(function*(handlers) {
     const socket = yield* Effect.acquireRelease(
@@ -69,7 +50,7 @@ export const tcpTransport = (path: string, { host, port }: TcpAddress): OpenTran
               new SourceOpenError({
                 target: path,
                 reason: "NoReply",
-                detail: `no connection within ${CONNECT_TIMEOUT}; check the address, the network and a firewall between`
+                detail: `no connection within ${CONNECT_TIMEOUT}; check the address, the network and the firewall`
               })
             )
         })
@@ -96,8 +77,8 @@ export const tcpTransport = (path: string, { host, port }: TcpAddress): OpenTran
 
 const toOpenError = (path: string, cause: NodeJS.ErrnoException) => {
   const details: { readonly [code: string]: string } = {
-    ECONNREFUSED: "nothing takes connections there; check the address and that the serial server is on",
-    ENOTFOUND: "there is no such host; check its name",
+    ECONNREFUSED: "nothing listens there; check the address and that the serial server is on",
+    ENOTFOUND: "no such host; check its name",
     EHOSTUNREACH: "the host cannot be reached; check the network"
   }
   return Effect.fail(

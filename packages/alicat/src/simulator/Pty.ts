@@ -1,22 +1,18 @@
 /**
- * A pseudo-terminal: a path that any serial program can open, and our end of it. The native binding comes from the package
+ * A pseudo-terminal: a path that any serial program can open, and our end of it. The native code is in the package
  * `@lydell/node-pty`, which is loaded when the first pty is opened.
  *
- * Only its `open` is used: its terminal class reads the far end itself, so that commands get lost. The far end is held open
- * here, never read, to keep the pty alive and raw while no program has it open.
+ * Only its `open` is used. Its terminal class reads the far end itself, and commands would get lost. Here the far end is held open
+ * and never read. That keeps the pty alive and raw while no program has it open.
  */
-import { SourceDependencyError, SourceOpenError } from "@sampleline/core"
+import { messageOf, SourceDependencyError, SourceOpenError } from "@sampleline/core"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import * as tty from "node:tty"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Pty {
-  /** What a serial program is to open. */
+  /** The path for a serial program. */
   readonly path: string
   readonly write: (bytes: Uint8Array) => void
 }
@@ -28,15 +24,10 @@ interface NativePty {
   ) => { readonly master: number; readonly slave: number; readonly pty: string }
 }
 
-/** How long to wait until a full pty is tried again. */
+/** How soon a write to a full pty is tried again. */
 const RETRY_MS = 5
 
-/**
- * Opens a pty and calls `onData` with what is written to its path; the scope closes it.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** Opens a pty. `onData` gets the bytes that a program writes to its path. The scope closes it. */
 export const openPty = Effect.fnUntraced(function*(onData: (chunk: Uint8Array) => void) {
   const native = yield* loadNative
   return yield* Effect.acquireRelease(
@@ -46,7 +37,7 @@ export const openPty = Effect.fnUntraced(function*(onData: (chunk: Uint8Array) =
         new SourceOpenError({
           target: "a pseudo-terminal",
           reason: "Unknown",
-          detail: cause instanceof Error ? cause.message : String(cause),
+          detail: messageOf(cause),
           cause
         })
     }),
@@ -70,7 +61,7 @@ const open = (native: NativePty, onData: (chunk: Uint8Array) => void): Pty & { r
   const farEnd = new tty.ReadStream(slave)
   farEnd.setRawMode(true)
   reader.on("data", onData)
-  // Reading fails when the pty is closed; there is nobody left to tell.
+  // Reading fails when the pty is closed. That is no error.
   reader.on("error", () => {})
   farEnd.on("error", () => {})
 

@@ -1,21 +1,12 @@
 /**
- * A mass-flow controller that exists only as text: what it would answer to a command at a given time, and what it pushes when
- * it streams.
+ * A simulated mass-flow controller. It only makes text: the reply to a command, and the readings that it pushes while it streams.
  */
 
 /**
- * Whose wire a device speaks: of firmware 10v20, or the legacy one of GP firmware, which pads its tables, is silent on `VE` and
- * has an interval of its own.
- *
- * @since 0.1.0
- * @category options
+ * The firmware to imitate. GP07 is old: it pads its tables, does not answer `VE`, and its streaming interval cannot be set.
  */
 export type SimulatedFirmware = "10v20" | "GP07"
 
-/**
- * @since 0.1.0
- * @category options
- */
 export interface SimulatedDeviceOptions {
   /** Default: `A`. */
   readonly unitId?: string | undefined
@@ -25,7 +16,7 @@ export interface SimulatedDeviceOptions {
   readonly gas?: string | undefined
   /** Default: `10v20`. */
   readonly firmware?: SimulatedFirmware | undefined
-  /** Adds a column that counts the readings, so that one can be told from the next. Default: false. */
+  /** Adds a column with the number of the reading. Default: false. */
   readonly numbered?: boolean | undefined
 }
 
@@ -33,17 +24,13 @@ export interface SimulatedDeviceOptions {
 const FULL_SCALE = 500
 /** The flow follows its setpoint with this time constant, in seconds. */
 const LAG_SECONDS = 0.8
-/** Until it is given a setpoint, the device goes through these, a step every so many seconds. */
+/** The setpoints of a device that was given none. Each lasts `STEP_SECONDS`. */
 const PROGRAMME = [100, 250, 400, 250, 50]
 const STEP_SECONDS = 4
 
-/** How often a device pushes as it comes from the factory, in milliseconds. */
+/** The streaming interval with factory settings, in milliseconds. */
 const PUSH_MILLIS = 50
 
-/**
- * @since 0.1.0
- * @category models
- */
 export class SimulatedDevice {
   readonly unitId: string
   private readonly serialNumber: number
@@ -67,20 +54,20 @@ export class SimulatedDevice {
     this.random = randomFrom(this.serialNumber)
   }
 
-  /** The time between two readings that it pushes, in milliseconds; null while it does not stream. */
+  /** The time between two pushed readings, in milliseconds. Null: it does not stream. */
   get pushesEveryMillis(): number | null {
     return this.streams ? this.pushMillis : null
   }
 
-  /** How many readings it has given. */
+  /** How many readings it has made. */
   get readings(): number {
     return this.count
   }
 
-  /** The lines of the reply to a command, without their CR; none where the device stays silent. `seconds` is monotonic. */
+  /** The lines of the reply, without CR. None if the device is silent. `seconds` is monotonic. */
   respond(command: string, seconds: number): ReadonlyArray<string> {
     if (this.streams) {
-      // It has given its unit id away, and hears nothing but the command that gives it back.
+      // A streaming device has no unit id. It only obeys the command that gives it one.
       if (command === `@@ ${this.unitId}`) this.streams = false
       return []
     }
@@ -104,7 +91,7 @@ export class SimulatedDevice {
     return [`${this.unitId} ?`]
   }
 
-  /** A reading as it is pushed: something else stands where the unit id was. */
+  /** A reading as it is pushed, without the unit id. */
   push(seconds: number): string {
     return `${this.isLegacy ? "@" : " "} ${this.reading(seconds)}`
   }
@@ -189,7 +176,7 @@ export class SimulatedDevice {
     ]
   }
 
-  /** Normally distributed, by the sum of uniform numbers. */
+  /** A sum of uniform numbers, which is nearly normally distributed. */
   private noise(deviation: number): number {
     let sum = -6
     for (let n = 0; n < 12; n++) sum += this.random()
@@ -197,7 +184,7 @@ export class SimulatedDevice {
   }
 }
 
-/** As the wire writes it: a sign, then zeros up to the width. */
+/** A number as a device writes it: the sign, then zeros up to the width. */
 const decimal = (value: number, width: number, decimals: number): string =>
   (value < 0 ? "-" : "+") + Math.abs(value).toFixed(decimals).padStart(width - 1, "0")
 

@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { DeviceError, InvalidOptionError, MemorySink, pipeToSink, Recorder, SampleSink } from "@sampleline/core"
 import { Deferred, Effect, Exit, Fiber, Stream } from "effect"
 import * as Alicat from "../src/Alicat.ts"
-import { SimulatedDevice } from "../src/SimulatedDevice.ts"
-import * as Simulator from "../src/Simulator.ts"
+import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
+import * as Simulator from "../src/simulator/Simulator.ts"
 import { pollUntil, scriptedPort } from "./ports.ts"
 
 /** A device on a pty that tells whether it streams, and what it was sent. */
@@ -27,7 +27,7 @@ const open = Effect.fnUntraced(function*(devices: Alicat.AlicatOptions["devices"
   }
 })
 
-describe("Alicat.stream", () => {
+describe.concurrent("Alicat.stream", () => {
   it.live.each([{ firmware: "10v20", unit: " " }, { firmware: "GP07", unit: "@" }] as const)(
     "gives every reading that a device of firmware $firmware sends by itself, in order",
     ({ firmware }) =>
@@ -233,7 +233,7 @@ describe("Alicat.stream", () => {
       }
       const own = yield* fail(stream("a", { interval: "10 millis" }))
       assert.instanceOf(own, DeviceError)
-      assert.include(own.message, "it has an interval of its own (firmware GP07R100; 10v05 and newer take one)")
+      assert.include(own.message, "its interval cannot be set (firmware GP07R100; needs 10v05 or newer)")
     }))
 
   it.live("leaves the device stopped when its layer is closed first", () =>

@@ -1,0 +1,134 @@
+/**
+ * The open port of a bus. If it vanishes, it is opened again as soon as it is back.
+ */
+import type { SourceDependencyError, SourceOpenError } from "@sampleline/core"
+import { type Duration, Effect, Exit, Schedule, Scope } from "effect"
+import { connect } from "./Connection.ts"
+import type { DeviceSlot } from "./DeviceSlot.ts"
+import { answers, type OpenDevice, openDevice } from "./OpenDevice.ts"
+import { mayExist } from "./Place.ts"
+import type { PortPlan } from "./Plan.ts"
+import type { Port } from "./Port.ts"
+
+export interface ConnectionOptions {
+  readonly timeout: Duration.Duration
+  /** Go on without missing devices. */
+  readonly allowMissing: boolean
+}
+
+/** A port that is gone is tried again after the first interval; the intervals grow to the last. */
+const REOPEN = Schedule.min([Schedule.exponential("50 millis", 1.5), Schedule.spaced("250 millis")])
+/** How often a missing device is looked for. */
+const LOOK_AGAIN_AFTER = "1 second"
+const LOOK_AGAIN = Schedule.spaced(LOOK_AGAIN_AFTER)
+/** How often requests that may time out are repeated while other devices on the port wait for it. */
+export const AGAIN_SHARED = Schedule.min([Schedule.exponential("4 seconds"), Schedule.spaced("20 seconds")])
+
+export class BusConnection {
+  private readonly plan: PortPlan
+  private readonly slots: ReadonlyArray<DeviceSlot>
+  private readonly options: ConnectionOptions
+  /** Of the open port; null while it is closed. */
+  private scope: Scope.Closeable | null = null
+  /** The rates to try: the one that was found, once it is known. */
+  private bauds: ReadonlyArray<number>
+
+  constructor(plan: PortPlan, slots: ReadonlyArray<DeviceSlot>, options: ConnectionOptions) {
+    this.plan = plan
+    this.slots = slots
+    this.options = options
+    this.bauds = plan.bauds
+  }
+
+  /** Opens the port and looks for its devices. */
+  get open(): Effect.Effect<Port, SourceOpenError | SourceDependencyError> {
+    return Effect.flatMap(Scope.make(), (scope) =>
+      Effect.gen({ self: this }, function*() {
+        const { baud, port } = yield* Scope.provide(
+          connect({ ...this.plan, bauds: this.bauds }, this.options.timeout),
+          scope
+        )
+        this.bauds = baud === null ? [] : [baud]
+        yield* Effect.forEach(this.slots, (slot) => this.find(port, slot, baud))
+        this.scope = scope
+        return port
+      }).pipe(
+        Effect.onError((cause) => Effect.andThen(Scope.close(scope, Exit.failCause(cause)), this.close)),
+        Effect.tapError((error) =>
+          Effect.sync(() => {
+            for (const slot of this.slots) slot.portNotOpened(error)
+          })
+        )
+      ))
+  }
+
+  get close(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { scope } = this
+      this.scope = null
+      for (const slot of this.slots) slot.portClosed()
+      return scope === null ? Effect.void : Scope.close(scope, Exit.void)
+    })
+  }
+
+  /** Looks for missing devices while the port is open, and opens it again when it is back. `opened` is null if it is closed. */
+  readonly keepOpen = Effect.fnUntraced(
+    function*(
+      this: BusConnection,
+      opened: Port | null
+    ): Effect.fn.Return<never, SourceOpenError | SourceDependencyError> {
+      const { given } = this.plan
+      let port = opened
+      while (true) {
+        if (port === null) {
+          yield* this.untilThere
+          port = yield* Effect.retry(this.open, REOPEN)
+          yield* Effect.logWarning(`${given} is there`)
+        }
+        yield* Effect.raceFirst(port.closed, this.lookAgain(port))
+        port = null
+        yield* Effect.logWarning(`${given} is gone; it is opened again as soon as it is back`)
+        yield* this.close
+      }
+    }
+  )
+
+  /** Looks for a device. Without `allowMissing` it must answer the first time. */
+  private find(port: Port, slot: DeviceSlot, baud: number | null): Effect.Effect<void, SourceOpenError> {
+    return Effect.matchEffect(openDevice(port, slot.unit, baud), {
+      onSuccess: (opened) => {
+        slot.opened(opened)
+        return Effect.logInfo(describe(opened))
+      },
+      onFailure: (error) => {
+        if (!slot.wasFound && !this.options.allowMissing) return Effect.fail(error)
+        slot.didNotAnswer(error)
+        return Effect.void
+      }
+    })
+  }
+
+  private lookAgain(port: Port): Effect.Effect<unknown> {
+    const baud = this.bauds[0] ?? null
+    return Effect.gen({ self: this }, function*() {
+      for (const slot of this.slots.filter(({ isMissing }) => isMissing)) {
+        if (yield* answers(port, slot.unit)) yield* Effect.ignore(this.find(port, slot, baud))
+      }
+    }).pipe(
+      Effect.delay(LOOK_AGAIN_AFTER),
+      Effect.repeat({ schedule: this.slots.length > 1 ? AGAIN_SHARED : LOOK_AGAIN })
+    )
+  }
+
+  /** Opening a tty that does not exist lists all ports of the machine, which is slow. */
+  private get untilThere(): Effect.Effect<unknown> {
+    return Effect.repeat(Effect.sync(() => mayExist(this.plan)), { schedule: REOPEN, until: (isThere) => isThere })
+  }
+}
+
+const describe = ({ device: { identity, name, unitId }, port }: OpenDevice): string =>
+  `${name} is unit ${unitId} on ${port.path}: ${
+    identity === null
+      ? "identity unknown"
+      : `${identity.model ?? "model unknown"}, serial number ${identity.serialNumber ?? "unknown"}`
+  }`

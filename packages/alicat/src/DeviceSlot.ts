@@ -1,0 +1,99 @@
+/**
+ * The place of one device on a bus: which device the run records under its name, and whether that device can be polled now.
+ *
+ * A device is known by its serial number. Another device is never recorded under the same name.
+ */
+import { type Device, DeviceError, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
+import { Result } from "effect"
+import type { OpenDevice } from "./OpenDevice.ts"
+import type { Unit } from "./Plan.ts"
+import { decodeManufacturing } from "./wire/Identity.ts"
+
+export class DeviceSlot {
+  readonly unit: Unit
+  private readonly path: string
+  /** The device that the run has under this name; null until it was found for the first time. */
+  private known: Device | null = null
+  /** The device to poll, or why there is none. */
+  private current: OpenDevice | DeviceError
+
+  /** `path` is the port, as the user wrote it. */
+  constructor(unit: Unit, path: string) {
+    this.unit = unit
+    this.path = path
+    this.current = this.failure("Disconnected", `the port ${path} is not there`)
+  }
+
+  /** The device to poll, or why there is none. */
+  get found(): OpenDevice | DeviceError {
+    return this.current
+  }
+
+  get isMissing(): boolean {
+    return this.current instanceof DeviceError
+  }
+
+  get wasFound(): boolean {
+    return this.known !== null
+  }
+
+  /** What is known of the device. */
+  get device(): Device {
+    return this.known ?? { ...this.unit, identity: null, format: null }
+  }
+
+  /** A device has answered in this place. */
+  opened(now: OpenDevice): void {
+    // A device that did not send its serial number before is known by it from now on.
+    if (serialOf(this.known) === null) this.known = now.device
+    this.current = this.checked(this.known ?? now.device, now)
+  }
+
+  /** The port is open, but the device does not answer. */
+  didNotAnswer(error: SourceOpenError): void {
+    this.current = this.failure("Timeout", error.message, error)
+  }
+
+  portClosed(): void {
+    this.current = this.failure("Disconnected", `the port ${this.path} is not there`)
+  }
+
+  portNotOpened(error: SourceOpenError | SourceDependencyError): void {
+    const isSilent = error._tag === "SourceOpenError" && error.reason === "NoReply"
+    this.current = this.failure(isSilent ? "Timeout" : "Disconnected", error.message, error)
+  }
+
+  /** The device answers again. The table that it sent may show that another device has taken its place. */
+  resynchronised(opened: OpenDevice, table: ReadonlyArray<Uint8Array>): void {
+    if (this.current !== opened) return
+    const identity = Result.getOrNull(decodeManufacturing(table, this.unit.unitId))
+    const other = this.otherDevice(opened.device, { ...opened, device: { ...opened.device, identity } })
+    if (other !== null) this.current = other
+  }
+
+  /** The device, if it is the same as before. Without a serial number it is asked again later. */
+  private checked(before: Device, now: OpenDevice): OpenDevice | DeviceError {
+    const expected = serialOf(before)
+    return expected !== null && serialOf(now.device) === null
+      ? this.failure(
+        "Timeout",
+        `it has not sent its serial number since ${now.port.path} is back; expected ${expected}`
+      )
+      : this.otherDevice(before, now) ?? now
+  }
+
+  /** A failure if both have a serial number and they differ; null otherwise. */
+  private otherDevice(before: Device, { device, port }: OpenDevice): DeviceError | null {
+    const [expected, found] = [serialOf(before), serialOf(device)]
+    return expected === null || found === null || expected === found ? null : this.failure(
+      "DeviceChanged",
+      `another device is on ${port.path} now: serial number ${found} instead of ${expected}; plug in the right one`
+    )
+  }
+
+  private failure(reason: DeviceError["reason"], detail: string, cause?: SourceOpenError | SourceDependencyError) {
+    return new DeviceError({ device: this.unit.name, reason, detail, ...(cause === undefined ? {} : { cause }) })
+  }
+}
+
+const serialOf = (device: Device | null): string | null => device?.identity?.serialNumber ?? null

@@ -1,0 +1,109 @@
+/**
+ * The readings that a device sends by itself. However the stream ends, the device is stopped and what it still sends is
+ * thrown away.
+ *
+ * No request is sent for a reading, so both of its times are those of its arrival.
+ */
+import { DeviceError } from "@sampleline/core"
+import { Effect, Option, Queue, Result, Stream } from "effect"
+import type { OpenDevice } from "./OpenDevice.ts"
+import { failureOf, type Outcome, toDeviceError } from "./Outcome.ts"
+import type { Line } from "./ReceivedLines.ts"
+import type { RequestError } from "./RequestError.ts"
+import { decodePushedLine, streamingIntervalCommand } from "./wire/PollLine.ts"
+
+/** A device that sends nothing for this long, or for three intervals, is started again. */
+const SILENCE_MILLIS = 1000
+/** If the interval is unknown, a silent device gets more time at each start, up to the longest interval there is. */
+const LONGEST_MILLIS = 66_000
+/** How soon a device that is missing is looked at again. */
+const RETRY = "250 millis"
+
+type Emit = (outcome: Effect.Effect<Outcome>) => Effect.Effect<unknown>
+
+/**
+ * The readings of the device that `current` gives, also after its port went and came back. Failures on the way are data. Fails
+ * where streaming cannot work: the port is in use, or the device refuses the interval.
+ */
+export const pushedReadings = (
+  current: () => OpenDevice | DeviceError,
+  intervalMillis: number | undefined
+): Stream.Stream<Outcome, DeviceError> =>
+  Stream.callback<Outcome, DeviceError>((queue) => {
+    const emit: Emit = (outcome) => Effect.flatMap(outcome, (value) => Queue.offer(queue, value))
+    return Effect.forever(Effect.gen(function*() {
+      const found = current()
+      if (found instanceof DeviceError) yield* emit(failureOf(found))
+      else {
+        const error = yield* Effect.flip(untilPortGone(found, intervalMillis, emit))
+        if (error.reason === "Busy" || error.reason === "Rejected") return yield* error
+        yield* emit(failureOf(error))
+      }
+      yield* Effect.sleep(RETRY)
+    }))
+  })
+
+const untilPortGone = Effect.fnUntraced(
+  function*(opened: OpenDevice, intervalMillis: number | undefined, emit: Emit) {
+    const { device, port } = opened
+    if (intervalMillis !== undefined) yield* setInterval(opened, intervalMillis)
+    const lines = yield* port.stream(device.unitId)
+    let silence = Math.max(SILENCE_MILLIS, 3 * (intervalMillis ?? 0))
+    let lastAt = 0
+    while (true) {
+      yield* lines.start
+      while (true) {
+        const line = yield* Effect.timeoutOption(lines.next, silence)
+        if (Option.isNone(line)) break
+        const gap = (line.value.monotonicNanos - lastAt) / 1_000_000
+        if (lastAt > 0 && intervalMillis === undefined) silence = Math.max(silence, Math.min(3 * gap, LONGEST_MILLIS))
+        lastAt = line.value.monotonicNanos
+        yield* emit(toOutcome(opened, line.value))
+      }
+      yield* emit(failureOf(
+        new DeviceError({
+          device: device.name,
+          reason: "Timeout",
+          detail: `it sent nothing for ${silence} ms; it is told again to start`
+        })
+      ))
+      if (intervalMillis === undefined) silence = Math.min(2 * silence, LONGEST_MILLIS)
+    }
+  },
+  Effect.scoped,
+  (effect: Effect.Effect<never, RequestError | DeviceError>, { device }) =>
+    Effect.mapError(effect, (error) => error instanceof DeviceError ? error : toDeviceError(device.name, error))
+)
+
+const setInterval = ({ device, port }: OpenDevice, millis: number) =>
+  port.askLine(streamingIntervalCommand(device.unitId, millis), Result.succeed).pipe(
+    Effect.catchTag("RejectedCommand", (cause) =>
+      Effect.fail(
+        new DeviceError({
+          device: device.name,
+          reason: "Rejected",
+          detail:
+            `its interval cannot be set (firmware ${device.identity?.firmware ?? "unknown"}; needs 10v05 or newer); `
+            + "leave the interval out",
+          cause
+        })
+      ))
+  )
+
+const toOutcome = (
+  { device, layout }: OpenDevice,
+  { at, bytes, monotonicNanos }: Line
+): Effect.Effect<Outcome> =>
+  Result.match(decodePushedLine(bytes, layout), {
+    onFailure: (error) => failureOf(toDeviceError(device.name, error)),
+    onSuccess: (frame) =>
+      Effect.succeed({
+        device: device.name,
+        unitId: device.unitId,
+        requestedAt: at,
+        receivedAt: at,
+        requestedMonotonicNanos: monotonicNanos,
+        receivedMonotonicNanos: monotonicNanos,
+        frame
+      })
+  })

@@ -1,0 +1,114 @@
+/**
+ * The lines that a port has received and no request has taken yet.
+ */
+import { Cause, Deferred, Effect, Queue } from "effect"
+import { PortGone } from "./RequestError.ts"
+import { sleepAwake } from "./Timeouts.ts"
+import { LineSplitter } from "./wire/Framing.ts"
+import { isPushedText } from "./wire/PollLine.ts"
+
+/** A line, and when its last byte arrived. */
+export interface Line {
+  readonly bytes: Uint8Array
+  /** Microseconds since the epoch. */
+  readonly at: number
+  readonly monotonicNanos: number
+}
+
+/** A table ends with this much silence. */
+const TABLE_SILENCE_MS = 100
+/** Far more rows than any table has. A device that streams is never silent. */
+const MAX_TABLE_ROWS = 200
+/** With factory settings, a device that streams sends a line at least this often. */
+export const LISTEN_MS = 60
+/** After this many bytes without a silence, a device is taken to stream. */
+const MAX_DRAINED_BYTES = 256
+
+export class ReceivedLines {
+  private readonly queue: Queue.Queue<Line, PortGone>
+  private readonly closedPort: Deferred.Deferred<void>
+  /** Holds the start of a line that is not complete yet. */
+  private readonly splitter = new LineSplitter()
+  private pushed = false
+
+  private constructor(queue: Queue.Queue<Line, PortGone>, closedPort: Deferred.Deferred<void>) {
+    this.queue = queue
+    this.closedPort = closedPort
+  }
+
+  static readonly make: Effect.Effect<ReceivedLines> = Effect.gen(function*() {
+    return new ReceivedLines(yield* Queue.make<Line, PortGone>(), yield* Deferred.make<void>())
+  })
+
+  /** Returns when the port is gone. */
+  get closed(): Effect.Effect<void> {
+    return Deferred.await(this.closedPort)
+  }
+
+  /** Whether a device has sent a reading by itself since the port was opened. */
+  get heardPushed(): boolean {
+    return this.pushed
+  }
+
+  /** Bytes came in. Calls `onLine` with the text of each line that they complete. */
+  receive(chunk: Uint8Array, at: number, monotonicNanos: number, onLine: (text: string) => void): void {
+    for (const bytes of this.splitter.push(chunk)) {
+      const text = String.fromCharCode(...bytes)
+      this.pushed ||= isPushedText(text)
+      onLine(text)
+      Queue.offerUnsafe(this.queue, { bytes, at, monotonicNanos })
+    }
+  }
+
+  /** The port is gone. Lines that came before can still be taken. */
+  close(path: string, cause: Error | null): void {
+    Queue.failCauseUnsafe(this.queue, Cause.fail(new PortGone({ path, ...(cause === null ? {} : { cause }) })))
+    Deferred.doneUnsafe(this.closedPort, Effect.void)
+  }
+
+  /** Throws away what has come so far. */
+  get discard(): Effect.Effect<void, PortGone> {
+    return Effect.andThen(Queue.clear(this.queue), Effect.sync(() => this.splitter.reset()))
+  }
+
+  /** The next line. */
+  get take(): Effect.Effect<Line, PortGone> {
+    return Queue.take(this.queue)
+  }
+
+  /** How many lines wait to be taken. */
+  get waiting(): Effect.Effect<number> {
+    return Queue.size(this.queue)
+  }
+
+  /** The lines of a table that follow its first one. */
+  get restOfTable(): Effect.Effect<ReadonlyArray<Uint8Array>, PortGone> {
+    return Effect.gen({ self: this }, function*() {
+      const rest: Array<Uint8Array> = []
+      while (rest.length < MAX_TABLE_ROWS) {
+        const line = yield* this.takeWithin(TABLE_SILENCE_MS)
+        if (line === null) break
+        rest.push(line.bytes)
+      }
+      return rest
+    })
+  }
+
+  /** Throws lines away until there is silence. False if there is none: a device streams. */
+  get drain(): Effect.Effect<boolean, PortGone> {
+    return Effect.gen({ self: this }, function*() {
+      let bytes = 0
+      while (bytes < MAX_DRAINED_BYTES) {
+        const line = yield* this.takeWithin(LISTEN_MS)
+        if (line === null) return true
+        bytes += line.bytes.length
+      }
+      return false
+    })
+  }
+
+  /** The next line, or null after this time. */
+  private takeWithin(afterMs: number): Effect.Effect<Line | null, PortGone> {
+    return Effect.raceFirst(this.take, Effect.as(sleepAwake(afterMs), null))
+  }
+}

@@ -1,0 +1,6 @@
+/**
+ * The unit ids that devices on one port can have.
+ */
+
+/** `A` to `Z`. */
+export const UNIT_IDS: ReadonlyArray<string> = "ABCDEFGHIJKLMNOPQRSTUVWXYZ".split("")

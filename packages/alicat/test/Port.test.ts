@@ -1,0 +1,173 @@
+import { assert, describe, it } from "@effect/vitest"
+import { SampleClock } from "@sampleline/core"
+import { Effect, Fiber, Layer, Logger, References } from "effect"
+import * as Alicat from "../src/Alicat.ts"
+import { openPty } from "../src/simulator/Pty.ts"
+import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
+import * as Simulator from "../src/simulator/Simulator.ts"
+import { encodeCommand, LineSplitter } from "../src/wire/Framing.ts"
+import { devicesOf, recorded, scriptedPort } from "./ports.ts"
+
+/** Answers as a simulated device does, but for what `poll` says about its n-th poll. */
+const misbehaving = (poll: (n: number, reply: string) => string | null) => {
+  const device = new SimulatedDevice()
+  let isOpen = false
+  let polls = 0
+  return (command: string): string | null => {
+    const reply = device.respond(command, 0).join("\r")
+    if (reply === "") return null
+    // Polls before the frame table is asked for are to find the port's baud rate.
+    isOpen ||= command === "A??D*"
+    return command === "A" && isOpen ? poll(polls++, reply) : reply
+  }
+}
+
+describe.concurrent("Port", () => {
+  it.live("counts malformed, foreign and rejected replies mid-run as failures, and the run goes on", () =>
+    Effect.gen(function*() {
+      const replies = [null, "A +014.62 +02", "B +1 +2 +3 +4 +5 N2", "A ?", "\r?", "A +014.62 \xff", ""]
+      const port = yield* scriptedPort(misbehaving((n, reply) => n >= 3 && n <= 8 ? replies[n - 2]! : reply))
+      const { samples, summary } = yield* recorded({ fuel: { port: port.path } }, 60)
+      // An empty line is no reply: it costs its time-out, and failures until the device has caught up.
+      assert.isAtLeast(summary.failures["fuel"]!, 6)
+      assert.isBelow(summary.failures["fuel"]!, 45)
+      assert.strictEqual(samples.length, summary.ticks - summary.failures["fuel"]!)
+    }))
+
+  it.live("never takes a late reply for the next one's", () => {
+    const timeoutMs = 100
+    /** Polls a device of which every third reading is late; it answers in order, and its readings say how many polls came before. */
+    const pollLate = Effect.fnUntraced(function*(lateMs: number) {
+      const clock = yield* SampleClock.current
+      const device = new SimulatedDevice()
+      const asked: Array<number> = []
+      let answered = Promise.resolve()
+      const splitter = new LineSplitter()
+      const pty = yield* openPty((chunk) => {
+        for (const line of splitter.push(chunk)) {
+          const command = String.fromCharCode(...line)
+          const reply = command === "A"
+            ? `A +014.62 +021.89 +000.00 +${asked.push(clock.monotonicNanos()) - 1} +078.95     N2`
+            : device.respond(command, 0).join("\r")
+          const isLate = command === "A" && asked.length % 3 === 0
+          answered = answered
+            .then(() => new Promise<void>((resolve) => setTimeout(resolve, isLate ? lateMs : 0)))
+            .then(() => pty.write(encodeCommand(reply)))
+        }
+      })
+      const source = yield* Alicat.make({
+        devices: { fuel: { port: pty.path, baud: 19200 } },
+        timeout: timeoutMs
+      }).pipe(Effect.retry({ times: 5 }))
+      let readings = 0
+      let late = 0
+      // On a machine that stands still at times every reply may be late: the polls go on until there were enough of both.
+      while (readings < 20 || late < 20) {
+        const result = yield* source.poll(["fuel"])
+        late += result.failures.filter(({ error }) => error.cause !== undefined).length
+        yield* Effect.sleep("5 millis")
+        for (const { frame, receivedMonotonicNanos, requestedMonotonicNanos } of result.readings) {
+          const askedAt = asked[Number(frame.values[3])]!
+          assert.isTrue(requestedMonotonicNanos <= askedAt && askedAt <= receivedMonotonicNanos)
+          readings++
+        }
+      }
+    })
+    return Effect.forEach([120, 200, 300], pollLate, { concurrency: "unbounded", discard: true })
+  }, 120_000)
+
+  it.live("does not take a line of noise for the reply: the one that comes after it is not the next one's", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice({ numbered: true })
+      let polls = 0
+      const port = yield* scriptedPort((command) => {
+        if (command === "A") polls++
+        return device.respond(command, 0).join("\r") || null
+      }, (command, write, reply) => {
+        if (command !== "A" || polls % 4 !== 0) return write(reply)
+        write("~#noise")
+        setTimeout(() => write(reply), 60)
+      })
+      const source = yield* Alicat.make({ devices: { fuel: { port: port.path } } })
+      let [readings, malformed] = [0, 0]
+      while (readings < 30 || malformed < 5) {
+        const result = yield* source.poll(["fuel"])
+        malformed += result.failures.filter(({ error }) => error.reason === "Malformed").length
+        for (const { frame } of result.readings) {
+          readings++
+          assert.strictEqual(Number(frame.values.at(-2)), polls - 1)
+        }
+        yield* Effect.sleep("5 millis")
+      }
+    }))
+
+  it.live("is never recorded on another tick, by the numbers that the device gives its readings", () =>
+    Effect.gen(function*() {
+      const timeout = "100 millis"
+      /** Polls with every third reading late; the number of each reading must be that of the polls sent before it. */
+      const pollLate = Effect.fnUntraced(function*(by: number) {
+        const [fuel] = yield* Simulator.make({
+          numbered: true,
+          faults: [{ kind: "delay", by, when: { every: 3 } }]
+        })
+        let sent = 0
+        const counting = Logger.make(({ message }) => {
+          if ([message].flat().join(" ").endsWith(" < A")) sent++
+        })
+        const polls = Effect.gen(function*() {
+          const source = yield* Alicat.make({ devices: { fuel: { port: fuel!.port, baud: 19200 } }, timeout }).pipe(
+            Effect.retry({ times: 5 })
+          )
+          let [readings, late] = [0, 0]
+          while (readings < 30 || late < 10) {
+            const { failures, readings: [reading] } = yield* source.poll(["fuel"])
+            late += failures.filter(({ error }) => error.cause !== undefined).length
+            if (reading !== undefined) {
+              assert.strictEqual(reading.frame.values.at(-2), sent - 1)
+              readings++
+            }
+            yield* Effect.sleep("5 millis")
+          }
+        })
+        yield* Effect.provide(
+          polls,
+          Layer.merge(Logger.layer([counting]), Layer.succeed(References.MinimumLogLevel, "Debug"))
+        )
+      })
+      yield* Effect.forEach([120, 200, 300], pollLate, { concurrency: "unbounded", discard: true })
+    }))
+})
+
+describe("Port in a process that stands still", () => {
+  const standStill = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+
+  it.live("for longer than the time-out has its reading all the same", () =>
+    Effect.gen(function*() {
+      const ports = yield* Simulator.make({ devices: 1 })
+      const source = yield* Alicat.make({ devices: devicesOf(ports), timeout: "300 millis" })
+      const polling = yield* Effect.forkChild(source.poll(["sim1"]), { startImmediately: true })
+      yield* Effect.sync(() => standStill(400))
+      const { failures, readings } = yield* Fiber.join(polling)
+      assert.deepStrictEqual(failures, [])
+      assert.strictEqual(readings.length, 1)
+    }))
+
+  it.live("between the rows of a table has all its columns", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice()
+      const port = yield* scriptedPort(
+        (command) => device.respond(command, 0).join("\r") || null,
+        (_, write, reply) => {
+          const [first, ...rest] = reply.split("\r")
+          write(first!)
+          if (rest.length === 0) return
+          setTimeout(() => {
+            standStill(200)
+            write(rest.join("\r"))
+          }, 20)
+        }
+      )
+      const source = yield* Alicat.make({ devices: { fuel: { port: port.path } } })
+      assert.strictEqual(source.devices[0]!.format!.fields.length, 6)
+    }))
+})

@@ -1,0 +1,38 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { encodeCommand, isRejection, LineSplitter, MAX_LINE_BYTES } from "../../src/wire/Framing.ts"
+import { bytes } from "./lines.ts"
+
+describe("framing", () => {
+  const reply = bytes("A +014.62 +021.89 +000.00 +000.00 +078.95     N2 MOV\r\rB ?\r?\rA D00 rest")
+
+  it("ends a command in one CR", () => {
+    assert.deepStrictEqual(encodeCommand("A??D*"), Buffer.from([0x41, 0x3f, 0x3f, 0x44, 0x2a, 0x0d]))
+  })
+
+  it("tells rejections from replies", () => {
+    for (const text of ["?", " ?", "A ?", "Z  ? "]) assert.isTrue(isRejection(text), text)
+    for (const text of ["", "A", "A ? x", "AA ?", "A??D*"]) assert.isFalse(isRejection(text), text)
+  })
+
+  it("deletes padding", () => {
+    assert.deepStrictEqual(new LineSplitter().push(bytes("\bA \b\b12\b\r")), [bytes("A 12")])
+  })
+
+  it("bounds a line that never ends", () => {
+    const splitter = new LineSplitter()
+    const chunk = new Uint8Array(10_000).fill(0x58)
+    const cut = splitter.push(chunk)
+    assert.strictEqual(cut.length, Math.floor(10_000 / MAX_LINE_BYTES))
+    assert.isTrue(cut.every((line) => line.length === MAX_LINE_BYTES))
+  })
+
+  it.prop("gives the same lines wherever the chunks are cut", [
+    Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: reply.length })))
+  ], ([cuts]) => {
+    const splitter = new LineSplitter()
+    const edges = [0, ...cuts.toSorted((a, b) => a - b), reply.length]
+    const pieces = edges.slice(1).flatMap((end, at) => splitter.push(reply.subarray(edges[at], end)))
+    assert.deepStrictEqual(pieces, new LineSplitter().push(reply))
+  })
+})

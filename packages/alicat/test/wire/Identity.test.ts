@@ -1,0 +1,68 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import { LineSplitter } from "../../src/wire/Framing.ts"
+import { decodeFirmware, decodeManufacturing } from "../../src/wire/Identity.ts"
+import { bytes, lines, malformed } from "./lines.ts"
+
+describe("identity", () => {
+  it("takes the firmware from VE", () => {
+    assert.strictEqual(
+      Result.getOrThrow(decodeFirmware(bytes("A   10v20.0-R24 Jan  9 2025,15:04:07"), "A")),
+      "10v20.0-R24"
+    )
+    assert.strictEqual(
+      Result.getOrThrow(decodeFirmware(bytes("B   8v17.0-R23 Nov 27 2019,15:28:45"), "B")),
+      "8v17.0-R23"
+    )
+    malformed(decodeFirmware(bytes("A +014.62 +021.89"), "A"))
+    malformed(decodeFirmware(bytes("B   8v17.0-R23"), "A"))
+  })
+
+  it("reads ??M* by labels, whatever the row and the spacing", () => {
+    const table = lines(`A M00 Alicat Scientific
+A M01 www.example.com
+A M04 Model Number MC-500SCCM-D
+A M03 Serial Number   521641
+A M06 Date Manufactured 03/02/2025
+A M07 Date Calibrated   03/04/2025
+A M08 Calibrated By     BL
+A M09 Software Revision 10v20.0-R24
+`)
+    assert.deepStrictEqual(Result.getOrThrow(decodeManufacturing(table, "A")), {
+      manufacturer: "Alicat Scientific",
+      model: "MC-500SCCM-D",
+      serialNumber: "521641",
+      firmware: "10v20.0-R24",
+      calibrationDate: "2025-03-04"
+    })
+    malformed(decodeManufacturing(table, "B"))
+    malformed(decodeManufacturing([bytes("A +014.62")], "A"))
+  })
+
+  it("reads the labels of GP firmware, which tells no calibration date", () => {
+    const padded = `A M0 Alicat Scientific
+A M4 Mdl \b\b\bM-100SCCM-D
+A M5 Serial No. \b30294
+A M6 Date Mfg.  10/03/2008
+A M7 Calibrated By  DK
+A M8 Software GP07R100`
+    const table = new LineSplitter().push(bytes(`${padded.replaceAll("\n", "\r")}\r`))
+    assert.deepStrictEqual(Result.getOrThrow(decodeManufacturing(table, "A")), {
+      manufacturer: "Alicat Scientific",
+      model: "M-100SCCM-D",
+      serialNumber: "30294",
+      firmware: "GP07R100",
+      calibrationDate: null
+    })
+  })
+
+  it("is null where no row says it", () => {
+    assert.deepStrictEqual(Result.getOrThrow(decodeManufacturing(lines("A M07 Date Calibrated   soon"), "A")), {
+      manufacturer: null,
+      model: null,
+      serialNumber: null,
+      firmware: null,
+      calibrationDate: null
+    })
+  })
+})

@@ -1,0 +1,144 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import { frameTableCommand } from "../../src/wire/FrameTable.ts"
+import { firmwareCommand, manufacturingCommand } from "../../src/wire/Identity.ts"
+import {
+  decodePollLine,
+  decodePushedLine,
+  decodeUnit,
+  pollCommand,
+  startStreamingCommand,
+  stopStreamingCommand,
+  streamingIntervalCommand
+} from "../../src/wire/PollLine.ts"
+import { bytes, conditional, decode, frameOf, layout, malformed, meter } from "./lines.ts"
+
+describe("a poll line", () => {
+  it("of a controller, a meter, and old firmware with an unsigned setpoint", () => {
+    assert.deepStrictEqual(frameOf("A +014.62 +021.89 +000.00 +000.00 +078.95     N2"), {
+      values: [14.62, 21.89, 0, 0, 78.95, "N2"],
+      status: []
+    })
+    assert.deepStrictEqual(frameOf("A +014.633 +022.97 -00.034 -00.034    Air", meter), {
+      values: [14.633, 22.97, -0.034, -0.034, "Air"],
+      status: []
+    })
+    assert.deepStrictEqual(frameOf("A +014.52 +021.50 +0000.1 +0000.2 0116.3      N2").values, [
+      14.52,
+      21.5,
+      0.1,
+      0.2,
+      116.3,
+      "N2"
+    ])
+  })
+
+  it("has absent values of any width as null, never as zero or text", () => {
+    assert.deepStrictEqual(frameOf("A +014.62 -- ------- - +078.95     ---").values, [
+      14.62,
+      null,
+      null,
+      null,
+      78.95,
+      null
+    ])
+  })
+
+  it("has status codes behind the columns, known, declared or unknown, sorted", () => {
+    assert.deepStrictEqual(frameOf("A +014.62 +021.89 +000.00 +000.00 +078.95     N2 MOV ADC XYZ").status, [
+      "ADC",
+      "MOV",
+      "XYZ"
+    ])
+  })
+
+  it("knows the status codes of all devices, and keeps those it does not know", () => {
+    const known = ["ADC", "EXH", "HLD", "LCK", "MOV", "OPL", "OVR", "POV", "TMF", "TOV", "VOV", "P2O", "COM", "GTA"]
+    for (const code of [...known, "NEW"]) {
+      // A conditional column of text would take any other word.
+      const { status, values } = frameOf(`A +014.62 +021.89 +000.00 +000.00 +078.95     N2 ${code}`, conditional)
+      assert.deepStrictEqual([status, values.at(-1)], known.includes(code) ? [[code], undefined] : [[], code])
+      assert.deepStrictEqual(frameOf(`A +014.62 +021.89 +000.00 +000.00 +078.95     N2 ${code}`).status, [code])
+    }
+  })
+
+  it("gives trailing values to the conditional columns that can take them, in their order", () => {
+    const base = "A +014.62 +021.89 +000.00 +000.00 +078.95     N2"
+    const tail = (text: string) => {
+      const { status, values } = frameOf(`${base} ${text}`, conditional)
+      return [...values.slice(-2), ...status]
+    }
+    assert.deepStrictEqual(tail(""), [undefined, undefined])
+    assert.deepStrictEqual(tail("+00012.5"), [12.5, undefined])
+    assert.deepStrictEqual(tail("B-17"), [undefined, "B-17"])
+    assert.deepStrictEqual(tail("+00012.5 B-17 MOV"), [12.5, "B-17", "MOV"])
+    assert.deepStrictEqual(tail("MOV +00012.5"), [12.5, undefined, "MOV"])
+    assert.deepStrictEqual(tail("-------"), [null, undefined])
+    assert.deepStrictEqual(tail("1 2"), [1, "2"])
+  })
+
+  it("of another unit is an error, and so is one that is cut or garbled", () => {
+    assert.include(malformed(decode("B +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "a reply of unit A")
+    assert.include(malformed(decode("A +014.62 +021.89 +00")), "a number for Mass_Flow")
+    assert.include(malformed(decode("A +014.62 +0x1.89 +000.00 +000.00 +078.95     N2")), "a number for Flow_Temp")
+    assert.include(malformed(decode("A +014.62 +021.89 +000.00 +000.00 +078.95")), "a text for Gas")
+    assert.include(malformed(decode("A +014.62 +021.8\xff +000.00 +000.00 +078.95     N2")), "\\xff")
+    assert.include(malformed(decode("")), "a reply of unit A")
+  })
+
+  it("tells its unit", () => {
+    assert.isTrue(Result.isSuccess(decodeUnit(bytes("A +014.62"), "A")))
+    assert.include(malformed(decodeUnit(bytes("B +014.62"), "A")), "unit A")
+  })
+})
+
+describe("a line that a device sent by itself", () => {
+  const pushed = (text: string) => decodePushedLine(bytes(text), layout)
+
+  it("carries @, or just a space, where the unit id was", () => {
+    for (const unit of ["@", " "]) {
+      const { status, values } = Result.getOrThrow(pushed(`${unit} +014.62 +021.89 +000.00 +000.00 +078.95     N2 MOV`))
+      assert.deepStrictEqual({ values, status }, { values: [14.62, 21.89, 0, 0, 78.95, "N2"], status: ["MOV"] })
+    }
+  })
+
+  it("is an error if it is of a unit, cut or garbled", () => {
+    assert.include(malformed(pushed("A +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "@ or a space")
+    assert.include(malformed(pushed("@A +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "@ or a space")
+    assert.include(malformed(pushed("  +014.62 +021.89 +00")), "a number for Mass_Flow")
+    assert.include(malformed(pushed("  +014.62 \xff")), "\\xff")
+    assert.include(malformed(pushed("")), "@ or a space")
+  })
+})
+
+describe("a line that lost its end and ran into the next one", () => {
+  const line = "A +014.62 +021.89 +000.00 +000.00 +078.95     N2"
+
+  it("is an error wherever it was cut, and never a reading with other columns' values", () => {
+    for (let cut = 1; cut < line.length - 1; cut++) {
+      for (const next of [line, line.replace("A", "@"), line.replace("A", " ")]) {
+        const merged = decodePollLine(bytes(line.slice(0, cut) + next), "A", layout)
+        const values = Result.isSuccess(merged) ? merged.success.values : null
+        // Cut behind its last number a line still tells what was measured.
+        if (values !== null) assert.deepStrictEqual(values.slice(0, 5), [14.62, 21.89, 0, 0, 78.95], line.slice(0, cut))
+      }
+    }
+  })
+})
+
+describe("commands", () => {
+  it("are a unit id, a verb and arguments", () => {
+    assert.deepStrictEqual(
+      [
+        pollCommand("A"),
+        frameTableCommand("A"),
+        firmwareCommand("A"),
+        manufacturingCommand("A"),
+        startStreamingCommand("A"),
+        stopStreamingCommand("A"),
+        streamingIntervalCommand("A", 50)
+      ],
+      ["A", "A??D*", "AVE", "A??M*", "A@ @", "@@ A", "ANCS 50"]
+    )
+  })
+})

@@ -1,12 +1,12 @@
 /**
- * `A??D*` CR: the table of a device's frame. Its header line tells the dialect; the firmware's version does not.
+ * `A??D*` CR asks for the columns of a device's frame. The reply is a table. Its header line shows the dialect.
  *
  *     A D00 ID_ NAME______________________ TYPE_______ WIDTH NOTES___________________
  *     A D01 700 Unit ID                    string          1
  *     A D02 002 Abs Press                  s decimal     7/2 010 02 PSIA
  *     A D08 701 *Error                     string          3 ADC
  *
- * The legacy dialect has no statistic codes and no stars; rows named Error and Status declare flags there.
+ * The legacy dialect has no statistic codes and no stars. Rows named Error and Status declare flags.
  *
  *     A  D00 NAME_______ TYPE_____ MinVal_  MaxVal_  UNITS__
  *     A  D01 Unit ID     char         A         Z         na
@@ -20,7 +20,7 @@ import { MalformedReply } from "./WireError.ts"
 
 export const frameTableCommand = (unitId: string): string => `${unitId}??D*`
 
-/** How a device's poll replies are to be read. */
+/** How to read a device's poll replies. */
 export interface FrameLayout {
   /** The columns, without the unit id. */
   readonly format: FrameFormat
@@ -31,22 +31,22 @@ export interface FrameLayout {
 const UNIT_ID = 700
 const FLAGS: ReadonlySet<number> = new Set([701, 702])
 
-/** What a row declares: a column, a flag by its mnemonic, or neither. */
+/** A row declares a column, a flag, or neither. */
 type Row =
   | { readonly _tag: "Column"; readonly field: Parameters<typeof FrameFormat.make>[0][number] }
   | { readonly _tag: "Flag"; readonly code: string }
   | { readonly _tag: "UnitId" }
 
-/** A way of writing the table. */
+/** A form of the table. */
 interface Dialect {
   readonly header: RegExp
-  /** The unit that a row names, and what it declares; null where it is no row. */
+  /** The unit of a row, and what it declares. Null: the line is no row. */
   readonly parse: (text: string) => readonly [unit: string, row: Row] | null
 }
 
 const CURRENT_ROW =
   /^([A-Z])\s+D\d\d\s+(\d{1,5})\s+(\*?)(\S.*?)\s+(string|s decimal|decimal)\s+\d+(?:\/\d+)?(?:\s+(\S.*?))?\s*$/
-/** The notes of a number: the unit's code, a number of unknown meaning, the unit's label. */
+/** The notes of a number: the code of its unit, a number of unknown meaning, and the label of the unit. */
 const UNIT_NOTES = /^\d+\s+\d+\s+(\S.*)$/
 
 const CURRENT: Dialect = {
@@ -58,7 +58,7 @@ const CURRENT: Dialect = {
     if (statistic === UNIT_ID) return [unit, { _tag: "UnitId" }]
     if (star === "*" && FLAGS.has(statistic)) return [unit, { _tag: "Flag", code: notes.split(" ")[0]! }]
     const isText = type === "string"
-    // The wire writes a degree sign as a backquote.
+    // Devices write a degree sign as a backquote.
     const label = isText ? null : UNIT_NOTES.exec(notes)?.[1]?.replace("`", "°") ?? null
     const kind = isText ? "text" : "float"
     return [unit, {
@@ -86,7 +86,7 @@ const LEGACY: Dialect = {
 /** `Mass Flow Setpt` as `Mass_Flow_Setpt`. */
 const columnName = (name: string): string => name.replaceAll(/\s+/g, "_")
 
-/** The layout in the lines of a frame table. */
+/** The layout that a frame table declares. */
 export const decodeFrameTable = (
   lines: ReadonlyArray<Uint8Array>,
   unitId: string
@@ -107,7 +107,7 @@ export const decodeFrameTable = (
       continue
     }
     if (dialect.header.exec(text)?.[1] === unitId) {
-      // The table that was asked for before came late, and this one behind it.
+      // A late table came first, and the requested one follows.
       fields.length = 0
       flags.clear()
       continue

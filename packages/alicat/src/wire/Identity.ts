@@ -1,5 +1,6 @@
 /**
- * Who a device is: `AVE` CR answers firmware and build date, `A??M*` CR a table of maker, model, serial number and dates.
+ * The identity of a device. `AVE` CR asks for firmware and build date. `A??M*` CR asks for a table of manufacturer, model, serial
+ * number and dates.
  *
  *     A   10v20.0-R24 Jan  9 2025,15:04:07
  *
@@ -8,7 +9,7 @@
  *     A M07 Date Calibrated   03/02/2025
  *     A M09 Software Revision 10v20.0-R24
  *
- * Rows are told by their labels, never by their numbers. A device may be silent on either.
+ * Rows are found by their labels, never by their numbers. A device may answer neither.
  */
 import type { DeviceIdentity } from "@sampleline/core"
 import { Result } from "effect"
@@ -39,7 +40,7 @@ const LABELS = {
   manufacturer: /^(Alicat\b.*)$/
 } satisfies { readonly [part in keyof DeviceIdentity]: RegExp }
 
-/** The identity in the lines of a reply to `??M*`; null where no row says it. */
+/** The identity in a reply to `??M*`. What no row says is null. */
 export const decodeManufacturing = (
   lines: ReadonlyArray<Uint8Array>,
   unitId: string

@@ -1,5 +1,5 @@
 /**
- * The unit ids that devices on one port can have.
+ * The unit ids of devices on a port.
  */
 
 /** `A` to `Z`. */

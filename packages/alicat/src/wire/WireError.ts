@@ -1,13 +1,13 @@
 /**
- * What a reply can be instead of a value. Pure: which device and port it was is said where those are known.
+ * Replies that give no value. The callers know the device and the port, and name them.
  */
 import { Schema } from "effect"
 
-/** A reply that does not have the form it should have: line noise, a cut line, two devices talking at once. */
+/** A reply of the wrong form: noise, a cut line, or two devices that answer at once. */
 export class MalformedReply extends Schema.TaggedError<MalformedReply>()("MalformedReply", {
   /** What was expected, e.g. `a number for Mass_Flow`. */
   expected: Schema.String,
-  /** The bytes as they came, without the line's end. */
+  /** The bytes of the line, without CR. */
   bytes: Schema.Uint8Array
 }) {
   override get message() {
@@ -15,7 +15,7 @@ export class MalformedReply extends Schema.TaggedError<MalformedReply>()("Malfor
   }
 }
 
-/** The device knows no such command (`?`). */
+/** The device rejected the command with `?`. */
 export class RejectedCommand extends Schema.TaggedError<RejectedCommand>()("RejectedCommand", {
   command: Schema.String
 }) {
@@ -24,7 +24,7 @@ export class RejectedCommand extends Schema.TaggedError<RejectedCommand>()("Reje
   }
 }
 
-/** Bytes as quoted text: ASCII as it is, everything else as `\xNN`. */
+/** Bytes as quoted text. Bytes that are not ASCII become `\xNN`. */
 export const quoteBytes = (bytes: Uint8Array): string =>
   `"${
     Array.from(bytes, (byte) =>

@@ -6,8 +6,8 @@
  */
 import { Cause, Context, Duration, Effect, Layer, Predicate } from "effect"
 import { type Frame, FrameFormat, type FrameRecord } from "./Frame.ts"
-import { type Joined, joinLayers, type Layers } from "./internal/joinLayers.ts"
 import { InvalidOptionError } from "./InvalidOptionError.ts"
+import { type Joined, joinLayers, type Layers } from "./joinLayers.ts"
 import { messageOf } from "./messageOf.ts"
 import type { Device, DeviceFailure, DeviceIdentity } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"

@@ -3,13 +3,13 @@
  */
 import { type Cause, type Duration, Effect, Exit, Queue, Stream } from "effect"
 import { EndSignal } from "./EndSignal.ts"
-import { buffered, validateBuffering } from "./internal/buffering.ts"
-import type { Overflow, TickBuffer } from "./internal/TickBuffer.ts"
-import { spanned } from "./internal/tracing.ts"
-import { watchPolls } from "./internal/warnings.ts"
 import type { InvalidOptionError } from "./InvalidOptionError.ts"
 import type { Reading } from "./PollSource.ts"
+import { buffered, validateBuffering } from "./recorder/buffering.ts"
+import type { Overflow, TickBuffer } from "./recorder/TickBuffer.ts"
+import { watchPolls } from "./recorder/warnings.ts"
 import type { Device, DeviceFailure, Tick } from "./Sample.ts"
+import { spanned } from "./tracing.ts"
 
 /**
  * @since 0.1.0

@@ -6,23 +6,23 @@
  * the missed slots and count them. A poll that is late by less makes the next tick begin at once. So the recorder neither
  * drifts nor bunches up.
  *
- * Ticks wait for the consumer in a buffer (`internal/TickBuffer.ts`), which also keeps the account of what was lost.
+ * Ticks wait for the consumer in a buffer (`recorder/TickBuffer.ts`), which also keeps the account of what was lost.
  */
 import { type Duration, Effect, Metric, Stream } from "effect"
 import { EndSignal } from "./EndSignal.ts"
-import { buffered, validateBuffering } from "./internal/buffering.ts"
-import type { Overflow, TickBuffer } from "./internal/TickBuffer.ts"
-import { spanned } from "./internal/tracing.ts"
-import { warnOfRate, watchPolls } from "./internal/warnings.ts"
 import { InvalidOptionError, millisOf } from "./InvalidOptionError.ts"
 import * as Metrics from "./Metrics.ts"
 import { PollSource } from "./PollSource.ts"
+import { buffered, validateBuffering } from "./recorder/buffering.ts"
+import type { Overflow, TickBuffer } from "./recorder/TickBuffer.ts"
+import { warnOfRate, watchPolls } from "./recorder/warnings.ts"
 import type { Tick } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
+import { spanned } from "./tracing.ts"
 
 export { endWhen } from "./EndSignal.ts"
-export { every, filterSamples, mapValues, type ValueMapping } from "./internal/operators.ts"
-export type { Overflow } from "./internal/TickBuffer.ts"
+export { every, filterSamples, mapValues, type ValueMapping } from "./recorder/operators.ts"
+export type { Overflow } from "./recorder/TickBuffer.ts"
 
 /**
  * @since 0.1.0

@@ -9,7 +9,7 @@
  * All times come from the fiber's `Clock`, so a `TestClock` controls stamps and waits.
  */
 import { Clock, Context, Duration, Effect } from "effect"
-import { napUntil } from "./internal/napUntil.ts"
+import { napUntil } from "./napUntil.ts"
 
 /**
  * A jump of the system clock.

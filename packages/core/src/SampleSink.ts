@@ -3,13 +3,13 @@
  * write too early or forget to close.
  */
 import { type Array, Cause, Clock, Context, Effect, Layer, Metric, type Scope } from "effect"
-import { type Joined, joinLayers, type Layers } from "./internal/joinLayers.ts"
-import { spanned } from "./internal/tracing.ts"
+import { type Joined, joinLayers, type Layers } from "./joinLayers.ts"
 import { messageOf } from "./messageOf.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Sample } from "./Sample.ts"
 import type { SchemaLock } from "./SchemaLock.ts"
 import { type SinkBatchError, SinkSchemaError, SinkWriteError } from "./SinkError.ts"
+import { spanned } from "./tracing.ts"
 
 /**
  * What a sink has done so far.

@@ -9,13 +9,13 @@
 import { Array, Cause, Channel, Duration, Effect, Fiber, Option, Pull, Queue, Sink, Stream } from "effect"
 import { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
 import { EndSignal, make as makeEndSignal } from "./EndSignal.ts"
-import { spanned } from "./internal/tracing.ts"
 import { type InvalidOptionError, positiveDuration, positiveInt } from "./InvalidOptionError.ts"
 import { messageOf } from "./messageOf.ts"
 import type { Sample, Tick } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
 import { SampleSink } from "./SampleSink.ts"
 import { type SinkBatchError, SinkWriteError } from "./SinkError.ts"
+import { spanned } from "./tracing.ts"
 
 /**
  * @since 0.1.0

@@ -219,20 +219,20 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("ParquetSink", (it) 
       fs.writeFileSync(path, "mine")
       assert.match(yield* refused({ path }), /^SinkOpenError AlreadyExists: .*--overwrite/)
       fs.writeFileSync(`${path}.2.partial`, "of a killed one")
-      assert.match(yield* refused({ path: `${path}.2` }), /^SinkOpenError AlreadyExists: .*\.2\.partial is there/)
+      assert.match(yield* refused({ path: `${path}.2` }), /^SinkOpenError AlreadyExists: .*\.2\.partial exists/)
       assert.match(
         yield* refused({ path: `${path}.2`, mode: "overwrite" }),
-        /^SinkOpenError AlreadyExists: .*\.2\.partial is there/
+        /^SinkOpenError AlreadyExists: .*\.2\.partial exists/
       )
       fs.symlinkSync(`${path}.nowhere`, `${path}.link`)
-      assert.match(yield* refused({ path: `${path}.link` }), /^SinkOpenError AlreadyExists: .*it exists already/)
+      assert.match(yield* refused({ path: `${path}.link` }), /^SinkOpenError AlreadyExists: .*it already exists/)
       assert.match(yield* refused({ path, mode: "append" as "create" }), /^InvalidOptionError : mode is "append"/)
       assert.match(
         yield* refused({ path, compression: "lz4" as "zstd" }),
         /compression is "lz4": expected zstd, snappy/
       )
       assert.match(yield* refused({ path, rowGroupSize: 0 }), /rowGroupSize is 0/)
-      assert.match(yield* refused({ path: "/dev/null" }), /no ordinary file/)
+      assert.match(yield* refused({ path: "/dev/null" }), /not a regular file/)
       assert.strictEqual(fs.readFileSync(path, "utf8"), "mine")
 
       yield* Effect.scoped(ParquetSink.make({ path, mode: "overwrite" }))

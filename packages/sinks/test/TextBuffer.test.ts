@@ -5,7 +5,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { formatTimestamp } from "@sampleline/core"
 import { Effect, Schema } from "effect"
 import { ready } from "../src/internal/ByteBuffer.ts"
-import { TextBuffer, TextCache } from "../src/internal/TextBuffer.ts"
+import { TextBuffer } from "../src/internal/TextBuffer.ts"
+import { TextCache } from "../src/internal/TextCache.ts"
 
 const written = (write: (text: TextBuffer) => void): string => {
   const text = new TextBuffer()

@@ -3,7 +3,7 @@
  * `String` and `formatTimestamp`, got faster for the values that instruments send.
  */
 import { formatTimestamp } from "@sampleline/core"
-import { ByteBuffer, type Ready, ready, writeReady } from "./ByteBuffer.ts"
+import { ByteBuffer, ready, writeReady } from "./ByteBuffer.ts"
 
 const POINT = 0x2e
 const MINUS = 0x2d
@@ -123,31 +123,3 @@ const writeSixDigits = (view: DataView, end: number, value: number): number => {
   view.setInt32(end + 3, THREE_DIGITS[value - thousands * 1000]!, true)
   return end + 6
 }
-
-/**
- * Texts as they are written, kept by their value: names, gases and status codes are the same few in all rows, and mostly those of
- * the row before. Texts that are not are forgotten in time.
- */
-export class TextCache {
-  private readonly last: Array<{ readonly text: string; readonly ready: Ready } | undefined> = []
-  private readonly known = new Map<string, { readonly text: string; readonly ready: Ready }>()
-  private readonly write: (text: string) => Ready
-
-  constructor(write: (text: string) => Ready) {
-    this.write = write
-  }
-
-  /** `at` is the text's place in its row. */
-  get(text: string, at: number): Ready {
-    const last = this.last[at]
-    if (last !== undefined && last.text === text) return last.ready
-    const found = this.known.get(text) ?? { text, ready: this.write(text) }
-    this.last[at] = found
-    if (this.known.size === MAX_TEXTS) this.known.clear()
-    if (text.length <= MAX_LENGTH) this.known.set(text, found)
-    return found.ready
-  }
-}
-
-const MAX_TEXTS = 1000
-const MAX_LENGTH = 100

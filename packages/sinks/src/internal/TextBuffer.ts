@@ -1,6 +1,6 @@
 /**
- * Numbers and times as text, in bytes: a batch makes no strings. Pure; what `number` and `timestamp` write is exactly the text of
- * `String` and `formatTimestamp`, got faster for the values that instruments send.
+ * Numbers and times as the bytes of their text, without making strings. Pure. `number` and `timestamp` write exactly the text of
+ * `String` and `formatTimestamp`, but faster for values that instruments send.
  */
 import { formatTimestamp } from "@sampleline/core"
 import { ByteBuffer, ready, writeReady } from "./ByteBuffer.ts"
@@ -13,7 +13,7 @@ const Z = 0x5a
 const MINUTE_LENGTH = 16
 const MINUTE_MICROS = 60_000_000
 
-/** The bytes of at most four characters as they are written at once. */
+/** The bytes of at most four characters, as one integer. */
 const word = (ascii: string): number =>
   Array.from(ascii).reduce((bytes, char, at) => bytes | char.charCodeAt(0) << (8 * at), 0)
 
@@ -25,7 +25,7 @@ const DIGITS = Int32Array.from({ length: 1000 }, (_, value) => word(String(value
 const SECONDS = Int32Array.from({ length: 60 }, (_, value) => word(`:${String(value).padStart(2, "0")}.`))
 
 export class TextBuffer extends ByteBuffer {
-  /** The begin of the last time's minute, in microseconds, and its text. */
+  /** When the minute of the last time began, in microseconds, and its text. */
   private minute = Number.NaN
   private minuteText = ready("")
 
@@ -51,7 +51,7 @@ export class TextBuffer extends ByteBuffer {
       rest = micros - this.minute
     }
     const { minuteText, view } = this
-    // All but the years before 0 and after 9999 have this length.
+    // Every year from 0 to 9999 has this length.
     const end = minuteText.length === MINUTE_LENGTH
       ? writeMinute(view, this.end, minuteText.words)
       : writeReady(view, this.end, minuteText)
@@ -63,7 +63,7 @@ export class TextBuffer extends ByteBuffer {
   }
 }
 
-// Each writes at `end` and gives the new end.
+// Each of these writes at `end` and gives the new end.
 
 const writeMinute = (view: DataView, end: number, words: Int32Array): number => {
   view.setInt32(end, words[0]!, true)
@@ -74,8 +74,8 @@ const writeMinute = (view: DataView, end: number, words: Int32Array): number => 
 }
 
 /**
- * A number of at most three or six decimals, from its digits: they are those of the shortest text that gives this number, as long
- * as there are no more than fifteen of them. Gives -1, and has written nothing that counts, where it is another number.
+ * A number of at most six decimals, from its digits. Up to fifteen digits they are the shortest text that gives this number. Gives
+ * -1 for any other number; what it has written then does not count.
  */
 const writeDecimal = (view: DataView, start: number, value: number): number => {
   const size = value < 0 ? -value : value

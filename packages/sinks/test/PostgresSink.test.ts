@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Column, FrameFormat, type FrameValue, type Run, type Sample, SampleSink } from "@sampleline/core"
+import { type Column, FrameFormat, type FrameValue, type Run, SampleSink } from "@sampleline/core"
 import { conformance } from "@sampleline/core/testing"
 import {
-  type Array,
   Cause,
+  Config,
+  ConfigProvider,
   Effect,
   Exit,
   Layer,
@@ -15,15 +16,15 @@ import {
   Scope,
   Tracer
 } from "effect"
-import * as net from "node:net"
 import * as util from "node:util"
 import { PostgresSink, type PostgresSinkOptions } from "../src/PostgresSink.ts"
 import { PostgresServer, readPostgres } from "./postgres.ts"
-import { sampleOf, samplesFrom } from "./samples.ts"
+import { deviceOf, flow, sampleOf, samplesFrom } from "./samples.ts"
+import { logged, nonEmpty, writeTo } from "./writing.ts"
 
 const fresh = Effect.fnUntraced(function*(options: Partial<PostgresSinkOptions>) {
   const server = yield* PostgresServer
-  const database = yield* server.database
+  const database = yield* server.sharedDatabase
   return {
     layer: PostgresSink.layer({
       ...server.address,
@@ -36,21 +37,14 @@ const fresh = Effect.fnUntraced(function*(options: Partial<PostgresSinkOptions>)
     read: (columns: ReadonlyArray<Column>) => readPostgres(server, database, columns),
     locked: true,
     emptyIsNull: false,
-    rowOptions: { identity: options.identity }
+    rowOptions: { rowIds: options.rowIds, identity: options.identity }
   }
 })
-
-const writeTo = <E>(layer: Layer.Layer<SampleSink, E>, ...batches: ReadonlyArray<ReadonlyArray<Sample>>) =>
-  Effect.gen(function*() {
-    const sink = yield* SampleSink
-    for (const batch of batches) yield* sink.write(batch as Array.NonEmptyReadonlyArray<Sample>)
-    return sink.report()[0]!
-  }).pipe(Effect.provide(layer))
 
 /** A database with these statements run in it, and how to reach it. */
 const prepared = Effect.fnUntraced(function*(...statements: ReadonlyArray<string>) {
   const server = yield* PostgresServer
-  const database = yield* server.database
+  const database = yield* server.sharedDatabase
   for (const statement of statements) yield* server.query(database, statement)
   const options = { ...server.address, user: "owner", password: server.password, database }
   return { ...server, database, options, rows: (sql: string) => server.query(database, sql) }
@@ -60,7 +54,7 @@ const PATHS = [{ useCopy: true }, { useCopy: false }]
 
 it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("with a server", (it) => {
   describe("conformance", () => {
-    for (const options of [{}, { useCopy: false, identity: true }, { maxConnections: 1 }]) {
+    for (const options of [{}, { useCopy: false, identity: true }, { maxConnections: 1, rowIds: true }]) {
       describe(`PostgresSink ${JSON.stringify(options)}`, () => {
         for (const { check, promise } of conformance(fresh(options))) it.effect(promise, () => check)
       })
@@ -203,7 +197,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         })
       }))
 
-    it.effect("has a label that an enum does not know as null", () =>
+    it.effect("stores null for a label that an enum does not have", () =>
       Effect.gen(function*() {
         const { options, rows } = yield* prepared(
           "CREATE TYPE gas AS ENUM ('N2', 'Ar')",
@@ -222,7 +216,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         assert.deepStrictEqual(report.columnsDropped, { Gas: 1 })
       }))
 
-    it.effect("writes through domains of domains, and columns that are called as every table's own", () =>
+    it.effect("writes through domains of domains, and stores columns that have the name of a system column", () =>
       Effect.gen(function*() {
         const { options, rows } = yield* prepared(
           "CREATE DOMAIN short AS varchar(2)",
@@ -240,7 +234,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         assert.deepStrictEqual((yield* rows("SELECT ctid_2, a_2, a FROM made"))[0], { ctid_2: 1, a_2: 2, a: 3 })
       }))
 
-    it.effect("leaves out, with a warning, what a role may not insert into", () =>
+    it.effect("leaves out the columns that a role may not insert into, with a warning", () =>
       Effect.gen(function*() {
         const { options, rows } = yield* prepared(
           "CREATE TABLE samples (device text, \"Mass_Flow\" real, \"Gas\" text)",
@@ -248,19 +242,20 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           "CREATE ROLE part LOGIN PASSWORD 'part'",
           "GRANT INSERT (device, \"Mass_Flow\") ON samples TO part"
         )
-        const warnings: globalThis.Array<string> = []
-        yield* writeTo(
+        const lines = yield* logged(writeTo(
           PostgresSink.layer({ ...options, useCopy, user: "part", password: Redacted.make("part") }),
           samplesFrom(4, 1)
-        ).pipe(Effect.provide(Logger.layer([Logger.make(({ message }) => warnings.push(String(message)))])))
+        ))
         assert.deepStrictEqual(yield* rows("SELECT * FROM samples"), [{ device: "fuel", Mass_Flow: 1, Gas: null }])
         assert.isTrue(
-          warnings.some((line) => line.includes("leaving out columns that the user part may not insert into: Gas"))
+          lines.some((line) =>
+            line.startsWith("Warn") && line.includes("leaving out columns that the user part may not insert into: Gas")
+          )
         )
         yield* rows("REVOKE ALL ON samples FROM part; DROP ROLE part")
       }))
 
-    it.effect("stores names as they are, and keeps apart two that the server would cut to one", () =>
+    it.effect("stores names unchanged, and keeps two apart that the server would shorten to one", () =>
       Effect.gen(function*() {
         const { options, rows } = yield* prepared()
         const odd = "a \"b\"; DROP TABLE samples; -- 🧪"
@@ -290,7 +285,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         yield* rows("REVOKE ALL ON samples FROM logger; DROP ROLE logger")
       }))
 
-    it.effect("tells what went wrong with a batch, takes nothing of it, and goes on afterwards", () =>
+    it.effect("says why a batch failed, has written nothing of it, and goes on afterwards", () =>
       Effect.gen(function*() {
         const { options, rows } = yield* prepared(
           `CREATE TABLE samples (device text, "Mass_Flow" double precision CHECK ("Mass_Flow" < 1000))`,
@@ -322,7 +317,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         assert.deepStrictEqual(yield* rows("SELECT \"Mass_Flow\" AS f FROM samples"), [{ f: 1 }, { f: 2 }])
       }))
 
-    it.effect("gives a server that stops answering up after commandTimeout, and closes within closeTimeout", () =>
+    it.effect("gives up on a server that stops answering after commandTimeout, and closes within closeTimeout", () =>
       Effect.gen(function*() {
         const { options, rows } = yield* prepared("CREATE TABLE samples (device text)")
         const scope = yield* Scope.make()
@@ -333,11 +328,11 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           closeTimeout: "300 millis"
         })
           .pipe(Scope.provide(scope))
-        yield* sink.write(samplesFrom(0, 1) as unknown as [Sample])
+        yield* sink.write(nonEmpty(samplesFrom(0, 1)))
         const backends = yield* rows("SELECT pid FROM pg_stat_activity WHERE application_name = 'sampleline'")
         assert.isAbove(backends.length, 0)
         for (const { pid } of backends) process.kill(pid, "SIGSTOP")
-        const error = yield* Effect.flip(sink.write(samplesFrom(1, 1) as unknown as [Sample]))
+        const error = yield* Effect.flip(sink.write(nonEmpty(samplesFrom(1, 1))))
         assert.strictEqual(error._tag === "SinkWriteError" ? error.reason : "", "Timeout")
         const closed = yield* Scope.close(scope, Exit.void).pipe(Effect.timeoutOption("5 seconds"))
         for (const { pid } of backends) process.kill(pid, "SIGCONT")
@@ -350,7 +345,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       const { options, rows } = yield* prepared("CREATE TABLE samples (device text)")
       const scope = yield* Scope.make()
       const sink = yield* Scope.provide(PostgresSink.make({ ...options, closeTimeout: "300 millis" }), scope)
-      yield* sink.write(samplesFrom(0, 1) as unknown as [Sample])
+      yield* sink.write(nonEmpty(samplesFrom(0, 1)))
       const backends = yield* rows("SELECT pid FROM pg_stat_activity WHERE application_name = 'sampleline'")
       for (const { pid } of backends) process.kill(pid, "SIGSTOP")
       const closed = yield* Scope.close(scope, Exit.void).pipe(Effect.timeoutOption("5 seconds"))
@@ -358,7 +353,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       assert.strictEqual(closed._tag, "Some")
     }))
 
-  it.effect("inserts where COPY would not do the same: into a view, under row-level security, past rules", () =>
+  it.effect("inserts where COPY would not do the same: into views, with row-level security, with rules", () =>
     Effect.gen(function*() {
       const { options, rows } = yield* prepared(
         "CREATE TABLE flows (device text)",
@@ -381,7 +376,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       yield* rows("REVOKE ALL ON guarded FROM guest; DROP ROLE guest")
     }))
 
-  it.effect("tells apart why it cannot open", () =>
+  it.effect("says why it cannot open", () =>
     Effect.gen(function*() {
       const { options, rows } = yield* prepared(
         "DROP ROLE IF EXISTS stranger",
@@ -454,7 +449,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       )
     }), { arbitrary: { runs: 15 } })
 
-  it.effect("no log line, error, span, metric or service holds a password, whatever fails", () =>
+  it.effect("shows no password in a log line, error, span, metric or service, whatever fails", () =>
     Effect.gen(function*() {
       const { options, rows } = yield* prepared(
         "CREATE TABLE samples (device text, \"Mass_Flow\" double precision CHECK (\"Mass_Flow\" < 0))"
@@ -473,7 +468,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         url("%zz", address),
         url(wrong, address)
       ]
-      const seen: globalThis.Array<string> = []
+      const seen: Array<string> = []
       const see = (value: unknown) => {
         seen.push(String(value), util.inspect(value, { depth: 12, showHidden: true, getters: true }))
       }
@@ -498,7 +493,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         const exit = yield* Effect.gen(function*() {
           const sink = yield* PostgresSink
           see(sink)
-          yield* sink.write(samplesFrom(4, 2) as unknown as [Sample]).pipe(
+          yield* sink.write(nonEmpty(samplesFrom(4, 2))).pipe(
             Effect.tapCause((cause) => Effect.logError(cause))
           )
         }).pipe(
@@ -520,7 +515,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       yield* rows("SELECT 1")
     }))
 
-  it.effect("makes one table when two sinks make it at once", () =>
+  it.effect("makes one table if several sinks make it at once", () =>
     Effect.gen(function*() {
       const { options, rows } = yield* prepared()
       const layer = PostgresSink.layer({ ...options, createTable: true })
@@ -528,7 +523,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 30 }])
     }))
 
-  it.effect("locks the columns once where the first batches come at once, and goes on", () =>
+  it.effect("locks the columns once if the first batches come at once, and goes on", () =>
     Effect.gen(function*() {
       const { options, rows } = yield* prepared()
       const [left, right] = ["left", "right"].map((name) => FrameFormat.make([{ name }]))
@@ -552,49 +547,79 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       yield* writeTo(PostgresSink.layer({ url, createTable: true }), samplesFrom(0, 1))
       assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 1 }])
     }))
-})
 
-describe("without a server", () => {
-  it.live("gives a server that never answers up after connectTimeout", () =>
+  it.effect.each([{ rowIds: true }, { identity: true }])("writes the row ids with %o", (ids) =>
     Effect.gen(function*() {
-      const port = yield* Effect.acquireRelease(
-        Effect.callback<net.Server>((resume) => {
-          const server = net.createServer(() => {})
-          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-        }),
-        (server) => Effect.sync(() => server.close())
-      ).pipe(Effect.map((server) => (server.address() as net.AddressInfo).port))
-      const error = yield* Effect.flip(
-        writeTo(PostgresSink.layer({ host: "127.0.0.1", port, user: "x", connectTimeout: "200 millis" }))
+      const { options, rows } = yield* prepared()
+      yield* writeTo(PostgresSink.layer({ ...options, ...ids, createTable: true }), samplesFrom(0, 1))
+      assert.deepStrictEqual(yield* rows("SELECT run_id, sequence::int FROM samples"), [
+        { run_id: "019a0000-0000-7000-8000-000000000000", sequence: 0 }
+      ])
+    }))
+
+  it.effect("takes its options from the configuration", () =>
+    Effect.gen(function*() {
+      const { options, rows } = yield* prepared("CREATE TABLE flows (device text)")
+      const { database, host, password, port, user } = options
+      const layer = PostgresSink.layerConfig({
+        url: Config.Redacted("DATABASE_URL"),
+        table: Config.String("TABLE"),
+        useCopy: Config.succeed(false)
+      })
+      const url = `postgres://${user}:${encodeURIComponent(Redacted.value(password))}@${host}:${port}/${database}`
+      yield* writeTo(layer, samplesFrom(0, 2)).pipe(
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ DATABASE_URL: url, TABLE: "flows" })))
       )
-      assert.strictEqual(`${error._tag} ${"reason" in error ? error.reason : ""}`, "SinkOpenError Timeout")
+      assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM flows"), [{ n: 2 }])
     }))
 
-  const url = Redacted.make("postgres://u:p@h/d")
-  const bad: ReadonlyArray<readonly [string, PostgresSinkOptions]> = [
-    ["table", { host: "h", table: "samples; DROP TABLE samples" }],
-    ["table", { host: "h", table: "" }],
-    ["schema", { host: "h", schema: "a.b" }],
-    ["host", {}],
-    ["host", { url, host: "h" }],
-    ["database", { url, database: "other" }],
-    ["url", { url: Redacted.make("mysql://u:p@h/d") }],
-    ["url", { url: Redacted.make("postgres://u:%zz@h/d") }],
-    ["url", { url: Redacted.make("postgres://u:p@h/d?sslmode=perhaps") }],
-    ["url", { url: Redacted.make("postgres://u:p@h/d?target=x") }],
-    ["url", { url: Redacted.make("postgres://u:p@h/d#f") }],
-    ["port", { host: "h", port: 70_000 }],
-    ["minConnections", { host: "h", minConnections: -1 }],
-    ["maxConnections", { host: "h", minConnections: 3, maxConnections: 2 }],
-    ["statementTimeout", { host: "h", statementTimeout: "-1 second" }],
-    ["commandTimeout", { host: "h", commandTimeout: 0 }],
-    ["connectTimeout", { host: "h", connectTimeout: -5 }],
-    ["closeTimeout", { host: "h", closeTimeout: "soon" as "1 second" }]
-  ]
-  it.live.each(bad)("refuses %s of %o before it connects", ([option, options]) =>
-    Effect.gen(function*() {
-      const error = yield* Effect.flip(writeTo(PostgresSink.layer(options)))
-      assert.strictEqual(error._tag, "InvalidOptionError")
-      assert.strictEqual("option" in error ? error.option : "", option)
-    }))
+  describe("check with devices", () => {
+    it.effect("refuses what the first batch would be refused for, in the same words, and changes nothing", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared(
+          "CREATE TABLE nothing (a text)",
+          "CREATE TABLE strict (device text, site text NOT NULL)",
+          "CREATE TABLE dated (device text, requested_at date)",
+          "CREATE TABLE usable (device text, other text)"
+        )
+        const catalogue = rows("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1")
+        const many = FrameFormat.make(Array.from({ length: 1600 }, (_, n) => ({ name: `f${n}` })))
+        const refused = Effect.fnUntraced(function*(table: string, format: FrameFormat) {
+          const changed = { ...options, table, createTable: true }
+          const before = yield* catalogue
+          const checking = yield* Effect.flip(PostgresSink.check(changed, [deviceOf(format)]))
+          assert.deepStrictEqual(yield* catalogue, before)
+          const writing = yield* Effect.flip(writeTo(PostgresSink.layer(changed), [sampleOf(format, [])]))
+          assert.strictEqual(`${checking._tag} ${checking.message}`, `${writing._tag} ${writing.message}`)
+          return `${checking._tag} ${checking.message}`
+        })
+        assert.match(yield* refused("nothing", flow), /^SinkSchemaError .*none of this run's columns/)
+        assert.match(yield* refused("strict", flow), /^SinkSchemaError .*its column site needs a value/)
+        assert.match(yield* refused("dated", flow), /^SinkSchemaError .*requested_at is of type date/)
+        assert.match(yield* refused("new", many), /^SinkSchemaError .*1607 columns, and a table takes at most 1600/)
+        for (const table of ["usable", "new"]) {
+          yield* PostgresSink.check({ ...options, table, createTable: true }, [deviceOf(flow)])
+        }
+      }))
+
+    it.effect("decides nothing about formats that are not known yet", () =>
+      Effect.gen(function*() {
+        const { options } = yield* prepared("CREATE TABLE samples (a text)")
+        yield* PostgresSink.check(options)
+        yield* PostgresSink.check(options, [])
+        yield* PostgresSink.check(options, [deviceOf(flow), deviceOf(null, "unknown")])
+      }))
+
+    it.effect("accepts names that Postgres cannot store as they are", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared()
+        const format = FrameFormat.make([{ name: "\0" }, { name: "x".repeat(100) }, { name: "ctid" }])
+        const made = { ...options, createTable: true }
+        yield* PostgresSink.check(made, [deviceOf(format)])
+        yield* writeTo(PostgresSink.layer(made), [sampleOf(format, [1, 2, 3])])
+        assert.deepStrictEqual(yield* rows(`SELECT field, ${"x".repeat(63)} AS x, ctid_2 FROM samples`), [
+          { field: 1, x: 2, ctid_2: 3 }
+        ])
+      }))
+  })
 })

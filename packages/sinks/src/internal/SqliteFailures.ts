@@ -17,19 +17,24 @@ const NOTADB = 26
 const IOERR_WRITE = 778
 
 export const sqliteOpenError = (writer: Writer, cause: SqliteFailure): SinkOpenError => {
+  if (cause.primaryCode === CORRUPT || cause.primaryCode === NOTADB) return foreignError(writer, cause)
   const [reason, detail] = openReasons[cause.primaryCode] ?? ["Unknown", cause.message]
   return new SinkOpenError({ ...writer, reason, detail, cause })
 }
 
-const foreign = "it is not an intact SQLite database. The file was not changed. Record to another file"
+export const foreignError = (writer: Writer, cause?: SqliteFailure): SinkOpenError =>
+  new SinkOpenError({
+    ...writer,
+    reason: "Foreign",
+    detail: "it is not an intact SQLite database. The file was not changed. Record to another file",
+    cause
+  })
 
 const openReasons: { readonly [code: number]: readonly [SinkOpenError["reason"], string] } = {
   [BUSY]: ["Timeout", "another process has locked it; end that process or wait for it"],
   [READONLY]: ["PermissionDenied", "it cannot be written to; change its permissions"],
-  [CORRUPT]: ["Foreign", foreign],
   [FULL]: ["DiskFull", "the disk is full; make room or choose another disk"],
-  [CANTOPEN]: ["PermissionDenied", "SQLite cannot open it; check the permissions of the file and of its folder"],
-  [NOTADB]: ["Foreign", foreign]
+  [CANTOPEN]: ["PermissionDenied", "SQLite cannot open it; check the permissions of the file and of its folder"]
 }
 
 export const sqliteWriteError = (

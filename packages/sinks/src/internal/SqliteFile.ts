@@ -8,7 +8,7 @@ import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
 import { fileOpenError, type Writer } from "./FileFailure.ts"
 import { checkParents, makeParents } from "./OutputFile.ts"
-import { isUnreadable, sqliteOpenError } from "./SqliteFailures.ts"
+import { foreignError, isUnreadable, sqliteOpenError } from "./SqliteFailures.ts"
 import type { SqliteSettings } from "./SqliteSettings.ts"
 
 const attempt = <A>(writer: Writer, run: () => A): Effect.Effect<A, SinkOpenError> =>
@@ -23,6 +23,8 @@ const exists = Effect.fnUntraced(function*(
   if (stats === undefined) return false
   if (stats.isDirectory()) return yield* fileOpenError(writer, { code: "EISDIR" })
   if (mode === "create") return yield* fileOpenError(writer, { code: "EEXIST" })
+  // SQLite takes a file of one byte for an empty database, and would overwrite the byte.
+  if (stats.size === 1) return yield* foreignError(writer)
   yield* attempt(writer, () => fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK))
   return true
 })

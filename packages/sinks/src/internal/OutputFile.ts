@@ -25,6 +25,10 @@ export const checkParents = (file: string): void => {
   fs.accessSync(folder, fs.constants.W_OK | fs.constants.X_OK)
 }
 
+/** Whether this is a link to a file that does not exist. */
+export const isBrokenLink = (file: string): boolean =>
+  !fs.existsSync(file) && fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined
+
 /** Whether an open file still has this name. */
 export const isAt = (file: string, fd: number): boolean => {
   const named = fs.statSync(file, { throwIfNoEntry: false })

@@ -7,7 +7,7 @@ import { retryWhileLocked, SqliteDatabase, type SqliteFailure } from "@samplelin
 import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
 import { fileOpenError, type Writer } from "./FileFailure.ts"
-import { checkParents, makeParents } from "./OutputFile.ts"
+import { checkParents, isBrokenLink, makeParents } from "./OutputFile.ts"
 import { foreignError, isUnreadable, sqliteOpenError } from "./SqliteFailures.ts"
 import type { SqliteSettings } from "./SqliteSettings.ts"
 
@@ -20,6 +20,8 @@ const exists = Effect.fnUntraced(function*(
   { mode, path }: SqliteSettings
 ): Effect.fn.Return<boolean, SinkOpenError> {
   const stats = yield* attempt(writer, () => fs.statSync(path, { throwIfNoEntry: false }))
+  // A new file is made with its own name: a link to nowhere is not followed.
+  if (yield* attempt(writer, () => isBrokenLink(path))) return yield* fileOpenError(writer, { code: "EEXIST" })
   if (stats === undefined) return false
   if (stats.isDirectory()) return yield* fileOpenError(writer, { code: "EISDIR" })
   if (mode === "create") return yield* fileOpenError(writer, { code: "EEXIST" })

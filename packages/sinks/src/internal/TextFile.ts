@@ -12,7 +12,7 @@ import { Effect, Exit, type Scope } from "effect"
 import * as fs from "node:fs"
 import type { ByteOutput } from "./ByteOutput.ts"
 import { fileOpenError, fileWriteError, type Writer } from "./FileFailure.ts"
-import { checkParents, type FileMode, isAt, makeParents } from "./OutputFile.ts"
+import { checkParents, type FileMode, isAt, isBrokenLink, makeParents } from "./OutputFile.ts"
 import { openPipe } from "./Pipe.ts"
 
 export interface TextFileOptions {
@@ -160,6 +160,7 @@ export const checkTextFile = Effect.fnUntraced(function*<C extends Content>(
   const stats = yield* attempt(() => fs.statSync(options.path, { throwIfNoEntry: false }))
   if (stats === undefined) {
     yield* attempt(() => checkParents(options.path))
+    if (mode === "create" && isBrokenLink(options.path)) return yield* fileOpenError(writer, { code: "EEXIST" })
     return null
   }
   if (stats.isDirectory()) return yield* fileOpenError(writer, { code: "EISDIR" })

@@ -40,18 +40,26 @@ describe("the file of SqliteSink", () => {
       assert.include(missing.message, "it has no table nothing")
     }))
 
-  it.live("is refused if it is a folder, or if its folder cannot be made", () =>
+  it.live("is refused if it is a folder or a broken link, or if its folder cannot be made", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.db")
       fs.mkdirSync(path)
-      const messages = yield* Effect.forEach([path, "/dev/null/run.db"], (path) =>
-        Effect.gen(function*() {
-          const opening = yield* Effect.flip(writeTo(SqliteSink.layer({ path, mode: "append" })))
-          assert.strictEqual((yield* Effect.flip(SqliteSink.check({ path, mode: "append" }))).message, opening.message)
-          return opening.message
-        }))
+      fs.symlinkSync(`${path}.nowhere`, `${path}.link`)
+      const messages = yield* Effect.forEach(
+        [path, "/dev/null/run.db", `${path}.link`],
+        (path) =>
+          Effect.gen(function*() {
+            const opening = yield* Effect.flip(writeTo(SqliteSink.layer({ path, mode: "append" })))
+            assert.strictEqual(
+              (yield* Effect.flip(SqliteSink.check({ path, mode: "append" }))).message,
+              opening.message
+            )
+            return opening.message
+          })
+      )
       assert.include(messages[0], "it is a folder")
       assert.include(messages[1], "a part of its path is a file")
+      assert.include(messages[2], "it already exists")
     }))
 
   it.live("keeps this process's locks while it is opened and checked", () =>

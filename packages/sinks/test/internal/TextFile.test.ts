@@ -39,6 +39,16 @@ describe.each(textSinks)("the file of $name", ({ check, file, layer, name, read 
       assert.strictEqual(textOf(path), "precious")
     }))
 
+  it.effect("is not created through a broken link", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile(file)
+      fs.symlinkSync(`${path}.nowhere`, path)
+      const error = yield* Effect.flip(writeTo(layer({ path })))
+      assert.deepInclude(error, { _tag: "SinkOpenError", reason: "AlreadyExists" })
+      assert.strictEqual((yield* Effect.flip(check({ path }))).message, error.message)
+      assert.isFalse(fs.existsSync(path))
+    }))
+
   it.effect("is overwritten if asked for, but not before the first batch", () =>
     Effect.gen(function*() {
       const path = yield* tempFile(file)

@@ -96,6 +96,15 @@ export class PostgresServer extends Context.Service<PostgresServer, {
   )
 }
 
+/** The shared database with these statements run in it, and the options to reach it. */
+export const prepared = Effect.fnUntraced(function*(...statements: ReadonlyArray<string>) {
+  const server = yield* PostgresServer
+  const database = yield* server.sharedDatabase
+  for (const statement of statements) yield* server.query(database, statement)
+  const options = { ...server.address, user: "owner", password: server.password, database }
+  return { options, rows: (sql: string) => server.query(database, sql) }
+})
+
 type Rows = ReadonlyArray<{ readonly [column: string]: any }>
 
 /** All rows of the table `samples` in the order of their insertion, times as text. */

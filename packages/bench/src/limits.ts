@@ -10,8 +10,9 @@ import { DatabaseSync } from "node:sqlite"
 import * as zlib from "node:zlib"
 import { Client } from "pg"
 import { from as copyFrom } from "pg-copy-streams"
+import { CopyBuffer } from "../../sinks/src/internal/CopyBuffer.ts"
 import { copyStatement } from "../../sinks/src/internal/PostgresTable.ts"
-import { CopyBuffer, type PostgresKind } from "../../sinks/src/internal/PostgresTypes.ts"
+import type { PostgresKind } from "../../sinks/src/internal/PostgresTypes.ts"
 import type { Recording } from "./samples.ts"
 
 /** Writes this many samples in batches. */

@@ -177,7 +177,7 @@ it.layer(layer, { excludeTestServices: true, timeout: "60 seconds" })("outputs",
       for (const mode of ["--append", "--overwrite"]) {
         const again = yield* sampleline([...args, mode], { cwd })
         assert.strictEqual(again.code, 1)
-        assert.include(again.stderr, "a.parquet.partial is there, of a recording that goes on or was killed")
+        assert.include(again.stderr, "a.parquet.partial exists: its recording is still running, or was killed")
       }
       fs.rmSync(`${cwd}/a.parquet.partial`)
       const overwriting = yield* sampleline([...args, "--duration", "200ms", "--overwrite"], { cwd })

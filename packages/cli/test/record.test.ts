@@ -342,20 +342,20 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
     { args: "--simulate 1 --out b.csv --out ./b.csv", code: 2, line: "--out ./b.csv is given twice" },
     { args: "--simulate 1 --out b.csv --out b.db --table a;b", code: 2, line: "table is \"a;b\": expected a letter" },
     { args: "--simulate 1 --out b.csv --out exists.csv/b.db", code: 1, line: "a part of its path is a file" },
-    { args: "--simulate 1 --out b.csv --out text.db --append", code: 1, line: "it is no intact SQLite database" },
-    { args: "--simulate 1 --out b.csv --out text.db", code: 1, line: "exists already" },
+    { args: "--simulate 1 --out b.csv --out text.db --append", code: 1, line: "it is not an intact SQLite database" },
+    { args: "--simulate 1 --out b.csv --out text.db", code: 1, line: "already exists" },
     { args: "--simulate 1 --out exists.csv --out link.csv --append", code: 2, line: "--out link.csv is given twice" },
     {
       args: "--simulate 1 --out b.csv --out exists.parquet",
       code: 1,
-      line: "exists already, and a Parquet file cannot be"
+      line: "already exists, and a Parquet file cannot be"
     },
     {
       args: "--simulate 1 --out exists.parquet --append",
       code: 1,
-      line: "exists already, and a Parquet file cannot be"
+      line: "already exists, and a Parquet file cannot be"
     },
-    { args: "--simulate 1 --out b.csv --out killed.parquet", code: 1, line: "killed.parquet.partial is there" },
+    { args: "--simulate 1 --out b.csv --out killed.parquet", code: 1, line: "killed.parquet.partial exists" },
     {
       args: "--simulate 1 --out b.csv --out postgres://127.0.0.1:1/lab",
       code: 1,
@@ -394,10 +394,10 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("sampleline record",
     {
       args: "--simulate 1 --out b.csv --out exists.csv",
       code: 1,
-      line: "exists already; choose another name, or say mode \"append\" (--append)"
+      line: "already exists; choose another name, or use mode \"append\" (--append)"
     },
     { args: "--simulate 1 --out b.csv --out exists.csv/c.csv", code: 1, line: "a part of its path is a file" },
-    { args: "--simulate 1 --out b.csv --out foreign.csv --append", code: 1, line: "its header is another one" }
+    { args: "--simulate 1 --out b.csv --out foreign.csv --append", code: 1, line: "its header does not match" }
   ])("refuses $args in one line, before any file is touched", ({ args, code, line }) =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder

@@ -1,17 +1,18 @@
 /**
  * A table in a Postgres database, by binary COPY or by inserts.
  *
- * With `createTable` the table is made with real types: `timestamptz`, `double precision`. A table that is there is written by
- * the columns that it and the run both have, each value converted to its column's type; its other columns, such as a serial key
- * or a `default now()`, stay the database's business. Units and the devices' identities become comments of a table that is made.
+ * With `createTable` a missing table is made with real types: `timestamptz`, `double precision`. Units and the devices'
+ * identities become its comments. If the table exists, the columns that it shares with the run are written, each value converted
+ * to its column's type. Other columns, such as a serial key or a `default now()`, are left to the database.
  *
- * Accepted means: committed, all of a batch or nothing. A batch that failed by a time-out or a lost connection may still be
- * committed by the server afterwards. No message, span or error holds a password or a URL.
+ * Accepted means: committed, all of a batch or nothing. After a time-out or a lost connection the batch is not accepted, but the
+ * server may still have committed it. No message, span or error holds a password or a URL.
  */
 import {
   type Column,
   type Device,
-  InvalidOptionError,
+  type InvalidOptionError,
+  type RowOptions,
   type Sample,
   SampleSink,
   type SinkDependencyError,
@@ -21,73 +22,72 @@ import {
 } from "@sampleline/core"
 import {
   type Array,
-  Config,
+  type Config,
   Context,
-  Duration,
+  type Duration,
   Effect,
-  Formatter,
-  Layer,
-  Option,
+  type Layer,
   type Redacted,
   type Scope,
   Semaphore
 } from "effect"
-import * as os from "node:os"
 import type { ConnectionOptions } from "node:tls"
-import { checkIdentifiers } from "./internal/identifiers.ts"
-import { openPostgres, parseUrl, type PostgresAddress, type PostgresSettings } from "./internal/PostgresDriver.ts"
+import { CopyBuffer } from "./internal/CopyBuffer.ts"
+import { firstBatchOf } from "./internal/firstBatch.ts"
+import { layerConfigOf } from "./internal/layerConfig.ts"
+import { openPostgres } from "./internal/PostgresDriver.ts"
+import { type PostgresSettings, postgresSettings } from "./internal/PostgresSettings.ts"
 import {
   copyStatement,
   createTable,
   insertRows,
+  newTableProblem,
   type PostgresTable,
   readTable,
   rowsOf,
   type TableRows
 } from "./internal/PostgresTable.ts"
-import { CopyBuffer } from "./internal/PostgresTypes.ts"
-import { type SqlFailure, toOpenError, toWriteError } from "./internal/SqlFailure.ts"
+import { serverOpenError, serverWriteError, type SqlFailure } from "./internal/SqlFailure.ts"
+import type { OpenableSink } from "./OpenableSink.ts"
 
 /**
  * @since 0.1.0
  * @category options
  */
-export interface PostgresSinkOptions {
-  /** `postgres://user:password@host:5432/database?sslmode=require`; either this or `host`. */
+export interface PostgresSinkOptions extends RowOptions {
+  /** `postgres://user:password@host:5432/database?sslmode=require`. Give this or `host`. */
   readonly url?: Redacted.Redacted | undefined
   readonly host?: string | undefined
   /** Default: 5432. */
   readonly port?: number | undefined
   /** Default: the name of the system's user. */
   readonly user?: string | undefined
-  /** Also for a `url` without one. */
+  /** Default: the password in `url`. */
   readonly password?: Redacted.Redacted | undefined
   /** Default: the user's name. */
   readonly database?: string | undefined
-  /** Whether, and how, the connection is encrypted. Default: as the url's `sslmode` says, else false. */
+  /** Whether and how the connection is encrypted. Default: the `sslmode` of `url`, else false. */
   readonly ssl?: boolean | ConnectionOptions | undefined
   /** Default: `public`. */
   readonly schema?: string | undefined
   /** Default: `samples`. */
   readonly table?: string | undefined
-  /** Whether to make the table if there is none. Default: false. */
+  /** Whether to make a missing table. Default: false. */
   readonly createTable?: boolean | undefined
-  /** Binary COPY, or else inserts. Default: true. */
+  /** Whether to use binary COPY; if not, inserts. Default: true. */
   readonly useCopy?: boolean | undefined
-  /** How many connections are kept. Default: 1. */
+  /** How many idle connections are kept. Default: 1. */
   readonly minConnections?: number | undefined
-  /** How many connections there are at most; more than one serves programs that write several batches at once. Default: 4. */
+  /** The most connections. More than one serves programs that write several batches at once. Default: 4. */
   readonly maxConnections?: number | undefined
-  /** How long the server works on one statement; 0 for as long as it takes. Default: 30 seconds. */
+  /** How long the server may work on a statement; 0 for no limit. Default: 30 seconds. */
   readonly statementTimeout?: Duration.Input | undefined
   /** How long to wait for the server's answer to a batch. Default: 10 seconds. */
   readonly commandTimeout?: Duration.Input | undefined
   /** How long connecting may take. Default: 30 seconds. */
   readonly connectTimeout?: Duration.Input | undefined
-  /** How long closing may take; then the connections are cut. Default: 10 seconds. */
+  /** How long closing may take. After that the connections are cut. Default: 10 seconds. */
   readonly closeTimeout?: Duration.Input | undefined
-  /** Whether `run_id` and `sequence` follow the status. Default: false. */
-  readonly identity?: boolean | undefined
 }
 
 type OpenFailure = InvalidOptionError | SinkDependencyError | SinkOpenError | SinkSchemaError
@@ -108,7 +108,7 @@ export class PostgresSink extends Context.Service<
   static readonly make = Effect.fnUntraced(function*(
     options: PostgresSinkOptions
   ): Effect.fn.Return<PostgresSink["Service"], OpenFailure, Scope.Scope> {
-    const settings = yield* validate(options)
+    const settings = yield* postgresSettings(options)
     const { schema, table, target } = settings
     const { driver, table: found } = yield* open(settings)
     let existing = found
@@ -117,19 +117,23 @@ export class PostgresSink extends Context.Service<
 
     let rows: TableRows | undefined
     let statement: string | undefined
-    /** The first of batches that come at once locks the columns. */
+    /** If several first batches come at once, one of them locks the columns. */
     const beginning = Semaphore.makeUnsafe(1)
     const buffers: globalThis.Array<CopyBuffer> = []
 
     const begin = Effect.fnUntraced(function*(batch: ReadonlyArray<Sample>) {
+      const problem = existing === null ? newTableProblem(batch, options) : null
+      if (problem !== null) return yield* schemaError(settings, problem)
       existing ??= yield* driver.statements((sql) =>
         Effect.andThen(createTable(sql, settings, batch, options), readTable(sql, settings))
       ).pipe(Effect.map((found) => found.table))
       const result = rowsOf(existing!, batch, options)
-      if ("problem" in result) return yield* new SinkSchemaError({ sink: SINK, target, detail: result.problem })
+      if ("problem" in result) return yield* schemaError(settings, result.problem)
       if (result.leftOut.length > 0) {
         yield* Effect.logWarning(
-          `${SINK} ${target}: leaving out ${result.leftOut.join(", ")}, which ${settings.user} may not insert into`
+          `${SINK} ${target}: leaving out columns that the user ${settings.user} may not insert into: ${
+            result.leftOut.join(", ")
+          }`
         )
       }
       rows = result
@@ -148,7 +152,7 @@ export class PostgresSink extends Context.Service<
       }
       const buffer = buffers.pop() ?? new CopyBuffer(kinds)
       yield* driver.copy(statement ??= copyStatement(settings, locked), buffer.encode(lock, batch))
-      // One that was not accepted may still be held by a connection that is being cut.
+      // After a failure the buffer is not used again: a connection that is being cut may still hold it.
       buffers.push(buffer)
     })
 
@@ -161,7 +165,7 @@ export class PostgresSink extends Context.Service<
           Effect.catchTag(
             write(batch),
             "SqlFailure",
-            (failure) => Effect.fail(toWriteError(SINK, target, batch.length, failure))
+            (failure) => Effect.fail(serverWriteError(SINK, target, batch.length, failure))
           )
       }),
       schema,
@@ -182,110 +186,54 @@ export class PostgresSink extends Context.Service<
    * @example
    * PostgresSink.layerConfig({ url: Config.Redacted("DATABASE_URL"), createTable: Config.succeed(true) })
    */
-  static readonly layerConfig = (
+  static readonly layerConfig: (
     options: Config.Wrap<PostgresSinkOptions>
-  ): Layer.Layer<PostgresSink | SampleSink, OpenFailure | Config.ConfigError> =>
-    Layer.unwrap(Effect.map(Config.unwrap(options), PostgresSink.layer))
+  ) => Layer.Layer<PostgresSink | SampleSink, OpenFailure | Config.ConfigError> = layerConfigOf(PostgresSink.layer)
 
-  /** Fails as opening would; connects for it, and changes nothing. */
-  static readonly check = (
-    options: PostgresSinkOptions,
-    _devices?: ReadonlyArray<Device>
-  ): Effect.Effect<void, OpenFailure> => Effect.asVoid(Effect.scoped(Effect.flatMap(validate(options), open)))
+  /** Connects and fails as opening would; changes nothing. With the devices it also fails as their first batch would. */
+  static readonly check = Effect.fnUntraced(
+    function*(
+      options: PostgresSinkOptions,
+      devices?: ReadonlyArray<Device>
+    ): Effect.fn.Return<void, OpenFailure, Scope.Scope> {
+      const settings = yield* postgresSettings(options)
+      const { table } = yield* open(settings)
+      const batch = firstBatchOf(devices)
+      if (batch === null) return
+      const problem = table === null ? newTableProblem(batch, options) : problemOf(rowsOf(table, batch, options))
+      if (problem !== null) return yield* schemaError(settings, problem)
+    },
+    Effect.scoped
+  )
 }
 
 const SINK = "PostgresSink"
 
-interface Settings extends PostgresSettings {
-  readonly schema: string
-  readonly table: string
-  readonly createTable: boolean
-  /** Safe to be shown. */
-  readonly target: string
-}
+void (PostgresSink satisfies OpenableSink<PostgresSinkOptions, OpenFailure>)
 
-const validate = Effect.fnUntraced(
-  function*(options: PostgresSinkOptions): Effect.fn.Return<Settings, InvalidOptionError> {
-    const { createTable = false, maxConnections = 4, minConnections = 1, schema = "public", table = "samples" } =
-      options
-    const refuse = (option: string, value: unknown, expected: string) =>
-      new InvalidOptionError({ option, value: Formatter.format(value), expected })
-    yield* checkIdentifiers({ schema, table })
-    const address = yield* addressOf(options)
-    if (!Number.isInteger(address.port) || address.port < 1 || address.port > 65_535) {
-      return yield* refuse("port", address.port, "a port number from 1 to 65535")
-    }
-    if (!Number.isInteger(minConnections) || minConnections < 0) {
-      return yield* refuse("minConnections", minConnections, "a whole number, 0 or more")
-    }
-    if (!Number.isInteger(maxConnections) || maxConnections < 1 || maxConnections < minConnections) {
-      return yield* refuse("maxConnections", maxConnections, "a whole number above 0, not below minConnections")
-    }
-    const time = (option: keyof PostgresSinkOptions, byDefault: Duration.Input, least: number) => {
-      const value = (options[option] ?? byDefault) as Duration.Input
-      const duration = Option.getOrUndefined(Duration.fromInput(value))
-      return duration === undefined || Duration.toMillis(duration) < least || !Duration.isFinite(duration)
-        ? Effect.fail(refuse(option, value, `a time ${least === 0 ? "of 0 or more" : "above 0"} such as "10 seconds"`))
-        : Effect.succeed(duration)
-    }
-    return {
-      ...address,
-      schema,
-      table,
-      createTable,
-      target: `${
-        address.host.includes(":") ? `[${address.host}]` : address.host
-      }:${address.port}/${address.database}.${schema}.${table}`,
-      useCopy: options.useCopy ?? true,
-      minConnections,
-      maxConnections,
-      statementTimeout: yield* time("statementTimeout", "30 seconds", 0),
-      commandTimeout: yield* time("commandTimeout", "10 seconds", 1),
-      connectTimeout: yield* time("connectTimeout", "30 seconds", 1),
-      closeTimeout: yield* time("closeTimeout", "10 seconds", 1)
-    }
-  }
-)
+const schemaError = ({ target }: PostgresSettings, detail: string) =>
+  new SinkSchemaError({ sink: SINK, target, detail })
 
-const addressOf = (options: PostgresSinkOptions): Effect.Effect<PostgresAddress, InvalidOptionError> =>
-  Effect.gen(function*() {
-    const { database, host, password, port, ssl, url, user } = options
-    if (url === undefined) {
-      if (host === undefined || host === "") {
-        return yield* new InvalidOptionError({ option: "host", value: "missing", expected: "a host, or else a url" })
-      }
-      const name = user ?? os.userInfo().username
-      return { host, port: port ?? 5432, user: name, password, database: database ?? name, ssl: ssl ?? false }
-    }
-    const apart = Object.entries({ host, port, user, database }).find(([, value]) => value !== undefined)
-    if (apart !== undefined) {
-      return yield* new InvalidOptionError({
-        option: apart[0],
-        value: "given beside url",
-        expected: "either a url or a host, not both"
-      })
-    }
-    const address = yield* parseUrl(url)
-    return { ...address, password: address.password ?? password, ssl: ssl ?? address.ssl }
-  })
+const problemOf = (result: ReturnType<typeof rowsOf>): string | null => "problem" in result ? result.problem : null
 
-/** Connects, and looks at the table. */
-const open = Effect.fnUntraced(function*(settings: Settings) {
-  const refuse = (failure: SqlFailure) => Effect.fail(toOpenError(SINK, settings.target, failure))
+/** Connects, and reads the table. */
+const open = Effect.fnUntraced(function*(settings: PostgresSettings) {
+  const refuse = (failure: SqlFailure) => Effect.fail(serverOpenError(SINK, settings.target, failure))
   const driver = yield* Effect.catchTag(openPostgres(SINK, settings), "SqlFailure", refuse)
   const found = yield* Effect.catch(driver.statements((sql) => readTable(sql, settings)), refuse)
   return { driver, table: yield* usableTable(settings, found) }
 })
 
-/** The table that is there; null for one that is to be made. */
+/** The existing table; null if it must be made. */
 const usableTable = (
-  { createTable, schema, table, target, user }: Settings,
+  settings: PostgresSettings,
   found: Effect.Success<ReturnType<typeof readTable>>
 ): Effect.Effect<PostgresTable | null, SinkOpenError | SinkSchemaError> => {
-  const refuse = (detail: string) => Effect.fail(new SinkSchemaError({ sink: SINK, target, detail }))
+  const { createTable, schema, table, target, user } = settings
+  const refuse = (detail: string) => Effect.fail(schemaError(settings, detail))
   const forbid = (detail: string) =>
     Effect.fail(new SinkOpenError({ sink: SINK, target, reason: "PermissionDenied", detail }))
-  if (!found.hasSchema) return refuse(`the database has no schema ${schema}; make it, or choose another one`)
+  if (!found.hasSchema) return refuse(`the database has no schema ${schema}; make it, or choose another schema`)
   if (found.table !== null) {
     return found.table.canInsert
       ? Effect.succeed(found.table)
@@ -298,5 +246,5 @@ const usableTable = (
   }
   return found.canCreate
     ? Effect.succeed(null)
-    : forbid(`the user ${user} may not make tables there: GRANT CREATE ON SCHEMA ${schema} TO ${user}`)
+    : forbid(`the user ${user} may not make tables in it: GRANT CREATE ON SCHEMA ${schema} TO ${user}`)
 }

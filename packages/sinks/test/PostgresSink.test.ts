@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Column, FrameFormat, type FrameValue, type Run, type Sample, SampleSink } from "@sampleline/core"
+import { type Column, FrameFormat } from "@sampleline/core"
 import { conformance } from "@sampleline/core/testing"
 import {
-  type Array,
   Cause,
+  Config,
+  ConfigProvider,
   Effect,
   Exit,
   Layer,
@@ -11,19 +12,17 @@ import {
   Metric,
   Redacted,
   References,
-  Schema,
-  Scope,
   Tracer
 } from "effect"
-import * as net from "node:net"
 import * as util from "node:util"
 import { PostgresSink, type PostgresSinkOptions } from "../src/PostgresSink.ts"
-import { PostgresServer, readPostgres } from "./postgres.ts"
-import { sampleOf, samplesFrom } from "./samples.ts"
+import { PostgresServer, prepared, readPostgres } from "./postgres.ts"
+import { deviceOf, flow, sampleOf, samplesFrom } from "./samples.ts"
+import { nonEmpty, writeTo } from "./writing.ts"
 
 const fresh = Effect.fnUntraced(function*(options: Partial<PostgresSinkOptions>) {
   const server = yield* PostgresServer
-  const database = yield* server.database
+  const database = yield* server.sharedDatabase
   return {
     layer: PostgresSink.layer({
       ...server.address,
@@ -36,31 +35,15 @@ const fresh = Effect.fnUntraced(function*(options: Partial<PostgresSinkOptions>)
     read: (columns: ReadonlyArray<Column>) => readPostgres(server, database, columns),
     locked: true,
     emptyIsNull: false,
-    rowOptions: { identity: options.identity }
+    rowOptions: { rowIds: options.rowIds, identity: options.identity }
   }
-})
-
-const writeTo = <E>(layer: Layer.Layer<SampleSink, E>, ...batches: ReadonlyArray<ReadonlyArray<Sample>>) =>
-  Effect.gen(function*() {
-    const sink = yield* SampleSink
-    for (const batch of batches) yield* sink.write(batch as Array.NonEmptyReadonlyArray<Sample>)
-    return sink.report()[0]!
-  }).pipe(Effect.provide(layer))
-
-/** A database with these statements run in it, and how to reach it. */
-const prepared = Effect.fnUntraced(function*(...statements: ReadonlyArray<string>) {
-  const server = yield* PostgresServer
-  const database = yield* server.database
-  for (const statement of statements) yield* server.query(database, statement)
-  const options = { ...server.address, user: "owner", password: server.password, database }
-  return { ...server, database, options, rows: (sql: string) => server.query(database, sql) }
 })
 
 const PATHS = [{ useCopy: true }, { useCopy: false }]
 
-it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("with a server", (it) => {
+it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("PostgresSink", (it) => {
   describe("conformance", () => {
-    for (const options of [{}, { useCopy: false, identity: true }, { maxConnections: 1 }]) {
+    for (const options of [{}, { useCopy: false, identity: true }, { maxConnections: 1, rowIds: true }]) {
       describe(`PostgresSink ${JSON.stringify(options)}`, () => {
         for (const { check, promise } of conformance(fresh(options))) it.effect(promise, () => check)
       })
@@ -68,227 +51,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
   })
 
   describe.each(PATHS)("with %o", ({ useCopy }) => {
-    it.effect("makes a table of real types, with units and devices in its comments", () =>
-      Effect.gen(function*() {
-        const { options, rows } = yield* prepared()
-        const format = FrameFormat.make([{ name: "Mass_Flow", unit: "SCCM" }, { name: "Gas", kind: "text" }, {
-          name: "Count",
-          kind: "int"
-        }])
-        const identity = {
-          manufacturer: "Alicat Scientific",
-          model: "MC",
-          serialNumber: "52'1;",
-          firmware: null,
-          calibrationDate: null
-        }
-        const run: Run = { id: "run-1", startedAt: 0, devices: [{ name: "fuel", unitId: "A", identity, format }] }
-        yield* writeTo(PostgresSink.layer({ ...options, useCopy, createTable: true }), [
-          sampleOf(format, [1, "N2", 3], 0, run)
-        ])
-        const columns = yield* rows(
-          `SELECT attname::text AS name, format_type(atttypid, atttypmod) AS type, col_description(attrelid, attnum) AS comment
-            FROM pg_attribute WHERE attrelid = 'samples'::regclass AND attnum > 0 ORDER BY attnum`
-        )
-        assert.deepStrictEqual(columns.map(({ comment, name, type }) => [name, type, comment]), [
-          ["device", "text", null],
-          ["unit_id", "text", null],
-          ["requested_at", "timestamp with time zone", null],
-          ["received_at", "timestamp with time zone", null],
-          ["midpoint_at", "timestamp with time zone", null],
-          ["latency_s", "double precision", null],
-          ["Mass_Flow", "double precision", "SCCM"],
-          ["Gas", "text", null],
-          ["Count", "bigint", null],
-          ["status", "text", null]
-        ])
-        const [table] = yield* rows("SELECT obj_description('samples'::regclass) AS comment")
-        assert.deepInclude(JSON.parse(table!["comment"]).devices[0], { device: "fuel", serial_number: "52'1;" })
-      }))
-
-    it.effect("leaves a serial key and a default to the database", () =>
-      Effect.gen(function*() {
-        const { options, rows } = yield* prepared(
-          `CREATE TABLE samples (id bigserial primary key, entered timestamptz NOT NULL DEFAULT now(), device text,
-            "Mass_Flow" double precision, doubled double precision GENERATED ALWAYS AS ("Mass_Flow" * 2) STORED)`
-        )
-        yield* writeTo(PostgresSink.layer({ ...options, useCopy }), samplesFrom(4, 2))
-        assert.deepStrictEqual(
-          yield* rows(`SELECT id::int, device, "Mass_Flow", doubled, entered > '2000-01-01' AS "isNew" FROM samples`),
-          [
-            { id: 1, device: "fuel", Mass_Flow: 1, doubled: 2, isNew: true },
-            { id: 2, device: "fuel", Mass_Flow: 1.25, doubled: 2.5, isNew: true }
-          ]
-        )
-      }))
-
-    it.effect("converts each value to its column's type, and counts what a column cannot hold", () =>
-      Effect.gen(function*() {
-        const names = ["f8", "f4", "num", "dec", "i4", "i8", "i2", "txt", "vc", "bool", "jb", "gas", "js"]
-        const { options, rows } = yield* prepared(
-          "CREATE TYPE gas AS ENUM ('N2', 'Air')",
-          `CREATE TABLE samples (requested_at timestamp, received_at text, midpoint_at bigint, latency_s numeric(9,6), run_id uuid,
-            f8 double precision, f4 real, num numeric, dec numeric(5,2), i4 integer, i8 bigint, i2 smallint,
-            txt text, vc varchar(4), bool boolean, jb jsonb, gas gas, js json)`
-        )
-        const write = (kinds: ReadonlyArray<"float" | "text">, ...values: ReadonlyArray<ReadonlyArray<FrameValue>>) => {
-          const format = FrameFormat.make(names.map((name, at) => ({ name, kind: kinds[at]! })))
-          return writeTo(
-            PostgresSink.layer({ ...options, useCopy, identity: true }),
-            values.map((row) => sampleOf(format, row))
-          )
-        }
-        const text = "text" as const
-        const float = "float" as const
-        const report = yield* write(
-          [float, float, float, float, float, float, float, text, text, text, text, text, float],
-          [0.1, 0.1, -12345.0625, 3.14259, 2.5, 9e15, -3, "µ\0", "ab", "true", "say \"hi\"", "N2", 1.5],
-          [1e300, 1e300, 1e-7, 1234.5, 3e9, 1e300, 40_000, null, "abcde", "perhaps", null, "Air", null]
-        )
-        const found = yield* rows(
-          `SELECT requested_at::text, received_at, midpoint_at::text, latency_s::text, run_id::text, f8, f4, num::text, dec::text,
-            i4, i8::text, i2, txt, vc, bool, jb::text, gas, js::text FROM samples ORDER BY ctid`
-        )
-        assert.deepStrictEqual(found, [
-          {
-            requested_at: "2026-03-01 12:00:00",
-            received_at: "2026-03-01T12:00:00.000500Z",
-            midpoint_at: "1772366400000250",
-            latency_s: "0.000500",
-            run_id: "019a0000-0000-7000-8000-000000000000",
-            f8: 0.1,
-            f4: 0.1,
-            num: "-12345.0625",
-            dec: "3.14",
-            i4: 2,
-            i8: "9000000000000000",
-            i2: -3,
-            txt: "µ\uFFFD",
-            vc: "ab",
-            bool: true,
-            jb: "\"say \\\"hi\\\"\"",
-            gas: "N2",
-            js: "1.5"
-          },
-          {
-            requested_at: "2026-03-01 12:00:00",
-            received_at: "2026-03-01T12:00:00.000500Z",
-            midpoint_at: "1772366400000250",
-            latency_s: "0.000500",
-            run_id: "019a0000-0000-7000-8000-000000000000",
-            f8: 1e300,
-            f4: null,
-            num: "0.0000001",
-            dec: null,
-            i4: null,
-            i8: null,
-            i2: null,
-            txt: null,
-            vc: null,
-            bool: null,
-            jb: null,
-            gas: "Air",
-            js: null
-          }
-        ])
-        assert.deepStrictEqual(report.columnsDropped, {
-          sequence: 2,
-          f4: 1,
-          dec: 1,
-          i4: 1,
-          i8: 1,
-          i2: 1,
-          vc: 1,
-          bool: 1
-        })
-      }))
-
-    it.effect("has a label that an enum does not know as null", () =>
-      Effect.gen(function*() {
-        const { options, rows } = yield* prepared(
-          "CREATE TYPE gas AS ENUM ('N2', 'Ar')",
-          "CREATE TABLE samples (device text, \"Gas\" gas)"
-        )
-        const format = FrameFormat.make([{ name: "Gas", kind: "text" }])
-        const report = yield* writeTo(
-          PostgresSink.layer({ ...options, useCopy }),
-          ["N2", "CO2", "Ar"].map((gas) => sampleOf(format, [gas]))
-        )
-        assert.deepStrictEqual((yield* rows("SELECT \"Gas\" AS gas FROM samples")).map(({ gas }) => gas), [
-          "N2",
-          null,
-          "Ar"
-        ])
-        assert.deepStrictEqual(report.columnsDropped, { Gas: 1 })
-      }))
-
-    it.effect("writes through domains of domains, and columns that are called as every table's own", () =>
-      Effect.gen(function*() {
-        const { options, rows } = yield* prepared(
-          "CREATE DOMAIN short AS varchar(2)",
-          "CREATE DOMAIN shorter AS short CHECK (length(VALUE) < 3)",
-          "CREATE TABLE samples (device text, \"Gas\" shorter)"
-        )
-        const format = FrameFormat.make([{ name: "Gas", kind: "text" }, { name: "ctid" }, { name: "a\0" }, {
-          name: "a"
-        }])
-        const layer = (table: string) => PostgresSink.layer({ ...options, useCopy, table, createTable: true })
-        const samples = ["N2", "Air"].map((gas) => sampleOf(format, [gas, 1, 2, 3]))
-        yield* writeTo(layer("samples"), samples)
-        assert.deepStrictEqual((yield* rows("SELECT \"Gas\" AS gas FROM samples")).map(({ gas }) => gas), ["N2", null])
-        yield* writeTo(layer("made"), samples)
-        assert.deepStrictEqual((yield* rows("SELECT ctid_2, a_2, a FROM made"))[0], { ctid_2: 1, a_2: 2, a: 3 })
-      }))
-
-    it.effect("leaves out, with a warning, what a role may not insert into", () =>
-      Effect.gen(function*() {
-        const { options, rows } = yield* prepared(
-          "CREATE TABLE samples (device text, \"Mass_Flow\" real, \"Gas\" text)",
-          "DROP ROLE IF EXISTS part",
-          "CREATE ROLE part LOGIN PASSWORD 'part'",
-          "GRANT INSERT (device, \"Mass_Flow\") ON samples TO part"
-        )
-        const warnings: globalThis.Array<string> = []
-        yield* writeTo(
-          PostgresSink.layer({ ...options, useCopy, user: "part", password: Redacted.make("part") }),
-          samplesFrom(4, 1)
-        ).pipe(Effect.provide(Logger.layer([Logger.make(({ message }) => warnings.push(String(message)))])))
-        assert.deepStrictEqual(yield* rows("SELECT * FROM samples"), [{ device: "fuel", Mass_Flow: 1, Gas: null }])
-        assert.isTrue(warnings.some((line) => line.includes("leaving out Gas, which part may not insert into")))
-        yield* rows("REVOKE ALL ON samples FROM part; DROP ROLE part")
-      }))
-
-    it.effect("stores names as they are, and keeps apart two that the server would cut to one", () =>
-      Effect.gen(function*() {
-        const { options, rows } = yield* prepared()
-        const odd = "a \"b\"; DROP TABLE samples; -- 🧪"
-        const long = "x".repeat(62)
-        const format = FrameFormat.make([{ name: odd }, { name: `${long}yy1` }, { name: `${long}yy2` }])
-        const layer = PostgresSink.layer({ ...options, useCopy, createTable: true })
-        yield* writeTo(layer, [sampleOf(format, [1, 2, 3])])
-        yield* writeTo(layer, [sampleOf(format, [4, 5, 6])])
-        const found = yield* rows("SELECT * FROM samples ORDER BY ctid")
-        assert.deepStrictEqual(
-          found.map((row) => [row[odd], row[`${long}y`], row[`${"x".repeat(61)}_2`]]),
-          [[1, 2, 3], [4, 5, 6]]
-        )
-      }))
-
-    it.effect("writes for a role that may only insert", () =>
-      Effect.gen(function*() {
-        const { options, rows } = yield* prepared(
-          "CREATE TABLE samples (device text, \"Mass_Flow\" real)",
-          `DROP ROLE IF EXISTS logger`,
-          `CREATE ROLE logger LOGIN PASSWORD 'only-insert'`,
-          "GRANT INSERT ON samples TO logger"
-        )
-        const password = Redacted.make("only-insert")
-        yield* writeTo(PostgresSink.layer({ ...options, useCopy, user: "logger", password }), samplesFrom(0, 3))
-        assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 3 }])
-        yield* rows("REVOKE ALL ON samples FROM logger; DROP ROLE logger")
-      }))
-
-    it.effect("tells what went wrong with a batch, takes nothing of it, and goes on afterwards", () =>
+    it.effect("says why a batch failed, has written nothing of it, and goes on afterwards", () =>
       Effect.gen(function*() {
         const { options, rows } = yield* prepared(
           `CREATE TABLE samples (device text, "Mass_Flow" double precision CHECK ("Mass_Flow" < 1000))`,
@@ -316,70 +79,12 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           assert.strictEqual(yield* reason(502), "ConnectionLost 2 true")
           assert.strictEqual(yield* reason(503), "PermissionDenied 2 false")
           yield* sink.write(batch(2))
-        }).pipe(Effect.provide(PostgresSink.layer({ ...options, useCopy, statementTimeout: "2 seconds" })))
+        }).pipe(Effect.provide(PostgresSink.layer({ ...options, useCopy, statementTimeout: "1 second" })))
         assert.deepStrictEqual(yield* rows("SELECT \"Mass_Flow\" AS f FROM samples"), [{ f: 1 }, { f: 2 }])
-      }))
-
-    it.effect("gives a server that stops answering up after commandTimeout, and closes within closeTimeout", () =>
-      Effect.gen(function*() {
-        const { options, rows } = yield* prepared("CREATE TABLE samples (device text)")
-        const scope = yield* Scope.make()
-        const sink = yield* PostgresSink.make({
-          ...options,
-          useCopy,
-          commandTimeout: "300 millis",
-          closeTimeout: "300 millis"
-        })
-          .pipe(Scope.provide(scope))
-        yield* sink.write(samplesFrom(0, 1) as unknown as [Sample])
-        const backends = yield* rows("SELECT pid FROM pg_stat_activity WHERE application_name = 'sampleline'")
-        assert.isAbove(backends.length, 0)
-        for (const { pid } of backends) process.kill(pid, "SIGSTOP")
-        const error = yield* Effect.flip(sink.write(samplesFrom(1, 1) as unknown as [Sample]))
-        assert.strictEqual(error._tag === "SinkWriteError" ? error.reason : "", "Timeout")
-        const closed = yield* Scope.close(scope, Exit.void).pipe(Effect.timeoutOption("5 seconds"))
-        for (const { pid } of backends) process.kill(pid, "SIGCONT")
-        assert.strictEqual(closed._tag, "Some")
       }))
   })
 
-  it.effect("closes a frozen server's idle connections within closeTimeout", () =>
-    Effect.gen(function*() {
-      const { options, rows } = yield* prepared("CREATE TABLE samples (device text)")
-      const scope = yield* Scope.make()
-      const sink = yield* Scope.provide(PostgresSink.make({ ...options, closeTimeout: "300 millis" }), scope)
-      yield* sink.write(samplesFrom(0, 1) as unknown as [Sample])
-      const backends = yield* rows("SELECT pid FROM pg_stat_activity WHERE application_name = 'sampleline'")
-      for (const { pid } of backends) process.kill(pid, "SIGSTOP")
-      const closed = yield* Scope.close(scope, Exit.void).pipe(Effect.timeoutOption("5 seconds"))
-      for (const { pid } of backends) process.kill(pid, "SIGCONT")
-      assert.strictEqual(closed._tag, "Some")
-    }))
-
-  it.effect("inserts where COPY would not do the same: into a view, under row-level security, past rules", () =>
-    Effect.gen(function*() {
-      const { options, rows } = yield* prepared(
-        "CREATE TABLE flows (device text)",
-        "CREATE VIEW samples AS SELECT device FROM flows",
-        "CREATE TABLE ruled (device text)",
-        "CREATE RULE elsewhere AS ON INSERT TO ruled DO INSTEAD INSERT INTO flows VALUES (NEW.device)",
-        "CREATE TABLE guarded (device text)",
-        "ALTER TABLE guarded ENABLE ROW LEVEL SECURITY",
-        "CREATE POLICY all_in ON guarded FOR INSERT WITH CHECK (true)",
-        "DROP ROLE IF EXISTS guest",
-        "CREATE ROLE guest LOGIN PASSWORD 'guest'",
-        "GRANT INSERT ON guarded TO guest"
-      )
-      yield* writeTo(PostgresSink.layer(options), samplesFrom(0, 3))
-      yield* writeTo(PostgresSink.layer({ ...options, table: "ruled" }), samplesFrom(0, 4))
-      assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM flows"), [{ n: 7 }])
-      const guest = { user: "guest", password: Redacted.make("guest") }
-      yield* writeTo(PostgresSink.layer({ ...options, ...guest, table: "guarded" }), samplesFrom(0, 5))
-      assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM guarded"), [{ n: 5 }])
-      yield* rows("REVOKE ALL ON guarded FROM guest; DROP ROLE guest")
-    }))
-
-  it.effect("tells apart why it cannot open", () =>
+  it.effect("says why it cannot open", () =>
     Effect.gen(function*() {
       const { options, rows } = yield* prepared(
         "DROP ROLE IF EXISTS stranger",
@@ -423,36 +128,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       yield* rows("DROP ROLE stranger")
     }))
 
-  it.effect.prop("COPY and insert store the same", {
-    numbers: Schema.Array(Schema.Finite),
-    texts: Schema.Array(Schema.String)
-  }, ({ numbers, texts }) =>
-    Effect.gen(function*() {
-      const { options, rows } = yield* prepared(
-        ...["copied", "inserted"].map((table) =>
-          `CREATE TABLE ${table} (requested_at timestamptz, f8 float8, num numeric, i4 int4, i8 int8, txt text, jb jsonb)`
-        )
-      )
-      const format = FrameFormat.make([
-        ...["f8", "num", "i4", "i8"].map((name) => ({ name })),
-        ...["txt", "jb"].map((name) => ({ name, kind: "text" as const }))
-      ])
-      const samples = [0, 0.5, -1e-300, 12_345_678.9, ...numbers].map((number, n) => {
-        const text = texts[n % Math.max(1, texts.length)]
-        return sampleOf(format, [number, number, number, number, text, text], n)
-      })
-      yield* writeTo(PostgresSink.layer({ ...options, table: "copied" }), samples)
-      yield* writeTo(PostgresSink.layer({ ...options, table: "inserted", useCopy: false }), samples)
-      const stored = (table: string) => rows(`SELECT to_jsonb(t) AS row, num::text FROM ${table} t ORDER BY ctid`)
-      const copied = yield* stored("copied")
-      assert.deepStrictEqual(copied, yield* stored("inserted"))
-      assert.deepStrictEqual(
-        copied.map(({ num }) => Number(num)),
-        samples.map(({ frame }) => Number(frame.values[1]) + 0)
-      )
-    }), { arbitrary: { runs: 15 } })
-
-  it.effect("no log line, error, span, metric or service holds a password, whatever fails", () =>
+  it.effect("shows no password in a log line, error, span, metric or service, whatever fails", () =>
     Effect.gen(function*() {
       const { options, rows } = yield* prepared(
         "CREATE TABLE samples (device text, \"Mass_Flow\" double precision CHECK (\"Mass_Flow\" < 0))"
@@ -471,7 +147,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         url("%zz", address),
         url(wrong, address)
       ]
-      const seen: globalThis.Array<string> = []
+      const seen: Array<string> = []
       const see = (value: unknown) => {
         seen.push(String(value), util.inspect(value, { depth: 12, showHidden: true, getters: true }))
       }
@@ -496,7 +172,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         const exit = yield* Effect.gen(function*() {
           const sink = yield* PostgresSink
           see(sink)
-          yield* sink.write(samplesFrom(4, 2) as unknown as [Sample]).pipe(
+          yield* sink.write(nonEmpty(samplesFrom(4, 2))).pipe(
             Effect.tapCause((cause) => Effect.logError(cause))
           )
         }).pipe(
@@ -518,81 +194,90 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       yield* rows("SELECT 1")
     }))
 
-  it.effect("makes one table when two sinks make it at once", () =>
-    Effect.gen(function*() {
-      const { options, rows } = yield* prepared()
-      const layer = PostgresSink.layer({ ...options, createTable: true })
-      yield* Effect.forEach([0, 1, 2], (n) => writeTo(layer, samplesFrom(n * 10, 10)), { concurrency: "unbounded" })
-      assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 30 }])
-    }))
-
-  it.effect("locks the columns once where the first batches come at once, and goes on", () =>
-    Effect.gen(function*() {
-      const { options, rows } = yield* prepared()
-      const [left, right] = ["left", "right"].map((name) => FrameFormat.make([{ name }]))
-      yield* Effect.gen(function*() {
-        const sink = yield* SampleSink
-        const write = (format: FrameFormat, value: number) => sink.write([sampleOf(format, [value])])
-        yield* Effect.all([write(left!, 1), write(right!, 2)], { concurrency: 2 })
-        yield* Effect.all([write(left!, 3), write(right!, 4)], { concurrency: 2 })
-      }).pipe(Effect.provide(PostgresSink.layer({ ...options, createTable: true })))
-      assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 4 }])
-    }))
-
   it.effect("takes a URL with percent-encoded parts", () =>
     Effect.gen(function*() {
-      const { database, options, password, rows } = yield* prepared()
+      const { options, rows } = yield* prepared()
       const url = Redacted.make(
         `postgres://owner:${
-          encodeURIComponent(Redacted.value(password))
-        }@127.0.0.1:${options.port}/${database}?sslmode=disable`
+          encodeURIComponent(Redacted.value(options.password))
+        }@127.0.0.1:${options.port}/${options.database}?sslmode=disable`
       )
       yield* writeTo(PostgresSink.layer({ url, createTable: true }), samplesFrom(0, 1))
       assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 1 }])
     }))
-})
 
-describe("without a server", () => {
-  it.live("gives a server that never answers up after connectTimeout", () =>
+  it.effect.each([{ rowIds: true }, { identity: true }])("writes the row ids with %o", (ids) =>
     Effect.gen(function*() {
-      const port = yield* Effect.acquireRelease(
-        Effect.callback<net.Server>((resume) => {
-          const server = net.createServer(() => {})
-          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-        }),
-        (server) => Effect.sync(() => server.close())
-      ).pipe(Effect.map((server) => (server.address() as net.AddressInfo).port))
-      const error = yield* Effect.flip(
-        writeTo(PostgresSink.layer({ host: "127.0.0.1", port, user: "x", connectTimeout: "200 millis" }))
+      const { options, rows } = yield* prepared()
+      yield* writeTo(PostgresSink.layer({ ...options, ...ids, createTable: true }), samplesFrom(0, 1))
+      assert.deepStrictEqual(yield* rows("SELECT run_id, sequence::int FROM samples"), [
+        { run_id: "019a0000-0000-7000-8000-000000000000", sequence: 0 }
+      ])
+    }))
+
+  it.effect("takes its options from the configuration", () =>
+    Effect.gen(function*() {
+      const { options, rows } = yield* prepared("CREATE TABLE flows (device text)")
+      const { database, host, password, port, user } = options
+      const layer = PostgresSink.layerConfig({
+        url: Config.Redacted("DATABASE_URL"),
+        table: Config.String("TABLE"),
+        useCopy: Config.succeed(false)
+      })
+      const url = `postgres://${user}:${encodeURIComponent(Redacted.value(password))}@${host}:${port}/${database}`
+      yield* writeTo(layer, samplesFrom(0, 2)).pipe(
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ DATABASE_URL: url, TABLE: "flows" })))
       )
-      assert.strictEqual(`${error._tag} ${"reason" in error ? error.reason : ""}`, "SinkOpenError Timeout")
+      assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM flows"), [{ n: 2 }])
     }))
 
-  const url = Redacted.make("postgres://u:p@h/d")
-  const bad: ReadonlyArray<readonly [string, PostgresSinkOptions]> = [
-    ["table", { host: "h", table: "samples; DROP TABLE samples" }],
-    ["table", { host: "h", table: "" }],
-    ["schema", { host: "h", schema: "a.b" }],
-    ["host", {}],
-    ["host", { url, host: "h" }],
-    ["database", { url, database: "other" }],
-    ["url", { url: Redacted.make("mysql://u:p@h/d") }],
-    ["url", { url: Redacted.make("postgres://u:%zz@h/d") }],
-    ["url", { url: Redacted.make("postgres://u:p@h/d?sslmode=perhaps") }],
-    ["url", { url: Redacted.make("postgres://u:p@h/d?target=x") }],
-    ["url", { url: Redacted.make("postgres://u:p@h/d#f") }],
-    ["port", { host: "h", port: 70_000 }],
-    ["minConnections", { host: "h", minConnections: -1 }],
-    ["maxConnections", { host: "h", minConnections: 3, maxConnections: 2 }],
-    ["statementTimeout", { host: "h", statementTimeout: "-1 second" }],
-    ["commandTimeout", { host: "h", commandTimeout: 0 }],
-    ["connectTimeout", { host: "h", connectTimeout: -5 }],
-    ["closeTimeout", { host: "h", closeTimeout: "soon" as "1 second" }]
-  ]
-  it.live.each(bad)("refuses %s of %o before it connects", ([option, options]) =>
-    Effect.gen(function*() {
-      const error = yield* Effect.flip(writeTo(PostgresSink.layer(options)))
-      assert.strictEqual(error._tag, "InvalidOptionError")
-      assert.strictEqual("option" in error ? error.option : "", option)
-    }))
+  describe("check with devices", () => {
+    it.effect("refuses what the first batch would be refused for, in the same words, and changes nothing", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared(
+          "CREATE TABLE nothing (a text)",
+          "CREATE TABLE strict (device text, site text NOT NULL)",
+          "CREATE TABLE dated (device text, requested_at date)",
+          "CREATE TABLE usable (device text, other text)"
+        )
+        const catalogue = rows("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1")
+        const many = FrameFormat.make(Array.from({ length: 1600 }, (_, n) => ({ name: `f${n}` })))
+        const refused = Effect.fnUntraced(function*(table: string, format: FrameFormat) {
+          const changed = { ...options, table, createTable: true }
+          const before = yield* catalogue
+          const checking = yield* Effect.flip(PostgresSink.check(changed, [deviceOf(format)]))
+          assert.deepStrictEqual(yield* catalogue, before)
+          const writing = yield* Effect.flip(writeTo(PostgresSink.layer(changed), [sampleOf(format, [])]))
+          assert.strictEqual(`${checking._tag} ${checking.message}`, `${writing._tag} ${writing.message}`)
+          return `${checking._tag} ${checking.message}`
+        })
+        assert.match(yield* refused("nothing", flow), /^SinkSchemaError .*none of this run's columns/)
+        assert.match(yield* refused("strict", flow), /^SinkSchemaError .*its column site needs a value/)
+        assert.match(yield* refused("dated", flow), /^SinkSchemaError .*requested_at is of type date/)
+        assert.match(yield* refused("new", many), /^SinkSchemaError .*1607 columns, and a table takes at most 1600/)
+        for (const table of ["usable", "new"]) {
+          yield* PostgresSink.check({ ...options, table, createTable: true }, [deviceOf(flow)])
+        }
+      }))
+
+    it.effect("decides nothing about formats that are not known yet", () =>
+      Effect.gen(function*() {
+        const { options } = yield* prepared("CREATE TABLE samples (a text)")
+        yield* PostgresSink.check(options)
+        yield* PostgresSink.check(options, [])
+        yield* PostgresSink.check(options, [deviceOf(flow), deviceOf(null, "unknown")])
+      }))
+
+    it.effect("accepts names that Postgres cannot store as they are", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared()
+        const format = FrameFormat.make([{ name: "\0" }, { name: "x".repeat(100) }, { name: "ctid" }])
+        const made = { ...options, createTable: true }
+        yield* PostgresSink.check(made, [deviceOf(format)])
+        yield* writeTo(PostgresSink.layer(made), [sampleOf(format, [1, 2, 3])])
+        assert.deepStrictEqual(yield* rows(`SELECT field, ${"x".repeat(63)} AS x, ctid_2 FROM samples`), [
+          { field: 1, x: 2, ctid_2: 3 }
+        ])
+      }))
+  })
 })

@@ -1,75 +1,59 @@
-import { NodeServices } from "@effect/platform-node"
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
-import { type Cell, type Column, type Sample, SampleSink } from "@sampleline/core"
+import { type Column, type Sample, SampleSink } from "@sampleline/core"
 import { conformance } from "@sampleline/core/testing"
-import { type Array, Effect, FileSystem, Layer } from "effect"
+import { Config, ConfigProvider, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
-import { DatabaseSync } from "node:sqlite"
 import { SqlSink, type SqlSinkOptions } from "../src/SqlSink.ts"
 import { PostgresServer, readPostgres } from "./postgres.ts"
-import { samplesFrom } from "./samples.ts"
+import { deviceOf, flow, samplesFrom } from "./samples.ts"
+import { execute, query, tablesOf } from "./sqlite.ts"
 import { sqliteClient } from "./sqliteClient.ts"
+import { tempFile } from "./tempFile.ts"
+import * as Writing from "./writing.ts"
 
-const tempFile = Effect.map(
-  Effect.flatMap(FileSystem.FileSystem, (files) => files.makeTempDirectoryScoped()),
-  (folder) => `${folder}/run.db`
-)
-
-const query = (path: string, sql: string) => {
-  const database = new DatabaseSync(path)
-  const rows = database.prepare(sql).all() as ReadonlyArray<{ readonly [column: string]: Cell }>
-  database.close()
-  return rows.map((row) => ({ ...row }))
-}
+const tempDatabase = tempFile("run.db")
 
 const overSqlite = (options: SqlSinkOptions) =>
-  Effect.map(tempFile, (path) => ({
+  Effect.map(tempDatabase, (path) => ({
     layer: Layer.provide(SqlSink.layer({ createTable: true, ...options }), sqliteClient(path)),
     read: (_columns: ReadonlyArray<Column>) =>
-      Effect.sync(() =>
-        query(path, "SELECT name FROM sqlite_schema").length === 0
-          ? []
-          : query(path, "SELECT * FROM samples ORDER BY rowid")
-      ),
+      Effect.sync(() => tablesOf(path).length === 0 ? [] : query(path, "SELECT * FROM samples ORDER BY rowid")),
     locked: true,
     emptyIsNull: false,
-    rowOptions: { identity: options.identity }
+    rowOptions: { rowIds: options.rowIds, identity: options.identity }
   }))
 
 const overPostgres = Effect.fnUntraced(function*(options: SqlSinkOptions) {
   const server = yield* PostgresServer
-  const database = yield* server.database
+  const database = yield* server.sharedDatabase
   const client = PgClient.layer({ ...server.address, username: "owner", password: server.password, database })
   return {
     layer: Layer.provide(SqlSink.layer({ createTable: true, ...options }), client),
     read: (columns: ReadonlyArray<Column>) => readPostgres(server, database, columns),
     locked: true,
     emptyIsNull: false,
-    rowOptions: { identity: options.identity }
+    rowOptions: { rowIds: options.rowIds, identity: options.identity }
   }
 })
 
 describe("conformance", () => {
-  it.layer(NodeServices.layer, { excludeTestServices: true })("SqlSink over SQLite", (it) => {
-    for (const { check, promise } of conformance(overSqlite({ identity: true }))) it.effect(promise, () => check)
+  describe("over SQLite", () => {
+    for (const { check, promise } of conformance(overSqlite({ rowIds: true }))) it.live(promise, () => check)
   })
-  it.layer(PostgresServer.layer, { excludeTestServices: true })("SqlSink over Postgres", (it) => {
-    for (const { check, promise } of conformance(overPostgres({}))) it.effect(promise, () => check)
+  it.layer(PostgresServer.layer, { excludeTestServices: true })("over Postgres", (it) => {
+    for (const { check, promise } of conformance(overPostgres({ identity: true }))) it.effect(promise, () => check)
   })
 })
 
 const writeTo = (options: SqlSinkOptions, path: string, ...batches: ReadonlyArray<ReadonlyArray<Sample>>) =>
-  Effect.gen(function*() {
-    const sink = yield* SampleSink
-    for (const batch of batches) yield* sink.write(batch as Array.NonEmptyReadonlyArray<Sample>)
-  }).pipe(Effect.provide(Layer.provide(SqlSink.layer(options), sqliteClient(path))))
+  Writing.writeTo(Layer.provide(SqlSink.layer(options), sqliteClient(path)), ...batches)
 
-it.layer(NodeServices.layer, { excludeTestServices: true })("SqlSink", (it) => {
-  it.effect("writes into an existing table the columns that both have", () =>
+describe("SqlSink", () => {
+  it.live("writes the columns that an existing table shares with the run", () =>
     Effect.gen(function*() {
-      const path = yield* tempFile
-      query(
+      const path = yield* tempDatabase
+      execute(
         path,
         "CREATE TABLE flows (id INTEGER PRIMARY KEY, requested_at INTEGER, Mass_Flow TEXT, entered TEXT DEFAULT 'now')"
       )
@@ -80,19 +64,19 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("SqlSink", (it) => {
       ])
     }))
 
-  it.effect("takes all of a batch or nothing", () =>
+  it.live("takes all of a batch or nothing", () =>
     Effect.gen(function*() {
-      const path = yield* tempFile
-      query(path, "CREATE TABLE samples (Mass_Flow REAL CHECK (Mass_Flow < 50))")
+      const path = yield* tempDatabase
+      execute(path, "CREATE TABLE samples (Mass_Flow REAL CHECK (Mass_Flow < 50))")
       const error = yield* Effect.flip(writeTo({}, path, samplesFrom(0, 100), samplesFrom(100, 200)))
       assert.strictEqual(error._tag, "SinkWriteError")
       assert.strictEqual("reason" in error ? error.reason : "", "Constraint")
       assert.deepStrictEqual(query(path, "SELECT count(*) AS n FROM samples"), [{ n: 100 }])
     }))
 
-  it.effect("refuses a missing table, and a name that is no identifier before the client is asked", () =>
+  it.live("refuses a missing table, and refuses a bad name before it uses the client", () =>
     Effect.gen(function*() {
-      const path = yield* tempFile
+      const path = yield* tempDatabase
       const missing = yield* Effect.flip(writeTo({}, path, samplesFrom(0, 1)))
       assert.strictEqual(missing._tag, "SinkSchemaError")
       assert.include(missing.message, "there is no table samples")
@@ -100,7 +84,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("SqlSink", (it) => {
         SqlClient,
         new Proxy({} as SqlClient, {
           get: () => {
-            throw new Error("was asked")
+            throw new Error("was used")
           }
         })
       )
@@ -108,5 +92,42 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("SqlSink", (it) => {
         Effect.provide(SampleSink, Layer.provide(SqlSink.layer({ table: "x; DROP TABLE samples" }), never))
       )
       assert.strictEqual(refused._tag, "InvalidOptionError")
+    }))
+
+  it.live.each([{ rowIds: true }, { identity: true }])("writes the row ids with %o", (ids) =>
+    Effect.gen(function*() {
+      const path = yield* tempDatabase
+      yield* writeTo({ ...ids, createTable: true }, path, samplesFrom(0, 1))
+      assert.deepInclude(query(path, "SELECT * FROM samples")[0], {
+        run_id: "019a0000-0000-7000-8000-000000000000",
+        sequence: 0
+      })
+    }))
+
+  it.live("takes its options from the configuration", () =>
+    Effect.gen(function*() {
+      const path = yield* tempDatabase
+      const layer = SqlSink.layerConfig({ table: Config.String("TABLE"), createTable: Config.Boolean("CREATE") })
+      yield* Writing.writeTo(Layer.provide(layer, sqliteClient(path)), samplesFrom(0, 1)).pipe(
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ TABLE: "flows", CREATE: "true" })))
+      )
+      assert.deepStrictEqual(tablesOf(path), ["flows"])
+    }))
+
+  it.live("check with devices refuses a table that has none of the run's columns, and changes nothing", () =>
+    Effect.gen(function*() {
+      const path = yield* tempDatabase
+      execute(path, "CREATE TABLE samples (a TEXT); CREATE TABLE flows (device TEXT)")
+      const check = (options: SqlSinkOptions, ...devices: ReadonlyArray<ReturnType<typeof deviceOf>>) =>
+        Effect.provide(SqlSink.check(options, devices), sqliteClient(path))
+      const error = yield* Effect.flip(check({}, deviceOf(flow)))
+      assert.strictEqual(error._tag, "SinkSchemaError")
+      assert.include(error.message, "none of this run's columns")
+      assert.strictEqual((yield* Effect.flip(writeTo({}, path, samplesFrom(0, 1)))).message, error.message)
+      assert.include((yield* Effect.flip(check({ table: "new" }))).message, "there is no table new")
+      yield* check({ table: "flows" }, deviceOf(flow))
+      yield* check({ table: "new", createTable: true }, deviceOf(flow))
+      yield* check({}, deviceOf(flow), deviceOf(null, "unknown"))
+      assert.deepStrictEqual(tablesOf(path), ["flows", "samples"])
     }))
 })

@@ -1,242 +1,109 @@
-import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { type Cell, type Column, formatTimestamp, FrameFormat, type Run, Sample, SampleSink } from "@sampleline/core"
+import { type Cell, type Column, formatTimestamp, FrameFormat, SampleSink } from "@sampleline/core"
 import { conformance } from "@sampleline/core/testing"
-import { type Array, Effect, Fiber, FileSystem, type Layer, Metric } from "effect"
-import { spawn } from "node:child_process"
+import { Config, ConfigProvider, Effect, Fiber, Metric } from "effect"
 import * as fs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { SqliteSink, type SqliteSinkOptions } from "../src/SqliteSink.ts"
-import { flow, sampleOf, samplesFrom } from "./samples.ts"
+import { testFullDisk } from "./fullDisk.ts"
+import { deviceOf, flow, sampleOf, samplesFrom } from "./samples.ts"
+import { countRows, execute, lockElsewhere, query, tablesOf } from "./sqlite.ts"
+import { filesBeside, tempFile } from "./tempFile.ts"
+import { nonEmpty, runWithoutSamples, writeAll, writeTo } from "./writing.ts"
 
-const tempFile = Effect.map(
-  Effect.flatMap(FileSystem.FileSystem, (files) => files.makeTempDirectoryScoped()),
-  (folder) => `${folder}/run.db`
-)
-
-const writeTo = <E>(layer: Layer.Layer<SampleSink, E>, ...batches: ReadonlyArray<ReadonlyArray<Sample>>) =>
-  Effect.gen(function*() {
-    const sink = yield* SampleSink
-    for (const batch of batches) yield* sink.write(batch as Array.NonEmptyReadonlyArray<Sample>)
-  }).pipe(Effect.provide(layer))
-
-/** Reads with a connection of its own. */
-const query = (path: string, sql: string) => {
-  const database = new DatabaseSync(path, { readOnly: true })
-  const rows = database.prepare(sql).all() as ReadonlyArray<{ readonly [column: string]: Cell }>
-  database.close()
-  return rows.map((row) => ({ ...row }))
+const readRows = (path: string, columns: ReadonlyArray<Column>) => {
+  if (!fs.existsSync(path) || !tablesOf(path).includes("samples")) return []
+  const times = new Set(columns.filter((column) => column.type === "timestamp").map((column) => column.name))
+  return query(path, "SELECT * FROM samples ORDER BY rowid").map((row) =>
+    Object.fromEntries(
+      Object.entries(row).map(([name, cell]): [string, Cell] => [
+        name,
+        times.has(name) && typeof cell === "number" ? formatTimestamp(cell) : cell
+      ])
+    )
+  )
 }
 
-const tables = (path: string) =>
-  query(path, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").map((row) => row["name"])
-
-const readRows = (path: string, columns: ReadonlyArray<Column>) =>
-  Effect.sync(() => {
-    if (!fs.existsSync(path) || !tables(path).includes("samples")) return []
-    const times = new Set(columns.filter((column) => column.type === "timestamp").map((column) => column.name))
-    return query(path, "SELECT * FROM samples ORDER BY rowid").map((row) =>
-      Object.fromEntries(
-        Object.entries(row).map(([name, cell]): [string, Cell] => [
-          name,
-          times.has(name) && typeof cell === "number" ? formatTimestamp(cell) : cell
-        ])
-      )
-    )
-  })
-
-const fresh = (options: Partial<SqliteSinkOptions>) =>
-  Effect.map(tempFile, (path) => ({
+describe.each(
+  [{}, { timestamps: "integer", identity: true }, { journalMode: "DELETE", rowIds: true }] as const
+)("conformance with %o", (options: Partial<SqliteSinkOptions>) => {
+  const fresh = Effect.map(tempFile("run.db"), (path) => ({
     layer: SqliteSink.layer({ path, ...options }),
-    read: (columns: ReadonlyArray<Column>) => readRows(path, columns),
+    read: (columns: ReadonlyArray<Column>) => Effect.sync(() => readRows(path, columns)),
     locked: true,
     emptyIsNull: false,
-    rowOptions: { identity: options.identity }
+    rowOptions: { rowIds: options.rowIds, identity: options.identity }
   }))
-
-describe("conformance", () => {
-  for (const options of [{}, { timestamps: "integer", identity: true }, { journalMode: "DELETE" }] as const) {
-    it.layer(NodeServices.layer)(`SqliteSink ${JSON.stringify(options)}`, (it) => {
-      for (const { check, promise } of conformance(fresh(options))) it.effect(promise, () => check)
-    })
-  }
+  for (const { check, promise } of conformance(fresh)) it.live(promise, () => check)
 })
 
-/** Holds a lock on the database in a process of its own until it is told to let go. */
-const lockElsewhere = (path: string) =>
-  Effect.acquireRelease(
-    Effect.callback<{ readonly release: () => void }>((resume) => {
-      const program = `
-        const { DatabaseSync } = require("node:sqlite")
-        const database = new DatabaseSync(${JSON.stringify(path)})
-        database.exec("BEGIN IMMEDIATE")
-        process.stdout.write("locked")
-        process.stdin.once("data", () => { database.exec("COMMIT"); process.exit() })
-      `
-      const child = spawn(process.execPath, ["-e", program], { stdio: ["pipe", "pipe", "inherit"] })
-      child.stdin.on("error", () => {})
-      child.stdout.once("data", () => resume(Effect.succeed({ release: () => child.stdin.write("go") })))
-    }),
-    (lock) => Effect.sync(lock.release)
-  )
+describe("SqliteSink", () => {
+  const tempDatabase = tempFile("run.db")
 
-it.layer(NodeServices.layer, { excludeTestServices: true })("SqliteSink", (it) => {
-  it.effect("makes the table with types, and leaves no table and no file without samples", () =>
+  it.live("makes no table without samples, and no file if no run begins", () =>
     Effect.gen(function*() {
-      const path = yield* tempFile
-      yield* writeTo(SqliteSink.layer({ path }))
-      assert.isFalse(fs.existsSync(path))
-      yield* writeTo(SqliteSink.layer({ path }), samplesFrom(0, 1))
-      assert.deepStrictEqual(
-        query(path, "SELECT name, type FROM pragma_table_info('samples')").map((row) =>
-          `${row["name"]} ${row["type"]}`
-        ),
-        [
-          "device TEXT",
-          "unit_id TEXT",
-          "requested_at TEXT",
-          "received_at TEXT",
-          "midpoint_at TEXT",
-          "latency_s REAL",
-          "Mass_Flow REAL",
-          "Gas TEXT",
-          "status TEXT"
-        ]
-      )
-      assert.strictEqual(query(path, "PRAGMA journal_mode")[0]?.["journal_mode"], "wal")
-    }))
-
-  it.effect("keeps units and identities in a table beside it", () =>
-    Effect.gen(function*() {
-      const path = yield* tempFile
-      const format = FrameFormat.make([{ name: "Mass_Flow", unit: "SCCM", statistic: 5 }, { name: "Device" }])
-      const identity = {
-        manufacturer: "Alicat Scientific",
-        model: "MC-500SCCM-D",
-        serialNumber: "521641",
-        firmware: "10v20.0-R24",
-        calibrationDate: "2025-03-02"
+      const path = yield* tempDatabase
+      for (const mode of ["create", "append", "overwrite"] as const) {
+        for (const program of [Effect.void, Effect.fail("broken")]) {
+          yield* Effect.exit(Effect.provide(Effect.andThen(SampleSink, program), SqliteSink.layer({ path, mode })))
+          assert.isFalse(fs.existsSync(path))
+        }
       }
-      const run: Run = { id: "run-1", startedAt: 0, devices: [{ name: "fuel", unitId: "A", identity, format }] }
-      const sample = sampleOf(format, [1, 2])
-      yield* writeTo(SqliteSink.layer({ path, table: "flows" }), [
-        new Sample({
-          run,
-          device: "fuel",
-          unitId: "A",
-          sequence: 0,
-          requestedAt: sample.requestedAt,
-          receivedAt: sample.receivedAt,
-          requestedMonotonicNanos: 0,
-          receivedMonotonicNanos: 0,
-          frame: sample.frame
-        })
-      ])
-      assert.deepStrictEqual(
-        query(path, "SELECT device, serial_number, column_name, unit, statistic FROM flows_columns"),
-        [
-          { device: "fuel", serial_number: "521641", column_name: "Mass_Flow", unit: "SCCM", statistic: 5 },
-          { device: "fuel", serial_number: "521641", column_name: "frame_Device", unit: null, statistic: null }
-        ]
-      )
+      yield* runWithoutSamples(SqliteSink.layer({ path }))
+      assert.strictEqual(fs.statSync(path).size, 0)
+      assert.deepStrictEqual(tablesOf(path), [])
     }))
 
-  it.effect("counts the run's id and the sequence as dropped where an existing table has no column for them", () =>
+  it.live("keeps a new file if no run begins but another program has made a table in it", () =>
     Effect.gen(function*() {
-      const path = yield* tempFile
+      const path = yield* tempDatabase
+      yield* Effect.provide(
+        Effect.map(SampleSink, () => execute(path, "CREATE TABLE theirs (n)")),
+        SqliteSink.layer({ path })
+      )
+      assert.deepStrictEqual(tablesOf(path), ["theirs"])
+    }))
+
+  it.live("counts the run's id and the sequence as dropped if an existing table has no column for them", () =>
+    Effect.gen(function*() {
+      const path = yield* tempDatabase
       yield* writeTo(SqliteSink.layer({ path }), samplesFrom(0, 1))
-      const report = yield* Effect.gen(function*() {
-        const sink = yield* SampleSink
-        yield* sink.write(samplesFrom(1, 3) as unknown as [Sample])
-        return sink.report()[0]!
-      }).pipe(Effect.provide(SqliteSink.layer({ path, mode: "append", identity: true })))
+      const report = yield* writeTo(SqliteSink.layer({ path, mode: "append", rowIds: true }), samplesFrom(1, 3))
       assert.deepStrictEqual(report.columnsDropped, { run_id: 3, sequence: 3 })
     }))
 
-  it.effect("writes into an existing table the columns that both have, by its types", () =>
-    Effect.gen(function*() {
-      const path = yield* tempFile
-      const database = new DatabaseSync(path)
-      database.exec(
-        "CREATE TABLE samples (id INTEGER PRIMARY KEY, requested_at INTEGER, Mass_Flow TEXT, entered TEXT DEFAULT 'now')"
-      )
-      database.close()
-      yield* writeTo(SqliteSink.layer({ path, mode: "append" }), samplesFrom(1, 2))
-      assert.deepStrictEqual(query(path, "SELECT id, requested_at, Mass_Flow, entered FROM samples"), [
-        { id: 1, requested_at: 1_772_366_400_001_000, Mass_Flow: "0.25", entered: "now" },
-        { id: 2, requested_at: 1_772_366_400_002_000, Mass_Flow: "0.5", entered: "now" }
-      ])
-    }))
-
-  it.effect("appends to its own table, and overwrites only its own table", () =>
-    Effect.gen(function*() {
-      const path = yield* tempFile
-      yield* writeTo(SqliteSink.layer({ path }), samplesFrom(0, 20))
-      yield* writeTo(SqliteSink.layer({ path, mode: "append", table: "other" }), samplesFrom(0, 2))
-      yield* writeTo(SqliteSink.layer({ path, mode: "append" }), samplesFrom(20, 20))
-      assert.strictEqual(query(path, "SELECT count(*) AS n FROM samples")[0]?.["n"], 40)
-      yield* writeTo(SqliteSink.layer({ path, mode: "overwrite" }))
-      assert.strictEqual(query(path, "SELECT count(*) AS n FROM samples")[0]?.["n"], 40)
-      yield* writeTo(SqliteSink.layer({ path, mode: "overwrite" }), samplesFrom(0, 3))
-      assert.strictEqual(query(path, "SELECT count(*) AS n FROM samples")[0]?.["n"], 3)
-      assert.strictEqual(query(path, "SELECT count(*) AS n FROM other")[0]?.["n"], 2)
-      assert.deepStrictEqual(tables(path), ["other", "other_columns", "samples", "samples_columns"])
-    }))
-
-  it.effect("refuses an existing file, a foreign one, a corrupt one and a missing table, and leaves them as they are", () =>
-    Effect.gen(function*() {
-      const path = yield* tempFile
-      yield* writeTo(SqliteSink.layer({ path, journalMode: "DELETE" }), samplesFrom(0, 100))
-      const good = fs.readFileSync(path)
-      const refused = Effect.fnUntraced(function*(content: Uint8Array, options: Partial<SqliteSinkOptions>) {
-        fs.writeFileSync(path, content)
-        const error = yield* Effect.flip(writeTo(SqliteSink.layer({ path, ...options }), samplesFrom(0, 1)))
-        assert.isTrue(fs.readFileSync(path).equals(content))
-        return error
-      })
-      assert.deepInclude(yield* refused(good, {}), { _tag: "SinkOpenError", reason: "AlreadyExists" })
-      const append = { mode: "append" } as const
-      assert.deepInclude(yield* refused(Buffer.from("time,value\n1,2\n"), append), {
-        _tag: "SinkOpenError",
-        reason: "Foreign"
-      })
-      const corrupt = Buffer.concat([good.subarray(0, 100), Buffer.alloc(good.length - 100, 0x58)])
-      assert.deepInclude(yield* refused(corrupt, append), { _tag: "SinkOpenError", reason: "Foreign" })
-      const missing = yield* refused(good, { ...append, table: "nothing", createTable: false })
-      assert.strictEqual(missing._tag, "SinkSchemaError")
-      assert.include(missing.message, "it has no table nothing")
-    }))
-
-  it.effect.each(["samples; DROP TABLE x", "", "1st", "sämples", "a".repeat(64), "a\"b"])(
-    "refuses the table name %o before anything is opened",
-    (table) =>
+  it.live.each([{ rowIds: true }, { identity: true }])(
+    "writes the row ids with %o",
+    (options) =>
       Effect.gen(function*() {
-        const path = yield* tempFile
-        const error = yield* Effect.flip(writeTo(SqliteSink.layer({ path, table }), samplesFrom(0, 1)))
-        assert.strictEqual(error._tag, "InvalidOptionError")
-        assert.isFalse(fs.existsSync(path))
+        const path = yield* tempDatabase
+        yield* writeTo(SqliteSink.layer({ path, ...options }), samplesFrom(0, 1))
+        assert.deepInclude(query(path, "SELECT * FROM samples")[0], {
+          run_id: "019a0000-0000-7000-8000-000000000000",
+          sequence: 0
+        })
       })
   )
 
-  it.effect.each(
-    [
-      [{ journalMode: "WAL; DROP TABLE x" as "WAL" }, "journalMode"],
-      [{ synchronous: "2" as "FULL" }, "synchronous"],
-      [{ busyTimeout: -1 }, "busyTimeout is -1"],
-      [{ table: "sqlite_rows" }, "does not begin with sqlite_"]
-    ] as const
-  )("refuses %o", ([options, message]) =>
+  it.live("appends to its own table, and overwrites only its own table", () =>
     Effect.gen(function*() {
-      const path = yield* tempFile
-      const error = yield* Effect.flip(writeTo(SqliteSink.layer({ path, ...options }), samplesFrom(0, 1)))
-      assert.strictEqual(error._tag, "InvalidOptionError")
-      assert.include(error.message, message)
-      assert.isFalse(fs.existsSync(path))
+      const path = yield* tempDatabase
+      yield* writeTo(SqliteSink.layer({ path }), samplesFrom(0, 20))
+      yield* writeTo(SqliteSink.layer({ path, mode: "append", table: "other" }), samplesFrom(0, 2))
+      yield* writeTo(SqliteSink.layer({ path, mode: "append" }), samplesFrom(20, 20))
+      assert.strictEqual(countRows(path), 40)
+      yield* writeTo(SqliteSink.layer({ path, mode: "overwrite" }))
+      yield* runWithoutSamples(SqliteSink.layer({ path, mode: "overwrite" }))
+      assert.strictEqual(countRows(path), 40)
+      yield* writeTo(SqliteSink.layer({ path, mode: "overwrite" }), samplesFrom(0, 3))
+      assert.strictEqual(countRows(path), 3)
+      assert.strictEqual(countRows(path, "other"), 2)
+      assert.deepStrictEqual(tablesOf(path), ["other", "other_columns", "samples", "samples_columns"])
     }))
 
-  it.effect("waits for a writer in another process, and everything else goes on meanwhile", () =>
+  it.live("waits for a writer in another process, and nothing else waits", () =>
     Effect.gen(function*() {
-      const path = yield* tempFile
+      const path = yield* tempDatabase
       yield* writeTo(SqliteSink.layer({ path }), samplesFrom(0, 1))
       const lock = yield* lockElsewhere(path)
       const writing = yield* Effect.forkChild(writeTo(SqliteSink.layer({ path, mode: "append" }), samplesFrom(1, 64)))
@@ -246,18 +113,18 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("SqliteSink", (it) =
       assert.isUndefined(writing.pollUnsafe())
       lock.release()
       yield* Fiber.join(writing)
-      assert.strictEqual(query(path, "SELECT count(*) AS n FROM samples")[0]?.["n"], 65)
+      assert.strictEqual(countRows(path), 65)
     }))
 
-  it.effect("writes batches whole that wait for a lock at once", () =>
+  it.live("writes whole batches if several wait for a lock at once", () =>
     Effect.gen(function*() {
-      const path = yield* tempFile
+      const path = yield* tempDatabase
       yield* writeTo(SqliteSink.layer({ path }), samplesFrom(0, 1))
       const lock = yield* lockElsewhere(path)
       const writing = yield* Effect.forkChild(
         Effect.gen(function*() {
           const sink = yield* SqliteSink.make({ path, mode: "append" })
-          yield* Effect.forEach([1, 21, 41], (n) => sink.write(samplesFrom(n, 20) as unknown as [Sample]), {
+          yield* Effect.forEach([1, 21, 41], (n) => sink.write(nonEmpty(samplesFrom(n, 20))), {
             concurrency: "unbounded"
           })
         }).pipe(Effect.scoped)
@@ -270,21 +137,21 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("SqliteSink", (it) =
       assert.deepInclude(query(path, sql)[0], { n: 61, times: 61 })
     }))
 
-  it.effect("gives up on a locked database after busyTimeout, all of the batch or nothing", () =>
+  it.live("gives up on a locked database after busyTimeout, and has written nothing of the batch", () =>
     Effect.gen(function*() {
-      const path = yield* tempFile
+      const path = yield* tempDatabase
       yield* writeTo(SqliteSink.layer({ path }), samplesFrom(0, 1))
       yield* lockElsewhere(path)
       const error = yield* Effect.flip(
         writeTo(SqliteSink.layer({ path, mode: "append", busyTimeout: "100 millis" }), samplesFrom(1, 64))
       )
       assert.deepInclude(error, { _tag: "SinkWriteError", reason: "Timeout", samples: 64 })
-      assert.strictEqual(query(path, "SELECT count(*) AS n FROM samples")[0]?.["n"], 1)
+      assert.strictEqual(countRows(path), 1)
     }))
 
-  it.effect("is not disturbed by a reader that keeps its transaction open", () =>
+  it.live("writes while a reader keeps its transaction open", () =>
     Effect.gen(function*() {
-      const path = yield* tempFile
+      const path = yield* tempDatabase
       yield* writeTo(SqliteSink.layer({ path }), samplesFrom(0, 10))
       const reader = new DatabaseSync(path, { readOnly: true })
       reader.exec("BEGIN")
@@ -292,33 +159,128 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("SqliteSink", (it) =
       yield* writeTo(SqliteSink.layer({ path, mode: "append", busyTimeout: 0 }), samplesFrom(10, 10))
       assert.strictEqual(reader.prepare("SELECT count(*) AS n FROM samples").get()?.["n"], 10)
       reader.close()
-      assert.strictEqual(query(path, "SELECT count(*) AS n FROM samples")[0]?.["n"], 20)
+      assert.strictEqual(countRows(path), 20)
     }))
 
-  it.effect("rolls a batch back whole when one of its rows is refused", () =>
+  it.live("rolls back the whole batch if one of its rows is refused", () =>
     Effect.gen(function*() {
-      const path = yield* tempFile
-      const database = new DatabaseSync(path)
-      database.exec("CREATE TABLE samples (device TEXT, Mass_Flow REAL CHECK (Mass_Flow < 10))")
-      database.close()
+      const path = yield* tempDatabase
+      execute(path, "CREATE TABLE samples (device TEXT, Mass_Flow REAL CHECK (Mass_Flow < 10))")
       const error = yield* Effect.flip(
         writeTo(SqliteSink.layer({ path, mode: "append" }), samplesFrom(0, 20), samplesFrom(30, 20))
       )
       assert.deepInclude(error, { _tag: "SinkWriteError", reason: "Constraint", samples: 20 })
-      assert.strictEqual(query(path, "SELECT count(*) AS n FROM samples")[0]?.["n"], 20)
+      assert.strictEqual(countRows(path), 20)
     }))
 
-  it.effect("tells what was accepted", () =>
+  it.live("reports what was accepted", () =>
     Effect.gen(function*() {
-      const path = yield* tempFile
+      const path = yield* tempDatabase
       const columns = yield* Effect.gen(function*() {
-        const sink = yield* SqliteSink
-        yield* sink.write(samplesFrom(0, 5) as unknown as Array.NonEmptyReadonlyArray<Sample>)
-        assert.deepInclude(sink.report()[0], { sink: "SqliteSink", target: path, rows: 5 })
-        return sink.columns
+        const report = yield* writeAll(samplesFrom(0, 5))
+        assert.deepInclude(report, { sink: "SqliteSink", target: path, rows: 5 })
+        return (yield* SqliteSink).columns
       }).pipe(Effect.provide(SqliteSink.layer({ path })))
       assert.strictEqual(columns.length, 7 + flow.fields.length)
       const snapshot = yield* Metric.snapshot
       assert.isTrue(snapshot.some((metric) => metric.attributes?.["sink"] === "SqliteSink"))
+    }))
+
+  it.live("takes its options from the configuration", () =>
+    Effect.gen(function*() {
+      const path = yield* tempDatabase
+      const layer = SqliteSink.layerConfig({ path: Config.String("OUT"), table: Config.String("TABLE") })
+      yield* writeTo(layer, samplesFrom(0, 1)).pipe(
+        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ OUT: path, TABLE: "flows" })))
+      )
+      assert.deepStrictEqual(tablesOf(path), ["flows", "flows_columns"])
+    }))
+
+  testFullDisk("SqliteSink", "run.db", (file) =>
+    Effect.sync(() => {
+      assert.strictEqual(query(file, "PRAGMA integrity_check")[0]?.["integrity_check"], "ok")
+      return Number(countRows(file))
+    }))
+})
+
+describe("SqliteSink.check with devices", () => {
+  const odd = (name: string) => deviceOf(FrameFormat.make([{ name }]))
+
+  /** What check says; null if it accepts. It must change nothing. */
+  const check = Effect.fnUntraced(function*(
+    options: SqliteSinkOptions,
+    ...devices: ReadonlyArray<ReturnType<typeof deviceOf>>
+  ) {
+    const before = filesBeside(options.path)
+    const problem = yield* Effect.match(SqliteSink.check(options, devices), {
+      onFailure: (error) => `${error._tag}: ${error.message}`,
+      onSuccess: () => null
+    })
+    assert.deepStrictEqual(filesBeside(options.path), before)
+    return problem
+  })
+
+  /** What the first batch of these devices really comes to. */
+  const write = (options: SqliteSinkOptions, format: FrameFormat) =>
+    Effect.map(
+      Effect.flip(writeTo(SqliteSink.layer(options), [sampleOf(format, [])])),
+      (error) => `${error._tag}: ${error.message}`
+    )
+
+  it.live.each(["WAL", "DELETE"] as const)(
+    "refuses a %s table that has none of the run's columns",
+    (journalMode) =>
+      Effect.gen(function*() {
+        const path = yield* tempFile("run.db")
+        execute(
+          path,
+          `PRAGMA journal_mode = ${journalMode}; CREATE TABLE samples (a TEXT); CREATE TABLE flows (device TEXT)`
+        )
+        const append = { path, mode: "append", journalMode } as const
+        const problem = yield* check(append, deviceOf(flow))
+        assert.include(problem!, "SinkSchemaError: ")
+        assert.include(problem!, "its table samples has none of this run's columns")
+        assert.isNull(yield* check({ ...append, table: "flows" }, deviceOf(flow)))
+        assert.isNull(yield* check({ ...append, table: "new" }, deviceOf(flow)))
+        assert.isNull(yield* check({ ...append, mode: "overwrite" }, deviceOf(flow)))
+        assert.isNull(yield* check(append, deviceOf(flow), deviceOf(null, "unknown")))
+        assert.isNull(yield* check(append))
+        assert.strictEqual(yield* write(append, flow), problem)
+      })
+  )
+
+  it.live("refuses a table with a column that needs a value and gets none", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.db")
+      execute(
+        path,
+        "CREATE TABLE samples (id INTEGER PRIMARY KEY, device TEXT NOT NULL, site TEXT NOT NULL, n TEXT NOT NULL DEFAULT 'x')"
+      )
+      const append = { path, mode: "append" } as const
+      const problem = yield* check(append, deviceOf(flow))
+      assert.include(problem!, "its column site needs a value, and this run has none for it")
+      assert.strictEqual(yield* write(append, flow), problem)
+    }))
+
+  it.live("refuses columns that SQLite cannot store", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.db")
+      const problem = yield* check({ path }, odd("a\0b"))
+      assert.include(problem!, "SQLite refuses this run's columns: unrecognized token")
+      const many = FrameFormat.make(Array.from({ length: 2000 }, (_, n) => ({ name: `f${n}` })))
+      assert.include((yield* check({ path }, deviceOf(many)))!, "too many columns")
+      assert.isNull(yield* check({ path }, odd("say \"hi\"; DROP TABLE x")))
+      assert.isFalse(fs.existsSync(path))
+    }))
+
+  it.live("refuses a missing table that may not be made, also in a missing file", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.db")
+      const missing = { path, createTable: false }
+      assert.include((yield* check(missing))!, "SinkSchemaError: ")
+      assert.include((yield* check(missing))!, "it has no table samples")
+      execute(path, "CREATE TABLE other (device TEXT)")
+      assert.include((yield* check({ ...missing, mode: "append" }))!, "it has no table samples")
+      assert.isNull(yield* check({ ...missing, mode: "append", table: "other" }, deviceOf(flow)))
     }))
 })

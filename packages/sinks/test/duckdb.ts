@@ -35,3 +35,10 @@ export const readWithDuckDb = Effect.fnUntraced(function*(from: string, columns:
     )
   )
 })
+
+/** How many rows a Parquet file has. Reads all its columns. */
+export const countParquet = (path: string) =>
+  Effect.map(
+    queryDuckDb(`SELECT count(*) AS n, sum(Mass_Flow) AS s, max(received_at) AS t FROM read_parquet('${path}')`),
+    ([row]) => Number(row!["n"])
+  )

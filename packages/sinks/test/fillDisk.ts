@@ -1,6 +1,6 @@
 /**
- * Writes batches to a sink until one is not accepted, and prints, on its last line, how many samples were kept and why it
- * stopped. Run in a process of its own, whose disk or file size is limited: `node fillDisk.ts SINK PATH`.
+ * Writes batches to a sink until one is not accepted. The last line of its output says how many samples were accepted, and the
+ * error. Run in a process of its own, with a limited disk or file size: `node fillDisk.ts SINK PATH`.
  */
 import { type Sample, SampleSink } from "@sampleline/core"
 import { Effect, type Layer } from "effect"
@@ -38,7 +38,7 @@ let report = () => ({ accepted: -1, error: "" })
 Effect.runFork(
   program.pipe(
     Effect.provide(layers[name]!(path)),
-    // What could not be written at the end is in the report.
+    // The report has what could not be written at the end.
     Effect.exit,
     Effect.andThen(Effect.sync(() => process.stdout.write(`\n${JSON.stringify(report())}`)))
   )

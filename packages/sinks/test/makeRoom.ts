@@ -1,6 +1,6 @@
 /**
- * Fills the disk under a Parquet file while it is recorded, and makes room again before it is closed; prints, on its last line, how
- * many samples were accepted. Run in a process of its own, on a small disk: `node makeRoom.ts PATH`.
+ * Fills the disk under a Parquet file while it is recorded, and makes room again before it is closed. The last line of its output
+ * says how many samples were accepted. Run in a process of its own, on a small disk: `node makeRoom.ts PATH`.
  */
 import { type Sample, SampleSink } from "@sampleline/core"
 import { Effect } from "effect"
@@ -32,7 +32,7 @@ const program = Effect.gen(function*() {
   yield* Effect.sync(fillDisk)
   yield* Effect.exit(write(ROW_GROUP, ROW_GROUP))
   yield* Effect.exit(write(2 * ROW_GROUP, 10))
-  // By now the encoder has found no room, or will find some.
+  // In this time the encoder finds that there is no room.
   yield* Effect.sleep(200)
   yield* Effect.sync(() => fs.rmSync(ballast))
 })

@@ -1,4 +1,4 @@
-import { FrameFormat, type FrameValue, makeFrame, type Run, Sample } from "@sampleline/core"
+import { type Device, FrameFormat, type FrameValue, makeFrame, type Run, Sample } from "@sampleline/core"
 
 const RUN: Run = { id: "019a0000-0000-7000-8000-000000000000", startedAt: 1_772_366_400_000_000, devices: [] }
 
@@ -19,3 +19,11 @@ export const sampleOf = (format: FrameFormat, values: ReadonlyArray<FrameValue>,
 
 export const samplesFrom = (start: number, count: number) =>
   Array.from({ length: count }, (_, n) => sampleOf(flow, [(start + n) / 4, "N2"], start + n))
+
+/** A device as a source gives it before recording; null for a format that is not known yet. */
+export const deviceOf = (format: FrameFormat | null, name = "fuel"): Device => ({
+  name,
+  unitId: "A",
+  identity: null,
+  format
+})

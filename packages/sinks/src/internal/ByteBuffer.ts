@@ -1,13 +1,13 @@
 /**
- * Bytes of a batch, in a buffer that is used again and again. Pure.
+ * The bytes of a batch, in a buffer that is reused. Pure.
  *
- * Texts are written four bytes at a time, also beyond the end of what is meant: the next ones overwrite them.
+ * Texts are written four bytes at a time, which may write beyond their end. The next value overwrites that.
  */
 
-/** More than any one value takes that is not made ready, with what is written beyond its end. */
+/** More than any value takes that is not `Ready`, including the bytes beyond its end. */
 const ROOM = 64
 
-/** Text that is written as it is. */
+/** Text in the form in which it is written. */
 export interface Ready {
   readonly length: number
   readonly words: Int32Array
@@ -27,14 +27,14 @@ export class ByteBuffer {
   protected bytes = Buffer.allocUnsafe(1 << 16)
   protected view = viewOf(this.bytes)
   protected end = 0
-  /** Up to here there is room for any one value. */
+  /** Before this position there is room for any one value. */
   private safe = this.bytes.length - ROOM
 
   clear(): void {
     this.end = 0
   }
 
-  /** What was written since `clear`; valid until something else is written. */
+  /** What was written since `clear`. Valid until the next write. */
   content(): Buffer {
     return this.bytes.subarray(0, this.end)
   }
@@ -53,7 +53,7 @@ export class ByteBuffer {
     this.end = writeReady(this.view, this.end, text)
   }
 
-  /** Makes room for one value, and for so many bytes more. */
+  /** Makes room for one value and `more` bytes. */
   protected ensure(more: number): void {
     if (this.end + more > this.safe) this.grow(more)
   }
@@ -67,7 +67,7 @@ export class ByteBuffer {
   }
 }
 
-/** Gives the new end. */
+/** Writes at `end`; gives the new end. */
 export const writeReady = (view: DataView, end: number, { length, words }: Ready): number => {
   for (let at = 0; at < words.length; at++) view.setInt32(end + at * 4, words[at]!, true)
   return end + length

@@ -1,6 +1,6 @@
 /**
- * What the numbers of a run mean: for each device who it is, and the unit of each of its columns. Units belong to a device's
- * column, not to a column's name. Every sink stores this beside its rows, in the form that its readers look for.
+ * What the numbers of a run mean: the identity of each device, and the unit of each of its columns. A unit belongs to a column of
+ * one device, not to a column name. Every sink stores this beside its rows, in the form that its readers expect.
  */
 import {
   type Device,
@@ -13,9 +13,9 @@ import {
 
 interface DescribedColumn {
   readonly column: string
-  /** The label as the device gives it, or null. */
+  /** The label that the device gives, or null. */
   readonly unit: string | null
-  /** The vendor's code of the statistic, or null. */
+  /** The vendor's code for the statistic, or null. */
   readonly statistic: number | null
 }
 
@@ -23,11 +23,11 @@ interface DescribedDevice {
   readonly name: string
   readonly unitId: string
   readonly identity: DeviceIdentity | null
-  /** Empty where the device's format is not known yet. */
+  /** Empty if the device's format is not known yet. */
   readonly columns: ReadonlyArray<DescribedColumn>
 }
 
-/** The devices of a run as far as a first batch tells; with the lock, under the names that it gave to their columns. */
+/** The devices of a run, as far as a first batch shows them. With a lock, columns have the names that the lock gave them. */
 export const describeDevices = (
   batch: ReadonlyArray<Sample>,
   lock: SchemaLock | undefined
@@ -43,7 +43,7 @@ export const describeDevices = (
     }
   })
 
-/** The run's devices; for samples of a program's own making, which may name none, those of the batch. */
+/** The run's devices. Samples that a program made itself may have a run without devices: then those of the batch. */
 const devicesOf = (batch: ReadonlyArray<Sample>): ReadonlyArray<Device> => {
   const { devices } = batch[0]!.run
   if (devices.length > 0) return devices
@@ -54,7 +54,7 @@ const devicesOf = (batch: ReadonlyArray<Sample>): ReadonlyArray<Device> => {
   return [...byName.values()]
 }
 
-/** A column's unit; where its devices differ, each with its own. */
+/** The unit of a column. If its devices differ, the unit of each. */
 export const unitsOf = (name: string, devices: ReadonlyArray<DescribedDevice>): string => {
   const units = devices.flatMap((device) =>
     device.columns

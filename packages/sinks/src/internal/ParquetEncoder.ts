@@ -1,7 +1,7 @@
 /**
- * The near side of the thread that encodes and writes a Parquet file: one request at a time, and nothing else waits while it is
- * worked on.
+ * Our side of the thread that encodes and writes a Parquet file. It takes one request at a time and works in the background.
  */
+import { messageOf } from "@sampleline/core"
 import { Deferred, Effect } from "effect"
 import * as path from "node:path"
 import { Worker } from "node:worker_threads"
@@ -9,27 +9,27 @@ import type { WorkerData, WorkerReply, WorkerRequest } from "./parquetWorker.ts"
 import type { ColumnValues } from "./RowGroup.ts"
 
 export interface ParquetEncoder {
-  /** Has one row group written: all of it or, where the result is a failure, nothing. */
+  /** Writes a row group: all of it, or nothing if the result is a failure. */
   readonly writeGroup: (values: ReadonlyArray<ColumnValues>) => Deferred.Deferred<void, Error>
-  /** Writes the footer; the file is complete then. */
+  /** Writes the footer. After that the file is complete. */
   readonly finish: Effect.Effect<void, Error>
   /** Ends the thread. */
   readonly stop: Effect.Effect<void>
 }
 
-/** Starts the thread; the file's descriptor stays its owner's. */
+/** Starts the thread. It does not close the file's descriptor. */
 export const startEncoder = (workerData: WorkerData): ParquetEncoder => {
-  // The worker's module stands beside this one, in TypeScript or compiled, as this one is.
+  // The worker's module is beside this one, and is TypeScript or compiled as this one is.
   const worker = new Worker(new URL(`./parquetWorker${path.extname(import.meta.url)}`, import.meta.url), {
     workerData,
-    // None of a row group's values outlives it: with room for all of them they are not moved about.
+    // The values of a row group live no longer than it. With room for all of them, the collector does not move them.
     resourceLimits: { maxYoungGenerationSizeMb: 64 }
   })
   let asked: Deferred.Deferred<void, Error> | undefined
   let failure: WorkerReply = null
   const reply = (failed: WorkerReply) => {
     const answered = asked
-    // Whoever waits for the answer may ask again at once.
+    // The receiver of the answer may ask again at once.
     asked = undefined
     const result = failed === null ? Effect.void : Effect.fail(Object.assign(new Error(failed.message), failed))
     if (answered !== undefined) Deferred.doneUnsafe(answered, result)
@@ -39,8 +39,8 @@ export const startEncoder = (workerData: WorkerData): ParquetEncoder => {
     reply(failure)
   }
   worker.on("message", reply)
-  worker.on("error", (error) => die(`its encoder has failed: ${String(error)}`))
-  worker.on("exit", () => die("its encoder has ended"))
+  worker.on("error", (error) => die(`its encoder failed: ${messageOf(error)}`))
+  worker.on("exit", () => die("its encoder ended"))
 
   const ask = (request: WorkerRequest, transfer: ReadonlyArray<ArrayBuffer> = []) => {
     const result = asked = Deferred.makeUnsafe<void, Error>()

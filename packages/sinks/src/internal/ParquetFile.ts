@@ -1,9 +1,9 @@
 /**
- * A Parquet file that grows row group by row group, by the package `hyparquet-writer`. Plain code without Effect: it runs in a
- * worker, because encoding a row group takes tens of milliseconds at once.
+ * A Parquet file that grows row group by row group, written with the package `hyparquet-writer`. Plain code without Effect: it runs
+ * in a worker, because encoding a row group takes tens of milliseconds.
  *
- * A row group that does not fit is cut off again. Room for the footer is held in reserve, so that finished row groups stay
- * readable on a full disk. All that going on with an unfinished file takes is its bytes up to `end` and the list `row_groups`.
+ * A row group that does not fit is removed again. Room for the footer is reserved, so finished row groups stay readable on a full
+ * disk.
  */
 import type { Column } from "@sampleline/core"
 import { ByteWriter, ParquetWriter } from "hyparquet-writer"
@@ -26,13 +26,13 @@ export class ParquetFile {
   private readonly fd: number
   private readonly settings: ParquetSettings
   private readonly reserve: Reserve
-  /** What is encoded and not yet handed to the operating system; its `offset` is a position in the file. */
+  /** What is encoded and not yet handed to the operating system. Its `offset` is a position in the file. */
   private readonly encoded = new ByteWriter()
   private readonly writer: ParquetWriter
   /** Where the last finished row group ends. */
   private end = 0
 
-  /** Begins a file in an empty `fd`, which is called `path`. */
+  /** Begins a file in the empty file `fd`, whose name is `path`. */
   constructor(fd: number, path: string, settings: ParquetSettings) {
     this.fd = fd
     this.settings = settings
@@ -40,7 +40,7 @@ export class ParquetFile {
     this.writer = this.newWriter(this.encoded)
   }
 
-  /** Writes one row group: all of it or, where that throws, nothing. */
+  /** Writes a row group. Throws if it cannot, and then has written nothing. */
   writeGroup(values: ReadonlyArray<ColumnValues>): void {
     const { columns, dictionary } = this.settings
     const groups = this.writer.row_groups.length
@@ -55,7 +55,7 @@ export class ParquetFile {
       void this.writer.write({ columnData, rowGroupSize: columnData[0]!.data.length, pageSize: 0 })
       const end = this.flush()
       this.reserve.grow(this.footerBytes(groups))
-      // Where files may not grow without limit, the footer must still fit in.
+      // If the size of files is limited, the footer must still fit.
       fs.ftruncateSync(this.fd, end + this.reserve.bytes)
       this.end = end
     } catch (error) {
@@ -70,14 +70,14 @@ export class ParquetFile {
     }
   }
 
-  /** Writes the footer; the file is complete then. */
+  /** Writes the footer. After that the file is complete. */
   finish(): void {
     this.reserve.release()
     void this.writer.finish()
     fs.ftruncateSync(this.fd, this.flush())
   }
 
-  /** At most this much does a row group add to the footer. */
+  /** The most bytes that a row group adds to the footer. */
   private footerBytes(group: number): number {
     const footer = new ByteWriter()
     const alone = this.newWriter(footer)
@@ -98,7 +98,7 @@ export class ParquetFile {
     })
   }
 
-  /** Hands what is encoded to the operating system; returns where it ends. */
+  /** Hands what is encoded to the operating system; gives its end in the file. */
   private flush(): number {
     const bytes = this.encoded.getBytes()
     writeAll(this.fd, bytes, this.encoded.offset - bytes.length)
@@ -107,7 +107,7 @@ export class ParquetFile {
   }
 }
 
-/** Disk space that is given back when it is needed; the file has no name, so it goes with the process. */
+/** Reserved disk space. Its file has no name, so it is gone when the process ends. */
 class Reserve {
   bytes = 0
   private readonly fd: number
@@ -154,7 +154,7 @@ const schemaElement = ({ name, nullable, type }: Column): SchemaElement => {
   }
 }
 
-/** The values in the types that the driver wants. By loops: with calls it took a quarter of the encoding's time. */
+/** The values in the types that the driver wants. A plain loop: calls for each value took a quarter of the encoding time. */
 const physicalValues = ({ type }: Column, values: ColumnValues): Array<unknown> => {
   const isText = !(values instanceof Float64Array)
   const isInteger = type === "timestamp" || type === "int"
@@ -170,7 +170,7 @@ const physicalValues = ({ type }: Column, values: ColumnValues): Array<unknown> 
   return physical
 }
 
-/** Times and counters by their differences; of the rest, what the driver finds to repeat itself goes into a dictionary. */
+/** Times and counters are stored as differences. For other columns the driver decides whether a dictionary helps. */
 const encodingOf = ({ name, type }: Column, dictionary: boolean) =>
   type === "timestamp" || name === "sequence"
     ? { encoding: "DELTA_BINARY_PACKED" } as const

@@ -1,9 +1,9 @@
 /**
- * Pipes, terminals and other outputs that are no ordinary files, standard output among them.
+ * Pipes, terminals and other outputs that are not regular files, such as standard output.
  *
- * They are written without blocking, so that a reader who stalls can hold up neither the instruments nor Ctrl-C. Accepted
- * means: in memory, on its way to the reader. `limitBytes` bounds that memory; at the limit a write waits for the reader, or
- * fails where other outputs would have to wait with it.
+ * They are written without blocking, so a stalled reader delays neither the instruments nor Ctrl-C. Accepted means: in
+ * memory, on its way to the reader. `LIMIT_BYTES` bounds that memory. At the limit a write waits for the reader, or fails if
+ * other outputs would have to wait too.
  */
 import { SinkWriteError } from "@sampleline/core"
 import { Duration, Effect, type Scope } from "effect"
@@ -11,14 +11,10 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import type { Writable } from "node:stream"
 import * as tty from "node:tty"
-import { type ByteOutput, toOpenError, toWriteError, type Writer } from "./ByteOutput.ts"
+import type { ByteOutput } from "./ByteOutput.ts"
+import { fileOpenError, fileWriteError, type Writer } from "./FileFailure.ts"
 
-/**
- * What happens when the reader has stalled for so long that the memory set aside for it is full.
- *
- * @since 0.1.0
- * @category options
- */
+/** What happens when the reader has stalled and the memory for it is full. */
 export type WhenStalled = "wait" | "fail"
 
 const LIMIT_BYTES: { readonly [when in WhenStalled]: number } = { wait: 1 << 20, fail: 16 << 20 }
@@ -30,7 +26,7 @@ const CLOSE_TIMEOUT = Duration.seconds(5)
 export const openPipe = Effect.fnUntraced(function*(writer: Writer, path: string) {
   const fd = yield* Effect.try({
     try: () => fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK),
-    catch: (cause) => toOpenError(writer, cause)
+    catch: (cause) => fileOpenError(writer, cause)
   })
   return yield* writeTo(writer, streamOf(fd, true), "wait")
 })
@@ -72,7 +68,7 @@ const writeTo = Effect.fnUntraced(function*(
 
   const lost = (): SinkWriteError | undefined => {
     if (unread === 0 || (broken === undefined && !closed)) return undefined
-    return broken !== undefined ? toWriteError(writer, unread, broken) : new SinkWriteError({
+    return broken !== undefined ? fileWriteError(writer, unread, broken) : new SinkWriteError({
       ...writer,
       samples: unread,
       reason: "Timeout",
@@ -91,20 +87,21 @@ const writeTo = Effect.fnUntraced(function*(
   )
 
   return {
+    began: () => {},
     lost,
     write: Effect.fnUntraced(function*(encode, samples) {
-      if (broken !== undefined) return yield* toWriteError(writer, samples, broken)
+      if (broken !== undefined) return yield* fileWriteError(writer, samples, broken)
       if (stream.writableLength > LIMIT_BYTES[whenStalled]) {
         if (whenStalled === "fail") {
           return yield* new SinkWriteError({
             ...writer,
             samples,
             reason: "Timeout",
-            detail: "its reader has stalled and the memory set aside for it is full"
+            detail: "its reader has stalled, and the memory for it is full"
           })
         }
         yield* flushed
-        if (broken !== undefined) return yield* toWriteError(writer, samples, broken)
+        if (broken !== undefined) return yield* fileWriteError(writer, samples, broken)
       }
       unread += samples
       stream.write(Buffer.from(encode()), (error) => {

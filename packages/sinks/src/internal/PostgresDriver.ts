@@ -1,52 +1,30 @@
 /**
- * The one place that opens connections to a Postgres server: it decides on encryption, time-outs and how many there are.
+ * The one place that opens connections to a Postgres server: it decides on encryption, time-outs and the number of connections.
  *
- * `@effect/sql-pg` runs statements. COPY it cannot, so that goes through `pg` and `pg-copy-streams`; statements then use a
- * connection only while they run, before the first COPY.
+ * `@effect/sql-pg` runs statements, but has no COPY. COPY goes through `pg` and `pg-copy-streams`; then a statement has a
+ * connection only while it runs, before the first COPY.
  */
-import { InvalidOptionError, type SinkDependencyError } from "@sampleline/core"
+import type { SinkDependencyError } from "@sampleline/core"
 import { Duration, Effect, Exit, Fiber, Option, Redacted, Scope } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import type { SqlClient } from "effect/sql/SqlClient"
-import * as os from "node:os"
-import type { ConnectionOptions } from "node:tls"
 import type { Pool, PoolClient } from "pg"
 import { loadDriver } from "./drivers.ts"
+import type { PostgresSettings } from "./PostgresSettings.ts"
 import { SqlFailure } from "./SqlFailure.ts"
-
-/** Where the server is, and as whom to connect. */
-export interface PostgresAddress {
-  readonly host: string
-  readonly port: number
-  readonly user: string
-  readonly password: Redacted.Redacted | undefined
-  readonly database: string
-  readonly ssl: boolean | ConnectionOptions
-}
-
-export interface PostgresSettings extends PostgresAddress {
-  readonly useCopy: boolean
-  readonly minConnections: number
-  readonly maxConnections: number
-  /** Zero for none. */
-  readonly statementTimeout: Duration.Duration
-  readonly commandTimeout: Duration.Duration
-  readonly connectTimeout: Duration.Duration
-  readonly closeTimeout: Duration.Duration
-}
 
 export interface PostgresDriver {
   /** Runs statements. */
   readonly statements: <A, E>(
     run: (sql: SqlClient) => Effect.Effect<A, E>
   ) => Effect.Effect<A, SqlFailure>
-  /** Sends the bytes of a COPY ... FROM STDIN, a transaction of its own: they are committed when it succeeds. */
+  /** Sends the bytes of a COPY ... FROM STDIN in a transaction of its own. Success means that they are committed. */
   readonly copy: (statement: string, bytes: Buffer) => Effect.Effect<void, SqlFailure>
 }
 
 const APPLICATION = "sampleline"
 
-/** Opens the drivers; connections are made when they are needed. The scope closes them, within `closeTimeout`. */
+/** Loads the drivers. Connections are made when they are needed; the scope closes them within `closeTimeout`. */
 export const openPostgres = Effect.fnUntraced(function*(
   sink: string,
   settings: PostgresSettings
@@ -124,7 +102,7 @@ const openPool = Effect.fnUntraced(function*(
     ),
     (pool) =>
       abandonAfter(Effect.promise(() => pool.end()), settings.closeTimeout, () => "late").pipe(
-        // A server that does not even take leave any more: the sockets go without it.
+        // The server does not answer the goodbye: close the sockets without it.
         Effect.catch(() =>
           Effect.sync(() => {
             for (const client of clients) socketOf(client)?.destroy()
@@ -132,7 +110,7 @@ const openPool = Effect.fnUntraced(function*(
         )
       )
   )
-  // An idle connection that is lost is replaced by the pool; the batch that needs one tells what is wrong.
+  // The pool replaces an idle connection that is lost. If that fails, the next batch says why.
   pool.on("error", () => {})
   pool.on("connect", (client) => {
     clients.add(client)
@@ -182,7 +160,7 @@ const acquireBounded = <A, E>(acquire: Effect.Effect<A, E, Scope.Scope>, timeout
     return yield* Scope.provide(acquire, scope)
   })
 
-/** Fails after `timeout`, and leaves what takes longer to itself: it may not even take an interruption. */
+/** Fails after `timeout` and abandons `run`, which may not even react to an interruption. */
 const abandonAfter = <A, E, E2>(
   run: Effect.Effect<A, E>,
   timeout: Duration.Duration,
@@ -198,48 +176,3 @@ const abandonAfter = <A, E, E2>(
     fiber.interruptUnsafe()
     return yield* Effect.fail(late())
   })
-
-/**
- * The address in a connection URL: `postgres://user:password@host:5432/database?sslmode=require`. What is wrong with it is told
- * without repeating it.
- */
-export const parseUrl = (url: Redacted.Redacted): Effect.Effect<PostgresAddress, InvalidOptionError> =>
-  Effect.suspend(() => {
-    const refuse = (expected: string) =>
-      Effect.fail(new InvalidOptionError({ option: "url", value: "not usable", expected }))
-    const form = "postgres://user:password@host:5432/database, with special characters percent-encoded"
-    const text = Redacted.value(url)
-    if (!/^postgres(?:ql)?:\/\//i.test(text) || !URL.canParse(text)) return refuse(form)
-    const parsed = new URL(text)
-    if (parsed.hash !== "") return refuse("no fragment; percent-encode # as %23")
-    const [user, password, database] = [parsed.username, parsed.password, parsed.pathname.slice(1)].map(decode)
-    if (user === undefined || password === undefined || database === undefined) return refuse(form)
-    for (const name of parsed.searchParams.keys()) {
-      if (name !== "sslmode") return refuse(`no parameter but sslmode; ${JSON.stringify(name)} is not known`)
-    }
-    const ssl = SSL_MODES[parsed.searchParams.get("sslmode") ?? "disable"]
-    if (ssl === undefined) return refuse(`sslmode to be one of ${Object.keys(SSL_MODES).join(", ")}`)
-    return Effect.succeed({
-      host: parsed.hostname === "" ? "localhost" : parsed.hostname.replace(/^\[(.*)\]$/, "$1"),
-      port: parsed.port === "" ? 5432 : Number(parsed.port),
-      user: user || os.userInfo().username,
-      password: password === "" ? undefined : Redacted.make(password),
-      database: database || user || os.userInfo().username,
-      ssl
-    })
-  })
-
-const SSL_MODES: { readonly [mode: string]: boolean | ConnectionOptions } = {
-  "disable": false,
-  "require": { rejectUnauthorized: false },
-  "verify-ca": { rejectUnauthorized: true, checkServerIdentity: () => undefined },
-  "verify-full": { rejectUnauthorized: true }
-}
-
-const decode = (text: string): string | undefined => {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return undefined
-  }
-}

@@ -2,12 +2,13 @@
  * A Postgres table and how samples become its rows: reading its columns, making it, and inserting. Works with any `SqlClient`
  * of the Postgres dialect. Schema and table are checked identifiers, column names are quoted, values are always parameters.
  */
-import { type Cell, type Column, type Sample, SchemaLock, type TableColumn } from "@sampleline/core"
+import { type Cell, type Column, type RowOptions, type Sample, SchemaLock, type TableColumn } from "@sampleline/core"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { describeDevices, runJson, unitsOf } from "./Description.ts"
 import { quoted, TIME_COLUMNS } from "./identifiers.ts"
+import { storedNames } from "./PostgresNames.ts"
 import { canHoldTimes, convertTime, convertValue, kindOf, type PostgresKind, toArrayText } from "./PostgresTypes.ts"
 
 export interface TableName {
@@ -15,32 +16,32 @@ export interface TableName {
   readonly table: string
 }
 
-/** A table that is there. */
+/** An existing table. */
 export interface PostgresTable {
   readonly columns: ReadonlyArray<TableField>
-  /** Whether COPY does what inserts do: not on views, nor on tables with row-level security or rules. */
+  /** Whether COPY does the same as inserts: not for views, and not for tables with row-level security or rules. */
   readonly canCopy: boolean
   readonly canInsert: boolean
 }
 
 interface TableField {
   readonly name: string
-  /** The type's name in the catalogue; of a domain, its base's. */
+  /** The name of the type in the catalogue; for a domain that of its base type. */
   readonly type: string
-  /** The type as it is written in a statement. */
+  /** The type as written in a statement. */
   readonly sqlType: string
   readonly modifier: number
   /** The labels of an enum. */
   readonly labels: ReadonlyArray<string> | null
-  /** Whether a row without a value for it is refused. */
+  /** Whether a row must have a value for it. */
   readonly isRequired: boolean
-  /** Whether it takes no value but its own. */
+  /** Whether the database computes its values. */
   readonly isGenerated: boolean
   /** Whether the user may write it. */
   readonly isInsertable: boolean
 }
 
-/** The table as the catalogue has it, and what may be done; `table` is null where there is none. */
+/** The table in the catalogue, and what the user may do. `table` is null if there is none. */
 export const readTable = Effect.fnUntraced(function*(
   sql: SqlClient,
   { schema, table }: TableName
@@ -57,7 +58,7 @@ export const readTable = Effect.fnUntraced(function*(
   const fields = yield* sql.unsafe<
     TableField & { readonly kind: string; readonly isSecured: boolean; readonly hasRules: boolean }
   >(
-    // A domain is the type at its chain's end, with the limits found on the way.
+    // A domain has the type at the end of its chain, and all limits on the way there.
     `SELECT a.attname::text AS "name", base.name AS "type",
         quote_ident(n2.nspname) || '.' || quote_ident(t.typname) AS "sqlType",
         greatest(a.atttypmod, base.modifier) AS "modifier",
@@ -98,21 +99,21 @@ export const readTable = Effect.fnUntraced(function*(
   }
 })
 
-/** How a run's samples become rows of a table. */
+/** How the samples of a run become rows of a table. */
 export interface TableRows {
   readonly lock: SchemaLock
-  /** Of each locked column. */
+  /** For each locked column. */
   readonly kinds: ReadonlyArray<PostgresKind>
   readonly sqlTypes: ReadonlyArray<string>
   /** Columns that the user may not write. */
   readonly leftOut: ReadonlyArray<string>
 }
 
-/** Locks to the columns that the table and the run both have; or says why the table will not do. */
+/** Locks to the columns that the table and the run share, or says why the table cannot be used. */
 export const rowsOf = (
   { columns }: PostgresTable,
   batch: ReadonlyArray<Sample>,
-  options: { readonly identity?: boolean | undefined }
+  options: RowOptions
 ): TableRows | { readonly problem: string } => {
   const names = storedNames(SchemaLock.fromBatch(batch, options).columns)
   const nameInTable = (name: string) => names.get(name)!
@@ -154,7 +155,7 @@ export const rowsOf = (
   }
 }
 
-/** A column's type as the vocabulary of rows has it. */
+/** The type of a row's column for each kind. */
 const columnTypes: { readonly [kind in PostgresKind]: Column["type"] } = {
   float8: "float",
   float4: "float",
@@ -171,36 +172,6 @@ const columnTypes: { readonly [kind in PostgresKind]: Column["type"] } = {
   uuid: "text"
 }
 
-/** Postgres cuts names to this many bytes. */
-const MAX_NAME_BYTES = 63
-
-/** What every table has already. */
-const SYSTEM_COLUMNS = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"]
-
-/** Each column's name as Postgres can store it: without NUL, cut by whole characters, kept distinct. */
-const storedNames = (columns: ReadonlyArray<{ readonly name: string }>): ReadonlyMap<string, string> => {
-  const isStorable = (name: string) =>
-    Buffer.byteLength(name) <= MAX_NAME_BYTES && !name.includes("\0") && !SYSTEM_COLUMNS.includes(name)
-  const taken = new Set([...SYSTEM_COLUMNS, ...columns.map(({ name }) => name).filter(isStorable)])
-  return new Map(columns.map(({ name }) => {
-    if (isStorable(name)) return [name, name]
-    const clean = name.replaceAll("\0", "")
-    let stored = cut(clean, MAX_NAME_BYTES)
-    for (let n = 2; taken.has(stored); n++) stored = `${cut(clean, MAX_NAME_BYTES - `_${n}`.length)}_${n}`
-    taken.add(stored)
-    return [name, stored]
-  }))
-}
-
-const cut = (name: string, bytes: number): string => {
-  let kept = ""
-  for (const character of name) {
-    if (Buffer.byteLength(kept + character) > bytes) break
-    kept += character
-  }
-  return kept
-}
-
 const qualified = ({ schema, table }: TableName): string => `${quoted(schema)}.${quoted(table)}`
 
 const createdTypes: { readonly [type in Column["type"]]: string } = {
@@ -210,12 +181,23 @@ const createdTypes: { readonly [type in Column["type"]]: string } = {
   timestamp: "timestamptz"
 }
 
-/** Makes the table unless someone else has meanwhile, and says in comments what its columns mean. */
+/** The most columns that a table can have. */
+const MAX_COLUMNS = 1600
+
+/** Why no table can be made for these samples; null if one can. */
+export const newTableProblem = (batch: ReadonlyArray<Sample>, options: RowOptions): string | null => {
+  const { length } = SchemaLock.fromBatch(batch, options).columns
+  return length <= MAX_COLUMNS
+    ? null
+    : `this run has ${length} columns, and a table takes at most ${MAX_COLUMNS}; record fewer fields, or record to a file`
+}
+
+/** Makes the table, with comments that say what its columns mean. Does nothing if another program has made it. */
 export const createTable = Effect.fnUntraced(function*(
   sql: SqlClient,
   name: TableName,
   batch: ReadonlyArray<Sample>,
-  options: { readonly identity?: boolean | undefined }
+  options: RowOptions
 ): Effect.fn.Return<void, SqlError> {
   const lock = SchemaLock.fromBatch(batch, options)
   const names = storedNames(lock.columns)
@@ -229,13 +211,13 @@ export const createTable = Effect.fnUntraced(function*(
     })
   ] as const
   yield* Effect.gen(function*() {
-    // Two that make it at once: the second waits here and finds it.
+    // If two sinks make it at once, the second waits here and then finds it.
     yield* sql.unsafe("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [qualified(name)])
     const { table } = yield* readTable(sql, name)
     if (table !== null) return
     yield* sql.unsafe(`CREATE TABLE ${qualified(name)} (${columns.join(", ")})`)
     for (const [what, column, comment] of comments) {
-      // Comments take no parameters: the server itself quotes the text.
+      // Comments take no parameters, so the server quotes the text.
       const [statement] = yield* sql.unsafe<{ readonly text: string }>(
         `SELECT format('COMMENT ON ${what} IS %L', VARIADIC array_remove(ARRAY[$1, $2, $3, $4]::text[], '')) AS text`,
         [name.schema, name.table, column, comment.replaceAll("\0", "\uFFFD")]
@@ -248,7 +230,7 @@ export const createTable = Effect.fnUntraced(function*(
 export const copyStatement = (name: TableName, { lock }: Pick<TableRows, "lock">): string =>
   `COPY ${qualified(name)} (${lock.columns.map((column) => quoted(column.name)).join(", ")}) FROM STDIN (FORMAT binary)`
 
-/** One statement for a batch: each column goes as one array of the column's own type. */
+/** One statement for a batch. Each column is an array of the column's own type. */
 export const insertRows = (
   sql: SqlClient,
   name: TableName,

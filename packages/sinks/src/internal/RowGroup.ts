@@ -1,10 +1,12 @@
 /**
- * The rows of a Parquet row group by column, as typed arrays: a week of recording makes no garbage, and a worker gets them by
- * a plain copy of memory.
+ * The rows of a Parquet row group by column, in typed arrays: a week of recording makes no garbage, and a worker gets a plain copy
+ * of memory.
  */
 import type { CellWriter, Column, Sample, SchemaLock } from "@sampleline/core"
 
-/** Numbers and times as doubles, which hold integers up to 2^53, with NaN for null; or texts by their place in a list, -1 for null. */
+/**
+ * Numbers and times as doubles, which hold integers up to 2^53; null is NaN. Or texts, each as its position in a list; null is -1.
+ */
 export type ColumnValues = Float64Array | { readonly places: Int32Array; readonly texts: ReadonlyArray<string> }
 
 export class RowGroup implements CellWriter {
@@ -23,7 +25,7 @@ export class RowGroup implements CellWriter {
     this.rows++
   }
 
-  /** Forgets the last rows. */
+  /** Removes the last rows. */
   drop(rows: number): void {
     this.rows -= rows
   }

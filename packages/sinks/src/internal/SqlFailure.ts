@@ -1,6 +1,6 @@
 /**
- * What went wrong with a database server, whichever driver noticed: the server's error code and its words. Nothing else of a
- * driver's error is kept, because it can lead to the connection's password.
+ * What went wrong with a database server, from any driver: the server's error code and its message. Nothing else of a driver's
+ * error is kept, because it may hold the password.
  */
 import { SinkOpenError, SinkWriteError } from "@sampleline/core"
 import { Data } from "effect"
@@ -11,7 +11,7 @@ export class SqlFailure extends Data.TaggedError("SqlFailure")<{
   /** The server's SQLSTATE, the system's code such as `ECONNREFUSED`, `TIMEOUT`, or empty. */
   readonly code: string
 }> {
-  /** From whatever a driver failed with; `secret` is taken out of its words. */
+  /** From any error of a driver. `secret` is removed from its message. */
   static from(cause: unknown, secret: string): SqlFailure {
     if (cause instanceof SqlFailure) return cause
     const chain = causesOf(cause)
@@ -26,7 +26,7 @@ export class SqlFailure extends Data.TaggedError("SqlFailure")<{
   }
 }
 
-/** An error and what caused it, from the outside in. */
+/** An error and its causes, the outermost first. */
 const causesOf = (cause: unknown): ReadonlyArray<{ readonly [key: string]: unknown }> => {
   const chain: Array<{ readonly [key: string]: unknown }> = []
   let at: unknown = cause
@@ -42,7 +42,7 @@ const causesOf = (cause: unknown): ReadonlyArray<{ readonly [key: string]: unkno
 const sqlState = (chain: ReadonlyArray<{ readonly [key: string]: unknown }>): string | undefined =>
   chain.map((error) => String(error["code"])).find((code) => /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code))
 
-/** What other databases' clients of `effect/sql` made of their own codes, as a SQLSTATE. */
+/** The SQLSTATE for an error of an `effect/sql` client of another database. */
 const codeOfReason = (cause: unknown): string | undefined => {
   if (!isSqlError(cause)) return undefined
   const { reason } = cause
@@ -55,7 +55,7 @@ const codeOfReason = (cause: unknown): string | undefined => {
 
 const DRIVER_CODES: { readonly [code: string]: string } = { ER_DISK_FULL: "53100" }
 
-/** SQLite's result codes, of which the lowest eight bits tell the kind. */
+/** The kind of an SQLite result code is in its lowest eight bits. */
 const sqliteState = (errcode: unknown): string | undefined =>
   typeof errcode === "number" ? SQLITE_CODES[errcode & 0xff] : undefined
 
@@ -77,37 +77,37 @@ const REASONS: { readonly [reason: string]: string } = {
   StatementTimeoutError: "57014"
 }
 
-/** Classes and codes as in the manual's appendix on error codes. */
+/** Classes and codes are listed in appendix A of the Postgres manual. */
 const isLost = (code: string) => /^(?:08|57P0|53300|E(?:CONN|PIPE|HOST|NET|ADDR|NOTFOUND|AI_AGAIN|NOENT))/.test(code)
 const isTimeout = (code: string) => /^(?:57014|55P03|TIMEOUT|ETIMEDOUT)$/.test(code)
 const isForbidden = (code: string) => code === "42501" || code === "25006"
 
-export const toOpenError = (sink: string, target: string, failure: SqlFailure): SinkOpenError => {
+export const serverOpenError = (sink: string, target: string, failure: SqlFailure): SinkOpenError => {
   const { code, message } = failure
   const fail = (reason: SinkOpenError["reason"], detail: string) =>
     new SinkOpenError({ sink, target, reason, detail, cause: failure })
   if (code.startsWith("28") || /password|SASL/i.test(message)) {
     return fail(
       "AuthenticationFailed",
-      `${message}; check user and password (the command takes it from PGPASSWORD, too)`
+      `${message}; check user and password (the command also reads PGPASSWORD)`
     )
   }
   if (/support (?:TLS|SSL)/i.test(message)) {
-    return fail("Unknown", `${message}; say sslmode=disable, or turn TLS on at the server`)
+    return fail("Unknown", `${message}; use sslmode=disable, or turn TLS on at the server`)
   }
-  if (code === "3D000") return fail("Unknown", `${message}; check its name, or make it by CREATE DATABASE`)
-  if (isForbidden(code)) return fail("PermissionDenied", `${message}; ask the owner of the table for it`)
+  if (code === "3D000") return fail("Unknown", `${message}; check its name, or make it with CREATE DATABASE`)
+  if (isForbidden(code)) return fail("PermissionDenied", `${message}; ask the owner of the table for this permission`)
   if (isTimeout(code)) {
     return fail("Timeout", "the server does not answer; check host and port, or raise connectTimeout")
   }
   if (code === "53100") return fail("DiskFull", "the server's disk is full; make room there")
   if (isLost(code)) {
-    return fail("ConnectionRefused", `${message}; check that the server runs there and takes connections`)
+    return fail("ConnectionRefused", `${message}; check that the server runs there and accepts connections`)
   }
   return fail("Unknown", message)
 }
 
-export const toWriteError = (
+export const serverWriteError = (
   sink: string,
   target: string,
   samples: number,

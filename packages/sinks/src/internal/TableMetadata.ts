@@ -1,15 +1,15 @@
 /**
- * `<file>-metadata.json` beside a text file: its columns, their types and units, the runs and the devices, in the form of the
- * W3C's "CSV on the Web" (https://www.w3.org/TR/tabular-metadata/), whose readers look for it under that name.
+ * `<file>-metadata.json` beside a text file: its columns, their types and units, the runs and the devices. The form is that of
+ * the W3C's "CSV on the Web" (https://www.w3.org/TR/tabular-metadata/); its readers look for this name.
  */
-import type { Column, ColumnType, Sample, SchemaLock } from "@sampleline/core"
+import { type Column, type ColumnType, messageOf, type Sample, type SchemaLock } from "@sampleline/core"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { messageOf, type Writer } from "./ByteOutput.ts"
 import { describeDevices, runJson, unitsOf } from "./Description.ts"
+import type { Writer } from "./FileFailure.ts"
 
-/** Who wrote the file; one of someone else is left as it is. */
+/** Marks the files that we wrote. A file of another program is not replaced. */
 const CREATOR = "sampleline"
 
 const DATATYPES: { readonly [type in ColumnType]: string } = {
@@ -19,23 +19,23 @@ const DATATYPES: { readonly [type in ColumnType]: string } = {
   timestamp: "dateTimeStamp"
 }
 
-/** Describes a file after its first batch. A description that cannot be written costs a warning, not the recording. */
+/** Describes a file after its first batch. If the description cannot be written there is a warning, and recording goes on. */
 export const writeTableMetadata = (
   { sink, target }: Writer,
   batch: ReadonlyArray<Sample>,
   options: {
     /** In the file's order. */
     readonly columns: ReadonlyArray<Column>
-    /** The lock by which the columns got their names, if there is one. */
+    /** The lock that gave the columns their names, if there is one. */
     readonly lock?: SchemaLock | undefined
-    /** Whether runs are added to those that are described already. */
+    /** Whether to keep the runs that are described already. */
     readonly isAppending: boolean
-    /** How the file is to be read, as far as that is not what a reader takes for granted. */
+    /** How to read the file, where it differs from a reader's defaults. */
     readonly dialect?: { readonly [key: string]: unknown } | undefined
   }
 ): Effect.Effect<void> => {
   const file = `${target}-metadata.json`
-  const warn = (detail: string) => Effect.logWarning(`${sink} ${target}: ${file} is not written: ${detail}`)
+  const warn = (detail: string) => Effect.logWarning(`${sink} ${target}: ${file} was not written: ${detail}`)
   return Effect.try({
     try: () => {
       const existing = readMetadata(file)
@@ -47,7 +47,7 @@ export const writeTableMetadata = (
     catch: messageOf
   }).pipe(
     Effect.matchEffect({
-      onSuccess: (isOurs) => isOurs ? Effect.void : warn("it is there and not of sampleline's making"),
+      onSuccess: (isOurs) => isOurs ? Effect.void : warn("another program made the file that is there"),
       onFailure: warn
     })
   )

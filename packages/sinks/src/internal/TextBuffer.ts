@@ -1,9 +1,9 @@
 /**
- * Numbers and times as text, in bytes: a batch makes no strings. Pure; what `number` and `timestamp` write is exactly the text of
- * `String` and `formatTimestamp`, got faster for the values that instruments send.
+ * Numbers and times as the bytes of their text, without making strings. Pure. `number` and `timestamp` write exactly the text of
+ * `String` and `formatTimestamp`, but faster for values that instruments send.
  */
 import { formatTimestamp } from "@sampleline/core"
-import { ByteBuffer, type Ready, ready, writeReady } from "./ByteBuffer.ts"
+import { ByteBuffer, ready, writeReady } from "./ByteBuffer.ts"
 
 const POINT = 0x2e
 const MINUS = 0x2d
@@ -13,7 +13,7 @@ const Z = 0x5a
 const MINUTE_LENGTH = 16
 const MINUTE_MICROS = 60_000_000
 
-/** The bytes of at most four characters as they are written at once. */
+/** The bytes of at most four characters, as one integer. */
 const word = (ascii: string): number =>
   Array.from(ascii).reduce((bytes, char, at) => bytes | char.charCodeAt(0) << (8 * at), 0)
 
@@ -25,7 +25,7 @@ const DIGITS = Int32Array.from({ length: 1000 }, (_, value) => word(String(value
 const SECONDS = Int32Array.from({ length: 60 }, (_, value) => word(`:${String(value).padStart(2, "0")}.`))
 
 export class TextBuffer extends ByteBuffer {
-  /** The begin of the last time's minute, in microseconds, and its text. */
+  /** When the minute of the last time began, in microseconds, and its text. */
   private minute = Number.NaN
   private minuteText = ready("")
 
@@ -51,7 +51,7 @@ export class TextBuffer extends ByteBuffer {
       rest = micros - this.minute
     }
     const { minuteText, view } = this
-    // All but the years before 0 and after 9999 have this length.
+    // Every year from 0 to 9999 has this length.
     const end = minuteText.length === MINUTE_LENGTH
       ? writeMinute(view, this.end, minuteText.words)
       : writeReady(view, this.end, minuteText)
@@ -63,7 +63,7 @@ export class TextBuffer extends ByteBuffer {
   }
 }
 
-// Each writes at `end` and gives the new end.
+// Each of these writes at `end` and gives the new end.
 
 const writeMinute = (view: DataView, end: number, words: Int32Array): number => {
   view.setInt32(end, words[0]!, true)
@@ -74,8 +74,8 @@ const writeMinute = (view: DataView, end: number, words: Int32Array): number => 
 }
 
 /**
- * A number of at most three or six decimals, from its digits: they are those of the shortest text that gives this number, as long
- * as there are no more than fifteen of them. Gives -1, and has written nothing that counts, where it is another number.
+ * A number of at most six decimals, from its digits. Up to fifteen digits they are the shortest text that gives this number. Gives
+ * -1 for any other number; what it has written then does not count.
  */
 const writeDecimal = (view: DataView, start: number, value: number): number => {
   const size = value < 0 ? -value : value
@@ -123,31 +123,3 @@ const writeSixDigits = (view: DataView, end: number, value: number): number => {
   view.setInt32(end + 3, THREE_DIGITS[value - thousands * 1000]!, true)
   return end + 6
 }
-
-/**
- * Texts as they are written, kept by their value: names, gases and status codes are the same few in all rows, and mostly those of
- * the row before. Texts that are not are forgotten in time.
- */
-export class TextCache {
-  private readonly last: Array<{ readonly text: string; readonly ready: Ready } | undefined> = []
-  private readonly known = new Map<string, { readonly text: string; readonly ready: Ready }>()
-  private readonly write: (text: string) => Ready
-
-  constructor(write: (text: string) => Ready) {
-    this.write = write
-  }
-
-  /** `at` is the text's place in its row. */
-  get(text: string, at: number): Ready {
-    const last = this.last[at]
-    if (last !== undefined && last.text === text) return last.ready
-    const found = this.known.get(text) ?? { text, ready: this.write(text) }
-    this.last[at] = found
-    if (this.known.size === MAX_TEXTS) this.known.clear()
-    if (text.length <= MAX_LENGTH) this.known.set(text, found)
-    return found.ready
-  }
-}
-
-const MAX_TEXTS = 1000
-const MAX_LENGTH = 100

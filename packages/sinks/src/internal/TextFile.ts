@@ -2,27 +2,26 @@
  * A text file of whole records, opened once and written to for hours.
  *
  * A batch is handed to the operating system by one `write` at a known offset, synchronously: for ordinary files that is
- * several times faster than a trip through the thread pool. A batch that does not fit is cut off again, so the file always
- * ends with what was accepted last. Nothing in an existing file is touched before the first batch.
+ * several times faster than a trip through the thread pool. A batch that does not fit is removed again, so the file always
+ * ends with the last accepted batch. An existing file is not changed before the first batch.
+ *
+ * A run without samples leaves an empty file. A run that never began leaves no new file, and leaves an old one unchanged.
  */
-import { SinkOpenError } from "@sampleline/core"
+import { messageOf, SinkOpenError } from "@sampleline/core"
 import { Effect, Exit, type Scope } from "effect"
 import * as fs from "node:fs"
-import { type ByteOutput, messageOf, toOpenError, toWriteError, type Writer } from "./ByteOutput.ts"
-import { checkParents, type FileMode, makeParents, neverBegan } from "./files.ts"
+import type { ByteOutput } from "./ByteOutput.ts"
+import { fileOpenError, fileWriteError, type Writer } from "./FileFailure.ts"
+import { checkParents, type FileMode, isAt, isBrokenLink, makeParents } from "./OutputFile.ts"
 import { openPipe } from "./Pipe.ts"
 
-/**
- * @since 0.1.0
- * @category options
- */
 export interface TextFileOptions {
   readonly path: string
   /** Default: `create`, which fails if the file exists. */
   readonly mode?: FileMode | undefined
   /**
-   * When the file is forced to disk, so that it survives a power cut: `never` leaves it to the operating system, `interval`
-   * does it once a second, `always` before a batch is accepted. Default: `never`.
+   * When the file is forced to disk, so that it survives a power cut. `never` leaves it to the operating system, `interval`
+   * does it once a second, `always` does it before a batch is accepted. Default: `never`.
    */
   readonly fsync?: "never" | "interval" | "always" | undefined
 }
@@ -32,17 +31,25 @@ export interface Content {
   readonly bytes: number
 }
 
-/** Reads the content of an existing file to which is to be appended; refuses what is not the sink's own. */
+/** Reads the content of an existing file before it is appended to. Fails with a text if the sink did not write the file. */
 export type Inspect<C extends Content> = (fd: number, size: number) => Effect.Effect<C, string>
 
 export interface TextFile<C extends Content> extends ByteOutput {
-  /** Whether it is an ordinary file; a pipe has nothing beside it. */
+  /** Whether it is a regular file: there is no metadata file beside a pipe. */
   readonly isFile: boolean
-  /** What an existing file holds to which is to be appended; null for a new or replaced file. */
+  /** What the file holds already if it is appended to; null for a new or replaced file. */
   readonly content: C | null
 }
 
 const FSYNC_INTERVAL = "1 second"
+
+/** How far an open file is. */
+interface State {
+  /** Where the last accepted batch ends; -1 before the first batch. */
+  end: number
+  /** Whether the run has begun. */
+  hasBegun: boolean
+}
 
 /** Opens the file; the scope closes it. */
 export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
@@ -51,25 +58,25 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   inspect: Inspect<C>
 ): Effect.fn.Return<TextFile<C>, SinkOpenError, Scope.Scope> {
   const { mode = "create", fsync = "never" } = options
-  const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: (cause) => toOpenError(writer, cause) })
+  const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: (cause) => fileOpenError(writer, cause) })
 
   const stats = yield* attempt(() => fs.statSync(options.path, { throwIfNoEntry: false }))
-  if (stats?.isDirectory()) return yield* toOpenError(writer, { code: "EISDIR" })
+  if (stats?.isDirectory()) return yield* fileOpenError(writer, { code: "EISDIR" })
   if (stats !== undefined && !stats.isFile()) {
     return { content: null, isFile: false, ...(yield* openPipe(writer, options.path)) }
   }
   yield* attempt(() => makeParents(options.path))
-  const file = yield* Effect.acquireRelease(
-    attempt(() => ({ fd: fs.openSync(options.path, openFlags[mode], 0o666), state: { end: -1 } })),
-    ({ fd, state }, exit) => closing(writer, options.path, mode, stats === undefined, fd, state, exit)
+  const state: State = { end: -1, hasBegun: false }
+  const fd = yield* Effect.acquireRelease(
+    attempt(() => fs.openSync(options.path, openFlags[mode], 0o666)),
+    (fd, exit) => closing(writer, { path: options.path, mode, isNew: stats === undefined }, fd, state, exit)
   )
-  const { fd, state } = file
   const content = mode === "append" && stats !== undefined ? yield* inspectFor(writer, fd, stats.size, inspect) : null
   if (content !== null && content.bytes < stats!.size) {
     yield* Effect.logWarning(
       `${writer.sink} ${writer.target}: its last ${
         stats!.size - content.bytes
-      } bytes are no complete record and will be cut off`
+      } bytes are an incomplete record and will be removed`
     )
   }
 
@@ -97,7 +104,7 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
     const isFirst = state.end < 0
     const expected = isFirst ? stats?.size ?? 0 : state.end
     if (fs.fstatSync(fd).size !== expected && !(isFirst && mode === "overwrite")) {
-      throw new Error("another program has written to it meanwhile; record to a file that no one else writes to")
+      throw new Error("another program has written to it; record to a file that no other program writes to")
     }
     if (isFirst) {
       state.end = content?.bytes ?? 0
@@ -120,40 +127,45 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   return {
     content,
     isFile: true,
+    began: () => {
+      state.hasBegun = true
+    },
     lost: () => undefined,
     write: (encode, samples) => {
-      const written = Effect.try({ try: () => write(encode()), catch: (cause) => toWriteError(writer, samples, cause) })
+      const written = Effect.try({
+        try: () => write(encode()),
+        catch: (cause) => fileWriteError(writer, samples, cause)
+      })
       return fsync === "always"
         ? Effect.flatMap(written, (bytes) =>
           Effect.mapError(sync, (cause) => {
             state.end -= bytes
             fs.ftruncateSync(fd, state.end)
-            return toWriteError(writer, samples, cause)
+            return fileWriteError(writer, samples, cause)
           }))
         : Effect.asVoid(written)
     }
   }
 })
 
-/**
- * What opening would refuse, found out without touching anything; gives the content of a file to which would be appended.
- */
+/** Fails as opening would, and changes nothing. Gives the content of a file that would be appended to, else null. */
 export const checkTextFile = Effect.fnUntraced(function*<C extends Content>(
   writer: Writer,
   options: TextFileOptions,
   inspect: Inspect<C>
 ): Effect.fn.Return<C | null, SinkOpenError> {
   const { mode = "create" } = options
-  const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: (cause) => toOpenError(writer, cause) })
+  const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: (cause) => fileOpenError(writer, cause) })
 
   const stats = yield* attempt(() => fs.statSync(options.path, { throwIfNoEntry: false }))
   if (stats === undefined) {
     yield* attempt(() => checkParents(options.path))
+    if (mode === "create" && isBrokenLink(options.path)) return yield* fileOpenError(writer, { code: "EEXIST" })
     return null
   }
-  if (stats.isDirectory()) return yield* toOpenError(writer, { code: "EISDIR" })
+  if (stats.isDirectory()) return yield* fileOpenError(writer, { code: "EISDIR" })
   if (!stats.isFile()) return null
-  if (mode === "create") return yield* toOpenError(writer, { code: "EEXIST" })
+  if (mode === "create") return yield* fileOpenError(writer, { code: "EEXIST" })
   yield* attempt(() => fs.accessSync(options.path, fs.constants.W_OK | fs.constants.R_OK))
   if (mode === "overwrite") return null
   return yield* Effect.acquireUseRelease(
@@ -179,31 +191,29 @@ const inspectFor = <C extends Content>(writer: Writer, fd: number, size: number,
       new SinkOpenError({
         ...writer,
         reason: "Foreign",
-        detail: `${found}; it is left as it is. Repair it, or record to another file`
+        detail: `${found}. The file was not changed. Repair it, or record to another file`
       })
   )
 
-/** Closes the file. When the run never began because an output could not be opened, no new file stays behind. */
 const closing = (
   { sink, target }: Writer,
-  file: string,
-  mode: FileMode,
-  isNew: boolean,
+  { isNew, mode, path }: { readonly path: string; readonly mode: FileMode; readonly isNew: boolean },
   fd: number,
-  state: { end: number },
+  { end, hasBegun }: State,
   exit: Exit.Exit<unknown, unknown>
 ) =>
   Effect.try(() => {
-    const untouched = state.end < 0
-    if (untouched && mode === "overwrite" && Exit.isSuccess(exit)) fs.ftruncateSync(fd, 0)
+    const isUntouched = end < 0
+    if (isUntouched && hasBegun && mode === "overwrite" && Exit.isSuccess(exit)) fs.ftruncateSync(fd, 0)
+    const isLeftover = isNew && !hasBegun && fs.fstatSync(fd).size === 0 && isAt(path, fd)
     fs.closeSync(fd)
-    if (untouched && isNew && neverBegan(exit)) fs.unlinkSync(file)
+    if (isLeftover) fs.unlinkSync(path)
   }).pipe(
     Effect.andThen(Effect.logInfo(`${sink} closed ${target}`)),
-    Effect.catch((error) => Effect.logError(`${sink} could not close ${target}: ${String(error.cause)}`))
+    Effect.catch((error) => Effect.logError(`${sink} could not close ${target}: ${messageOf(error.cause)}`))
   )
 
-/** The file's bytes up to `size`, in chunks: the chunk and the offset of its first byte. */
+/** The bytes of a file up to `size`, in chunks, each with the offset of its first byte. A chunk is valid until the next one. */
 export function* chunksOf(fd: number, size: number): Generator<readonly [Buffer, number]> {
   const buffer = Buffer.allocUnsafe(1 << 20)
   for (let offset = 0; offset < size;) {

@@ -1,5 +1,5 @@
 /**
- * Drivers are optional packages: loaded when a sink opens, never when its module is imported.
+ * Drivers are optional packages. A driver is loaded when a sink opens, never when the sink's module is imported.
  */
 import { SinkDependencyError } from "@sampleline/core"
 import { Effect } from "effect"
@@ -8,7 +8,7 @@ import { createRequire } from "node:module"
 const missing = (sink: string, name: string, packages: ReadonlyArray<string>) =>
   new SinkDependencyError({ sink, missing: name, install: `npm install ${packages.join(" ")}` })
 
-/** The packages that `load` imports, or the command that installs what is missing. */
+/** The packages that `load` imports. Fails with the command that installs what is missing. */
 export const loadDriver = <A>(
   sink: string,
   packages: ReadonlyArray<string>,
@@ -20,7 +20,7 @@ export const loadDriver = <A>(
       missing(sink, packages.find((name) => String(cause).includes(`'${name}'`)) ?? packages.join(", "), packages)
   })
 
-/** Fails where a package is not there, and does not load it. */
+/** Fails if a package is not installed. Does not load it. */
 export const findDriver = (sink: string, name: string): Effect.Effect<void, SinkDependencyError> =>
   Effect.try({
     try: () => void createRequire(import.meta.url).resolve(name),

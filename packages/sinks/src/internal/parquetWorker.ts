@@ -1,5 +1,5 @@
 /**
- * The thread that encodes and writes a Parquet file. It answers each request by null or by what went wrong.
+ * The thread that encodes and writes a Parquet file. It answers each request with null or with what went wrong.
  */
 import { parentPort, workerData } from "node:worker_threads"
 import { ParquetFile, type ParquetSettings } from "./ParquetFile.ts"

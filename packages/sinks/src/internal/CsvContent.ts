@@ -1,0 +1,64 @@
+/**
+ * Reads an existing CSV file before it is appended to.
+ */
+import { Effect } from "effect"
+import { chunksOf, type Content } from "./TextFile.ts"
+
+export interface CsvContent extends Content {
+  /** Null if the header itself is incomplete. */
+  readonly header: ReadonlyArray<string> | null
+}
+
+const COMMA = 0x2c
+const NEWLINE = 0x0a
+const QUOTE = 0x22
+
+/** The header, and where the last complete record ends. Fails if a record has another number of fields than the header. */
+export const inspectCsv = (fd: number, size: number): Effect.Effect<CsvContent, string> =>
+  Effect.suspend(() => {
+    let header: ReadonlyArray<string> | null = null
+    const headerBytes: Array<Buffer> = []
+    let bytes = 0
+    let record = 0
+    let commas = 0
+    let inQuotes = false
+    let damaged = false
+
+    for (const [chunk, offset] of chunksOf(fd, size)) {
+      for (let at = 0; at < chunk.length; at++) {
+        const byte = chunk[at]
+        if (byte === QUOTE) inQuotes = !inQuotes
+        else if (byte === 0 && !inQuotes) damaged = true
+        else if (byte === COMMA && !inQuotes) commas++
+        else if (byte === NEWLINE && !inQuotes) {
+          header ??= parseRecord(Buffer.concat([...headerBytes, chunk.subarray(0, at)]).toString())
+          if (damaged || commas !== header.length - 1) {
+            return Effect.fail(`record ${record} does not have the ${header.length} fields of the header`)
+          }
+          bytes = offset + at + 1
+          commas = 0
+          record++
+        }
+      }
+      if (header === null) headerBytes.push(Buffer.from(chunk))
+    }
+    return Effect.succeed({ bytes, header })
+  })
+
+/** The fields of one record, without its line end. */
+const parseRecord = (record: string): ReadonlyArray<string> => {
+  const fields: Array<string> = []
+  const text = record.endsWith("\r") ? record.slice(0, -1) : record
+  let field = ""
+  let inQuotes = false
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === "\"") {
+      if (inQuotes && text[at + 1] === "\"") field += text[at++]
+      else inQuotes = !inQuotes
+    } else if (text[at] === "," && !inQuotes) {
+      fields.push(field)
+      field = ""
+    } else field += text[at]
+  }
+  return [...fields, field]
+}

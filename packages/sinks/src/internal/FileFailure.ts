@@ -1,0 +1,66 @@
+/**
+ * What went wrong with a file or a pipe, from the error code of the operating system.
+ */
+import { messageOf, SinkOpenError, SinkWriteError } from "@sampleline/core"
+
+/** The sink and its target, for messages. */
+export interface Writer {
+  readonly sink: string
+  readonly target: string
+}
+
+export const fileOpenError = (writer: Writer, cause: unknown): SinkOpenError => {
+  const fail = (reason: SinkOpenError["reason"], detail: string) =>
+    new SinkOpenError({ ...writer, reason, detail, cause })
+  switch (codeOf(cause)) {
+    case "EEXIST":
+      return fail(
+        "AlreadyExists",
+        "it already exists; choose another name, or use mode \"append\" (--append) to add to it or \"overwrite\" (--overwrite) to replace it"
+      )
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return fail(
+        "PermissionDenied",
+        "permission denied; choose a folder that you may write to, or change its permissions"
+      )
+    case "ENOSPC":
+    case "EDQUOT":
+      return fail("DiskFull", "the disk is full; make room or choose another disk")
+    case "EISDIR":
+      return fail("Unknown", "it is a folder; give the name of a file")
+    case "ENOENT":
+      return fail("Unknown", "its folder cannot be made; choose another folder")
+    case "ENOTDIR":
+      return fail("Unknown", "a part of its path is a file, not a folder; choose another path")
+    case "ENXIO":
+      return fail("ConnectionRefused", "this pipe has no reader; start the reader first")
+    default:
+      return fail("Unknown", messageOf(cause))
+  }
+}
+
+export const fileWriteError = (writer: Writer, samples: number, cause: unknown): SinkWriteError => {
+  const fail = (reason: SinkWriteError["reason"], detail: string) =>
+    new SinkWriteError({ ...writer, samples, reason, detail, cause })
+  switch (codeOf(cause)) {
+    case "ENOSPC":
+    case "EDQUOT":
+      return fail("DiskFull", "the disk is full; what was accepted before is complete")
+    case "EFBIG":
+      return fail("DiskFull", "the file has reached its size limit; what was accepted before is complete")
+    case "EPIPE":
+    case "ECONNRESET":
+      return fail("ConnectionLost", "its reader closed the pipe")
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return fail("PermissionDenied", messageOf(cause))
+    default:
+      return fail("Unknown", messageOf(cause))
+  }
+}
+
+const codeOf = (cause: unknown): string =>
+  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""

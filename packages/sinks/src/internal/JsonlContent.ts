@@ -1,0 +1,36 @@
+/**
+ * Reads an existing file of JSON lines before it is appended to.
+ */
+import { Effect, Predicate } from "effect"
+import { chunksOf, type Content } from "./TextFile.ts"
+
+/** Where the last complete line ends. Fails if a line is not a sample. */
+export const inspectJsonl = (fd: number, size: number): Effect.Effect<Content, string> =>
+  Effect.suspend(() => {
+    let bytes = 0
+    let line = 0
+    let begun: Array<Buffer> = []
+    for (const [chunk, offset] of chunksOf(fd, size)) {
+      let start = 0
+      for (let end = chunk.indexOf("\n"); end >= 0; end = chunk.indexOf("\n", start)) {
+        line++
+        if (!isRowText(Buffer.concat([...begun, chunk.subarray(start, end)]).toString())) {
+          return Effect.fail(`line ${line} is not a sample written by this sink`)
+        }
+        begun = []
+        start = end + 1
+        bytes = offset + start
+      }
+      begun.push(Buffer.from(chunk.subarray(start)))
+    }
+    return Effect.succeed({ bytes })
+  })
+
+const isRowText = (text: string): boolean => {
+  try {
+    const row: unknown = JSON.parse(text)
+    return Predicate.isObject(row) && "device" in row && "requested_at" in row
+  } catch {
+    return false
+  }
+}

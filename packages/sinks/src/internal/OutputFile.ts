@@ -1,0 +1,37 @@
+/**
+ * What the sinks that write a file have in common: the mode, the folders, and the file's identity.
+ */
+import * as fs from "node:fs"
+import * as path from "node:path"
+
+/**
+ * What to do with an existing output: refuse it, replace it, or add to it.
+ */
+export type FileMode = "create" | "overwrite" | "append"
+
+/** Makes the missing parent folders of a file. Node's recursive mkdir never returns if a folder fails with ENOENT, as in /proc. */
+export const makeParents = (file: string): void => {
+  const folder = path.dirname(file)
+  if (fs.existsSync(folder)) return
+  makeParents(folder)
+  fs.mkdirSync(folder)
+}
+
+/** Throws what making a file would throw, as far as this can be known without making it. */
+export const checkParents = (file: string): void => {
+  const folder = path.dirname(file)
+  if (!fs.existsSync(folder) && folder !== path.dirname(folder)) return checkParents(folder)
+  if (!fs.statSync(folder).isDirectory()) throw Object.assign(new Error("not a folder"), { code: "ENOTDIR" })
+  fs.accessSync(folder, fs.constants.W_OK | fs.constants.X_OK)
+}
+
+/** Whether this is a link to a file that does not exist. */
+export const isBrokenLink = (file: string): boolean =>
+  !fs.existsSync(file) && fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined
+
+/** Whether an open file still has this name. */
+export const isAt = (file: string, fd: number): boolean => {
+  const named = fs.statSync(file, { throwIfNoEntry: false })
+  const { dev, ino } = fs.fstatSync(fd)
+  return named?.ino === ino && named.dev === dev
+}

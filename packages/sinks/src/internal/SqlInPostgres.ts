@@ -1,0 +1,49 @@
+/**
+ * A Postgres table behind an `effect/sql` client, written as `PostgresSink` does without COPY.
+ */
+import type { Sample } from "@sampleline/core"
+import { Effect } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlSinkOptions } from "../SqlSink.ts"
+import {
+  createTable,
+  insertRows,
+  newTableProblem,
+  readTable,
+  rowsOf,
+  type TableName,
+  type TableRows
+} from "./PostgresTable.ts"
+import { orProblem, type SqlTable, type TableProblem } from "./SqlTable.ts"
+
+export const tableInPostgres = (sql: SqlClient, name: TableName, options: SqlSinkOptions): SqlTable => {
+  let rows: TableRows | undefined
+  const read = Effect.map(readTable(sql, name), ({ table }) => table)
+
+  const begin = Effect.fnUntraced(function*(batch: ReadonlyArray<Sample>) {
+    if (options.createTable === true) {
+      const problem = newTableProblem(batch, options)
+      if (problem !== null && (yield* read) === null) return yield* Effect.fail({ problem })
+      yield* createTable(sql, name, batch, options)
+    }
+    const table = yield* read
+    return yield* orProblem(table === null ? GONE : rowsOf(table, batch, options))
+  })
+  return {
+    target: `${name.schema}.${name.table}`,
+    exists: Effect.map(read, (table) => table !== null),
+    lock: () => rows?.lock,
+    write: Effect.fnUntraced(function*(batch) {
+      const { lock } = rows ??= yield* begin(batch)
+      yield* insertRows(sql, name, rows, batch.map((sample) => lock.row(sample)))
+    }),
+    check: Effect.fnUntraced(function*(batch) {
+      const table = yield* read
+      if (table !== null) yield* orProblem(rowsOf(table, batch, options))
+      const problem = table === null ? newTableProblem(batch, options) : null
+      if (problem !== null) return yield* Effect.fail({ problem })
+    })
+  }
+}
+
+const GONE: TableProblem = { problem: "the table no longer exists; make it again" }

@@ -1,0 +1,26 @@
+/**
+ * What `SqlSink` needs of a table, whatever the dialect of its database.
+ */
+import type { Sample, SchemaLock } from "@sampleline/core"
+import { Effect } from "effect"
+import type { SqlError } from "effect/sql/SqlError"
+
+export interface SqlTable {
+  /** What the table is called in messages. */
+  readonly target: string
+  readonly exists: Effect.Effect<boolean, SqlError>
+  /** The columns that the first batch locked; undefined before it. */
+  readonly lock: () => SchemaLock | undefined
+  readonly write: (batch: ReadonlyArray<Sample>) => Effect.Effect<void, SqlError | TableProblem>
+  /** Fails as `write` would for a first batch, as far as this can be known. Changes nothing. */
+  readonly check: (batch: ReadonlyArray<Sample>) => Effect.Effect<void, SqlError | TableProblem>
+}
+
+/** Why the samples of a run cannot go into the table. */
+export interface TableProblem {
+  readonly problem: string
+}
+
+/** Fails with the problem if there is one. */
+export const orProblem = <A extends object>(result: A | TableProblem): Effect.Effect<A, TableProblem> =>
+  "problem" in result ? Effect.fail(result) : Effect.succeed(result)

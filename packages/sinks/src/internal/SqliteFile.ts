@@ -1,0 +1,94 @@
+/**
+ * The file of a database, before and after SQLite has it open. Only `stat` and `access` look at it: opening and closing it
+ * otherwise would drop the locks that SQLite holds in this process.
+ */
+import type { SinkOpenError } from "@sampleline/core"
+import { retryWhileLocked, SqliteDatabase, type SqliteFailure } from "@sampleline/sqlite"
+import { Effect, type Scope } from "effect"
+import * as fs from "node:fs"
+import { fileOpenError, type Writer } from "./FileFailure.ts"
+import { checkParents, isBrokenLink, makeParents } from "./OutputFile.ts"
+import { foreignError, isUnreadable, sqliteOpenError } from "./SqliteFailures.ts"
+import type { SqliteSettings } from "./SqliteSettings.ts"
+
+const attempt = <A>(writer: Writer, run: () => A): Effect.Effect<A, SinkOpenError> =>
+  Effect.try({ try: run, catch: (cause) => fileOpenError(writer, cause) })
+
+/** Whether the file exists. Fails if the sink may not use it. */
+const exists = Effect.fnUntraced(function*(
+  writer: Writer,
+  { mode, path }: SqliteSettings
+): Effect.fn.Return<boolean, SinkOpenError> {
+  const stats = yield* attempt(writer, () => fs.statSync(path, { throwIfNoEntry: false }))
+  // A new file is made with its own name: a link to nowhere is not followed.
+  if (yield* attempt(writer, () => isBrokenLink(path))) return yield* fileOpenError(writer, { code: "EEXIST" })
+  if (stats === undefined) return false
+  if (stats.isDirectory()) return yield* fileOpenError(writer, { code: "EISDIR" })
+  if (mode === "create") return yield* fileOpenError(writer, { code: "EEXIST" })
+  // SQLite takes a file of one byte for an empty database, and would overwrite the byte.
+  if (stats.size === 1) return yield* foreignError(writer)
+  yield* attempt(writer, () => fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK))
+  return true
+})
+
+/** Opens the database, and makes its file if it is missing. If the run never began, the scope removes a new empty file. */
+export const openSqlite = Effect.fnUntraced(function*(
+  writer: Writer,
+  settings: SqliteSettings,
+  hasBegun: () => boolean
+): Effect.fn.Return<SqliteDatabase.SqliteDatabase, SinkOpenError, Scope.Scope> {
+  const { path } = settings
+  const isNew = !(yield* exists(writer, settings))
+  yield* Effect.acquireRelease(
+    attempt(writer, () => {
+      if (!isNew) return
+      makeParents(path)
+      fs.closeSync(fs.openSync(path, "wx", 0o666))
+    }),
+    () =>
+      Effect.sync(() => {
+        if (isNew && !hasBegun() && sizeOf(path) === 0) fs.rmSync(path, { force: true })
+      }).pipe(Effect.andThen(Effect.logInfo(`${writer.sink} closed ${writer.target}`)))
+  )
+  return yield* Effect.mapError(SqliteDatabase.open(path), (cause) => sqliteOpenError(writer, cause))
+})
+
+/** The columns of the sink's table; empty if there is no such table. */
+export const columnsOf = (
+  database: SqliteDatabase.SqliteDatabase,
+  { busyTimeout, table }: SqliteSettings
+): Effect.Effect<ReadonlyArray<SqliteDatabase.SqliteColumn>, SqliteFailure> =>
+  retryWhileLocked(() => database.columnsOf(table), busyTimeout)
+
+/** An existing database, as far as it can be seen without changing anything. */
+export interface SqliteView {
+  readonly database: SqliteDatabase.SqliteDatabase
+  readonly existing: ReadonlyArray<SqliteDatabase.SqliteColumn>
+}
+
+/**
+ * Fails as opening would, and changes nothing. Gives the database, or null if there is none. It is `unreadable` if a crash left
+ * it in a state that only opening it for writing repairs.
+ */
+export const viewSqlite = Effect.fnUntraced(function*(
+  writer: Writer,
+  settings: SqliteSettings
+): Effect.fn.Return<SqliteView | "unreadable" | null, SinkOpenError, Scope.Scope> {
+  const { path } = settings
+  if (!(yield* exists(writer, settings))) {
+    yield* attempt(writer, () => checkParents(path))
+    return null
+  }
+  return yield* Effect.gen(function*() {
+    const database = yield* SqliteDatabase.openReadOnly(path)
+    return { database, existing: yield* columnsOf(database, settings) }
+  }).pipe(
+    Effect.catch((failure) =>
+      isUnreadable(failure) && (sizeOf(`${path}-wal`) > 0 || sizeOf(`${path}-journal`) > 0)
+        ? Effect.succeed("unreadable" as const)
+        : Effect.fail(sqliteOpenError(writer, failure))
+    )
+  )
+})
+
+const sizeOf = (file: string): number => fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0

@@ -1,0 +1,51 @@
+import { assert, it } from "@effect/vitest"
+import { SchemaLock } from "@sampleline/core"
+import { Effect, Schema } from "effect"
+import * as fs from "node:fs"
+import { CsvSink } from "../../src/CsvSink.ts"
+import { inspectCsv } from "../../src/internal/CsvContent.ts"
+import { flow, sampleOf } from "../samples.ts"
+import { tempFile } from "../tempFile.ts"
+import { readCsv } from "../textReaders.ts"
+import { writeTo } from "../writing.ts"
+
+it.effect.prop("finds the end of the last complete record wherever a file was cut", [
+  Schema.Array(Schema.String).check(Schema.isMaxLength(4)),
+  Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 10_000 }))
+], ([texts, at]) =>
+  Effect.scoped(Effect.gen(function*() {
+    const path = yield* tempFile("run.csv")
+    const samples = texts.map((text, n) => sampleOf(flow, [n, text], n))
+    if (samples.length > 0) yield* writeTo(CsvSink.layer({ path }), samples)
+    else fs.writeFileSync(path, "")
+    const whole = fs.readFileSync(path)
+    fs.writeFileSync(path, whole.subarray(0, at % (whole.length + 1)))
+    yield* writeTo(CsvSink.layer({ path, mode: "append" }), [sampleOf(flow, [99, "last"])])
+    const rows = readCsv(path, SchemaLock.fromFormats([flow]).columns)
+    assert.strictEqual(rows.at(-1)?.["Gas"], "last")
+    assert.isTrue(
+      whole.toString().startsWith(fs.readFileSync(path, "utf8").split("fuel,A").slice(0, -1).join("fuel,A")) ||
+        rows.length === 1
+    )
+  })))
+
+it.effect.each([
+  { text: "", found: { bytes: 0, header: null } },
+  { text: "a,b", found: { bytes: 0, header: null } },
+  { text: "a,\"b,\"\"c\"\"\"\r\n1,2\n3", found: { bytes: 17, header: ["a", "b,\"c\""] } },
+  { text: "a,b\n1\n", found: "record 1 does not have the 2 fields of the header" },
+  { text: "a,b\n1,2\0\n", found: "record 1 does not have the 2 fields of the header" }
+])("reads %j", ({ found, text }) =>
+  Effect.gen(function*() {
+    const path = yield* tempFile("run.csv")
+    fs.writeFileSync(path, text)
+    const fd = fs.openSync(path, "r")
+    assert.deepStrictEqual(
+      yield* Effect.match(inspectCsv(fd, text.length), {
+        onFailure: (problem): typeof found => problem,
+        onSuccess: (content): typeof found => content as typeof found
+      }),
+      found
+    )
+    fs.closeSync(fd)
+  }))

@@ -1,0 +1,32 @@
+import { assert, it } from "@effect/vitest"
+import { SchemaLock } from "@sampleline/core"
+import { RowGroup } from "../../src/internal/RowGroup.ts"
+import { flow, sampleOf } from "../samples.ts"
+
+const lock = SchemaLock.fromFormats([flow])
+const flowAt = lock.columns.findIndex(({ name }) => name === "Mass_Flow")
+const gasAt = lock.columns.findIndex(({ name }) => name === "Gas")
+
+const groupOf = (rows: ReadonlyArray<readonly [number | null, string | null]>, capacity = 1) => {
+  const group = new RowGroup(lock.columns, capacity)
+  for (const [n, row] of rows.entries()) group.push(lock, sampleOf(flow, row, n))
+  return group
+}
+
+it("keeps numbers as doubles and texts once, and grows beyond its capacity", () => {
+  const group = groupOf([[1, "N2"], [null, null], [3, "Air"], [4, "N2"]])
+  const values = group.copy()
+  assert.deepStrictEqual(values[flowAt], Float64Array.of(1, Number.NaN, 3, 4))
+  assert.deepStrictEqual(values[gasAt], { places: Int32Array.of(0, -1, 1, 0), texts: ["N2", "Air"] })
+})
+
+it("drops its last rows, and is empty after clear", () => {
+  const group = groupOf([[1, "N2"], [2, "Air"], [3, "Ar"]], 10)
+  group.drop(2)
+  assert.strictEqual(group.rows, 1)
+  assert.deepStrictEqual(group.copy()[flowAt], Float64Array.of(1))
+  group.clear()
+  assert.strictEqual(group.rows, 0)
+  group.push(lock, sampleOf(flow, [5, "Air"]))
+  assert.deepStrictEqual(group.copy()[gasAt], { places: Int32Array.of(0), texts: ["Air"] })
+})

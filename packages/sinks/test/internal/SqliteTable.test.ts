@@ -1,0 +1,69 @@
+import { assert, describe, it } from "@effect/vitest"
+import { FrameFormat, type Run } from "@sampleline/core"
+import { Effect } from "effect"
+import { SqliteSink } from "../../src/SqliteSink.ts"
+import { sampleOf, samplesFrom } from "../samples.ts"
+import { execute, query } from "../sqlite.ts"
+import { tempFile } from "../tempFile.ts"
+import { writeTo } from "../writing.ts"
+
+describe("the table of SqliteSink", () => {
+  it.live("is made with types", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.db")
+      yield* writeTo(SqliteSink.layer({ path }), samplesFrom(0, 1))
+      assert.deepStrictEqual(
+        query(path, "SELECT name, type FROM pragma_table_info('samples')").map((row) =>
+          `${row["name"]} ${row["type"]}`
+        ),
+        [
+          "device TEXT",
+          "unit_id TEXT",
+          "requested_at TEXT",
+          "received_at TEXT",
+          "midpoint_at TEXT",
+          "latency_s REAL",
+          "Mass_Flow REAL",
+          "Gas TEXT",
+          "status TEXT"
+        ]
+      )
+      assert.strictEqual(query(path, "PRAGMA journal_mode")[0]?.["journal_mode"], "wal")
+    }))
+
+  it.live("has units and identities in a table beside it", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.db")
+      const format = FrameFormat.make([{ name: "Mass_Flow", unit: "SCCM", statistic: 5 }, { name: "Device" }])
+      const identity = {
+        manufacturer: "Alicat Scientific",
+        model: "MC-500SCCM-D",
+        serialNumber: "521641",
+        firmware: "10v20.0-R24",
+        calibrationDate: "2025-03-02"
+      }
+      const run: Run = { id: "run-1", startedAt: 0, devices: [{ name: "fuel", unitId: "A", identity, format }] }
+      yield* writeTo(SqliteSink.layer({ path, table: "flows" }), [sampleOf(format, [1, 2], 0, run)])
+      assert.deepStrictEqual(
+        query(path, "SELECT device, serial_number, column_name, unit, statistic FROM flows_columns"),
+        [
+          { device: "fuel", serial_number: "521641", column_name: "Mass_Flow", unit: "SCCM", statistic: 5 },
+          { device: "fuel", serial_number: "521641", column_name: "frame_Device", unit: null, statistic: null }
+        ]
+      )
+    }))
+
+  it.live("if it exists, gets the columns that it shares with the run, in its own types", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.db")
+      execute(
+        path,
+        "CREATE TABLE samples (id INTEGER PRIMARY KEY, requested_at INTEGER, Mass_Flow TEXT, entered TEXT DEFAULT 'now')"
+      )
+      yield* writeTo(SqliteSink.layer({ path, mode: "append" }), samplesFrom(1, 2))
+      assert.deepStrictEqual(query(path, "SELECT id, requested_at, Mass_Flow, entered FROM samples"), [
+        { id: 1, requested_at: 1_772_366_400_001_000, Mass_Flow: "0.25", entered: "now" },
+        { id: 2, requested_at: 1_772_366_400_002_000, Mass_Flow: "0.5", entered: "now" }
+      ])
+    }))
+})

@@ -63,7 +63,7 @@ describe.concurrent("a device is known by its serial number", () => {
       yield* pollUntil(source, (reasons) => reasons.length === 0)
     }))
 
-  it.live("of which two ports are swapped has nothing under the wrong name", () =>
+  it.live("records nothing under the wrong name when two ports are swapped", () =>
     Effect.gen(function*() {
       const ports = yield* Simulator.make({ devices: 3, pluggable: true })
       const [a, b] = ports as [Simulator.SimulatedPort, Simulator.SimulatedPort]
@@ -93,7 +93,7 @@ describe.concurrent("a device is known by its serial number", () => {
       )
     }))
 
-  it.live("of which two are swapped by a fault has nothing under the wrong name either, on TCP", () =>
+  it.live("records nothing under the wrong name when a fault swaps two TCP ports", () =>
     Effect.gen(function*() {
       const faults = [{ kind: "swap", after: "1500 millis", for: "200 millis" }] as const
       const ports = yield* Simulator.make({ devices: 2, tcp: 0, faults })

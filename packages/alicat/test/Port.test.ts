@@ -36,7 +36,7 @@ describe.concurrent("Port", () => {
 
   it.live("never takes a late reply for the next one's", () => {
     const timeoutMs = 100
-    /** Polls a device of which every third reading is late; it answers in order, and its readings say how many polls came before. */
+    /** Polls a device whose every third reading is late. It answers in order. Each reading has the number of polls before it. */
     const pollLate = Effect.fnUntraced(function*(lateMs: number) {
       const clock = yield* SampleClock.current
       const device = new SimulatedDevice()

@@ -57,7 +57,7 @@ describe.concurrent("Alicat.stream", () => {
       assert.isAtLeast(samples[3]!.receivedAt - samples[0]!.receivedAt, 2 * 200_000)
     }))
 
-  it.live("stops the device however it ends, and any other request meanwhile fails without a byte being sent", () =>
+  it.live("stops the device however it ends; until then other requests fail and send no byte", () =>
     Effect.gen(function*() {
       const { commands, device, port } = yield* streamingPort
       const { instruments, stream } = yield* open({ fuel: { port } })

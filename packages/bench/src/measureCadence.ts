@@ -21,7 +21,7 @@ export interface Measured {
   readonly maxMs: number
   /** Of one core, this process only. */
   readonly cpuPercent: number
-  /** Processor time that the virtual machine's host gave to others, over all cores; null where the system does not tell. */
+  /** Processor time that the virtual machine's host gave to others, over all cores. Null: the system does not tell. */
   readonly stolenMs: number | null
 }
 

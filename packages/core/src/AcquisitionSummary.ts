@@ -101,7 +101,11 @@ export class Progress {
     this.finishedAt = at
   }
 
-  observe(tick: Tick): void {
+  observe(ticks: ReadonlyArray<Tick>): void {
+    for (const tick of ticks) this.observeTick(tick)
+  }
+
+  private observeTick(tick: Tick): void {
     if (this.runId === null) {
       this.runId = tick.run.id
       for (const device of tick.run.devices) {

@@ -2,9 +2,9 @@
  * From a source to a stream of ticks, on an absolute grid: the target of a tick is `start + index * period` on the
  * monotonic clock.
  *
- * No tick begins before its target. A poll that ends a whole period or more after the next target makes the recorder skip
- * the missed slots and count them. A poll that is late by less makes the next tick begin at once. So the recorder neither
- * drifts nor bunches up.
+ * No tick begins before its target. If a poll, or the wait for room in the buffer, ends less than a period after the next
+ * target, the next tick begins at once. If it ends a whole period or more after it, the missed slots are skipped and counted, and
+ * the next tick waits for its target. So the recorder neither drifts nor bunches up.
  *
  * Ticks wait for the consumer in a buffer (`recorder/TickBuffer.ts`), which also keeps the account of what was lost.
  */
@@ -69,10 +69,10 @@ interface Grid {
   readonly precise: boolean
 }
 
-/** How long a poll that is under way may go on after the run was ended. */
+/** How long a poll under way may go on after the run was told to end. */
 const POLL_GRACE = "1 second"
 
-/** Polls until the last slot, or until the run is ended. A tick that was polled is always put into the buffer. */
+/** Polls until the last slot, or until the run is told to end. What a poll gave is always put into the buffer. */
 const pollOnGrid = Effect.fnUntraced(function*(
   poll: ReturnType<PollSource["Service"]["poll"]>,
   { periodNanos, precise, slots }: Grid,
@@ -93,12 +93,14 @@ const pollOnGrid = Effect.fnUntraced(function*(
       if (ending.isEnded()) return
       const driftMs = (clock.monotonicNanos() - target) / 1_000_000
       phase = "polling"
+      // The buffer finds skipped slots by this index.
       buffer.nextIndex = index + 1
       const result = yield* spanned("sampleline.poll")(poll)
       phase = "offering"
       const clockSteps = yield* watch(result)
       yield* buffer.offer({ index, driftMs, clockSteps, ...result })
 
+      // Late by 1.5 periods: two slots are skipped, and the third has half a period to go.
       const lateNanos = clock.monotonicNanos() - targetOf(index + 1)
       const skipped = lateNanos < periodNanos ? 0 : Math.ceil(lateNanos / periodNanos)
       const next = Math.min(slots, index + 1 + skipped)
@@ -106,12 +108,11 @@ const pollOnGrid = Effect.fnUntraced(function*(
       buffer.nextIndex = next
     }
   })
-  /** Returns when the loop may be cut off: at once while it waits for a target, after a grace while it polls, else never. */
+  /** Completes when the loop may be cut off: at once while it waits for a target, after a grace while it polls, else never. */
   const cutOff = Effect.gen(function*() {
     yield* ending.await
-    const polled = buffer.nextIndex
     if (phase === "polling") yield* Effect.sleep(POLL_GRACE)
-    if (phase === "offering" || buffer.nextIndex !== polled) return yield* Effect.never
+    if (phase === "offering") return yield* Effect.never
   })
   yield* Effect.raceFirst(loop, cutOff)
 })

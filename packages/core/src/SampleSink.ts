@@ -1,6 +1,6 @@
 /**
- * Where samples go. A sink has one method, `write`. The scope of its layer opens and closes what it writes to, so nobody can
- * write too early or forget to close.
+ * Where samples go. You write one method, `write`, and `SampleSink.make` adds the rest. The scope of the layer opens and closes
+ * the target, so nobody can write too early or forget to close.
  */
 import { type Array, Cause, Clock, Context, Effect, Layer, Metric, type Scope } from "effect"
 import { type Joined, joinLayers, type Layers } from "./joinLayers.ts"
@@ -40,7 +40,7 @@ export interface SinkShape {
   readonly target: string
   /** Success means that the batch is accepted: from then on the durability that the sink states holds for it. */
   readonly write: (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<void, SinkBatchError>
-  /** Called when a run has begun. A sink then keeps its output, even if it gets no sample. */
+  /** Called once or more when a run has begun: a tick came, or the ticks ended without a failure. The sink then keeps its output. */
   readonly began: () => void
   /** One report for each sink behind this one. */
   readonly report: () => ReadonlyArray<SinkReport>
@@ -64,7 +64,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     readonly lock?: (() => SchemaLock | undefined) | undefined
     /** For a sink that accepts before it delivers: the samples that were accepted and then lost. */
     readonly lost?: (() => SinkWriteError | undefined) | undefined
-    /** Called when a run has begun. A sink that removes its output after a failed start needs this. */
+    /** Called once or more when a run has begun. A sink that removes its output after a failed start needs this. */
     readonly began?: (() => void) | undefined
   }): SinkShape => {
     const { name, target = "" } = options
@@ -84,8 +84,8 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     const write = (batch: Array.NonEmptyReadonlyArray<Sample>) =>
       Effect.contextWith((context: Context.Context<never>) => {
         const clock = Context.get(context, Clock.Clock)
-        const began = clock.monotonicTimeNanosUnsafe()
-        // External interruption is not caught here. A write that interrupts itself has failed.
+        const startedAt = clock.monotonicTimeNanosUnsafe()
+        // A write that interrupts itself has failed. If this fiber is interrupted, no handler runs.
         return Effect.matchCauseEffect(Effect.suspend(() => options.write(batch)), {
           onFailure: (cause) => {
             error = toBatchError(name, target, batch.length, Cause.squash(cause))
@@ -93,9 +93,10 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
           },
           onSuccess: () => {
             rows += batch.length
+            // The batch may have been refused before, and written again.
             error = null
             written.updateUnsafe(batch.length, context)
-            duration.updateUnsafe(Number(clock.monotonicTimeNanosUnsafe() - began) / 1_000_000, context)
+            duration.updateUnsafe(Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1_000_000, context)
             const dropped = options.lock?.()?.takeUnreported() ?? []
             return dropped.length === 0 ? Effect.void : warnOfDropped(dropped)
           }
@@ -133,8 +134,8 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
 
   /**
    * Writes each batch to all sinks at the same time. The next batch waits for all of them. A sink that fails gets no more
-   * batches, and the others go on. Its error is logged at once, is in the summary, and fails the run at its end. If no sink is
-   * left, the run fails at once.
+   * batches, and the others go on. Its error is logged at once, stands in the summary, and fails a run that would have
+   * succeeded, at its end. If no sink is left, the run fails at once.
    *
    * The other services of the layers are provided too. If two layers provide the same service, the last one is used.
    */

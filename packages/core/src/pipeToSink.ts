@@ -1,12 +1,15 @@
 /**
- * From ticks to storage: count, flatten to samples, group, write. The promise kept here: once a tick was emitted its samples
- * are written, however the stream ends.
+ * From ticks to storage: count, flatten to samples, group, write. The promise kept here: however a stream of ticks ends, the
+ * samples of every tick that was counted are written, unless the sink fails or `stopTimeout` is over.
  *
- * `Stream.groupedWithin` drops its open batch when its stream fails or is interrupted. So the stream that it sees never
- * does: `untilEnded` puts a queue in front of it, which is ended. A failure of the upstream is set aside until the open batch
- * is written. An interruption first ends the run, bounded by `stopTimeout`.
+ * `Stream.groupedWithin` drops its open batch if its stream fails or is interrupted. So that stream comes from a queue that only
+ * ever ends (`untilEnded`). A failure of the ticks is set aside until the open batch is written. An interruption first ends the
+ * run (`runToEnd`).
+ *
+ * There are two end signals. The caller's (`ambient`) is the one of `endWhen`. The run's own (`ending`) is what the recorder
+ * hears: it is also raised when the caller is interrupted.
  */
-import { Array, Cause, Channel, Duration, Effect, Fiber, Option, Pull, Queue, Sink, Stream } from "effect"
+import { Array, Cause, Channel, Duration, Effect, Exit, Fiber, Option, Pull, Queue, Sink, Stream } from "effect"
 import { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
 import { EndSignal, make as makeEndSignal } from "./EndSignal.ts"
 import { type InvalidOptionError, positiveDuration, positiveInt } from "./InvalidOptionError.ts"
@@ -27,8 +30,9 @@ export interface PipeOptions {
   /** A batch is written this long after its first sample, whether or not another sample comes. Default: 1 second. */
   readonly flushInterval?: Duration.Input | undefined
   /**
-   * How long a run may take to end once it is ended or interrupted: the poll under way, which gets half of it, and writing
-   * everything that was emitted. Default: 5 seconds.
+   * How long a run may take once it is told to end (`endWhen`) or is interrupted. This bounds the poll under way and writing
+   * everything that was polled. The poll gets at most a second, and at most half of it. A run that ends by itself has no limit.
+   * Default: 5 seconds.
    */
   readonly stopTimeout?: Duration.Input | undefined
   /** Filled while the run goes on. Default: none. */
@@ -36,8 +40,8 @@ export interface PipeOptions {
 }
 
 /**
- * Writes the samples of a stream of ticks to the `SampleSink`, in batches, and gives the summary of the run. Known to users
- * of the Python library alicatlib as `pipe`.
+ * Writes the samples of a stream of ticks to the `SampleSink`, in batches, and gives the summary of the run. An interrupted run
+ * gives no summary: end it by `endWhen`, or pass a `progress`. Users of the Python library alicatlib know this as `pipe`.
  *
  * @since 0.1.0
  * @category destructors
@@ -57,11 +61,17 @@ export const pipeToSink = (options: PipeOptions = {}) =>
 
     progress.start(clock.epochMicros(), sink.report)
     const writing = ticks.pipe(
-      Stream.mapArray((ticks) => {
-        for (const tick of ticks) progress.observe(tick)
-        return ticks
+      untilEnded({
+        ending,
+        // Of ticks, which mostly have one sample or more. With room for two batches a batch costs fewer turns of the event loop.
+        capacity: 2 * batchSize,
+        patience: Duration.divideUnsafe(stopTimeout, 2),
+        onTicks: (ticks) => {
+          sink.began()
+          progress.observe(ticks)
+        },
+        onFailure: (cause) => upstreamFailure ??= cause
       }),
-      untilEnded(ending, 2 * batchSize, Duration.divideUnsafe(stopTimeout, 2), (cause) => upstreamFailure = cause),
       Stream.filter((tick): tick is TickWithSamples => Array.isReadonlyArrayNonEmpty(tick.samples)),
       Stream.mapArray(Array.flatMap((tick) => tick.samples)),
       Stream.groupedWithin(batchSize, flushInterval),
@@ -75,19 +85,22 @@ export const pipeToSink = (options: PipeOptions = {}) =>
       new SinkWriteError({
         sink: sink.name,
         target: sink.target,
+        // The backlog are samples that the recorder has polled and not handed on.
         samples: progress.current.samplesEmitted - accepted + ending.backlog(),
         reason: "Timeout",
         detail: `not written within ${
           Duration.format(stopTimeout)
-        } after the run was stopped; what was written before is complete`
+        } after the run was stopped; what was accepted before is complete`
       })
     yield* runToEnd(writing, ending, stopTimeout, unwritten).pipe(
-      Effect.onExit(() =>
-        Effect.sync(() => {
-          progress.finish(clock.epochMicros())
-          if (upstreamFailure === undefined || progress.current.ticks > 0) sink.began()
-        })
-      )
+      Effect.onExit((exit) => {
+        progress.finish(clock.epochMicros())
+        // A run without ticks has begun too, unless its source failed.
+        if (upstreamFailure === undefined) sink.began()
+        return upstreamFailure === undefined || Exit.isSuccess(exit)
+          ? Effect.void
+          : Effect.logError(`the ticks ended before by a failure: ${messageOf(Cause.squash(upstreamFailure))}`)
+      })
     )
     if (upstreamFailure !== undefined) return yield* Effect.failCause(upstreamFailure)
     const failed = sink.report().find((report) => report.error !== null)
@@ -102,56 +115,60 @@ export const pipeToSink = (options: PipeOptions = {}) =>
 type TickWithSamples = Tick & { readonly samples: Array.NonEmptyReadonlyArray<Sample> }
 
 /**
- * The same ticks through a queue that ends when they are over, fail, or the run is ended. The queue never fails, and a tick
- * that was taken from the upstream is always put into it.
+ * The same ticks through a queue. It ends when the ticks end or fail, or when the run is told to end. It never fails. `onTicks`
+ * is called with ticks that are put into the queue for sure.
  *
- * On the end of the run an upstream that ends by itself has `patience` for that; any other is cut off at once.
+ * When the run is told to end, an upstream that observes the signal has `patience` to end by itself. Any other is cut off.
  */
-const untilEnded = <E>(
-  ending: EndSignal,
-  capacity: number,
-  patience: Duration.Duration,
-  onFailure: (cause: Cause.Cause<E>) => void
-) =>
+const untilEnded = <E>({ capacity, ending, onFailure, onTicks, patience }: {
+  readonly ending: EndSignal
+  readonly capacity: number
+  readonly patience: Duration.Duration
+  readonly onTicks: (ticks: Array.NonEmptyReadonlyArray<Tick>) => void
+  readonly onFailure: (cause: Cause.Cause<E>) => void
+}) =>
 <R>(ticks: Stream.Stream<Tick, E, R>): Stream.Stream<Tick, never, R> =>
   Stream.unwrap(Effect.gen(function*() {
     const queue = yield* Queue.bounded<Tick, Cause.Done>(capacity)
     const cutOff = Effect.gen(function*() {
       yield* ending.await
-      // A tick that is on its way arrives before the upstream is cut off.
+      // A tick that was emitted just before the signal still arrives.
       yield* Effect.yieldNow
       if (!ending.isObserved()) return
-      // A full queue means that the upstream waits for the sink, not the other way round.
-      do yield* Effect.sleep(patience)
-      while (Queue.isFullUnsafe(queue))
+      // While the queue is full the upstream waits for the sink, so it is not cut off. `stopTimeout` bounds this too.
+      do {
+        yield* Effect.sleep(patience)
+      } while (Queue.isFullUnsafe(queue))
     })
-    const toItsEnd = <R>(feed: Effect.Effect<void, E, R>): Effect.Effect<void, never, R> =>
+    const toItsEnd = <R1>(feed: Effect.Effect<void, E, R1>): Effect.Effect<void, never, R1> =>
       feed.pipe(
         Effect.catchCause((cause) => Effect.sync(() => onFailure(cause))),
         Effect.ensuring(Queue.end(queue))
       )
-    // In a scope of its own, so that what the upstream holds is let go only when it is pulled no more.
+    // Its own scope: the upstream's resources are released after the last pull.
     const feed = toItsEnd(Effect.scoped(Effect.gen(function*() {
       const pull = yield* Channel.toPullScoped(Stream.toChannel(ticks), yield* Effect.scope)
       // Only the pull can be interrupted: what it gave is put into the queue, however full that is.
-      const next = Effect.flatMap(
-        Effect.interruptible(pull),
-        (ticks) =>
-          Effect.flatMap(Queue.offerAll(queue, ticks), (refused) => refused.length === 0 ? Effect.void : Cause.done())
-      )
+      const next = Effect.flatMap(Effect.interruptible(pull), (chunk) => {
+        onTicks(chunk)
+        return Effect.flatMap(
+          Queue.offerAll(queue, chunk),
+          (refused) => refused.length === 0 ? Effect.void : Cause.done()
+        )
+      })
       const all = Effect.uninterruptible(Effect.forever(next, { disableYield: true }))
-      // What is there is written even if the upstream takes long to let go, or never does.
+      // The queue ends here, so that its ticks are written even if the upstream never releases its resources.
       yield* toItsEnd(Pull.catchDone(Effect.raceFirst(all, cutOff), () => Effect.void))
     })))
     yield* Effect.forkScoped(feed, { startImmediately: true })
-    // Added last, so done first: when the sink has failed nobody waits for room any more.
+    // Runs first when the sink has failed: it frees a feed that waits for room.
     yield* Effect.addFinalizer(() => Queue.shutdown(queue))
     return Stream.fromQueue(queue)
   }))
 
 /**
- * Runs `writing` until it is done. When the run is ended or the caller is interrupted, `writing` is told so and has
- * `stopTimeout` to finish; after that it is abandoned.
+ * Runs `writing` until it is done. When the run is told to end or the caller is interrupted, `writing` gets the signal and has
+ * `stopTimeout` from then on. After that it is abandoned.
  */
 const runToEnd = <E, R>(
   writing: Effect.Effect<void, E, R>,
@@ -168,13 +185,18 @@ const runToEnd = <E, R>(
         Effect.interruptible,
         Effect.forkDetach({ startImmediately: true })
       )
+      const clock = yield* currentClock
+      let deadlineNanos: number | undefined
       const stop = Effect.gen(function*() {
         yield* ending.end
-        const exit = yield* Effect.timeoutOption(Fiber.await(fiber), stopTimeout)
+        // An interruption while the run ends does not start the clock again.
+        deadlineNanos ??= clock.monotonicNanos() + Duration.toMillis(stopTimeout) * 1e6
+        const left = Math.max(0, deadlineNanos - clock.monotonicNanos()) / 1e6
+        const exit = yield* Effect.timeoutOption(Fiber.await(fiber), left)
         if (Option.isSome(exit)) return yield* exit.value
         const error = unwritten()
         if (error.samples > 0) return yield* error
-        yield* Effect.logWarning("everything is written, but the source does not stop; it is left behind")
+        yield* Effect.logWarning("everything is written, but the source has not stopped; it is left running")
       })
       return yield* restore(Effect.raceFirst(Fiber.join(fiber), Effect.andThen(ambient.await, stop))).pipe(
         Effect.onInterrupt(() =>

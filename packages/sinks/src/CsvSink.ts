@@ -82,6 +82,7 @@ export class CsvSink extends Context.Service<
         target: options.path,
         began: file.began,
         lock: () => lock,
+        // Only a pipe can lose what it has accepted.
         lost: file.lost,
         write
       }),
@@ -118,6 +119,7 @@ export class CsvSink extends Context.Service<
 
 const SINK = "CsvSink"
 
+// For the type checker only.
 void (CsvSink satisfies OpenableSink<CsvSinkOptions, SinkOpenError | SinkSchemaError>)
 
 /** The columns of a new file; for an existing file the same columns in its order. */

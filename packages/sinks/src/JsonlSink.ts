@@ -97,6 +97,7 @@ export class JsonlSink extends Context.Service<
 const SINK = "JsonlSink"
 const STDOUT = "standard output"
 
+// For the type checker only.
 void (JsonlSink satisfies OpenableSink<JsonlSinkOptions, SinkOpenError>)
 
 const linesTo = (

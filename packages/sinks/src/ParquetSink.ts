@@ -134,6 +134,7 @@ export class ParquetSink extends Context.Service<
 const SINK = "ParquetSink"
 const COMPRESSIONS: ReadonlySet<string> = new Set(["zstd", "snappy", "gzip", "none"])
 
+// For the type checker only.
 void (ParquetSink satisfies OpenableSink<ParquetSinkOptions, OpenFailure>)
 
 /** The thread loads it; here it must only be installed. */

@@ -209,6 +209,7 @@ export class PostgresSink extends Context.Service<
 
 const SINK = "PostgresSink"
 
+// For the type checker only.
 void (PostgresSink satisfies OpenableSink<PostgresSinkOptions, OpenFailure>)
 
 const schemaError = ({ target }: PostgresSettings, detail: string) =>

@@ -110,6 +110,7 @@ export class SqlSink extends Context.Service<
 
 const SINK = "SqlSink"
 
+// For the type checker only.
 void (SqlSink satisfies OpenableSink<SqlSinkOptions, OpenFailure, SqlClient>)
 
 const nameOf = ({ schema = "public", table = "samples" }: SqlSinkOptions) => ({ schema, table })

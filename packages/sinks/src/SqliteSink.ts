@@ -176,6 +176,7 @@ export class SqliteSink extends Context.Service<
 
 const SINK = "SqliteSink"
 
+// For the type checker only.
 void (SqliteSink satisfies OpenableSink<SqliteSinkOptions, OpenFailure>)
 
 const schemaError = ({ path }: SqliteSettings, detail: string) =>

@@ -27,7 +27,7 @@ import { sqliteOpenError, sqliteWriteError } from "./internal/SqliteFailures.ts"
 import { columnsOf, openSqlite, viewSqlite } from "./internal/SqliteFile.ts"
 import { insertAll, type Inserts, Parameters, prepareInserts } from "./internal/SqliteInserts.ts"
 import { type SqliteSettings, sqliteSettings } from "./internal/SqliteSettings.ts"
-import { describeColumns, makeTable, shapeOf, type SqliteShape } from "./internal/SqliteTable.ts"
+import { checkDescription, describeColumns, makeTable, shapeOf, type SqliteShape } from "./internal/SqliteTable.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
 /**
@@ -155,20 +155,15 @@ export class SqliteSink extends Context.Service<
       if (batch === null) return
       const shape = shapeOf(settings, existing, batch, options)
       if ("problem" in shape) return yield* schemaError(settings, shape.problem)
-      const prepared = shape.isNew
-        ? Effect.flatMap(
-          SqliteDatabase.open(":memory:"),
-          (database) => SqliteDatabase.attempt(() => begin(database, settings, shape, batch))
-        )
-        : SqliteDatabase.attempt(() => prepareInserts(view!.database, settings.table, shape.lock.columns))
-      yield* Effect.mapError(
-        prepared,
-        ({ message }) =>
-          schemaError(
-            settings,
-            `SQLite refuses this run's columns: ${message}. Rename the fields, or choose another table`
-          )
-      )
+      const refuse = ({ message }: { readonly message: string }) =>
+        schemaError(settings, `SQLite refuses this run: ${message}. Rename the fields, or choose another table`)
+      const rehearsal = Effect.gen(function*() {
+        if (view !== null) yield* SqliteDatabase.attempt(() => rehearse(view.database, settings, shape))
+        if (!shape.isNew) return
+        const database = yield* SqliteDatabase.open(":memory:")
+        yield* SqliteDatabase.attempt(() => begin(database, settings, shape, batch))
+      })
+      yield* Effect.mapError(rehearsal, refuse)
     },
     Effect.scoped
   )
@@ -202,4 +197,14 @@ const begin = (
   if (shape.isNew) makeTable(database, settings, shape)
   describeColumns(database, settings, batch, shape.lock)
   return prepareInserts(database, settings.table, shape.lock.columns)
+}
+
+/** Throws what `begin` would throw in an existing database, as far as this can be known without changing it. */
+const rehearse = (
+  database: SqliteDatabase.SqliteDatabase,
+  settings: SqliteSettings,
+  { isNew, lock }: SqliteShape
+): void => {
+  checkDescription(database, settings)
+  if (!isNew) prepareInserts(database, settings.table, lock.columns)
 }

@@ -266,11 +266,23 @@ describe("SqliteSink.check with devices", () => {
     Effect.gen(function*() {
       const path = yield* tempFile("run.db")
       const problem = yield* check({ path }, odd("a\0b"))
-      assert.include(problem!, "SQLite refuses this run's columns: unrecognized token")
+      assert.include(problem!, "SQLite refuses this run: unrecognized token")
       const many = FrameFormat.make(Array.from({ length: 2000 }, (_, n) => ({ name: `f${n}` })))
       assert.include((yield* check({ path }, deviceOf(many)))!, "too many columns")
       assert.isNull(yield* check({ path }, odd("say \"hi\"; DROP TABLE x")))
       assert.isFalse(fs.existsSync(path))
+    }))
+
+  it.live("refuses another program's table with the name of the description", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.db")
+      execute(path, "CREATE TABLE samples (device TEXT); CREATE TABLE samples_columns (a TEXT)")
+      const append = { path, mode: "append" } as const
+      assert.include((yield* check(append, deviceOf(flow)))!, "table samples_columns has 1 columns")
+      assert.include(yield* write(append, flow), "table samples_columns has 1 columns")
+      assert.isNull(yield* check({ ...append, table: "flows" }, deviceOf(flow)))
+      yield* writeTo(SqliteSink.layer({ ...append, table: "flows" }), samplesFrom(0, 1))
+      assert.isNull(yield* check({ ...append, table: "flows" }, deviceOf(flow)))
     }))
 
   it.live("refuses a missing table that may not be made, also in a missing file", () =>

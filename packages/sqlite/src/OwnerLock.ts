@@ -1,8 +1,8 @@
 /**
  * One owner at a time, across processes: the owner holds BEGIN EXCLUSIVE on a small database that has no other use.
  *
- * The operating system frees the lock when the owner's process ends, however it ends. The lock's file stays: removing it would
- * let two processes lock two files of the same name. Who owns it stands in `<path>.owner`, for messages only.
+ * The operating system frees the lock when the owner's process ends, however it ends. The file of the lock stays: if it were
+ * removed, two processes could lock two files of the same name. `<path>.owner` names the owner, for messages only.
  */
 import { Effect, Schema, type Scope } from "effect"
 import * as fs from "node:fs"
@@ -57,7 +57,7 @@ export const acquire = Effect.fnUntraced(function*(
   )
 })
 
-/** The lock holds without it: a full disk must not refuse an owner. */
+/** The lock works without this file: a full disk must not refuse an owner. */
 const writeOwner = (file: string): void => {
   try {
     fs.writeFileSync(file, JSON.stringify({ pid: process.pid, host: os.hostname() }))
@@ -66,7 +66,7 @@ const writeOwner = (file: string): void => {
   }
 }
 
-/** The owner if the file names a process that can be the owner: a killed one leaves its file behind. */
+/** The owner that the file names; null if that process is gone: a killed owner leaves its file behind. */
 const readOwner = (file: string): typeof Owner.Type | null => {
   try {
     const owner = Schema.decodeUnknownSync(Owner)(JSON.parse(fs.readFileSync(file, "utf8")))

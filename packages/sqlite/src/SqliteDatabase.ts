@@ -1,7 +1,7 @@
 /**
  * The one place that knows which SQLite driver there is: Node's own `node:sqlite`, loaded when the first database is opened.
  *
- * Calls are synchronous and never wait for a lock: `isBusy` is the caller's business, see `retryWhileLocked`.
+ * Calls are synchronous and never wait for a lock. `retryWhileLocked` waits.
  *
  * Never open a database's file with `node:fs` in a process that has the database open: closing that file drops SQLite's
  * locks, and another process can then overwrite rows. `stat` and `access` are safe.
@@ -13,7 +13,7 @@ import { pathToFileURL } from "node:url"
 import { SqliteFailure } from "./SqliteFailure.ts"
 
 /**
- * A prepared statement. Its methods throw what the driver throws.
+ * A prepared statement. Its methods throw the driver's errors.
  *
  * @since 0.1.0
  * @category models
@@ -30,14 +30,14 @@ export interface SqliteStatement {
  */
 export interface SqliteColumn {
   readonly name: string
-  /** As declared; empty if nothing was. */
+  /** The declared type; empty if none was declared. */
   readonly type: string
-  /** Whether a row without a value for it is refused. */
+  /** Whether a row must have a value for it. */
   readonly isRequired: boolean
 }
 
 /**
- * An open database. All methods throw what the driver throws: call them in `attempt` or `retryWhileLocked`.
+ * An open database. All methods throw the driver's errors: call them in `attempt` or `retryWhileLocked`.
  *
  * @since 0.1.0
  * @category models
@@ -51,7 +51,7 @@ export interface SqliteDatabase {
 }
 
 /**
- * Opens a database, or makes it. `:memory:` is one of its own. The scope closes it.
+ * Opens a database, or makes it. `:memory:` makes a new one in memory. The scope closes it.
  *
  * @since 0.1.0
  * @category constructors
@@ -60,7 +60,7 @@ export const open = (path: string): Effect.Effect<SqliteDatabase, SqliteFailure,
   openWith(path, { readOnly: false })
 
 /**
- * Opens an existing database to look at it. Nothing is changed and no file is left beside it.
+ * Opens an existing database for reading. Changes nothing, and leaves no file beside it.
  *
  * Fails with code 14 if a crash left the database in a state that cannot be read without repairing it.
  *
@@ -86,7 +86,7 @@ export const openReadOnly = (path: string): Effect.Effect<SqliteDatabase, Sqlite
 
 const CANNOT_OPEN = 14
 
-/** What the driver throws, as a typed failure. */
+/** Turns the driver's errors into typed failures. */
 export const attempt = <A>(run: () => A): Effect.Effect<A, SqliteFailure> =>
   Effect.try({ try: run, catch: SqliteFailure.from })
 

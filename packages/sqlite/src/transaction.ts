@@ -1,5 +1,5 @@
 /**
- * Transactions, and waiting for another process's lock. SQLite's own busy timeout blocks the whole event loop while it waits.
+ * Transactions, and waiting for another process's lock. SQLite's own busy timeout would block the event loop.
  */
 import { Clock, Duration, Effect, Schedule } from "effect"
 import { attempt, type SqliteDatabase } from "./SqliteDatabase.ts"
@@ -8,8 +8,8 @@ import type { SqliteFailure } from "./SqliteFailure.ts"
 const RETRY_INTERVAL = Duration.millis(10)
 
 /**
- * Runs `run` again while another connection holds the database locked, for at most `timeout`. Between two tries the event loop
- * is free. `run` must leave nothing behind when it throws, as `runTransaction` does.
+ * Runs `run`, and retries it while another connection has locked the database, for at most `timeout`. The event loop is free
+ * between two tries. If `run` throws it must leave nothing behind, as `runTransaction` does.
  *
  * @since 0.1.0
  * @category transactions
@@ -28,7 +28,7 @@ const retryUntil = <A>(run: () => A, timeout: Duration.Duration): Effect.Effect<
   })
 
 /**
- * Runs `run` between BEGIN IMMEDIATE and COMMIT. Throws what failed, after rolling back.
+ * Runs `run` between BEGIN IMMEDIATE and COMMIT. If anything throws it rolls back, and throws that error.
  *
  * @since 0.1.0
  * @category transactions

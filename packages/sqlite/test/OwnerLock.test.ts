@@ -8,7 +8,7 @@ import { tempFile } from "./tempFile.ts"
 
 const MODULE = JSON.stringify(import.meta.resolve("../src/OwnerLock.ts"))
 
-/** Owns the lock until it is killed, or tries to and prints what it gets. */
+/** One owns the lock until it is killed; the other tries to, and prints what it gets. */
 const owning = (path: string) => `
   import { acquire } from ${MODULE}
   import { Effect } from "effect"
@@ -49,7 +49,7 @@ describe("OwnerLock", () => {
       assert.match(yield* tryElsewhere(path), /^OwnedError/)
     }))
 
-  it.live("is free when the scope has closed", () =>
+  it.live("is free after the scope has closed", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.lock")
       const scope = yield* Scope.make()
@@ -60,7 +60,7 @@ describe("OwnerLock", () => {
       yield* OwnerLock.acquire(path)
     }))
 
-  it.live("is free when its owner was killed", () =>
+  it.live("is free after its owner was killed", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.lock")
       const child = yield* startChild(owning(path))
@@ -72,7 +72,7 @@ describe("OwnerLock", () => {
       assert.match(yield* tryElsewhere(path), new RegExp(`process ${process.pid} on`))
     }))
 
-  it.live("names no owner that is not running any more", () =>
+  it.live("does not name an owner that is no longer running", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.lock")
       yield* OwnerLock.acquire(path)
@@ -86,7 +86,7 @@ describe("OwnerLock", () => {
       }
     }))
 
-  it.live("fails with SQLite's code where its folder is missing", () =>
+  it.live("fails with SQLite's code if its folder is missing", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("nowhere/run.lock")
       const error = yield* Effect.flip(Effect.scoped(OwnerLock.acquire(path)))

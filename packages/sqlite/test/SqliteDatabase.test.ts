@@ -26,7 +26,7 @@ const lookAt = (file: string, table = "samples") =>
   )
 
 describe("SqliteDatabase", () => {
-  it.live("gives the columns of a table, and says which must be given", () =>
+  it.live("gives the columns of a table, and which of them need a value", () =>
     Effect.gen(function*() {
       const file = yield* tempFile("a.db")
       const database = yield* SqliteDatabase.open(file)
@@ -44,7 +44,7 @@ describe("SqliteDatabase", () => {
       assert.deepStrictEqual(database.columnsOf("nothing"), [])
     }))
 
-  it.live("turns what SQLite throws into a failure with its code", () =>
+  it.live("turns an error of SQLite into a failure with its code", () =>
     Effect.gen(function*() {
       const database = yield* SqliteDatabase.open(":memory:")
       const failed = (sql: string) => Effect.flip(SqliteDatabase.attempt(() => database.exec(sql)))
@@ -60,7 +60,7 @@ describe("SqliteDatabase", () => {
       assert.strictEqual(other.primaryCode, -1)
     }))
 
-  it.live.each(["WAL", "DELETE"])("looks at a %s database without a trace", (mode) =>
+  it.live.each(["WAL", "DELETE"])("reads a %s database and leaves nothing behind", (mode) =>
     Effect.gen(function*() {
       const file = yield* tempFile("a ?#%.db")
       yield* make(file, `PRAGMA journal_mode = ${mode}; CREATE TABLE samples (device TEXT)`)
@@ -69,7 +69,7 @@ describe("SqliteDatabase", () => {
       assert.deepStrictEqual(filesBeside(file), before)
     }))
 
-  it.live("cannot write to what it only looks at", () =>
+  it.live("cannot write through a read-only connection", () =>
     Effect.gen(function*() {
       const file = yield* tempFile("a.db")
       yield* make(file, "CREATE TABLE samples (device TEXT)")
@@ -78,7 +78,7 @@ describe("SqliteDatabase", () => {
       assert.strictEqual(error.primaryCode, 8)
     }))
 
-  it.live("sees what another process has committed and not yet moved into the database, killed or not", () =>
+  it.live("sees what another process has committed to its -wal file, also after that process was killed", () =>
     Effect.gen(function*() {
       const file = yield* tempFile("a.db")
       const child = yield* startChild(`

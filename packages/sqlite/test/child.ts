@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 
-/** Runs a module's text in a process of its own; ready when the process prints its first line. The scope kills it. */
+/** Runs the text of a module in a process of its own. Ready when the process prints its first line; the scope kills it. */
 export const startChild = (program: string) =>
   Effect.acquireRelease(
     Effect.callback<ChildProcess>((resume) => {

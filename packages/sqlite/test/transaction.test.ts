@@ -5,7 +5,7 @@ import { retryWhileLocked, runTransaction, SqliteDatabase } from "../src/index.t
 import { startChild } from "./child.ts"
 import { tempFile } from "./tempFile.ts"
 
-/** Makes a database and locks it in a process of its own, until the process is told to let go. */
+/** Makes a database and locks it in a process of its own, until it is released. */
 const lockElsewhere = Effect.fnUntraced(function*(file: string) {
   const child = yield* startChild(`
     import { DatabaseSync } from "node:sqlite"
@@ -31,7 +31,7 @@ const countRows = (file: string) => {
 }
 
 describe("a transaction", () => {
-  it.live("waits for another process's lock while everything else goes on", () =>
+  it.live("waits for another process's lock, and nothing else waits", () =>
     Effect.gen(function*() {
       const file = yield* tempFile("a.db")
       const lock = yield* lockElsewhere(file)
@@ -49,7 +49,7 @@ describe("a transaction", () => {
     }))
 
   it.live.each([0, 100])(
-    "fails when a lock was not freed within %d ms, and has written nothing",
+    "fails if a lock is not freed within %d ms, and has written nothing",
     (millis) =>
       Effect.gen(function*() {
         const file = yield* tempFile("a.db")
@@ -61,7 +61,7 @@ describe("a transaction", () => {
       })
   )
 
-  it.live("is rolled back when it throws, and is not tried again for another failure", () =>
+  it.live("is rolled back if it throws, and is retried only while the database is locked", () =>
     Effect.gen(function*() {
       const file = yield* tempFile("a.db")
       const database = yield* SqliteDatabase.open(file)

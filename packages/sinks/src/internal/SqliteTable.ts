@@ -100,7 +100,7 @@ export const describeColumns = (
     `CREATE TABLE IF NOT EXISTS ${name} (run_id TEXT, device TEXT, unit_id TEXT, manufacturer TEXT, model TEXT, `
       + "serial_number TEXT, firmware TEXT, calibration_date TEXT, column_name TEXT, unit TEXT, statistic INTEGER)"
   )
-  const insert = database.prepare(`INSERT INTO ${name} VALUES (${placeholders(11)})`)
+  const insert = prepareDescription(database, table)
   for (const device of describeDevices(batch, lock)) {
     const who = [
       device.identity?.manufacturer,
@@ -113,6 +113,17 @@ export const describeColumns = (
       insert.run([batch[0]!.run.id, device.name, device.unitId, ...who, column, unit, statistic])
     }
   }
+}
+
+const prepareDescription = (database: SqliteDatabase.SqliteDatabase, table: string) =>
+  database.prepare(`INSERT INTO ${quoted(descriptionOf(table))} VALUES (${placeholders(11)})`)
+
+/** Throws if another program's table has the name of the description. Changes nothing. */
+export const checkDescription = (
+  database: SqliteDatabase.SqliteDatabase,
+  { mode, table }: SqliteSettings
+): void => {
+  if (mode !== "overwrite" && database.columnsOf(descriptionOf(table)).length > 0) prepareDescription(database, table)
 }
 
 /** Parameters of one row: `?, ?, ?`. */

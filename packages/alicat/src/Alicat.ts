@@ -18,14 +18,20 @@ import {
 } from "@sampleline/core"
 import { Config, Context, type Duration, Effect, Layer, type Scope, Stream } from "effect"
 import { type Bus, openBus } from "./Bus.ts"
-import { Instruments } from "./Instruments.ts"
 import type { Outcome } from "./Outcome.ts"
 import { type DeviceOptions, planPorts } from "./Plan.ts"
+import { Instruments } from "./Streaming.ts"
 
 export { discover, type DiscoverOptions, type Discovery } from "./Discovery.ts"
-export { Instruments } from "./Instruments.ts"
 export type { DeviceOptions } from "./Plan.ts"
-export { checkStreaming, recordStreaming, stream, type StreamingOptions, type StreamOptions } from "./Streaming.ts"
+export {
+  checkStreaming,
+  Instruments,
+  recordStreaming,
+  stream,
+  type StreamingOptions,
+  type StreamOptions
+} from "./Streaming.ts"
 
 /**
  * The instruments to record.
@@ -34,8 +40,9 @@ export { checkStreaming, recordStreaming, stream, type StreamingOptions, type St
  * @category options
  */
 export interface AlicatOptions {
+  // A Record, because Config.Wrap does not look into an index signature.
   /** The devices, by the names that their samples carry. */
-  readonly devices: { readonly [name: string]: DeviceOptions }
+  readonly devices: Readonly<Record<string, DeviceOptions>>
   /** How long a device may take to answer. Default: 500 milliseconds. */
   readonly timeout?: Duration.Input | undefined
   /**
@@ -94,7 +101,7 @@ export const layer = (options: AlicatOptions): Layer.Layer<PollSource | Instrume
  * The layer with options from the configuration.
  *
  * @example
- * Alicat.layerConfig({ devices: Config.all({ fuel: Config.all({ port: Config.String("FUEL_PORT") }) }) })
+ * Alicat.layerConfig({ devices: { fuel: { port: Config.String("FUEL_PORT") } } })
  *
  * @since 0.1.0
  * @category layers

@@ -1,5 +1,6 @@
 /**
- * One port and the devices on it, polled one after the other.
+ * One port and the devices on it, polled one after the other. A device with an outstanding reply is resynchronised in the
+ * background, so that the others are polled on time.
  */
 import {
   type Device,
@@ -53,7 +54,7 @@ const openMissing = Effect.fnUntraced(function*(
       (error) => Effect.as(Effect.logWarning(`${error.message}; going on without it until it is there`), null)
     ),
     Effect.onExit((exit) => Deferred.done(tried, Exit.asVoid(exit))),
-    Effect.andThen((opened) => connection.keepOpen(opened)),
+    Effect.andThen(connection.keepOpen),
     Effect.forkScoped
   )
   const inTime = yield* Effect.timeoutOption(Deferred.await(tried), MISSING_PATIENCE)

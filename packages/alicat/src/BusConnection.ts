@@ -3,7 +3,7 @@
  */
 import type { SourceDependencyError, SourceOpenError } from "@sampleline/core"
 import { type Duration, Effect, Exit, Schedule, Scope } from "effect"
-import { connect } from "./Connection.ts"
+import { connect } from "./BaudSearch.ts"
 import type { DeviceSlot } from "./DeviceSlot.ts"
 import { answers, type OpenDevice, openDevice } from "./OpenDevice.ts"
 import { mayExist } from "./Place.ts"
@@ -18,9 +18,10 @@ export interface ConnectionOptions {
 
 /** A port that is gone is tried again after the first interval; the intervals grow to the last. */
 const REOPEN = Schedule.min([Schedule.exponential("50 millis", 1.5), Schedule.spaced("250 millis")])
-/** How often a missing device is looked for. */
-const LOOK_AGAIN_AFTER = "1 second"
-const LOOK_AGAIN = Schedule.spaced(LOOK_AGAIN_AFTER)
+/** Missing devices are looked for this long after the port was opened. The same wait comes before each further look. */
+const LOOK_AFTER = "1 second"
+/** The pause after each look, if no other device waits for the port. */
+const LOOK_AGAIN = Schedule.spaced("1 second")
 /** How often requests that may time out are repeated while other devices on the port wait for it. */
 export const AGAIN_SHARED = Schedule.min([Schedule.exponential("4 seconds"), Schedule.spaced("20 seconds")])
 
@@ -73,17 +74,15 @@ export class BusConnection {
 
   /** Looks for missing devices while the port is open, and opens it again when it is back. `opened` is null if it is closed. */
   readonly keepOpen = Effect.fnUntraced(
-    function*(
-      this: BusConnection,
-      opened: Port | null
-    ): Effect.fn.Return<never, SourceOpenError | SourceDependencyError> {
+    { self: this },
+    function*(opened: Port | null): Effect.fn.Return<never, SourceOpenError | SourceDependencyError> {
       const { given } = this.plan
       let port = opened
       while (true) {
         if (port === null) {
           yield* this.untilThere
           port = yield* Effect.retry(this.open, REOPEN)
-          yield* Effect.logWarning(`${given} is there`)
+          yield* Effect.logWarning(`${given} is open`)
         }
         yield* Effect.raceFirst(port.closed, this.lookAgain(port))
         port = null
@@ -115,7 +114,7 @@ export class BusConnection {
         if (yield* answers(port, slot.unit)) yield* Effect.ignore(this.find(port, slot, baud))
       }
     }).pipe(
-      Effect.delay(LOOK_AGAIN_AFTER),
+      Effect.delay(LOOK_AFTER),
       Effect.repeat({ schedule: this.slots.length > 1 ? AGAIN_SHARED : LOOK_AGAIN })
     )
   }

@@ -21,7 +21,7 @@ export class DeviceSlot {
   constructor(unit: Unit, path: string) {
     this.unit = unit
     this.path = path
-    this.current = this.failure("Disconnected", `the port ${path} is not there`)
+    this.current = this.failure("Disconnected", `the port ${path} is missing`)
   }
 
   /** The device to poll, or why there is none. */
@@ -55,7 +55,7 @@ export class DeviceSlot {
   }
 
   portClosed(): void {
-    this.current = this.failure("Disconnected", `the port ${this.path} is not there`)
+    this.current = this.failure("Disconnected", `the port ${this.path} is missing`)
   }
 
   portNotOpened(error: SourceOpenError | SourceDependencyError): void {

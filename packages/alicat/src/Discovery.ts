@@ -14,14 +14,13 @@ import {
   type SourceOpenError
 } from "@sampleline/core"
 import { type Duration, Effect, Queue, type Scope, Stream } from "effect"
-import { openPlace } from "./Connection.ts"
 import { answers, openDevice } from "./OpenDevice.ts"
-import { locate, type Place } from "./Place.ts"
-import { DEFAULT_BAUDS, validBaud, validUnit } from "./Plan.ts"
+import { locate, openPlace, type Place } from "./Place.ts"
+import { DEFAULT_BAUDS, validBaud } from "./Plan.ts"
 import type { RequestError } from "./RequestError.ts"
 import { listPorts } from "./transport/SerialTransport.ts"
 import { stopStreamingCommand } from "./wire/PollLine.ts"
-import { UNIT_IDS } from "./wire/UnitId.ts"
+import { UNIT_IDS, validUnit } from "./wire/UnitId.ts"
 
 /**
  * Where to search.
@@ -129,8 +128,7 @@ class Search {
   }
 
   /** Searches one port. Tries that it did not need count as done. */
-  readonly port = Effect.fnUntraced(function*(
-    this: Search,
+  readonly port = Effect.fnUntraced({ self: this }, function*(
     place: Place
   ): Effect.fn.Return<unknown, SourceOpenError | SourceDependencyError | RequestError, Scope.Scope> {
     let asked = 0

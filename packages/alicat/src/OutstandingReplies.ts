@@ -1,5 +1,5 @@
 /**
- * Which devices on a port have a reply outstanding, so that a late reply is never taken for the next one's.
+ * Which devices on a port have a reply outstanding, so that a late reply is never taken for the reply to the next request.
  *
  * A poll reply carries no request number, but a device answers in order. To resynchronise, a device with an outstanding
  * reply is asked for a table. Everything that comes before the table is thrown away.

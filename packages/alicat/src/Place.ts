@@ -1,11 +1,11 @@
 /**
  * Where a port is: a serial port of this machine, or an address on the network.
  */
-import { InvalidOptionError } from "@sampleline/core"
-import { Effect } from "effect"
+import { InvalidOptionError, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
+import { type Duration, Effect, type Scope } from "effect"
+import { openPort, type Port } from "./Port.ts"
 import { canonicalPath, portExists, serialTransport } from "./transport/SerialTransport.ts"
 import { canonicalTcp, parseTcp, type TcpAddress, tcpTransport } from "./transport/TcpTransport.ts"
-import type { OpenTransport } from "./transport/Transport.ts"
 
 export interface Place {
   /** One name for the port, however it was written. */
@@ -16,7 +16,7 @@ export interface Place {
   readonly address: TcpAddress | null
 }
 
-/** The place that the name of a port means. `option` is named in the error. */
+/** Where the port with this name is. `option` is named in the error. */
 export const locate = Effect.fnUntraced(function*(
   option: string,
   port: string
@@ -35,13 +35,15 @@ export const locate = Effect.fnUntraced(function*(
   return { path, given: port, address }
 })
 
-/** The path of the port now, and how to open it. */
-export const transportOf = (
-  { address, given, path }: Place
-): { readonly path: string; readonly open: OpenTransport } => {
-  if (address !== null) return { path, open: tcpTransport(path, address) }
-  const current = canonicalPath(given)
-  return { path: current, open: serialTransport(current) }
+/** Opens the port. The scope closes it. */
+export const openPlace = (
+  { address, given, path }: Place,
+  baud: number | undefined,
+  timeout: Duration.Duration
+): Effect.Effect<Port, SourceOpenError | SourceDependencyError, Scope.Scope> => {
+  const current = address === null ? canonicalPath(given) : path
+  const transport = address === null ? serialTransport(current) : tcpTransport(current, address)
+  return openPort(current, transport, baud ?? 0, timeout)
 }
 
 /** False if opening the port would surely fail because its file does not exist. */

@@ -4,6 +4,7 @@
 import { InvalidOptionError } from "@sampleline/core"
 import { Effect } from "effect"
 import { locate, type Place } from "./Place.ts"
+import { validUnit } from "./wire/UnitId.ts"
 
 /**
  * Where a device is.
@@ -35,12 +36,6 @@ export interface Unit {
 
 /** The baud rates that are tried by default. */
 export const DEFAULT_BAUDS: ReadonlyArray<number> = [19200, 115200]
-
-/** A unit id in capitals. `option` is named in the error. */
-export const validUnit = (option: string, unit: string): Effect.Effect<string, InvalidOptionError> =>
-  /^[A-Z]$/i.test(unit)
-    ? Effect.succeed(unit.toUpperCase())
-    : Effect.fail(InvalidOptionError.of(option, unit, "a unit id, one letter from A to Z"))
 
 /** A baud rate. `option` is named in the error. */
 export const validBaud = (option: string, baud: number): Effect.Effect<number, InvalidOptionError> =>

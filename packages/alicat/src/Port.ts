@@ -1,8 +1,8 @@
 /**
- * A port with devices on it: one request at a time, and replies with the times of their own request.
+ * A port with devices on it: one request at a time, and each reply with the times of its own request.
  *
- * A poll reply carries no request number, so a late reply looks like the next one's. A device with an outstanding reply is
- * asked nothing else until it is resynchronised (`OutstandingReplies.ts`).
+ * A poll reply carries no request number, so a late reply looks like the reply to the next request. A device with an outstanding
+ * reply is therefore resynchronised before its next request (`OutstandingReplies.ts`).
  */
 import { SampleClock, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
 import { Duration, Effect, LogLevel, Result, type Scope } from "effect"
@@ -184,7 +184,7 @@ export class Port {
     return this.lock.request(this.resynchroniseUnit(unitId))
   }
 
-  /** Has the port for one device until the scope ends. Every other request fails at once, and no byte of it is sent. */
+  /** Reserves the port for one device until the scope ends. Every other request fails at once, and no byte of it is sent. */
   stream(unitId: string): Effect.Effect<PushedLines, RequestError, Scope.Scope> {
     const stop = Effect.repeat(this.sendAndDrain(stopStreamingCommand(unitId)), {
       until: (isSilent) => isSilent,
@@ -199,8 +199,7 @@ export class Port {
     )
   }
 
-  private readonly resynchroniseUnit = Effect.fnUntraced(function*(
-    this: Port,
+  private readonly resynchroniseUnit = Effect.fnUntraced({ self: this }, function*(
     unit: string
   ): Effect.fn.Return<ReadonlyArray<Uint8Array>, PortGone | NoReply | RejectedCommand> {
     const command = this.tableCommands.get(unit)
@@ -248,14 +247,17 @@ export class Port {
     )
   }
 
-  private readonly send = Effect.fnUntraced(function*(this: Port, command: string): Effect.fn.Return<Sent, PortGone> {
-    yield* this.received.discard
-    yield* this.logWire(() => `< ${command}`)
-    const requestedAt = this.clock.epochMicros()
-    const requestedMonotonicNanos = this.clock.monotonicNanos()
-    yield* Effect.mapError(this.transport.write(encodeCommand(command)), (cause) => this.gone(cause))
-    return { requestedAt, requestedMonotonicNanos }
-  })
+  private readonly send = Effect.fnUntraced(
+    { self: this },
+    function*(command: string): Effect.fn.Return<Sent, PortGone> {
+      yield* this.received.discard
+      yield* this.logWire(() => `< ${command}`)
+      const requestedAt = this.clock.epochMicros()
+      const requestedMonotonicNanos = this.clock.monotonicNanos()
+      yield* Effect.mapError(this.transport.write(encodeCommand(command)), (cause) => this.gone(cause))
+      return { requestedAt, requestedMonotonicNanos }
+    }
+  )
 
   /** Sends a command and throws away what comes; whether there was silence then. */
   private sendAndDrain(command: string): Effect.Effect<boolean, PortGone | NoReply> {
@@ -263,8 +265,7 @@ export class Port {
   }
 
   /** The next line that is not empty, not pushed and not left over. Fails if it is a rejection. */
-  private readonly takeReply = Effect.fnUntraced(function*(
-    this: Port,
+  private readonly takeReply = Effect.fnUntraced({ self: this }, function*(
     command: string,
     isLeftOver: (text: string) => boolean
   ): Effect.fn.Return<Line, PortGone | RejectedCommand> {

@@ -24,7 +24,7 @@ export class PortLock {
     )
   }
 
-  /** Has the port for this unit alone until the scope ends. Waits for a request under way. */
+  /** Reserves the port for this unit until the scope ends. Waits for a request under way. */
   stream(unitId: string): Effect.Effect<void, PortStreams, Scope.Scope> {
     return Effect.suspend(() =>
       this.streamingUnit !== null ? this.refuse(this.streamingUnit) : Effect.asVoid(Effect.acquireRelease(

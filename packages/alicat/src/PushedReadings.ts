@@ -1,6 +1,6 @@
 /**
- * The readings that a device sends by itself. However the stream ends, the device is stopped and what it still sends is
- * thrown away.
+ * The readings that a device sends by itself. The device is stopped however the stream ends, and what it still sends is thrown
+ * away.
  *
  * No request is sent for a reading, so both of its times are those of its arrival.
  */
@@ -64,7 +64,7 @@ const untilPortGone = Effect.fnUntraced(
         new DeviceError({
           device: device.name,
           reason: "Timeout",
-          detail: `it sent nothing for ${silence} ms; it is told again to start`
+          detail: `it sent nothing for ${silence} ms; it is started again`
         })
       ))
       if (intervalMillis === undefined) silence = Math.min(2 * silence, LONGEST_MILLIS)

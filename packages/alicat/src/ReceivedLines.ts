@@ -21,7 +21,7 @@ const TABLE_SILENCE_MS = 100
 const MAX_TABLE_ROWS = 200
 /** With factory settings, a device that streams sends a line at least this often. */
 export const LISTEN_MS = 60
-/** After this many bytes without a silence, a device is taken to stream. */
+/** A device that sends this many bytes without a pause is streaming. */
 const MAX_DRAINED_BYTES = 256
 
 export class ReceivedLines {

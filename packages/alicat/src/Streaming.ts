@@ -1,9 +1,17 @@
 /**
  * Records the readings that devices send by themselves, one device on each port.
  */
-import { type DeviceError, InvalidOptionError, millisOf, PushRecorder, type Sample, type Tick } from "@sampleline/core"
-import { type Duration, Effect, Stream } from "effect"
-import { Instruments } from "./Instruments.ts"
+import {
+  type Device,
+  type DeviceError,
+  InvalidOptionError,
+  millisOf,
+  PushRecorder,
+  type Sample,
+  type Tick
+} from "@sampleline/core"
+import { Context, type Duration, Effect, Stream } from "effect"
+import type { Outcome } from "./Outcome.ts"
 
 /**
  * How a device streams.
@@ -29,6 +37,23 @@ export interface StreamingOptions extends StreamOptions, Omit<PushRecorder.PushO
   /** The names of the devices, one on each port. Default: all. */
   readonly devices?: ReadonlyArray<string> | undefined
 }
+
+/**
+ * The open instruments; `Alicat.layer` provides it.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class Instruments extends Context.Service<Instruments, {
+  readonly devices: ReadonlyArray<Device>
+  /** Fails if a device is unknown, or if two of them are on one port. */
+  readonly checkStreaming: (names: ReadonlyArray<string>) => Effect.Effect<void, InvalidOptionError>
+  /** Readings and failures of devices that send by themselves. `undefined` leaves a device's interval as it is. */
+  readonly pushed: (
+    names: ReadonlyArray<string>,
+    intervalMillis: number | undefined
+  ) => Stream.Stream<Outcome, DeviceError>
+}>()("@sampleline/alicat/Instruments") {}
 
 /**
  * Fails as `recordStreaming` would, before a device is started. Gives the interval in milliseconds.

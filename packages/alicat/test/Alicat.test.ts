@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { MemorySink, pipeToSink, Recorder, SampleSink } from "@sampleline/core"
+
+import { pipeToSink, PollSource, Recorder, SampleSink } from "@sampleline/core"
 import { Config, ConfigProvider, Effect } from "effect"
 import * as Alicat from "../src/Alicat.ts"
-import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
 import * as Simulator from "../src/simulator/Simulator.ts"
-import { recorded, scriptedPort } from "./ports.ts"
+import { recorded } from "./ports.ts"
 
 describe.concurrent("Alicat.layer", () => {
-  it.live("opens, identifies and polls devices on several ports at once", () =>
+  it.live("opens, identifies and polls devices on several ports in parallel", () =>
     Effect.gen(function*() {
       const [fuel, air] = yield* Simulator.make({ devices: 2 })
       const { samples, summary } = yield* recorded({ fuel: fuel!, air: air! }, 10)
@@ -42,31 +42,7 @@ describe.concurrent("Alicat.layer", () => {
       ])
     }))
 
-  it.live("polls several units on one port one after the other", () =>
-    Effect.gen(function*() {
-      const units = ["A", "B", "C"].map((unitId, n) => new SimulatedDevice({ unitId, serialNumber: n }))
-      const port = yield* scriptedPort((command) =>
-        units.map((unit) => unit.respond(command, 0).join("\r")).find((reply) => reply !== "") ?? null
-      )
-      const { samples } = yield* recorded({
-        a: { port: port.path },
-        b: { port: port.path, unit: "b" },
-        c: { port: port.path, unit: "C", baud: undefined }
-      }, 5)
-      assert.deepStrictEqual(samples.slice(0, 6).map((sample) => sample.unitId), ["A", "B", "C", "A", "B", "C"])
-    }))
-
-  it.live("records a device that does not tell who it is", () =>
-    Effect.gen(function*() {
-      const device = new SimulatedDevice()
-      const port = yield* scriptedPort((command) =>
-        command === "AVE" ? null : command === "A??M*" ? "\r?" : device.respond(command, 0).join("\r")
-      )
-      const { samples } = yield* recorded({ fuel: { port: port.path } }, 2)
-      assert.isNull(samples[0]?.run.devices[0]?.identity)
-    }))
-
-  it.live("records devices behind TCP, several units on one connection", () =>
+  it.live("records devices on TCP, several units on one connection", () =>
     Effect.gen(function*() {
       const ports = yield* Simulator.make({ devices: 3, units: 2, tcp: 0 })
       const [a, b, c] = ports
@@ -80,7 +56,7 @@ describe.concurrent("Alicat.layer", () => {
       )
     }))
 
-  it.live("can be written by any sink", () =>
+  it.live("records samples that any sink can write", () =>
     Effect.gen(function*() {
       const [fuel] = yield* Simulator.make()
       const rows: Array<number> = []
@@ -94,19 +70,33 @@ describe.concurrent("Alicat.layer", () => {
       assert.isTrue(rows.every((size) => size <= 2))
       assert.strictEqual(rows.reduce((sum, size) => sum + size, 0), summary.samplesEmitted)
     }))
+})
 
-  it.live("takes its options from the configuration", () =>
+describe.concurrent("Alicat.layerConfig", () => {
+  it.live("takes options from the configuration", () =>
     Effect.gen(function*() {
       const [fuel] = yield* Simulator.make()
       const layer = Alicat.layerConfig({
-        devices: Config.all({ fuel: Config.all({ port: Config.String("FUEL_PORT") }) })
+        devices: { fuel: { port: Config.String("FUEL_PORT"), unit: Config.String("FUEL_UNIT") } },
+        timeout: Config.succeed("300 millis")
       })
-      const summary = yield* Recorder.record({ rateHz: 50, duration: "40 millis" }).pipe(
-        pipeToSink(),
-        Effect.provide([MemorySink.layer, layer]),
-        Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ FUEL_PORT: fuel!.port })))
+      const devices = yield* Effect.map(PollSource, (source) => source.devices).pipe(
+        Effect.provide(layer),
+        Effect.provideService(
+          ConfigProvider.ConfigProvider,
+          ConfigProvider.fromUnknown({ FUEL_PORT: fuel!.port, FUEL_UNIT: "A" })
+        )
       )
-      assert.deepStrictEqual(Object.keys(summary.failures), ["fuel"])
-      assert.isAbove(summary.samplesEmitted, 0)
+      assert.deepStrictEqual(devices.map(({ identity, name }) => [name, identity?.serialNumber]), [["fuel", "100001"]])
+    }))
+
+  it.effect("names a variable that is missing", () =>
+    Effect.gen(function*() {
+      const layer = Alicat.layerConfig({ devices: { fuel: { port: Config.String("FUEL_PORT") } } })
+      const error = yield* Effect.flip(Effect.provide(PollSource, layer)).pipe(
+        Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown({}))
+      )
+      assert.strictEqual(error._tag, "ConfigError")
+      assert.include(error.message, "FUEL_PORT")
     }))
 })

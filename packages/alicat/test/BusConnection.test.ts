@@ -1,14 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
+
 import { Recorder, SampleClock, type Tick } from "@sampleline/core"
 import { Effect, Exit, Fiber, Scope, Stream } from "effect"
 import * as fs from "node:fs"
 import * as Alicat from "../src/Alicat.ts"
 import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
 import * as Simulator from "../src/simulator/Simulator.ts"
-import { devicesOf, logged, pluggable, pollUntil, scriptedPort } from "./ports.ts"
+import { devicesOf, logged, openError, pluggable, pollUntil, scriptedPort } from "./ports.ts"
 
 describe.concurrent("a port that vanishes", () => {
-  it.live("has a vanished port as failures of its devices, and opens it again when it is back", () =>
+  it.live("gives failures of its devices, and is opened again when it is back", () =>
     Effect.gen(function*() {
       const { link, plug } = yield* pluggable
       const { unplug } = yield* plug(7)
@@ -17,7 +18,7 @@ describe.concurrent("a port that vanishes", () => {
       yield* unplug
       const others = yield* pollUntil(source, (reasons) => reasons.includes("fuel Disconnected"))
       assert.deepStrictEqual(others.map((reading) => reading.device), ["air"])
-      // While it is gone a poll costs no time-out.
+      // While the port is gone, a poll costs no time-out.
       const before = performance.now()
       const gone = yield* Effect.forEach([1, 2, 3, 4, 5], () => source.poll(["fuel"]))
       assert.isTrue(gone.every(({ failures }) => failures[0]?.error.reason === "Disconnected"))
@@ -27,10 +28,21 @@ describe.concurrent("a port that vanishes", () => {
       assert.deepStrictEqual(readings.map((reading) => reading.device), ["fuel", "air"])
     }))
 
-  // So slow that a machine which stands still for a second is not taken for the recorder being late.
+  it.live("gives failures of its devices if it is a TCP connection", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const [fuel] = yield* Scope.provide(Simulator.make({ tcp: 0 }), scope)
+      const source = yield* Alicat.make({ devices: { fuel: fuel! } })
+      assert.strictEqual((yield* source.poll(["fuel"])).readings.length, 1)
+      yield* Scope.close(scope, Exit.void)
+      const { failures } = yield* source.poll(["fuel"])
+      assert.deepStrictEqual(failures.map(({ error }) => error.reason), ["Disconnected"])
+    }))
+
+  // Slow, so that a machine that stands still for a second does not make the recorder late.
   const RATE = 2
 
-  it.live("delays no tick of the other devices in 5 s, and is recorded again within 1 s of its return", () =>
+  it.live("for 3 s makes no tick of other devices late, and is recorded within 1 s of its return", () =>
     Effect.gen(function*() {
       const clock = yield* SampleClock.current
       const ports = yield* Simulator.make({ devices: 3, pluggable: true })
@@ -47,7 +59,7 @@ describe.concurrent("a port that vanishes", () => {
       const backAt = clock.epochMicros()
       const back = () =>
         ticks.flatMap(({ samples }) => samples).find((s) => s.device === "sim2" && s.requestedAt > backAt)
-      // Time in which this whole process stood still is not the recorder's.
+      // The recorder is not to blame for the time in which this process stood still.
       let stoodStill = 0
       while (back() === undefined) {
         const before = clock.epochMicros()
@@ -68,7 +80,7 @@ describe.concurrent("a port that vanishes", () => {
       assert.deepStrictEqual([...new Set(failures.map(({ error }) => error.reason))], ["Disconnected"])
     }))
 
-  it.live("looks again for a device that was silent when its port came back", () =>
+  it.live("is searched again for a device that was silent when the port came back", () =>
     Effect.gen(function*() {
       const { link, plug } = yield* pluggable
       const { unplug } = yield* plug(7)
@@ -79,15 +91,15 @@ describe.concurrent("a port that vanishes", () => {
       let since = 0
       const port = yield* scriptedPort((command) => {
         if (command === "A??D*" || since > 0) since++
-        // Answers the first poll, by which the port is found; then stays silent for a while.
-        return since > 0 && since <= 4 ? null : device.respond(command, 0).join("\r") || null
+        // Answers the first poll, so that the port is found, and then not for a while.
+        return since > 0 && since <= 3 ? null : device.respond(command, 0).join("\r") || null
       })
       fs.symlinkSync(port.path, link)
       yield* pollUntil(source, (reasons) => reasons.includes("fuel Timeout"))
       yield* pollUntil(source, (reasons) => reasons.length === 0)
     }))
 
-  it.live("says so on each tick once it is back", () =>
+  it.live("gives time-outs if its device does not answer when it is back", () =>
     Effect.gen(function*() {
       const [fuel] = yield* Simulator.make({ pluggable: true })
       const source = yield* Alicat.make({ devices: { fuel: fuel! }, timeout: "50 millis" })
@@ -102,21 +114,17 @@ describe.concurrent("a port that vanishes", () => {
       const { failures } = yield* source.poll(["fuel"])
       assert.include(failures[0]!.error.message, "fuel (unit A) did not answer at 19200 baud")
     }))
-
-  it.live("has a TCP connection that ends as failures of its devices", () =>
-    Effect.gen(function*() {
-      const scope = yield* Scope.make()
-      const [fuel] = yield* Scope.provide(Simulator.make({ tcp: 0 }), scope)
-      const source = yield* Alicat.make({ devices: { fuel: fuel! } })
-      assert.strictEqual((yield* source.poll(["fuel"])).readings.length, 1)
-      yield* Scope.close(scope, Exit.void)
-      const { failures } = yield* source.poll(["fuel"])
-      assert.deepStrictEqual(failures.map(({ error }) => error.reason), ["Disconnected"])
-    }))
 })
 
-describe.concurrent("allowMissing", () => {
-  it.live("a port that is not there at the start is recorded as soon as it is", () =>
+describe.concurrent("opening a bus", () => {
+  it.live("fails if the second device does not answer", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make()
+      const error = yield* openError({ fuel: fuel!, air: { port: fuel!.port, unit: "B" } }, "100 millis")
+      assert.include(error.message, "air (unit B) did not answer at 19200 baud")
+    }))
+
+  it.live("with allowMissing records a port that is missing at first as soon as it is there", () =>
     Effect.gen(function*() {
       const ports = yield* Simulator.make({ devices: 2, pluggable: true })
       const [fuel, air] = ports as [Simulator.SimulatedPort, Simulator.SimulatedPort]
@@ -137,24 +145,29 @@ describe.concurrent("allowMissing", () => {
       yield* fuel.plug()
       yield* pollUntil(source, (reasons) => reasons.length === 0)
       assert.strictEqual(source.devices[0]!.identity!.serialNumber, "100001")
-      // From then on it is that device.
+      // From then on, no other device is recorded under its name.
       yield* fuel.unplug
       yield* pollUntil(source, (reasons) => reasons.includes("fuel Disconnected"))
       yield* fuel.plug("sim2")
       yield* pollUntil(source, (reasons) => reasons.includes("fuel DeviceChanged"))
     }))
 
-  it.live("a unit that is silent at the start is recorded as soon as it answers, and the other one before", () =>
+  it.live("with allowMissing records a unit that is silent at first as soon as it answers, and the other one before", () =>
     Effect.gen(function*() {
-      const faults = [{ kind: "silent", device: "sim2", when: { after: 0, for: "8 seconds" } }] as const
-      const [a, b] = yield* Simulator.make({ devices: 2, units: 2, tcp: 0, faults })
-      const strict = yield* Effect.scoped(
-        Effect.flip(Alicat.make({ devices: { a: a!, b: b! }, timeout: "100 millis" }))
+      const units = ["A", "B"].map((unitId, n) => new SimulatedDevice({ unitId, serialNumber: n }))
+      let isSilent = true
+      const { path } = yield* scriptedPort((command) =>
+        isSilent && command.startsWith("B")
+          ? null
+          : units.map((unit) => unit.respond(command, 0).join("\r")).find((reply) => reply !== "") ?? null
       )
+      const devices = { a: { port: path, baud: 19200 }, b: { port: path, unit: "B", baud: 19200 } }
+      const strict = yield* openError(devices, "100 millis")
       assert.include(strict.message, "b (unit B) did not answer")
-      const source = yield* Alicat.make({ devices: { a: a!, b: b! }, timeout: "100 millis", allowMissing: true })
+      const source = yield* Alicat.make({ devices, timeout: "100 millis", allowMissing: true })
       const readings = yield* pollUntil(source, (reasons) => reasons.includes("b Timeout"))
       assert.deepStrictEqual(readings.map(({ device }) => device), ["a"])
+      isSilent = false
       yield* pollUntil(source, (reasons) => reasons.length === 0)
     }))
 })

@@ -13,7 +13,7 @@ const found = (events: ReadonlyArray<Alicat.Discovery>) =>
   events.flatMap((event) => event._tag === "Device" ? [event] : [])
 
 describe.concurrent("Alicat.discover", () => {
-  it.live("finds the units on several ports, with who they are, and goes on past a port that cannot be opened", () =>
+  it.live("finds the units on several ports with their identities, and skips a port that cannot be opened", () =>
     Effect.gen(function*() {
       const ptys = yield* Simulator.make({ devices: 3, units: 2 })
       const [tcp] = yield* Simulator.make({ tcp: 0, firmware: "GP07" })
@@ -39,13 +39,13 @@ describe.concurrent("Alicat.discover", () => {
         events.flatMap((event) => event._tag === "PortFailed" ? [event.port] : []),
         ["/dev/no-such-tty"]
       )
-      // Progress never runs backwards, and its end is known from the start.
+      // Progress never goes backwards, and its total is known from the start.
       const asked = events.flatMap((event) => event._tag === "Asking" ? [event] : [])
       assert.isTrue(asked.every(({ done, of }, n) => done < of && done >= (asked[n - 1]?.done ?? 0)))
       assert.deepStrictEqual(new Set(asked.map(({ of }) => of)), new Set([3 * 2 + 3 * 2 + 3 * 2 + 3]))
     }))
 
-  it.live("ends on a port where nobody answers after each unit was asked at each rate", () =>
+  it.live("asks each unit at each baud rate on a port where no device answers, and ends", () =>
     Effect.gen(function*() {
       const { commands, path } = yield* scriptedPort(() => null)
       const events = yield* Stream.runCollect(
@@ -63,17 +63,17 @@ describe.concurrent("Alicat.discover", () => {
       assert.deepStrictEqual(events, [{ _tag: "Streams", port: fuel!.port, baud: null }])
     }))
 
-  it.live("tells of a device that answers polls but not what it is", () =>
+  it.live("finds a device that answers polls but does not identify itself", () =>
     Effect.gen(function*() {
       const device = new SimulatedDevice()
       const { path } = yield* scriptedPort((command) => command === "A" ? device.respond("A", 0)[0]! : null)
       const events = yield* Stream.runCollect(
-        Alicat.discover({ ports: [path], units: ["A"], bauds: [19200], timeout: "500 millis" })
+        Alicat.discover({ ports: [path], units: ["A"], bauds: [19200], timeout: "100 millis" })
       )
       assert.deepStrictEqual(found(events).map(({ format, identity }) => [format, identity]), [[null, null]])
     }))
 
-  it.live("looks at the serial ports of this machine unless told otherwise", () =>
+  it.live("searches the serial ports of this machine by default", () =>
     Effect.gen(function*() {
       const events = yield* Stream.runCollect(Alicat.discover({ units: ["A"], bauds: [19200] }))
       assert.isTrue(events.every(({ _tag }) => _tag !== "Streams"))

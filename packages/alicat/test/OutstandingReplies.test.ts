@@ -3,10 +3,11 @@ import { OutstandingReplies } from "../src/OutstandingReplies.ts"
 
 const READING = "A +014.62 +021.89"
 const TABLE = ["A M00 Alicat Scientific", "A M01 www.example.com"]
+const SILENCE_NANOS = 1000
 
-describe("OutstandingReplies", () => {
-  const withOne = () => {
-    const outstanding = new OutstandingReplies(1000)
+describe("a device with an outstanding reply", () => {
+  const requested = () => {
+    const outstanding = new OutstandingReplies(SILENCE_NANOS)
     outstanding.requested("A", 0)
     return outstanding
   }
@@ -14,16 +15,16 @@ describe("OutstandingReplies", () => {
     for (const line of lines) outstanding.heard(line, at)
   }
 
-  it("a device that was off is resynchronised by the first table, however many were requested", () => {
-    const outstanding = withOne()
+  it("that was off is resynchronised by the first table, however many tables were requested", () => {
+    const outstanding = requested()
     for (const at of [10, 20, 30]) assert.isTrue(outstanding.requestsTable("A", at))
     assert.isFalse(outstanding.isResynchronised("A"))
     hear(outstanding, TABLE, 40)
     assert.isTrue(outstanding.isResynchronised("A"))
   })
 
-  it("a slow device is resynchronised when every requested table has come, and no more are requested before", () => {
-    const outstanding = withOne()
+  it("that is slow is resynchronised when every table has come, and no more tables are requested until then", () => {
+    const outstanding = requested()
     assert.isTrue(outstanding.requestsTable("A", 10))
     assert.isTrue(outstanding.requestsTable("A", 20))
     hear(outstanding, [READING], 30)
@@ -34,19 +35,19 @@ describe("OutstandingReplies", () => {
     assert.isTrue(outstanding.isResynchronised("A"))
   })
 
-  it("a slow device that fell silent is asked afresh", () => {
-    const outstanding = withOne()
+  it("that falls silent before its tables have come starts again after the longest silence", () => {
+    const outstanding = requested()
     assert.isTrue(outstanding.requestsTable("A", 10))
     assert.isTrue(outstanding.requestsTable("A", 20))
     hear(outstanding, [READING], 30)
-    assert.isFalse(outstanding.requestsTable("A", 1030))
-    assert.isTrue(outstanding.requestsTable("A", 1031))
+    assert.isFalse(outstanding.requestsTable("A", 30 + SILENCE_NANOS))
+    assert.isTrue(outstanding.requestsTable("A", 31 + SILENCE_NANOS))
     hear(outstanding, TABLE, 1040)
     assert.isTrue(outstanding.isResynchronised("A"))
   })
 
-  it("only the device's own lines count, and its reply clears it", () => {
-    const outstanding = withOne()
+  it("has none after its reply, and lines of other units change nothing", () => {
+    const outstanding = requested()
     hear(outstanding, ["B +014.62", "B M00 Alicat Scientific", "", "?", "AB"], 10)
     assert.isTrue(outstanding.requestsTable("A", 20))
     assert.isFalse(outstanding.isResynchronised("A"))

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+
 import { InvalidOptionError } from "@sampleline/core"
 import { Effect } from "effect"
 import * as fs from "node:fs"
@@ -7,8 +8,8 @@ import * as path from "node:path"
 import * as Simulator from "../src/simulator/Simulator.ts"
 import { openError } from "./ports.ts"
 
-describe("options of the devices", () => {
-  it.live("one unit twice behind TCP, also under another name of the host", () =>
+describe("Alicat.make refuses", () => {
+  it.live("a unit that is given twice on TCP, even under another name of the host", () =>
     Effect.gen(function*() {
       const [fuel] = yield* Simulator.make({ tcp: 0 })
       const error = yield* openError({ fuel: fuel!, again: { port: fuel!.port.replace("127.0.0.1", "LOCALHOST") } })
@@ -16,7 +17,7 @@ describe("options of the devices", () => {
       assert.include(error.message, "fuel is unit A on tcp://127.0.0.1")
     }))
 
-  it.live("one unit twice on a port, also under another name of the port", () =>
+  it.live("a unit that is given twice on a port, even under another name of the port", () =>
     Effect.gen(function*() {
       const [fuel] = yield* Simulator.make()
       const link = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "port-")), "fuel")

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+
 import { SampleClock } from "@sampleline/core"
 import { Effect, Fiber, Layer, Logger, References } from "effect"
 import * as Alicat from "../src/Alicat.ts"
@@ -6,37 +7,12 @@ import { openPty } from "../src/simulator/Pty.ts"
 import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
 import * as Simulator from "../src/simulator/Simulator.ts"
 import { encodeCommand, LineSplitter } from "../src/wire/Framing.ts"
-import { devicesOf, recorded, scriptedPort } from "./ports.ts"
+import { devicesOf, scriptedPort } from "./ports.ts"
 
-/** Answers as a simulated device does, but for what `poll` says about its n-th poll. */
-const misbehaving = (poll: (n: number, reply: string) => string | null) => {
-  const device = new SimulatedDevice()
-  let isOpen = false
-  let polls = 0
-  return (command: string): string | null => {
-    const reply = device.respond(command, 0).join("\r")
-    if (reply === "") return null
-    // Polls before the frame table is asked for are to find the port's baud rate.
-    isOpen ||= command === "A??D*"
-    return command === "A" && isOpen ? poll(polls++, reply) : reply
-  }
-}
-
-describe.concurrent("Port", () => {
-  it.live("counts malformed, foreign and rejected replies mid-run as failures, and the run goes on", () =>
-    Effect.gen(function*() {
-      const replies = [null, "A +014.62 +02", "B +1 +2 +3 +4 +5 N2", "A ?", "\r?", "A +014.62 \xff", ""]
-      const port = yield* scriptedPort(misbehaving((n, reply) => n >= 3 && n <= 8 ? replies[n - 2]! : reply))
-      const { samples, summary } = yield* recorded({ fuel: { port: port.path } }, 60)
-      // An empty line is no reply: it costs its time-out, and failures until the device has caught up.
-      assert.isAtLeast(summary.failures["fuel"]!, 6)
-      assert.isBelow(summary.failures["fuel"]!, 45)
-      assert.strictEqual(samples.length, summary.ticks - summary.failures["fuel"]!)
-    }))
-
-  it.live("never takes a late reply for the next one's", () => {
-    const timeoutMs = 100
-    /** Polls a device whose every third reading is late. It answers in order. Each reading has the number of polls before it. */
+describe.concurrent("a late reply", () => {
+  it.live("is never taken for the reply to the next request", () => {
+    const timeoutMs = 50
+    /** Polls a device whose every third reading is late. It answers in order, and a reading says how many polls came before it. */
     const pollLate = Effect.fnUntraced(function*(lateMs: number) {
       const clock = yield* SampleClock.current
       const device = new SimulatedDevice()
@@ -61,7 +37,7 @@ describe.concurrent("Port", () => {
       }).pipe(Effect.retry({ times: 5 }))
       let readings = 0
       let late = 0
-      // On a machine that stands still at times every reply may be late: the polls go on until there were enough of both.
+      // Every reply may be late on a machine that stands still at times: poll until there were enough of both.
       while (readings < 20 || late < 20) {
         const result = yield* source.poll(["fuel"])
         late += result.failures.filter(({ error }) => error.cause !== undefined).length
@@ -73,38 +49,13 @@ describe.concurrent("Port", () => {
         }
       }
     })
-    return Effect.forEach([120, 200, 300], pollLate, { concurrency: "unbounded", discard: true })
+    return Effect.forEach([60, 100, 150], pollLate, { concurrency: "unbounded", discard: true })
   }, 120_000)
 
-  it.live("does not take a line of noise for the reply: the one that comes after it is not the next one's", () =>
+  it.live("is never recorded on another tick, as the numbers of the readings show", () =>
     Effect.gen(function*() {
-      const device = new SimulatedDevice({ numbered: true })
-      let polls = 0
-      const port = yield* scriptedPort((command) => {
-        if (command === "A") polls++
-        return device.respond(command, 0).join("\r") || null
-      }, (command, write, reply) => {
-        if (command !== "A" || polls % 4 !== 0) return write(reply)
-        write("~#noise")
-        setTimeout(() => write(reply), 60)
-      })
-      const source = yield* Alicat.make({ devices: { fuel: { port: port.path } } })
-      let [readings, malformed] = [0, 0]
-      while (readings < 30 || malformed < 5) {
-        const result = yield* source.poll(["fuel"])
-        malformed += result.failures.filter(({ error }) => error.reason === "Malformed").length
-        for (const { frame } of result.readings) {
-          readings++
-          assert.strictEqual(Number(frame.values.at(-2)), polls - 1)
-        }
-        yield* Effect.sleep("5 millis")
-      }
-    }))
-
-  it.live("is never recorded on another tick, by the numbers that the device gives its readings", () =>
-    Effect.gen(function*() {
-      const timeout = "100 millis"
-      /** Polls with every third reading late; the number of each reading must be that of the polls sent before it. */
+      const timeout = "50 millis"
+      /** Polls with every third reading late. The number of a reading must be the number of polls sent before it. */
       const pollLate = Effect.fnUntraced(function*(by: number) {
         const [fuel] = yield* Simulator.make({
           numbered: true,
@@ -134,14 +85,39 @@ describe.concurrent("Port", () => {
           Layer.merge(Logger.layer([counting]), Layer.succeed(References.MinimumLogLevel, "Debug"))
         )
       })
-      yield* Effect.forEach([120, 200, 300], pollLate, { concurrency: "unbounded", discard: true })
+      yield* Effect.forEach([60, 100, 150], pollLate, { concurrency: "unbounded", discard: true })
+    }))
+
+  it.live("that comes after a line of noise is not taken for the reply to the next request", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice({ numbered: true })
+      let polls = 0
+      const port = yield* scriptedPort((command) => {
+        if (command === "A") polls++
+        return device.respond(command, 0).join("\r") || null
+      }, (command, write, reply) => {
+        if (command !== "A" || polls % 4 !== 0) return write(reply)
+        write("~#noise")
+        setTimeout(() => write(reply), 60)
+      })
+      const source = yield* Alicat.make({ devices: { fuel: { port: port.path } } })
+      let [readings, malformed] = [0, 0]
+      while (readings < 30 || malformed < 5) {
+        const result = yield* source.poll(["fuel"])
+        malformed += result.failures.filter(({ error }) => error.reason === "Malformed").length
+        for (const { frame } of result.readings) {
+          readings++
+          assert.strictEqual(Number(frame.values.at(-2)), polls - 1)
+        }
+        yield* Effect.sleep("5 millis")
+      }
     }))
 })
 
-describe("Port in a process that stands still", () => {
+describe("a process that stands still", () => {
   const standStill = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 
-  it.live("for longer than the time-out has its reading all the same", () =>
+  it.live("for longer than the time-out still gets its reading", () =>
     Effect.gen(function*() {
       const ports = yield* Simulator.make({ devices: 1 })
       const source = yield* Alicat.make({ devices: devicesOf(ports), timeout: "300 millis" })
@@ -152,7 +128,7 @@ describe("Port in a process that stands still", () => {
       assert.strictEqual(readings.length, 1)
     }))
 
-  it.live("between the rows of a table has all its columns", () =>
+  it.live("between the rows of a table still gets all columns", () =>
     Effect.gen(function*() {
       const device = new SimulatedDevice()
       const port = yield* scriptedPort(

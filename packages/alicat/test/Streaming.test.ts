@@ -6,7 +6,7 @@ import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
 import * as Simulator from "../src/simulator/Simulator.ts"
 import { pollUntil, scriptedPort } from "./ports.ts"
 
-/** A device on a pty that tells whether it streams, and what it was sent. */
+/** A device on a pty, and the commands that it got. */
 const streamingPort = Effect.gen(function*() {
   const device = new SimulatedDevice({ numbered: true })
   const { commands, path, write } = yield* scriptedPort((command) => device.respond(command, 0).join("\r") || null)
@@ -43,13 +43,13 @@ describe.concurrent("Alicat.stream", () => {
             device === "fuel" && unitId === "A" && latencyMicros === 0
           )
         )
-        // It was stopped, and what it still sent is gone: the next reply is the answer to the next question.
+        // The device was stopped and its last lines thrown away: this reply belongs to this request.
         const { readings } = yield* instruments.poll(["fuel"])
         assert.isAbove(Number(readings[0]!.frame.values.at(-2)), numbers.at(-1)!)
       })
   )
 
-  it.live("sets the interval that it is given", () =>
+  it.live("sets the interval of the device", () =>
     Effect.gen(function*() {
       const [fuel] = yield* Simulator.make()
       const { stream } = yield* open({ fuel: fuel! })
@@ -57,7 +57,7 @@ describe.concurrent("Alicat.stream", () => {
       assert.isAtLeast(samples[3]!.receivedAt - samples[0]!.receivedAt, 2 * 200_000)
     }))
 
-  it.live("stops the device however it ends; until then other requests fail and send no byte", () =>
+  it.live("stops the device however it ends, and until then fails other requests without sending a byte", () =>
     Effect.gen(function*() {
       const { commands, device, port } = yield* streamingPort
       const { instruments, stream } = yield* open({ fuel: { port } })
@@ -114,7 +114,7 @@ describe.concurrent("Alicat.stream", () => {
       }
     }))
 
-  it.live("has garbled lines as failures, and tells a device again to begin that has stopped", () =>
+  it.live("gives garbled lines as failures, and restarts a device that has stopped", () =>
     Effect.gen(function*() {
       const { device, port, push } = yield* streamingPort
       const { instruments } = yield* open({ fuel: { port } })
@@ -137,7 +137,7 @@ describe.concurrent("Alicat.stream", () => {
       assert.isNull(device.pushesEveryMillis)
     }))
 
-  it.live("delivers all that the device has sent when the run ends, however slow the sink is", () =>
+  it.live("delivers every reading that came before the end of the run, however slow the sink is", () =>
     Effect.gen(function*() {
       const { device, port } = yield* streamingPort
       const { instruments } = yield* open({ fuel: { port } })
@@ -156,16 +156,16 @@ describe.concurrent("Alicat.stream", () => {
         Effect.provideService(Alicat.Instruments, instruments)
       )
       assert.deepStrictEqual(numbers, numbers.map((_, n) => numbers[0]! + n))
-      // What the device had sent when it was stopped; some of it was still on its way. The sink had taken a third of it by then.
+      // The device had sent 150 readings when it was stopped, and some were on their way. The sink had taken a third of them.
       assert.isAbove(numbers.length, 100)
       assert.strictEqual(summary.samplesEmitted, numbers.length)
     }))
 
-  it.live("leaves a slow device that is set to an interval of its own the time that it needs", () =>
+  it.live("waits long enough for a slow device whose interval is unknown", () =>
     Effect.gen(function*() {
       const [fuel] = yield* Simulator.make()
       const { instruments, stream } = yield* open({ fuel: fuel! })
-      yield* Stream.runDrain(Stream.take(stream("fuel", { interval: "1500 millis" }), 1))
+      yield* Stream.runDrain(Stream.take(stream("fuel", { interval: "1200 millis" }), 1))
       const summary = yield* Alicat.recordStreaming().pipe(
         Stream.takeUntil((tick) => (tick.samples[0]?.sequence ?? 0) >= 3),
         pipeToSink(),
@@ -176,7 +176,7 @@ describe.concurrent("Alicat.stream", () => {
       assert.isAtMost(summary.failures["fuel"]!, 2)
     }))
 
-  it.live("goes on when a port that vanished is back", () =>
+  it.live("goes on when its port has vanished and is back", () =>
     Effect.gen(function*() {
       const [fuel] = yield* Simulator.make({ pluggable: true })
       const { instruments } = yield* open({ fuel: fuel! })
@@ -202,7 +202,7 @@ describe.concurrent("Alicat.stream", () => {
       yield* pollUntil(instruments, (reasons) => reasons.length === 0)
     }))
 
-  it.live("of several devices on ports of their own is one recording", () =>
+  it.live("makes one recording of several devices on separate ports", () =>
     Effect.gen(function*() {
       const [a, b] = yield* Simulator.make({ devices: 2, tcp: 0 })
       const { instruments } = yield* open({ a: a!, b: b! })
@@ -216,7 +216,7 @@ describe.concurrent("Alicat.stream", () => {
       assert.strictEqual(summary.samplesLate, 0)
     }))
 
-  it.live("refuses two devices on one port, unknown ones, and intervals that no device takes", () =>
+  it.live("refuses two devices on one port, unknown devices, and intervals that no device takes", () =>
     Effect.gen(function*() {
       const [a, b] = yield* Simulator.make({ devices: 2, units: 2, firmware: "GP07" })
       const { instruments, stream } = yield* open({ a: a!, b: b! })
@@ -236,7 +236,7 @@ describe.concurrent("Alicat.stream", () => {
       assert.include(own.message, "its interval cannot be set (firmware GP07R100; needs 10v05 or newer)")
     }))
 
-  it.live("leaves the device stopped when its layer is closed first", () =>
+  it.live("stops the device if its layer is closed first", () =>
     Effect.gen(function*() {
       const { device, port } = yield* streamingPort
       const exit = yield* Stream.runForEach(Alicat.stream("fuel"), () => Effect.interrupt).pipe(

@@ -1,5 +1,5 @@
 import { MemorySink, pipeToSink, type PollSource, Recorder } from "@sampleline/core"
-import { Effect, Exit, Logger, Scope } from "effect"
+import { type Duration, Effect, Exit, Logger, Scope } from "effect"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
@@ -10,7 +10,7 @@ import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
 import type { SimulatedPort } from "../src/simulator/Simulator.ts"
 import { encodeCommand, LineSplitter } from "../src/wire/Framing.ts"
 
-/** A real pty behind which a script answers each command; null is silence. */
+/** A real pty with a script that answers each command. Null is no answer. */
 export const scriptedPort = (
   answer: (command: string) => string | null,
   respond: (command: string, write: (reply: string) => void, reply: string) => void = (_, write, reply) => write(reply)
@@ -30,7 +30,7 @@ export const scriptedPort = (
     return { path: pty.path, commands, write }
   })
 
-/** Polls until this is so. */
+/** Polls until the reasons of the failures are as expected. Gives the readings of that poll. */
 export const pollUntil = Effect.fnUntraced(function*(
   source: PollSource["Service"],
   isSo: (reasons: ReadonlyArray<string>) => boolean
@@ -42,7 +42,7 @@ export const pollUntil = Effect.fnUntraced(function*(
   }
 })
 
-/** Makes a device on TCP stream, as a program that dies leaves it. */
+/** Makes a device on TCP stream, like a program that dies while the device streams. */
 export const leaveStreaming = ({ port, unit }: SimulatedPort) =>
   Effect.callback<void>((resume) => {
     const socket = net.connect(Number(new URL(port).port), "127.0.0.1", () => socket.write(`${unit}@ @\r`))
@@ -52,7 +52,35 @@ export const leaveStreaming = ({ port, unit }: SimulatedPort) =>
     })
   })
 
-/** A device behind a link that stays when its port goes, as /dev/serial/by-id has them. */
+/** The names of simulated devices, and where they are. */
+export const devicesOf = (ports: ReadonlyArray<SimulatedPort>) =>
+  Object.fromEntries(ports.map((port) => [port.name, port]))
+
+/** The result, with what was logged at WARN and above. */
+export const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
+  const lines: Array<string> = []
+  const logger = Logger.make(({ logLevel, message }) => {
+    if (logLevel === "Warn" || logLevel === "Error") lines.push([message].flat().join(" "))
+  })
+  return Effect.map(Effect.provide(effect, Logger.layer([logger])), (value) => ({ value, lines }))
+}
+
+/** Records this many ticks at 50 Hz. */
+export const recorded = (
+  devices: Alicat.AlicatOptions["devices"],
+  ticks: number,
+  timeout?: Duration.Input
+) =>
+  Effect.gen(function*() {
+    const summary = yield* Recorder.record({ rateHz: 50, duration: `${ticks * 20} millis` }).pipe(pipeToSink())
+    return { summary, samples: (yield* MemorySink).samples }
+  }).pipe(Effect.provide([MemorySink.layer, Alicat.layer({ devices, timeout })]))
+
+/** Why these devices cannot be opened. */
+export const openError = (devices: Alicat.AlicatOptions["devices"], timeout?: Duration.Input) =>
+  Effect.scoped(Effect.flip(Alicat.make({ devices, timeout })))
+
+/** A device behind a link that stays when its port goes, like those in /dev/serial/by-id. */
 export const pluggable = Effect.gen(function*() {
   const link = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "plug-")), "port")
   const plug = Effect.fnUntraced(function*(serialNumber: number) {
@@ -70,36 +98,3 @@ export const pluggable = Effect.gen(function*() {
   })
   return { link, plug }
 })
-
-/** Records this many ticks into memory. */
-export const recorded = (devices: Alicat.AlicatOptions["devices"], ticks: number) =>
-  Effect.gen(function*() {
-    const summary = yield* Recorder.record({ rateHz: 50, duration: `${ticks * 20} millis` }).pipe(pipeToSink())
-    return { summary, samples: (yield* MemorySink).samples }
-  }).pipe(Effect.provide([MemorySink.layer, Alicat.layer({ devices })]))
-
-/** The error of opening these devices. */
-export const openError = (devices: Alicat.AlicatOptions["devices"]) =>
-  Effect.scoped(Effect.flip(Alicat.make({ devices })))
-
-/** Runs without the rights of root. */
-export const asNobody = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  process.getuid?.() === 0
-    ? Effect.acquireUseRelease(
-      Effect.sync(() => process.seteuid!(65534)),
-      () => effect,
-      () => Effect.sync(() => process.seteuid!(0))
-    )
-    : effect
-
-export const devicesOf = (ports: ReadonlyArray<SimulatedPort>) =>
-  Object.fromEntries(ports.map((port) => [port.name, port]))
-
-/** The result, and the lines logged at WARN and above. */
-export const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
-  const lines: Array<string> = []
-  const logger = Logger.make(({ logLevel, message }) => {
-    if (logLevel === "Warn" || logLevel === "Error") lines.push([message].flat().join(" "))
-  })
-  return Effect.map(Effect.provide(effect, Logger.layer([logger])), (value) => ({ value, lines }))
-}

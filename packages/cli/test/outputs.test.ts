@@ -4,12 +4,12 @@
  */
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
+import { SimulatedDevice } from "@sampleline/alicat/SimulatedDevice"
 import { type Cell, type Column, FrameFormat, makeFrame, type Run, Sample, SampleSink } from "@sampleline/core"
 import { ParquetSink } from "@sampleline/sinks/ParquetSink"
 import { type Array, Effect, Layer, Redacted } from "effect"
 import * as fs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
-import { SimulatedDevice } from "../../alicat/src/simulator/SimulatedDevice.ts"
 import { readWithDuckDb } from "../../sinks/test/duckdb.ts"
 import { PostgresServer, readPostgres } from "../../sinks/test/postgres.ts"
 import { sampleline, startSampleline, tempFolder } from "./process.ts"

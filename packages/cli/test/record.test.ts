@@ -1,13 +1,13 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import * as nodePty from "@lydell/node-pty"
+import { openPty } from "@sampleline/alicat/Pty"
+import { SimulatedDevice } from "@sampleline/alicat/SimulatedDevice"
 import * as Simulator from "@sampleline/alicat/Simulator"
 import { parse } from "csv-parse/sync"
 import { Effect, Schedule } from "effect"
 import * as fs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
-import { openPty } from "../../alicat/src/simulator/Pty.ts"
-import { SimulatedDevice } from "../../alicat/src/simulator/SimulatedDevice.ts"
 import { BIN, sampleline, startSampleline, tempFolder } from "./process.ts"
 
 const rowsOf = (path: string) =>

@@ -1,32 +1,43 @@
 /**
- * Faults of simulated devices and ports, and when they happen.
+ * The faults of simulated devices: what goes wrong, and when.
  */
 import { Duration } from "effect"
 
-/** With every nth reading, or from a time on, counted from the start of the simulator. Default: always. */
+/**
+ * When a fault happens: at every n-th reading, or from a time on. Times count from the start of the simulator.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Occasion =
   | { readonly every: number }
   | { readonly after: Duration.Input; readonly for?: Duration.Input | undefined }
 
 interface OfDevice {
-  /** The device, e.g. `sim1`. A port fault affects all devices on its port. Default: every device; for `swap`, the first. */
+  /**
+   * The device with the fault, `sim1` and so on. A port fault affects all devices on its port. Default: every device; for `swap`,
+   * the first.
+   */
   readonly device?: string | undefined
 }
 
 /**
- * - `delay`: the reply comes late, and later replies wait for it.
+ * - `delay`: the reply comes late; later replies wait for it.
  * - `garble`: one byte of the reply is noise.
- * - `cut`: the second half of the reply and its end are missing.
+ * - `cut`: the second half of the reply is missing, and so is its CR.
  * - `silent`: there is no reply.
  */
 type ReplyFault =
   & OfDevice
-  & { readonly when?: Occasion | undefined }
+  & {
+    /** Default: always. */
+    readonly when?: Occasion | undefined
+  }
   & ({ readonly kind: "delay"; readonly by: Duration.Input } | { readonly kind: "garble" | "cut" | "silent" })
 
 /**
- * - `vanish`: the port goes. After `for` it comes back with the same path. Without `for` it never does.
- * - `swap`: the port and the next one go. They come back with each other's devices.
+ * - `vanish`: the port disappears. It comes back under the same path after `for`; without `for`, never.
+ * - `swap`: the port and the next one disappear, and come back with each other's devices.
  */
 export type PortFault = OfDevice & {
   readonly kind: "vanish" | "swap"
@@ -34,22 +45,29 @@ export type PortFault = OfDevice & {
   readonly for?: Duration.Input | undefined
 }
 
+/**
+ * A fault of a device's replies, or of a port.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Fault = ReplyFault | PortFault
 
 export const isPortFault = (fault: Fault): fault is PortFault => fault.kind === "vanish" || fault.kind === "swap"
 
-/** A reply with its faults. */
+/** A reply as it leaves the device, and its delay. */
 interface Disturbed {
   readonly bytes: Uint8Array
   readonly delayMillis: number
 }
 
 /**
- * Applies faults to a reply. `reading` is the number of the reading, or null if the reply has none. Gives null if nothing is sent.
+ * Applies faults to the bytes of a reply. `reading` is the number of the reading in the reply, or null. The result is null if the
+ * device does not reply.
  */
 export type Disturb = (bytes: Uint8Array, seconds: number, reading: number | null) => Disturbed | null
 
-/** The faults of one device. */
+/** Applies the faults of one device. */
 export const disturb = (faults: ReadonlyArray<Fault>, device: string): Disturb => {
   const own = faults.flatMap((fault) => !isPortFault(fault) && (fault.device ?? device) === device ? [fault] : [])
   return (bytes, seconds, reading) => {

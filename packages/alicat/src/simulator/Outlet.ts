@@ -1,65 +1,80 @@
 /**
- * The places where a program finds simulated devices: pseudo-terminals and TCP ports.
+ * A port where a bus of simulated devices can be plugged in: a pseudo-terminal, or a TCP port of this machine.
  */
 import { type SourceDependencyError, SourceOpenError } from "@sampleline/core"
 import { Effect, Exit, Scope } from "effect"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import { openPty, type Pty } from "./Pty.ts"
-import type { SimulatedBus, Write } from "./SimulatedBus.ts"
+import type { SimulatedBus } from "./SimulatedBus.ts"
+import type { Write } from "./WiredDevice.ts"
 
-/** A place where a bus can be plugged in. */
-export interface Outlet {
-  /** The path to open. */
-  readonly path: () => string
-  readonly plug: (bus: SimulatedBus) => Effect.Effect<void, SourceOpenError | SourceDependencyError>
-  readonly unplug: Effect.Effect<void>
+/** Opens the port for a bus and gives its path. The scope closes it. */
+type OpenPort = (bus: SimulatedBus) => Effect.Effect<string, SourceOpenError | SourceDependencyError, Scope.Scope>
+
+export class Outlet {
+  private readonly openPort: OpenPort
+  /** Of the open port; null while nothing is plugged in. */
+  private scope: Scope.Closeable | null = null
+  private lastPath = ""
+
+  private constructor(openPort: OpenPort) {
+    this.openPort = openPort
+  }
+
+  /** The scope unplugs what is plugged in. */
+  private static readonly make = (openPort: OpenPort): Effect.Effect<Outlet, never, Scope.Scope> =>
+    Effect.acquireRelease(Effect.sync(() => new Outlet(openPort)), (outlet) => outlet.unplug)
+
+  /** A pseudo-terminal. If `link` is given, that is its path. */
+  static readonly pty = (link: string | null): Effect.Effect<Outlet, never, Scope.Scope> =>
+    Outlet.make((bus) => openPtyFor(bus, link))
+
+  /** A TCP port. 0 takes any free port, and keeps it. */
+  static readonly tcp = (wanted: number): Effect.Effect<Outlet, never, Scope.Scope> =>
+    Effect.suspend(() => {
+      let port = wanted
+      return Outlet.make((bus) =>
+        Effect.map(listen(port, bus), (server) => {
+          port = (server.address() as net.AddressInfo).port
+          return `tcp://127.0.0.1:${port}`
+        })
+      )
+    })
+
+  /** The path that a program opens. */
+  get path(): string {
+    return this.lastPath
+  }
+
+  /** Opens the port for this bus. */
+  plug(bus: SimulatedBus): Effect.Effect<void, SourceOpenError | SourceDependencyError> {
+    return Effect.gen({ self: this }, function*() {
+      yield* this.unplug
+      this.scope = yield* Scope.make()
+      this.lastPath = yield* Scope.provide(this.openPort(bus), this.scope)
+    })
+  }
+
+  get unplug(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { scope } = this
+      this.scope = null
+      return scope === null ? Effect.void : Scope.close(scope, Exit.void)
+    })
+  }
 }
 
-/** While a bus is plugged in, the outlet holds what `open` acquires. `open` gives the path. */
-const makeOutlet = Effect.fnUntraced(function*(
-  open: (bus: SimulatedBus) => Effect.Effect<string, SourceOpenError | SourceDependencyError, Scope.Scope>
-): Effect.fn.Return<Outlet, never, Scope.Scope> {
-  const state: { scope: Scope.Closeable | null; path: string } = { scope: null, path: "" }
-  const unplug = Effect.suspend(() => {
-    const { scope } = state
-    state.scope = null
-    return scope === null ? Effect.void : Scope.close(scope, Exit.void)
-  })
-  yield* Effect.addFinalizer(() => unplug)
-  return {
-    path: () => state.path,
-    plug: Effect.fnUntraced(function*(bus) {
-      yield* unplug
-      state.scope = yield* Scope.make()
-      state.path = yield* Scope.provide(open(bus), state.scope)
-    }),
-    unplug
-  }
-})
-
-/** A pseudo-terminal. If `link` is given, it is the path. */
-export const ptyOutlet = (link: string | null) =>
-  makeOutlet(Effect.fnUntraced(function*(bus) {
-    const write: Write = (bytes) => pty.write(bytes)
-    const pty: Pty = yield* openPty(bus.attach(write))
-    yield* Effect.addFinalizer(() => Effect.sync(() => bus.detach(write)))
-    if (link === null) return pty.path
-    yield* Effect.acquireRelease(
-      Effect.sync(() => fs.symlinkSync(pty.path, link)),
-      () => Effect.sync(() => fs.rmSync(link, { force: true }))
-    )
-    return link
-  }))
-
-/** A TCP port of this machine. A free port that was chosen once is kept. */
-export const tcpOutlet = Effect.fnUntraced(function*(wanted: number) {
-  let port = wanted
-  return yield* makeOutlet(Effect.fnUntraced(function*(bus) {
-    const server = yield* listen(port, bus)
-    port = (server.address() as net.AddressInfo).port
-    return `tcp://127.0.0.1:${port}`
-  }))
+const openPtyFor = Effect.fnUntraced(function*(bus: SimulatedBus, link: string | null) {
+  const write: Write = (bytes) => pty.write(bytes)
+  const pty: Pty = yield* openPty(bus.attach(write))
+  yield* Effect.addFinalizer(() => Effect.sync(() => bus.detach(write)))
+  if (link === null) return pty.path
+  yield* Effect.acquireRelease(
+    Effect.sync(() => fs.symlinkSync(pty.path, link)),
+    () => Effect.sync(() => fs.rmSync(link, { force: true }))
+  )
+  return link
 })
 
 const listen = Effect.fnUntraced(function*(port: number, bus: SimulatedBus) {
@@ -77,15 +92,7 @@ const listen = Effect.fnUntraced(function*(port: number, bus: SimulatedBus) {
           bus.detach(write)
         })
       })
-      server.on("error", (cause: NodeJS.ErrnoException) =>
-        resume(Effect.fail(
-          new SourceOpenError({
-            target: `tcp://127.0.0.1:${port}`,
-            reason: cause.code === "EADDRINUSE" ? "Busy" : "Unknown",
-            detail: cause.code === "EADDRINUSE" ? "the port is in use; choose another one" : cause.message,
-            cause
-          })
-        )))
+      server.on("error", (cause: NodeJS.ErrnoException) => resume(Effect.fail(cannotListen(port, cause))))
       server.listen(port, "127.0.0.1", () => resume(Effect.succeed(server)))
     }),
     (server) =>
@@ -95,3 +102,13 @@ const listen = Effect.fnUntraced(function*(port: number, bus: SimulatedBus) {
       })
   )
 })
+
+const cannotListen = (port: number, cause: NodeJS.ErrnoException): SourceOpenError => {
+  const isTaken = cause.code === "EADDRINUSE"
+  return new SourceOpenError({
+    target: `tcp://127.0.0.1:${port}`,
+    reason: isTaken ? "Busy" : "Unknown",
+    detail: isTaken ? "another program uses this port; choose another one" : cause.message,
+    cause
+  })
+}

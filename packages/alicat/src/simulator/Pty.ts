@@ -1,18 +1,24 @@
 /**
- * A pseudo-terminal: a path that any serial program can open, and our end of it. The native code is in the package
+ * A pseudo-terminal: a path that any serial program can open, and the other end of it. The native binding comes from the package
  * `@lydell/node-pty`, which is loaded when the first pty is opened.
  *
- * Only its `open` is used. Its terminal class reads the far end itself, and commands would get lost. Here the far end is held open
- * and never read. That keeps the pty alive and raw while no program has it open.
+ * Only `open` of the binding is used. The package's terminal class reads the far end, so that commands get lost. The far end is
+ * held open here but never read: this keeps the pty alive and raw while no program has it open.
  */
-import { messageOf, SourceDependencyError, SourceOpenError } from "@sampleline/core"
+import { SourceDependencyError, SourceOpenError } from "@sampleline/core"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import * as tty from "node:tty"
 
+/**
+ * The near end of a pseudo-terminal.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Pty {
-  /** The path for a serial program. */
+  /** The path that a serial program opens. */
   readonly path: string
   readonly write: (bytes: Uint8Array) => void
 }
@@ -27,7 +33,12 @@ interface NativePty {
 /** How soon a write to a full pty is tried again. */
 const RETRY_MS = 5
 
-/** Opens a pty. `onData` gets the bytes that a program writes to its path. The scope closes it. */
+/**
+ * Opens a pty. Calls `onData` with the bytes that are written to its path. The scope closes it.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
 export const openPty = Effect.fnUntraced(function*(onData: (chunk: Uint8Array) => void) {
   const native = yield* loadNative
   return yield* Effect.acquireRelease(
@@ -37,7 +48,7 @@ export const openPty = Effect.fnUntraced(function*(onData: (chunk: Uint8Array) =
         new SourceOpenError({
           target: "a pseudo-terminal",
           reason: "Unknown",
-          detail: messageOf(cause),
+          detail: cause instanceof Error ? cause.message : String(cause),
           cause
         })
     }),
@@ -61,7 +72,7 @@ const open = (native: NativePty, onData: (chunk: Uint8Array) => void): Pty & { r
   const farEnd = new tty.ReadStream(slave)
   farEnd.setRawMode(true)
   reader.on("data", onData)
-  // Reading fails when the pty is closed. That is no error.
+  // Reading fails when the pty is closed.
   reader.on("error", () => {})
   farEnd.on("error", () => {})
 

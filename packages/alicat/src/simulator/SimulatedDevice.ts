@@ -1,14 +1,24 @@
 /**
- * A simulated mass-flow controller. It only makes text: the reply to a command, and the readings that it pushes while it streams.
+ * A simulated mass-flow controller: what it answers to a command at a given time, and what it sends while it streams. It opens no
+ * port.
  */
 
 /**
- * The firmware to imitate. GP07 is old: it pads its tables, does not answer `VE`, and its streaming interval cannot be set.
+ * The firmware of a device. `GP07` is legacy firmware: it pads its tables, does not answer `VE`, and does not take an interval.
+ *
+ * @since 0.1.0
+ * @category options
  */
 export type SimulatedFirmware = "10v20" | "GP07"
 
+/**
+ * What device to simulate.
+ *
+ * @since 0.1.0
+ * @category options
+ */
 export interface SimulatedDeviceOptions {
-  /** Default: `A`. */
+  /** The unit id. Default: `A`. */
   readonly unitId?: string | undefined
   /** Default: 100000. */
   readonly serialNumber?: number | undefined
@@ -16,7 +26,7 @@ export interface SimulatedDeviceOptions {
   readonly gas?: string | undefined
   /** Default: `10v20`. */
   readonly firmware?: SimulatedFirmware | undefined
-  /** Adds a column with the number of the reading. Default: false. */
+  /** Adds a column that counts the readings. Default: false. */
   readonly numbered?: boolean | undefined
 }
 
@@ -24,13 +34,19 @@ export interface SimulatedDeviceOptions {
 const FULL_SCALE = 500
 /** The flow follows its setpoint with this time constant, in seconds. */
 const LAG_SECONDS = 0.8
-/** The setpoints of a device that was given none. Each lasts `STEP_SECONDS`. */
+/** The setpoints that the device steps through until it is given one. */
 const PROGRAMME = [100, 250, 400, 250, 50]
 const STEP_SECONDS = 4
 
-/** The streaming interval with factory settings, in milliseconds. */
+/** The streaming interval as set by the factory, in milliseconds. */
 const PUSH_MILLIS = 50
 
+/**
+ * A simulated device. Its state changes with the commands that it gets and with time.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export class SimulatedDevice {
   readonly unitId: string
   private readonly serialNumber: number
@@ -54,20 +70,20 @@ export class SimulatedDevice {
     this.random = randomFrom(this.serialNumber)
   }
 
-  /** The time between two pushed readings, in milliseconds. Null: it does not stream. */
+  /** The streaming interval in milliseconds; null while the device does not stream. */
   get pushesEveryMillis(): number | null {
     return this.streams ? this.pushMillis : null
   }
 
-  /** How many readings it has made. */
+  /** How many readings the device has sent. */
   get readings(): number {
     return this.count
   }
 
-  /** The lines of the reply, without CR. None if the device is silent. `seconds` is monotonic. */
+  /** The lines of the reply to a command, without their CR; none if the device does not answer. `seconds` is monotonic. */
   respond(command: string, seconds: number): ReadonlyArray<string> {
     if (this.streams) {
-      // A streaming device has no unit id. It only obeys the command that gives it one.
+      // A device that streams obeys nothing but the command that stops it.
       if (command === `@@ ${this.unitId}`) this.streams = false
       return []
     }
@@ -91,7 +107,7 @@ export class SimulatedDevice {
     return [`${this.unitId} ?`]
   }
 
-  /** A reading as it is pushed, without the unit id. */
+  /** A reading that the device sends by itself: `@` or a space stands in the place of the unit id. */
   push(seconds: number): string {
     return `${this.isLegacy ? "@" : " "} ${this.reading(seconds)}`
   }
@@ -176,7 +192,7 @@ export class SimulatedDevice {
     ]
   }
 
-  /** A sum of uniform numbers, which is nearly normally distributed. */
+  /** Normally distributed noise: the sum of uniform numbers. */
   private noise(deviation: number): number {
     let sum = -6
     for (let n = 0; n < 12; n++) sum += this.random()
@@ -184,11 +200,11 @@ export class SimulatedDevice {
   }
 }
 
-/** A number as a device writes it: the sign, then zeros up to the width. */
+/** A number as on the wire: a sign, then zeros up to the width. */
 const decimal = (value: number, width: number, decimals: number): string =>
   (value < 0 ? "-" : "+") + Math.abs(value).toFixed(decimals).padStart(width - 1, "0")
 
-/** Reproducible numbers from 0 to 1 (mulberry32). */
+/** Repeatable random numbers from 0 to 1 (mulberry32). */
 const randomFrom = (seed: number) => {
   let state = seed | 0
   return () => {

@@ -1,12 +1,12 @@
 /**
- * Simulated devices behind real pseudo-terminals, or on TCP ports of this machine. Programs open them like real devices.
+ * Simulated devices on real pseudo-terminals, or on TCP ports of this machine. Programs open them like real devices.
  *
  *     const [fuel] = yield* Simulator.make({ devices: 1 })            // fuel.port is /dev/pts/N
  *     const [air] = yield* Simulator.make({ devices: 1, tcp: 0 })     // air.port is tcp://127.0.0.1:N
  *
  *     yield* Simulator.make({ faults: [{ kind: "delay", by: "600 millis", when: { every: 3 } }] })
  *
- * Pseudo-terminals need Linux or macOS.
+ * Limits: pseudo-terminals need Linux or macOS.
  */
 import {
   type InvalidOptionError,
@@ -20,8 +20,8 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { UNIT_IDS } from "../wire/UnitId.ts"
 import { isPortFault, type PortFault } from "./Faults.ts"
-import { ptyOutlet, tcpOutlet } from "./Outlet.ts"
-import { makeBus } from "./SimulatedBus.ts"
+import { Outlet } from "./Outlet.ts"
+import { type NamedDevice, SimulatedBus } from "./SimulatedBus.ts"
 import { SimulatedDevice } from "./SimulatedDevice.ts"
 import { type SimulatorOptions, validate } from "./SimulatorOptions.ts"
 
@@ -29,7 +29,7 @@ export type { Fault, Occasion } from "./Faults.ts"
 export type { SimulatorOptions } from "./SimulatorOptions.ts"
 
 /**
- * A simulated device and its port.
+ * Where a simulated device is, and how to unplug it.
  *
  * @since 0.1.0
  * @category models
@@ -37,14 +37,15 @@ export type { SimulatorOptions } from "./SimulatorOptions.ts"
 export interface SimulatedPort {
   /** `sim1`, `sim2` and so on. */
   readonly name: string
+  /** The unit id. */
   readonly unit: string
   /** The path to open. */
   readonly port: string
-  /** Takes its port away, like pulling out an adapter. */
+  /** Removes the port, as if the adapter were pulled out. */
   readonly unplug: Effect.Effect<void>
   /**
-   * Brings its port back. A TCP or `pluggable` port has the same path as before. `devicesOf` names a device: the port then comes
-   * back with the devices of that device's port.
+   * Brings the port back. TCP ports and `pluggable` ones keep their path. `devicesOf` names a device: the devices on its port are
+   * plugged in here.
    */
   readonly plug: (devicesOf?: string) => Effect.Effect<void, SourceOpenError | SourceDependencyError>
 }
@@ -52,7 +53,7 @@ export interface SimulatedPort {
 const GASES = ["N2", "Air", "Ar", "CO2"]
 
 /**
- * Starts the devices. They run until the scope ends.
+ * Starts the devices; the scope ends them.
  *
  * @since 0.1.0
  * @category constructors
@@ -64,15 +65,52 @@ export const make = Effect.fnUntraced(function*(
   InvalidOptionError | SourceOpenError | SourceDependencyError,
   Scope.Scope
 > {
-  const { devices = 1, faults = [], firmware, numbered, tcp, units = 1 } = options
   yield* validate(options)
+  const ports = yield* openPorts(options)
+  const portOf = (name: string) => ports.findIndex(({ members }) => members.some((member) => member.name === name))
+  for (const fault of (options.faults ?? []).filter(isPortFault)) {
+    yield* Effect.forkScoped(vanish(fault, affected(fault, ports, portOf)))
+  }
+  return ports.flatMap(({ bus, members, outlet }) =>
+    members.map(({ device, name }): SimulatedPort => ({
+      name,
+      unit: device.unitId,
+      port: outlet.path,
+      unplug: outlet.unplug,
+      plug: (devicesOf) => outlet.plug(devicesOf === undefined ? bus : ports[portOf(devicesOf)]!.bus)
+    }))
+  )
+})
+
+interface OpenPort {
+  readonly members: ReadonlyArray<NamedDevice>
+  readonly bus: SimulatedBus
+  readonly outlet: Outlet
+}
+
+const openPorts = Effect.fnUntraced(function*(options: SimulatorOptions) {
+  const { devices = 1, faults = [], tcp, units = 1 } = options
   const isPluggable = options.pluggable ?? faults.some(isPortFault)
   const links = isPluggable && tcp === undefined ? yield* temporaryFolder : null
   const clock = yield* SampleClock.current
   const start = clock.monotonicNanos()
   const seconds = () => (clock.monotonicNanos() - start) / 1e9
+  const all = makeDevices(options)
+  return yield* Effect.forEach(
+    Array.from({ length: Math.ceil(devices / units) }, (_, n) => all.slice(n * units, (n + 1) * units)),
+    Effect.fnUntraced(function*(members, n) {
+      const bus = yield* SimulatedBus.make(members, faults, seconds)
+      const outlet = yield* tcp === undefined
+        ? Outlet.pty(links === null ? null : path.join(links, members[0]!.name))
+        : Outlet.tcp(tcp === 0 ? 0 : tcp + n)
+      yield* outlet.plug(bus)
+      return { members, bus, outlet } satisfies OpenPort
+    })
+  )
+})
 
-  const simulated = Array.from({ length: devices }, (_, n) => ({
+const makeDevices = ({ devices = 1, firmware, numbered, units = 1 }: SimulatorOptions): ReadonlyArray<NamedDevice> =>
+  Array.from({ length: devices }, (_, n) => ({
     name: `sim${n + 1}`,
     device: new SimulatedDevice({
       unitId: UNIT_IDS[n % units],
@@ -82,49 +120,25 @@ export const make = Effect.fnUntraced(function*(
       numbered
     })
   }))
-  const outlets = yield* Effect.forEach(
-    Array.from({ length: Math.ceil(devices / units) }, (_, n) => simulated.slice(n * units, (n + 1) * units)),
-    Effect.fnUntraced(function*(members, n) {
-      const bus = yield* makeBus(members, faults, seconds)
-      const outlet = yield* tcp === undefined
-        ? ptyOutlet(links === null ? null : path.join(links, members[0]!.name))
-        : tcpOutlet(tcp === 0 ? 0 : tcp + n)
-      yield* outlet.plug(bus)
-      return { members, bus, outlet }
-    })
-  )
-  const outletOf = (name: string) => outlets.findIndex(({ members }) => members.some((member) => member.name === name))
-
-  const vanish = Effect.fnUntraced(function*(places: typeof outlets, isSwapped: boolean, fault: PortFault) {
-    yield* Effect.sleep(fault.after)
-    yield* Effect.forEach(places, ({ outlet }) => outlet.unplug)
-    if (fault.for === undefined) return
-    yield* Effect.sleep(fault.for)
-    const buses = places.map(({ bus }) => bus)
-    yield* Effect.forEach(places, ({ outlet }, n) => outlet.plug(buses[isSwapped ? 1 - n : n]!))
-  })
-  for (const fault of faults.filter(isPortFault)) {
-    const first = fault.device === undefined ? 0 : outletOf(fault.device)
-    const places = fault.kind === "swap"
-      ? [outlets[first]!, outlets[(first + 1) % outlets.length]!]
-      : fault.device === undefined
-      ? outlets
-      : [outlets[first]!]
-    yield* Effect.forkScoped(vanish(places, fault.kind === "swap", fault))
-  }
-
-  return outlets.flatMap(({ bus, members, outlet }) =>
-    members.map(({ device, name }): SimulatedPort => ({
-      name,
-      unit: device.unitId,
-      port: outlet.path(),
-      unplug: outlet.unplug,
-      plug: (devicesOf) => outlet.plug(devicesOf === undefined ? bus : outlets[outletOf(devicesOf)]!.bus)
-    }))
-  )
-})
 
 const temporaryFolder = Effect.acquireRelease(
   Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "sampleline-"))),
   (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
 )
+
+/** The ports that a fault affects. A swap affects a port and the next one. */
+const affected = (fault: PortFault, ports: ReadonlyArray<OpenPort>, portOf: (name: string) => number) => {
+  if (fault.kind === "vanish" && fault.device === undefined) return ports
+  const first = fault.device === undefined ? 0 : portOf(fault.device)
+  return fault.kind === "swap" ? [ports[first]!, ports[(first + 1) % ports.length]!] : [ports[first]!]
+}
+
+const vanish = Effect.fnUntraced(function*(fault: PortFault, ports: ReadonlyArray<OpenPort>) {
+  yield* Effect.sleep(fault.after)
+  yield* Effect.forEach(ports, ({ outlet }) => outlet.unplug)
+  if (fault.for === undefined) return
+  yield* Effect.sleep(fault.for)
+  const buses = ports.map(({ bus }) => bus)
+  if (fault.kind === "swap") buses.reverse()
+  yield* Effect.forEach(ports, ({ outlet }, n) => outlet.plug(buses[n]!))
+})

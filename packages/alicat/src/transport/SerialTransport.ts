@@ -1,5 +1,5 @@
 /**
- * A serial port, through the package `serialport`. The package is loaded when the first port is opened. 8N1, no flow control.
+ * A serial port through the package `serialport`, which is loaded when the first port is opened. 8N1, no flow control.
  */
 import { SourceDependencyError, SourceOpenError } from "@sampleline/core"
 import { Effect } from "effect"
@@ -7,7 +7,7 @@ import * as fs from "node:fs"
 import type { SerialPort } from "serialport"
 import type { OpenTransport } from "./Transport.ts"
 
-/** Opens the port at `path`. The scope closes it. */
+/** Opens the port at `path`; the scope closes it. */
 export const serialTransport = (path: string): OpenTransport =>
   Effect.fnUntraced(function*(handlers, baud) {
     const { SerialPort } = yield* loadSerialport(path)
@@ -60,7 +60,7 @@ const portsOf = (driver: typeof SerialPort): Effect.Effect<ReadonlyArray<string>
     Effect.orElseSucceed(() => [])
   )
 
-/** The one name of a port: a symbolic link is the port that it leads to. */
+/** One name for a port, however it was written: a symlink is the port it leads to. */
 export const canonicalPath = (path: string): string => {
   if (/^com\d+$/i.test(path)) return path.toUpperCase()
   return fs.existsSync(path) ? fs.realpathSync(path) : path

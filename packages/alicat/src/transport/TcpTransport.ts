@@ -1,5 +1,5 @@
 /**
- * A port of a serial server on the network, `tcp://host:port`. The bytes are the same. The server sets the baud rate.
+ * A port behind a serial server on the network: the same bytes over TCP, `tcp://host:port`. It has no baud rate of its own.
  */
 import { SourceOpenError } from "@sampleline/core"
 import { Effect } from "effect"
@@ -12,7 +12,7 @@ export interface TcpAddress {
   readonly port: number
 }
 
-/** The address in `tcp://host:port`. Null: the text is no such address. */
+/** The address in `tcp://host:port`; null if the text is not one. */
 export const parseTcp = (text: string): TcpAddress | null => {
   if (!URL.canParse(text)) return null
   const { hostname, password, pathname, port, protocol, search, username } = new URL(text)
@@ -22,7 +22,7 @@ export const parseTcp = (text: string): TcpAddress | null => {
   return { host: hostname.replace(/^\[(.*)\]$/, "$1"), port: Number(port) }
 }
 
-/** The one name of an address. It has the host's IP address, if a lookup finds it. */
+/** One name for an address, however it was written: with the host's IP address, if it can be looked up. */
 export const canonicalTcp = ({ host, port }: TcpAddress): Effect.Effect<string> =>
   Effect.callback<string>((resume) => {
     dns.lookup(host, (error, address) => {
@@ -33,7 +33,7 @@ export const canonicalTcp = ({ host, port }: TcpAddress): Effect.Effect<string> 
 
 const CONNECT_TIMEOUT = "5 seconds"
 
-/** Connects to the address. The scope ends the connection. */
+/** Connects to the address; the scope ends the connection. */
 export const tcpTransport = (path: string, { host, port }: TcpAddress): OpenTransport =>
   Effect.fnUntraced(function*(handlers) {
     const socket = yield* Effect.acquireRelease(

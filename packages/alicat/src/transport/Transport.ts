@@ -1,19 +1,19 @@
 /**
- * A way to send bytes to a port and to receive bytes from it.
+ * The bytes of a port, in both directions. A transport knows nothing of what they mean.
  */
 import type { SourceDependencyError, SourceOpenError } from "@sampleline/core"
 import type { Effect, Scope } from "effect"
 
 export interface Transport {
-  /** Sends bytes. Waits while the port takes nothing, so give it a time-out. */
+  /** Hands bytes to the port. Waits for as long as the port takes nothing, so give it a time-out. */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, Error>
   readonly setBaud: (baud: number) => Effect.Effect<void, Error>
 }
 
-/** Called outside of any fiber. */
+/** Called as things happen, outside of any fiber. */
 interface TransportHandlers {
   readonly onData: (chunk: Uint8Array) => void
-  /** The port is gone. No other call follows. */
+  /** The port is gone; nothing comes after this. */
   readonly onClose: (cause: Error | null) => void
 }
 

@@ -1,12 +1,13 @@
 /**
- * `A??D*` CR asks for the columns of a device's frame. The reply is a table. Its header line shows the dialect.
+ * `A??D*` CR: the frame table, which declares the columns of a device's poll replies. The header line shows the dialect; the
+ * firmware version does not.
  *
  *     A D00 ID_ NAME______________________ TYPE_______ WIDTH NOTES___________________
  *     A D01 700 Unit ID                    string          1
  *     A D02 002 Abs Press                  s decimal     7/2 010 02 PSIA
  *     A D08 701 *Error                     string          3 ADC
  *
- * The legacy dialect has no statistic codes and no stars. Rows named Error and Status declare flags.
+ * The legacy dialect has no statistic codes and no stars. Its rows named Error and Status declare flags.
  *
  *     A  D00 NAME_______ TYPE_____ MinVal_  MaxVal_  UNITS__
  *     A  D01 Unit ID     char         A         Z         na
@@ -20,7 +21,7 @@ import { MalformedReply } from "./WireError.ts"
 
 export const frameTableCommand = (unitId: string): string => `${unitId}??D*`
 
-/** How to read a device's poll replies. */
+/** How to read the poll replies of a device. */
 export interface FrameLayout {
   /** The columns, without the unit id. */
   readonly format: FrameFormat
@@ -31,22 +32,22 @@ export interface FrameLayout {
 const UNIT_ID = 700
 const FLAGS: ReadonlySet<number> = new Set([701, 702])
 
-/** A row declares a column, a flag, or neither. */
+/** What a row declares: a column, a flag by its mnemonic, or neither. */
 type Row =
   | { readonly _tag: "Column"; readonly field: Parameters<typeof FrameFormat.make>[0][number] }
   | { readonly _tag: "Flag"; readonly code: string }
   | { readonly _tag: "UnitId" }
 
-/** A form of the table. */
+/** One of the two forms of the table. */
 interface Dialect {
   readonly header: RegExp
-  /** The unit of a row, and what it declares. Null: the line is no row. */
+  /** The unit id of a row, and what the row declares; null if the text is not a row. */
   readonly parse: (text: string) => readonly [unit: string, row: Row] | null
 }
 
 const CURRENT_ROW =
   /^([A-Z])\s+D\d\d\s+(\d{1,5})\s+(\*?)(\S.*?)\s+(string|s decimal|decimal)\s+\d+(?:\/\d+)?(?:\s+(\S.*?))?\s*$/
-/** The notes of a number: the code of its unit, a number of unknown meaning, and the label of the unit. */
+/** The notes of a number: the unit's code, a number of unknown meaning, the unit's label. */
 const UNIT_NOTES = /^\d+\s+\d+\s+(\S.*)$/
 
 const CURRENT: Dialect = {
@@ -58,7 +59,7 @@ const CURRENT: Dialect = {
     if (statistic === UNIT_ID) return [unit, { _tag: "UnitId" }]
     if (star === "*" && FLAGS.has(statistic)) return [unit, { _tag: "Flag", code: notes.split(" ")[0]! }]
     const isText = type === "string"
-    // Devices write a degree sign as a backquote.
+    // The wire writes a degree sign as a backquote.
     const label = isText ? null : UNIT_NOTES.exec(notes)?.[1]?.replace("`", "°") ?? null
     const kind = isText ? "text" : "float"
     return [unit, {
@@ -86,7 +87,7 @@ const LEGACY: Dialect = {
 /** `Mass Flow Setpt` as `Mass_Flow_Setpt`. */
 const columnName = (name: string): string => name.replaceAll(/\s+/g, "_")
 
-/** The layout that a frame table declares. */
+/** The layout in the lines of a frame table. */
 export const decodeFrameTable = (
   lines: ReadonlyArray<Uint8Array>,
   unitId: string
@@ -107,7 +108,7 @@ export const decodeFrameTable = (
       continue
     }
     if (dialect.header.exec(text)?.[1] === unitId) {
-      // A late table came first, and the requested one follows.
+      // An earlier table came late, and this one follows it.
       fields.length = 0
       flags.clear()
       continue

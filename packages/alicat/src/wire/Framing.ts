@@ -1,6 +1,6 @@
 /**
- * Bytes to lines and back. The wire is ASCII. Each command, and each line of a reply, ends with CR. Old firmware pads with 0x08,
- * which is deleted.
+ * Bytes to lines and back. The wire is ASCII, with one CR after each command and each line of a reply. Old firmware pads lines
+ * with 0x08, which is deleted.
  */
 import { Result } from "effect"
 import { MalformedReply } from "./WireError.ts"
@@ -8,14 +8,14 @@ import { MalformedReply } from "./WireError.ts"
 const CR = 0x0d
 const PADDING = 0x08
 
-/** A line ends after this many bytes, even without a CR. So a device cannot fill the memory. */
+/** A line ends after this many bytes even without a CR, so that noise cannot fill the memory. */
 export const MAX_LINE_BYTES = 512
 
-/** Cuts a stream of bytes into lines. */
+/** Splits bytes into lines, however they are cut into chunks. */
 export class LineSplitter {
   private pending: Array<number> = []
 
-  /** The lines that this chunk completes, without CR. */
+  /** The lines that this chunk completes, without their CR. */
   push(chunk: Uint8Array): Array<Uint8Array> {
     const lines: Array<Uint8Array> = []
     for (const byte of chunk) {
@@ -29,13 +29,13 @@ export class LineSplitter {
     return lines
   }
 
-  /** Drops an incomplete line. */
+  /** Discards an incomplete line. */
   reset(): void {
     this.pending = []
   }
 }
 
-/** The text of a line. Fails if a byte is not ASCII. */
+/** The text of a line, or `MalformedReply` if a byte is not ASCII. */
 export const lineText = (bytes: Uint8Array): Result.Result<string, MalformedReply> => {
   for (const byte of bytes) if (byte >= 0x80) return Result.fail(new MalformedReply({ expected: "ASCII", bytes }))
   return Result.succeed(String.fromCharCode(...bytes))
@@ -44,5 +44,5 @@ export const lineText = (bytes: Uint8Array): Result.Result<string, MalformedRepl
 /** A command as bytes. */
 export const encodeCommand = (command: string): Uint8Array => Buffer.from(`${command}\r`, "latin1")
 
-/** Whether a line is a rejection: `?` or `<unit id> ?`. */
+/** Whether a line rejects a command: `?` or `<unit id> ?`. */
 export const isRejection = (text: string): boolean => /^\s*(?:[A-Z]\s+)?\?\s*$/.test(text)

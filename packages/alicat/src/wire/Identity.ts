@@ -1,6 +1,6 @@
 /**
- * The identity of a device. `AVE` CR asks for firmware and build date. `A??M*` CR asks for a table of manufacturer, model, serial
- * number and dates.
+ * The identity of a device. `AVE` CR asks for the firmware and its build date. `A??M*` CR asks for a table of manufacturer, model,
+ * serial number and dates.
  *
  *     A   10v20.0-R24 Jan  9 2025,15:04:07
  *
@@ -9,7 +9,7 @@
  *     A M07 Date Calibrated   03/02/2025
  *     A M09 Software Revision 10v20.0-R24
  *
- * Rows are found by their labels, never by their numbers. A device may answer neither.
+ * Rows are recognised by their labels, because their numbers vary. A device may not answer these commands.
  */
 import type { DeviceIdentity } from "@sampleline/core"
 import { Result } from "effect"
@@ -40,7 +40,7 @@ const LABELS = {
   manufacturer: /^(Alicat\b.*)$/
 } satisfies { readonly [part in keyof DeviceIdentity]: RegExp }
 
-/** The identity in a reply to `??M*`. What no row says is null. */
+/** The identity in the lines of a reply to `??M*`. A part that no row has is null. */
 export const decodeManufacturing = (
   lines: ReadonlyArray<Uint8Array>,
   unitId: string

@@ -1,10 +1,10 @@
 /**
- * `A` CR asks for one reading. The reply is one line of fields with spaces between them: the unit id, the columns of the frame
- * table, then status codes and values of conditional columns.
+ * `A` CR: one reading. The reply is one line of fields separated by runs of spaces: the unit id, the columns that the frame
+ * table declares, then status codes and values of conditional columns.
  *
  *     A +014.62 +021.89 +000.00 +000.00 +078.95     N2 MOV
  *
- * `A@ @` CR makes the device push such lines until `@@ A` CR. They have `@` or a space in place of the unit id.
+ * `A@ @` CR makes the device send such lines by itself until `@@ A` CR. They begin with `@` or a space instead of the unit id.
  */
 import { type Frame, type FrameField, type FrameValue, makeFrame } from "@sampleline/core"
 import { Result } from "effect"
@@ -14,16 +14,16 @@ import { MalformedReply } from "./WireError.ts"
 
 export const pollCommand = (unitId: string): string => unitId
 
-/** Makes a device push readings. It then has no unit id, and only obeys the command that stops it. */
+/** Makes a device send readings by itself. It gives up its unit id, and obeys nothing but the command that stops it. */
 export const startStreamingCommand = (unitId: string): string => `${unitId}@ @`
 
-/** Sets the time between pushed readings; 0 is as fast as possible. Needs firmware 10v05 or newer. */
+/** Sets the time between readings that a device sends by itself; 0 is as fast as it can. Needs firmware 10v05 or newer. */
 export const streamingIntervalCommand = (unitId: string, millis: number): string => `${unitId}NCS ${millis}`
 
-/** Stops a device that pushes readings, and gives it its unit id back. */
+/** Stops a device that sends readings by itself, and gives its unit id back. */
 export const stopStreamingCommand = (unitId: string): string => `@@ ${unitId}`
 
-/** Known status codes. A frame table may declare more. */
+/** Status codes that devices send although their frame table may not declare them. */
 const STATUS_CODES: ReadonlySet<string> = new Set([
   "ADC",
   "EXH",
@@ -42,8 +42,8 @@ const STATUS_CODES: ReadonlySet<string> = new Set([
 ])
 
 /**
- * The frame in a poll reply. A run of dashes is an absent value (null). A trailing token that fits no conditional column is a
- * status code, known or not. A trailing number is an error: the line lost its end and ran into the next one.
+ * The frame in a poll reply. A run of dashes is an absent value (null). A trailing token that fits no conditional column is
+ * kept as a status code, known or unknown. A trailing number is an error: two lines ran into one.
  */
 export const decodePollLine = (
   bytes: Uint8Array,
@@ -58,14 +58,14 @@ export const decodePollLine = (
     : Result.fail(new MalformedReply({ expected: `a reply of unit ${unitId}`, bytes }))
 }
 
-/** The frame in a pushed line. */
+/** The frame in a line that a device sent by itself. */
 export const decodePushedLine = (bytes: Uint8Array, layout: FrameLayout): Result.Result<Frame, MalformedReply> =>
   Result.flatMap(lineText(bytes), (text) =>
     text.startsWith(" ") || text.startsWith("@ ")
       ? decodeTokens(bytes, text.replace(/^@/, "").trim().split(/ +/), layout)
-      : Result.fail(new MalformedReply({ expected: "a reading with @ or a space where the unit id was", bytes })))
+      : Result.fail(new MalformedReply({ expected: "a reading that begins with @ or a space", bytes })))
 
-/** Whether a line is a pushed reading, so no reply: `@ +014.62 ...`, or a space in place of the `@`. */
+/** Whether a line is a reading that a device sent by itself: `@ +014.62 ...`, or a space for the `@`. It is never a reply. */
 export const isPushedText = (text: string): boolean => /^[@ ] *[-+]?\d/.test(text)
 
 const decodeTokens = (
@@ -100,7 +100,7 @@ const decodeTokens = (
   return Result.succeed(makeFrame(layout.format, values, status))
 }
 
-/** Checks that a poll reply is from this unit. Reads its first token only. */
+/** The unit id, if a poll reply is of this unit. Only the first token is read. */
 export const decodeUnit = (bytes: Uint8Array, unitId: string): Result.Result<string, MalformedReply> =>
   Result.flatMap(lineText(bytes), (text) =>
     text.trim().split(" ")[0] === unitId
@@ -109,10 +109,10 @@ export const decodeUnit = (bytes: Uint8Array, unitId: string): Result.Result<str
 
 const isNumber = (token: string): boolean => /^[+-]?\d+(?:\.\d*)?$/.test(token)
 
-/** The form of a measured value. In place of a text it shows that a line lost its end and ran into the next one. */
+/** Whether a token is a measured value. In a text column it shows that a line lost its end and ran into the next one. */
 const isMeasured = (token: string): boolean => /^[+-]\d+(?:\.\d*)?$|^\d+\.\d*$/.test(token)
 
-/** The token's value in this field. Undefined: the field cannot take it. */
+/** The token's value in this field, or undefined if the field cannot take it. */
 const valueOf = (token: string, field: FrameField): FrameValue => {
   if (/^-+$/.test(token)) return null
   if (field.kind === "text") return isMeasured(token) ? undefined : token

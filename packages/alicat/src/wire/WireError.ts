@@ -1,13 +1,13 @@
 /**
- * Replies that give no value. The callers know the device and the port, and name them.
+ * Replies without a value. Callers add the device and the port to the error.
  */
 import { Schema } from "effect"
 
-/** A reply of the wrong form: noise, a cut line, or two devices that answer at once. */
+/** A reply that does not have the expected form: line noise, a cut line, or two devices that talk at once. */
 export class MalformedReply extends Schema.TaggedError<MalformedReply>()("MalformedReply", {
   /** What was expected, e.g. `a number for Mass_Flow`. */
   expected: Schema.String,
-  /** The bytes of the line, without CR. */
+  /** The bytes as they came, without the CR. */
   bytes: Schema.Uint8Array
 }) {
   override get message() {
@@ -15,7 +15,7 @@ export class MalformedReply extends Schema.TaggedError<MalformedReply>()("Malfor
   }
 }
 
-/** The device rejected the command with `?`. */
+/** The device does not know the command: it answered `?`. */
 export class RejectedCommand extends Schema.TaggedError<RejectedCommand>()("RejectedCommand", {
   command: Schema.String
 }) {
@@ -24,7 +24,7 @@ export class RejectedCommand extends Schema.TaggedError<RejectedCommand>()("Reje
   }
 }
 
-/** Bytes as quoted text. Bytes that are not ASCII become `\xNN`. */
+/** Bytes as quoted text: ASCII as it is, everything else as `\xNN`. */
 export const quoteBytes = (bytes: Uint8Array): string =>
   `"${
     Array.from(bytes, (byte) =>

@@ -1,13 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
+
 import { SourceOpenError } from "@sampleline/core"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as Alicat from "../../src/Alicat.ts"
 import * as Simulator from "../../src/simulator/Simulator.ts"
-import { asNobody, openError } from "../ports.ts"
+import { openError } from "../ports.ts"
 
-describe("a serial port that cannot be opened", () => {
-  it.live("a port that does not exist", () =>
+describe("a serial port cannot be opened", () => {
+  it.live("that does not exist", () =>
     Effect.gen(function*() {
       const error = yield* openError({ fuel: { port: "/dev/no-such-tty" } })
       assert.instanceOf(error, SourceOpenError)
@@ -15,7 +16,7 @@ describe("a serial port that cannot be opened", () => {
       assert.match(error.message, /no such port; this machine has/)
     }))
 
-  it.live("a port without permission", () =>
+  it.live("without permission", () =>
     Effect.gen(function*() {
       const [fuel] = yield* Simulator.make()
       yield* Effect.sync(() => fs.chmodSync(fuel!.port, 0))
@@ -24,7 +25,7 @@ describe("a serial port that cannot be opened", () => {
       assert.include(error.message, "usermod")
     }))
 
-  it.live("a port that another program has open", () =>
+  it.live("that another program has open", () =>
     Effect.gen(function*() {
       const [fuel] = yield* Simulator.make()
       yield* Alicat.make({ devices: { fuel: fuel! } })
@@ -33,3 +34,13 @@ describe("a serial port that cannot be opened", () => {
       assert.include(error.message, "close that program")
     }))
 })
+
+/** Root may do everything, so the effect runs as nobody. */
+const asNobody = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  process.getuid?.() === 0
+    ? Effect.acquireUseRelease(
+      Effect.sync(() => process.seteuid!(65534)),
+      () => effect,
+      () => Effect.sync(() => process.seteuid!(0))
+    )
+    : effect

@@ -1,9 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { decodeFrameTable } from "../../src/wire/FrameTable.ts"
-import { bytes, conditional, frameOf, layout, LEGACY, malformed, TABLE } from "./lines.ts"
 
-describe("the frame table", () => {
+import { decodeFrameTable, frameTableCommand } from "../../src/wire/FrameTable.ts"
+import { bytes, conditional, frameOf, layout, LEGACY, legacy, malformed, TABLE } from "./frames.ts"
+
+describe("a frame table", () => {
+  it("is asked for with a command", () => {
+    assert.strictEqual(frameTableCommand("A"), "A??D*")
+  })
+
   it("gives columns with names, units, codes and kinds, without the unit id and the flags", () => {
     assert.deepStrictEqual(
       layout.format.fields.map((
@@ -21,7 +26,7 @@ describe("the frame table", () => {
     assert.deepStrictEqual([...layout.flags], ["ADC", "OPL"])
   })
 
-  it("reads unsigned decimals of older firmware, and starred rows that are no flags as conditional columns", () => {
+  it("reads unsigned decimals of older firmware, and starred rows that are not flags as conditional columns", () => {
     const old = Result.getOrThrow(decodeFrameTable(
       [TABLE[0]!, bytes("A D06 037 Mass Flow Setpt            decimal       6/1 012 02 SCCM")],
       "A"
@@ -36,7 +41,7 @@ describe("the frame table", () => {
     )
   })
 
-  it("is refused when it is cut, of another unit, of another dialect, or empty", () => {
+  it("is an error if it is cut, of another unit, of another dialect, or empty", () => {
     assert.include(malformed(decodeFrameTable(TABLE, "B")), "unit B")
     assert.include(malformed(decodeFrameTable(TABLE.slice(1), "A")), "the header")
     assert.include(malformed(decodeFrameTable([], "A")), "a row for each column")
@@ -49,13 +54,12 @@ describe("the frame table", () => {
     assert.include(malformed(decodeFrameTable([...TABLE, LEGACY[2]!], "A")), "a row of the frame table")
   })
 
-  it("that comes twice, the first one late, counts once", () => {
+  it("that comes twice because the first one was late counts once", () => {
     const twice = Result.getOrThrow(decodeFrameTable([...TABLE.slice(0, 5), ...TABLE], "A"))
     assert.deepStrictEqual(twice.format.fields, layout.format.fields)
   })
 
-  it("of the legacy dialect has no codes, the unit as its last word, and flags told by their names", () => {
-    const legacy = Result.getOrThrow(decodeFrameTable(LEGACY, "A"))
+  it("of the legacy dialect has no statistic codes, the unit as its last word, and flags with fixed names", () => {
     assert.deepStrictEqual(
       legacy.format.fields.map((
         { conditional, kind, name, statistic, unit }

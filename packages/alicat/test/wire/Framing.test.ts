@@ -1,16 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
+
 import { encodeCommand, isRejection, LineSplitter, MAX_LINE_BYTES } from "../../src/wire/Framing.ts"
-import { bytes } from "./lines.ts"
+import { bytes } from "./frames.ts"
 
 describe("framing", () => {
   const reply = bytes("A +014.62 +021.89 +000.00 +000.00 +078.95     N2 MOV\r\rB ?\r?\rA D00 rest")
 
-  it("ends a command in one CR", () => {
+  it("ends a command with one CR", () => {
     assert.deepStrictEqual(encodeCommand("A??D*"), Buffer.from([0x41, 0x3f, 0x3f, 0x44, 0x2a, 0x0d]))
   })
 
-  it("tells rejections from replies", () => {
+  it("distinguishes rejections from replies", () => {
     for (const text of ["?", " ?", "A ?", "Z  ? "]) assert.isTrue(isRejection(text), text)
     for (const text of ["", "A", "A ? x", "AA ?", "A??D*"]) assert.isFalse(isRejection(text), text)
   })
@@ -19,7 +20,7 @@ describe("framing", () => {
     assert.deepStrictEqual(new LineSplitter().push(bytes("\bA \b\b12\b\r")), [bytes("A 12")])
   })
 
-  it("bounds a line that never ends", () => {
+  it("limits the length of a line that never ends", () => {
     const splitter = new LineSplitter()
     const chunk = new Uint8Array(10_000).fill(0x58)
     const cut = splitter.push(chunk)

@@ -1,11 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { LineSplitter } from "../../src/wire/Framing.ts"
-import { decodeFirmware, decodeManufacturing } from "../../src/wire/Identity.ts"
-import { bytes, lines, malformed } from "./lines.ts"
 
-describe("identity", () => {
-  it("takes the firmware from VE", () => {
+import { LineSplitter } from "../../src/wire/Framing.ts"
+import { decodeFirmware, decodeManufacturing, firmwareCommand, manufacturingCommand } from "../../src/wire/Identity.ts"
+import { bytes, lines, malformed } from "./frames.ts"
+
+describe("an identity", () => {
+  it("is asked for with two commands", () => {
+    assert.deepStrictEqual([firmwareCommand("A"), manufacturingCommand("A")], ["AVE", "A??M*"])
+  })
+
+  it("has the firmware that the reply to VE gives", () => {
     assert.strictEqual(
       Result.getOrThrow(decodeFirmware(bytes("A   10v20.0-R24 Jan  9 2025,15:04:07"), "A")),
       "10v20.0-R24"
@@ -18,7 +23,7 @@ describe("identity", () => {
     malformed(decodeFirmware(bytes("B   8v17.0-R23"), "A"))
   })
 
-  it("reads ??M* by labels, whatever the row and the spacing", () => {
+  it("is read by the labels of the manufacturing table, whatever the rows and the spacing", () => {
     const table = lines(`A M00 Alicat Scientific
 A M01 www.example.com
 A M04 Model Number MC-500SCCM-D
@@ -39,7 +44,7 @@ A M09 Software Revision 10v20.0-R24
     malformed(decodeManufacturing([bytes("A +014.62")], "A"))
   })
 
-  it("reads the labels of GP firmware, which tells no calibration date", () => {
+  it("has no calibration date with GP firmware", () => {
     const padded = `A M0 Alicat Scientific
 A M4 Mdl \b\b\bM-100SCCM-D
 A M5 Serial No. \b30294
@@ -56,7 +61,7 @@ A M8 Software GP07R100`
     })
   })
 
-  it("is null where no row says it", () => {
+  it("is null where no row has it", () => {
     assert.deepStrictEqual(Result.getOrThrow(decodeManufacturing(lines("A M07 Date Calibrated   soon"), "A")), {
       manufacturer: null,
       model: null,

@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { frameTableCommand } from "../../src/wire/FrameTable.ts"
-import { firmwareCommand, manufacturingCommand } from "../../src/wire/Identity.ts"
+
 import {
   decodePollLine,
   decodePushedLine,
@@ -11,10 +10,24 @@ import {
   stopStreamingCommand,
   streamingIntervalCommand
 } from "../../src/wire/PollLine.ts"
-import { bytes, conditional, decode, frameOf, layout, malformed, meter } from "./lines.ts"
+import { bytes, conditional, decode, frameOf, layout, malformed, meter } from "./frames.ts"
+
+describe("the commands for readings", () => {
+  it("are a unit id, a verb and arguments", () => {
+    assert.deepStrictEqual(
+      [
+        pollCommand("A"),
+        startStreamingCommand("A"),
+        stopStreamingCommand("A"),
+        streamingIntervalCommand("A", 50)
+      ],
+      ["A", "A@ @", "@@ A", "ANCS 50"]
+    )
+  })
+})
 
 describe("a poll line", () => {
-  it("of a controller, a meter, and old firmware with an unsigned setpoint", () => {
+  it("can be of a controller, a meter, or old firmware with an unsigned setpoint", () => {
     assert.deepStrictEqual(frameOf("A +014.62 +021.89 +000.00 +000.00 +078.95     N2"), {
       values: [14.62, 21.89, 0, 0, 78.95, "N2"],
       status: []
@@ -44,7 +57,7 @@ describe("a poll line", () => {
     ])
   })
 
-  it("has status codes behind the columns, known, declared or unknown, sorted", () => {
+  it("has sorted status codes after the columns: known, declared or unknown", () => {
     assert.deepStrictEqual(frameOf("A +014.62 +021.89 +000.00 +000.00 +078.95     N2 MOV ADC XYZ").status, [
       "ADC",
       "MOV",
@@ -52,10 +65,10 @@ describe("a poll line", () => {
     ])
   })
 
-  it("knows the status codes of all devices, and keeps those it does not know", () => {
+  it("has all known status codes recognised, and unknown ones kept", () => {
     const known = ["ADC", "EXH", "HLD", "LCK", "MOV", "OPL", "OVR", "POV", "TMF", "TOV", "VOV", "P2O", "COM", "GTA"]
     for (const code of [...known, "NEW"]) {
-      // A conditional column of text would take any other word.
+      // A conditional text column would take any other word.
       const { status, values } = frameOf(`A +014.62 +021.89 +000.00 +000.00 +078.95     N2 ${code}`, conditional)
       assert.deepStrictEqual([status, values.at(-1)], known.includes(code) ? [[code], undefined] : [[], code])
       assert.deepStrictEqual(frameOf(`A +014.62 +021.89 +000.00 +000.00 +078.95     N2 ${code}`).status, [code])
@@ -77,7 +90,7 @@ describe("a poll line", () => {
     assert.deepStrictEqual(tail("1 2"), [1, "2"])
   })
 
-  it("of another unit is an error, and so is one that is cut or garbled", () => {
+  it("is an error if it is of another unit, cut or garbled", () => {
     assert.include(malformed(decode("B +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "a reply of unit A")
     assert.include(malformed(decode("A +014.62 +021.89 +00")), "a number for Mass_Flow")
     assert.include(malformed(decode("A +014.62 +0x1.89 +000.00 +000.00 +078.95     N2")), "a number for Flow_Temp")
@@ -86,23 +99,23 @@ describe("a poll line", () => {
     assert.include(malformed(decode("")), "a reply of unit A")
   })
 
-  it("tells its unit", () => {
+  it("gives its unit id", () => {
     assert.isTrue(Result.isSuccess(decodeUnit(bytes("A +014.62"), "A")))
     assert.include(malformed(decodeUnit(bytes("B +014.62"), "A")), "unit A")
   })
 })
 
-describe("a line that a device sent by itself", () => {
+describe("a pushed line", () => {
   const pushed = (text: string) => decodePushedLine(bytes(text), layout)
 
-  it("carries @, or just a space, where the unit id was", () => {
+  it("begins with @ or a space instead of the unit id", () => {
     for (const unit of ["@", " "]) {
       const { status, values } = Result.getOrThrow(pushed(`${unit} +014.62 +021.89 +000.00 +000.00 +078.95     N2 MOV`))
       assert.deepStrictEqual({ values, status }, { values: [14.62, 21.89, 0, 0, 78.95, "N2"], status: ["MOV"] })
     }
   })
 
-  it("is an error if it is of a unit, cut or garbled", () => {
+  it("is an error if it has a unit id, is cut or garbled", () => {
     assert.include(malformed(pushed("A +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "@ or a space")
     assert.include(malformed(pushed("@A +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "@ or a space")
     assert.include(malformed(pushed("  +014.62 +021.89 +00")), "a number for Mass_Flow")
@@ -114,31 +127,14 @@ describe("a line that a device sent by itself", () => {
 describe("a line that lost its end and ran into the next one", () => {
   const line = "A +014.62 +021.89 +000.00 +000.00 +078.95     N2"
 
-  it("is an error wherever it was cut, and never a reading with other columns' values", () => {
+  it("is an error wherever it was cut, and never a reading with values in the wrong columns", () => {
     for (let cut = 1; cut < line.length - 1; cut++) {
       for (const next of [line, line.replace("A", "@"), line.replace("A", " ")]) {
         const merged = decodePollLine(bytes(line.slice(0, cut) + next), "A", layout)
         const values = Result.isSuccess(merged) ? merged.success.values : null
-        // Cut behind its last number a line still tells what was measured.
+        // Cut after its last number, a line still has what was measured.
         if (values !== null) assert.deepStrictEqual(values.slice(0, 5), [14.62, 21.89, 0, 0, 78.95], line.slice(0, cut))
       }
     }
-  })
-})
-
-describe("commands", () => {
-  it("are a unit id, a verb and arguments", () => {
-    assert.deepStrictEqual(
-      [
-        pollCommand("A"),
-        frameTableCommand("A"),
-        firmwareCommand("A"),
-        manufacturingCommand("A"),
-        startStreamingCommand("A"),
-        stopStreamingCommand("A"),
-        streamingIntervalCommand("A", 50)
-      ],
-      ["A", "A??D*", "AVE", "A??M*", "A@ @", "@@ A", "ANCS 50"]
-    )
   })
 })

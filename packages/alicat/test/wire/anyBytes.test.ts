@@ -1,32 +1,28 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result, Schema } from "effect"
+
 import { decodeFrameTable } from "../../src/wire/FrameTable.ts"
 import { isRejection, LineSplitter } from "../../src/wire/Framing.ts"
 import { decodeFirmware, decodeManufacturing } from "../../src/wire/Identity.ts"
 import { decodePollLine, decodePushedLine, decodeUnit } from "../../src/wire/PollLine.ts"
 import { MalformedReply, quoteBytes } from "../../src/wire/WireError.ts"
-import { bytes, conditional, layout, LEGACY, meter, TABLE } from "./lines.ts"
+import { bytes, conditional, layout, LEGACY, legacy, meter, TABLE } from "./frames.ts"
 
 describe("any bytes", () => {
   const AnyBytes = Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 })))
-
-  /** Most random bytes fail at the first one: mutations of real replies get further. */
+  /** Random bytes fail early; mutations of real replies get further. */
   const Mutation = Schema.Struct({
     at: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 })),
     byte: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 })),
     drop: Schema.Boolean
   })
-
   const mutate = (line: Uint8Array, mutations: ReadonlyArray<typeof Mutation.Type>) => {
     const mutated = [...line]
     for (const { at, byte, drop } of mutations) mutated.splice(at, 1, ...(drop ? [] : [byte]))
     return Uint8Array.from(mutated)
   }
-
   const isTyped = (result: Result.Result<unknown, MalformedReply>) =>
     Result.isSuccess(result) || (result.failure instanceof MalformedReply && result.failure.message.length > 0)
-
-  const legacy = Result.getOrThrow(decodeFrameTable(LEGACY, "A"))
 
   const decodeAll = (line: Uint8Array) =>
     new LineSplitter().push(Uint8Array.from([...line, 0x0d])).every((piece) =>
@@ -42,7 +38,7 @@ describe("any bytes", () => {
       && typeof isRejection(String.fromCharCode(...piece)) === "boolean"
     )
 
-  /** What devices were seen to send. */
+  /** Lines that real devices have sent. */
   const SEEN = [
     "A +014.62 +021.89 +000.00 +000.00 +078.95     N2",
     "A +014.633 +022.97 -00.034 -00.034    Air",
@@ -73,7 +69,7 @@ describe("any bytes", () => {
   ]
 
   it.prop(
-    "through framing and decoding give a value or a typed error",
+    "give a value or a typed error",
     [AnyBytes],
     ([line]) => decodeAll(Uint8Array.from(line)),
     {
@@ -82,13 +78,13 @@ describe("any bytes", () => {
   )
 
   it.prop(
-    "that are nearly a line that was seen give a value or a typed error",
+    "that are almost a real line give a value or a typed error",
     [Schema.Literals(SEEN), Schema.Array(Mutation)],
     ([line, mutations]) => decodeAll(mutate(bytes(line), mutations)),
     { arbitrary: { runs: 2000 } }
   )
 
-  it("a million random and mutated lines give values or typed errors, in a time that does not depend on what they hold", () => {
+  it("of a million random and mutated lines give values or typed errors, in a time that does not depend on the bytes", () => {
     // The generators of property tests are too slow for a million; the seed makes a failure repeatable.
     let state = 20_261_122
     const random = (below: number) => {
@@ -109,7 +105,7 @@ describe("any bytes", () => {
     ]
     const splitter = new LineSplitter()
     const { stackTraceLimit } = Error
-    // A stack costs more than all of the parsing.
+    // A stack trace costs more than all of the parsing.
     Error.stackTraceLimit = 0
     let [lines, values, slowest] = [0, 0, 0]
     while (lines < 1_000_000) {
@@ -129,11 +125,11 @@ describe("any bytes", () => {
     }
     Error.stackTraceLimit = stackTraceLimit
     assert.isAbove(values, 20_000)
-    // A regular expression that backtracks would take minutes; the machine itself may stand still for a while.
+    // A regular expression that backtracks would take minutes. The machine may stand still for a while.
     assert.isBelow(slowest, 2000)
   })
 
-  it.prop("of numbers come out as finite numbers only", [AnyBytes], ([line]) => {
+  it.prop("in a number column give finite numbers or an error", [AnyBytes], ([line]) => {
     const frame = decodePollLine(bytes(`A ${String.fromCharCode(...line)} 1 2 3 4 N2`), "A", layout)
     return Result.isFailure(frame)
       || frame.success.values.every((value) => typeof value !== "number" || Number.isFinite(value))

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+
 import { Effect } from "effect"
 import * as Alicat from "../src/Alicat.ts"
 import { openPty } from "../src/simulator/Pty.ts"
@@ -7,8 +8,28 @@ import * as Simulator from "../src/simulator/Simulator.ts"
 import { encodeCommand, LineSplitter } from "../src/wire/Framing.ts"
 import { leaveStreaming, openError, recorded, scriptedPort } from "./ports.ts"
 
-describe.concurrent("connecting to a port", () => {
-  /** A device that a program which died has left streaming: it hears nothing but the end of it. */
+describe.concurrent("opening a port", () => {
+  it.live("finds a device that answers only at 115200", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice()
+      const bauds: Array<number> = []
+      const port = yield* scriptedPort((command) => {
+        bauds.push(command === "A" ? 1 : 0)
+        return bauds.length === 1 ? null : device.respond(command, 0).join("\r")
+      })
+      const { samples } = yield* recorded({ fuel: { port: port.path } }, 1, "100 millis")
+      assert.strictEqual(samples.length, 1)
+    }))
+
+  it.live("fails if the device does not answer, and names the unit and the baud rates", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make()
+      const error = yield* openError({ fuel: { port: fuel!.port, unit: "Q" } }, "100 millis")
+      assert.deepInclude(error, { reason: "NoReply" })
+      assert.include(error.message, "fuel (unit Q) did not answer at 19200 or 115200 baud")
+    }))
+
+  /** A device that a program left streaming when it died. It obeys nothing but the command that stops it. */
   const leftStreaming = Effect.gen(function*() {
     const device = new SimulatedDevice()
     let isStreaming = true
@@ -34,7 +55,7 @@ describe.concurrent("connecting to a port", () => {
       assert.strictEqual((yield* source.poll(["fuel"])).readings.length, 1)
     }))
 
-  it.live("stops the one of several units that streams, told by its silence, and leaves the others their ids", () =>
+  it.live("stops the one of several units that streams and does not answer, and leaves the others their unit ids", () =>
     Effect.gen(function*() {
       const [a, b, c] = yield* Simulator.make({ devices: 3, units: 3, tcp: 0 })
       yield* leaveStreaming(b!)
@@ -45,39 +66,12 @@ describe.concurrent("connecting to a port", () => {
       )
     }))
 
-  it.live("does not guess which of several silent units streams", () =>
+  it.live("fails if it cannot know which of several silent units streams", () =>
     Effect.gen(function*() {
       const port = yield* leftStreaming
       const error = yield* Effect.flip(
         Alicat.make({ devices: { a: { port }, b: { port, unit: "B" } }, timeout: "50 millis" })
       )
       assert.include(error.message, "one of 2 units streams, and its unit id is unknown")
-    }))
-
-  it.live("finds a device that answers at 115200 only", () =>
-    Effect.gen(function*() {
-      const device = new SimulatedDevice()
-      const bauds: Array<number> = []
-      const port = yield* scriptedPort((command) => {
-        bauds.push(command === "A" ? 1 : 0)
-        return bauds.length === 1 ? null : device.respond(command, 0).join("\r")
-      })
-      const { samples } = yield* recorded({ fuel: { port: port.path } }, 1)
-      assert.strictEqual(samples.length, 1)
-    }))
-
-  it.live("a device that does not answer, naming unit and baud rates", () =>
-    Effect.gen(function*() {
-      const [fuel] = yield* Simulator.make()
-      const error = yield* openError({ fuel: { port: fuel!.port, unit: "Q" } })
-      assert.deepInclude(error, { reason: "NoReply" })
-      assert.include(error.message, "fuel (unit Q) did not answer at 19200 or 115200 baud")
-    }))
-
-  it.live("a second device that does not answer", () =>
-    Effect.gen(function*() {
-      const [fuel] = yield* Simulator.make()
-      const error = yield* openError({ fuel: fuel!, air: { port: fuel!.port, unit: "B" } })
-      assert.include(error.message, "air (unit B) did not answer at 19200 baud")
     }))
 })

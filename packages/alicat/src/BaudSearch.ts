@@ -1,15 +1,15 @@
 /**
- * Opens a port and finds its baud rate. A device that was left streaming is stopped.
+ * Opens a port and finds its baud rate: the first at which a device answers. A device that was left streaming is stopped.
  */
 import { type SourceDependencyError, SourceOpenError } from "@sampleline/core"
 import { type Duration, Effect, type Scope } from "effect"
 import { answers, didNotAnswer } from "./OpenDevice.ts"
-import { type Place, transportOf } from "./Place.ts"
+import { openPlace } from "./Place.ts"
 import type { PortPlan, Unit } from "./Plan.ts"
-import { openPort, type Port } from "./Port.ts"
+import type { Port } from "./Port.ts"
 import { stopStreamingCommand } from "./wire/PollLine.ts"
 
-/** A slow device that streams sends a reading once in this time. */
+/** Even a slow device that streams sends a reading within this time. */
 const STREAM_INTERVAL = "1 second"
 
 /** Opens the port and finds its baud rate, which is null for TCP. Devices are not opened yet. The scope closes the port. */
@@ -27,17 +27,7 @@ export const connect = Effect.fnUntraced(function*(
   return { port, baud }
 })
 
-/** Opens the port and looks for nothing on it. */
-export const openPlace = (
-  place: Place,
-  baud: number | undefined,
-  timeout: Duration.Duration
-): Effect.Effect<Port, SourceOpenError | SourceDependencyError, Scope.Scope> => {
-  const { open, path } = transportOf(place)
-  return openPort(path, open, baud ?? 0, timeout)
-}
-
-/** The first baud rate at which a device answers a poll. Each is tried twice, because noise may cost the first reply. */
+/** Tries each baud rate twice, because noise may cost the first reply. */
 const findBaud = Effect.fnUntraced(function*(port: Port, { bauds, path, units }: PortPlan) {
   const [first] = units as [Unit]
   const rates: ReadonlyArray<number | null> = bauds.length === 0 ? [null] : bauds
@@ -75,5 +65,5 @@ const unknownUnitStreams = (path: string, units: number) =>
     target: path,
     reason: "Busy",
     detail:
-      `one of ${units} units streams, and its unit id is unknown; send it \`@@\` and its unit id, or switch it off and on`
+      `one of ${units} units streams, and its unit id is unknown; stop it with \`@@\` and its unit id, or switch it off and on`
   })

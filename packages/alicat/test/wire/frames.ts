@@ -5,7 +5,6 @@ import { decodePollLine } from "../../src/wire/PollLine.ts"
 import { MalformedReply, quoteBytes } from "../../src/wire/WireError.ts"
 
 export const bytes = (text: string) => Uint8Array.from(Buffer.from(text, "latin1"))
-
 export const lines = (text: string) => text.split("\n").map((line) => bytes(line))
 
 export const TABLE = lines(`A D00 ID_ NAME______________________ TYPE_______ WIDTH NOTES___________________
@@ -60,3 +59,6 @@ export const malformed = (result: Result.Result<unknown, MalformedReply>): strin
   assert.instanceOf(error, MalformedReply)
   return error?.message ?? ""
 }
+
+/** The frame of the legacy dialect. */
+export const legacy = Result.getOrThrow(decodeFrameTable(LEGACY, "A"))

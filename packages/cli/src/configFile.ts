@@ -96,8 +96,8 @@ const readText = (path: string): string => {
   return fs.readFileSync(path, "utf8")
 }
 
-/** `ENOENT: no such file or directory, open 'x'` without the call and the path: the path is in front already. */
-const withoutPath = (message: string): string => message.replace(/, \w+(?: '.*')?$/, "")
+/** `ENOENT: no such file or directory, open 'x'` without the code, the call and the path, which is in front already. */
+const withoutPath = (message: string): string => message.replace(/^E[A-Z]+: /, "").replace(/, \w+(?: '.*')?$/, "")
 
 /** What is wrong and where, without the text that stands there. */
 const withoutContent = (message: string): string =>

@@ -158,7 +158,7 @@ const expectSamples = Effect.fnUntraced(function*(progress: Progress, { "allow-m
   }
   if (samplesEmitted === 0) {
     return yield* new RunError({
-      message: "no sample was recorded; check that the devices are connected and switched on"
+      message: "no sample was recorded; check power and cables"
     })
   }
 })

@@ -7,16 +7,13 @@ import { parseDuration } from "./durations.ts"
 
 const durationFlag = (name: string) =>
   Flag.String(name).pipe(
-    Flag.filterMap(
-      parseDuration,
-      (text) => `a duration above 0, such as 10ms, 60s, 5min or 2h, not ${JSON.stringify(text)}`
-    ),
+    Flag.filterMap(parseDuration, () => "a duration above 0, such as 10ms, 60s, 5min or 2h"),
     Flag.withMetavar("TIME")
   )
 
 const countFlag = (name: string) =>
   Flag.Int(name).pipe(
-    Flag.filter((value) => value > 0, (value) => `a whole number above 0, not ${value}`),
+    Flag.filter((value) => value > 0, () => "a whole number above 0"),
     Flag.withMetavar("N")
   )
 
@@ -47,7 +44,7 @@ export const recordFlags = {
     Flag.atLeast(0)
   ),
   rate: Flag.Finite("rate").pipe(
-    Flag.filter((rate) => rate > 0, (rate) => `a number of ticks per second above 0, not ${rate}`),
+    Flag.filter((rate) => rate > 0, () => "a number of ticks per second above 0"),
     Flag.withMetavar("HZ"),
     Flag.withDescription(
       "Ticks per second, such as 20 or 0.5 (default: 10). With --stream: readings per second of each device (default: the "

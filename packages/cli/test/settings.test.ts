@@ -15,10 +15,18 @@ const REFUSALS: ReadonlyArray<Refusal> = [
   { args: "--simulate 1 --out b.csv --append --overwrite", code: 2, line: "choose one" },
   { args: `--simulate 1 ${device} --out b.csv`, code: 2, line: "choose one" },
   { args: "--simulate 0 --out b.csv", code: 2, line: "a whole number above 0" },
-  { args: "--simulate 1 --out b.csv --rate 0", code: 2, line: "above 0, not 0" },
+  {
+    args: "--simulate 1 --out b.csv --rate 0",
+    code: 2,
+    line: "--rate: \"0\". Expected: a number of ticks per second above 0"
+  },
   { args: "--simulate 1 --out b.csv --rate -5", code: 2, line: "--rate" },
   { args: "--simulate 1 --out b.csv --rate NaN", code: 2, line: "finite number" },
-  { args: "--simulate 1 --out b.csv --batch-size 0", code: 2, line: "a whole number above 0, not 0" },
+  {
+    args: "--simulate 1 --out b.csv --batch-size 0",
+    code: 2,
+    line: "--batch-size: \"0\". Expected: a whole number above 0"
+  },
   { args: "--simulate 1 --out b.csv --duration 5x", code: 2, line: "such as 10ms, 60s" },
   { args: "--simulate 1 --out b.csv --overflow explode", code: 2, line: "--overflow" },
   { args: "--simulate 1 --out b.csv --frobnicate", code: 2, line: "--frobnicate" },

@@ -21,7 +21,7 @@ registerHooks({
 
 const DRIVERS = ["serialport", "@lydell/node-pty", "node:sqlite", "hyparquet-writer", "pg", "pg-copy-streams", "yaml"]
 
-it.layer(NodeServices.layer, { excludeTestServices: true })("start-up", (it) => {
+it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("start-up", (it) => {
   it.effect.each(
     [
       [["--version"], []],

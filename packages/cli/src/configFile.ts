@@ -99,7 +99,7 @@ const readText = (path: string): string => {
 /** `ENOENT: no such file or directory, open 'x'` without the code, the call and the path, which is in front already. */
 const withoutPath = (message: string): string => message.replace(/^E[A-Z]+: /, "").replace(/, \w+(?: '.*')?$/, "")
 
-/** What is wrong and where, without the text that stands there. */
+/** The problem and its place, without the text at that place. */
 const withoutContent = (message: string): string =>
   message.split("\n")[0]!.replace(/:$/, "").replace(/: .*?(?= at line |$)/, "")
 

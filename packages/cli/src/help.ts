@@ -42,7 +42,7 @@ export const helpText = (doc: HelpDoc.HelpDoc, width: number): string => {
 
 const flagEntry = (flag: HelpDoc.FlagDoc, entry: (name: string, text: string) => string): string => {
   const names = [`--${flag.name}`, ...flag.aliases].join(", ")
-  // A list of choices stands in the description as well.
+  // The description lists the choices as well.
   const type = flag.type === "boolean" ? "" : flag.type.includes("|") ? " NAME" : ` ${flag.type}`
   return entry(`${names}${type}`, Option.getOrElse(flag.description, () => ""))
 }

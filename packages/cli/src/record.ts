@@ -157,9 +157,7 @@ const expectSamples = Effect.fnUntraced(function*(progress: Progress, { "allow-m
     })
   }
   if (samplesEmitted === 0) {
-    return yield* new RunError({
-      message: "no sample was recorded; check power and cables"
-    })
+    return yield* new RunError({ message: "no sample was recorded; check power and cables" })
   }
 })
 

@@ -32,7 +32,7 @@ export const complain = (error: unknown): void =>
 /** Log lines with the time of day: `16:04:07 WARN fuel: no reply within 500 ms`. */
 export const stderrLogger = Logger.layer([
   Logger.make(({ date, logLevel, message }) => {
-    const text = withoutSecrets([message].flat().map(String).join(" "))
+    const text = withoutSecrets([message].flat().map(messageOf).join(" "))
     say(`${date.toTimeString().slice(0, 8)} ${logLevel.toUpperCase()} ${text}`)
   })
 ])

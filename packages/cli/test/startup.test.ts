@@ -1,5 +1,5 @@
 /**
- * What a command loads: nothing that this run does not use.
+ * A command loads only the drivers that it uses.
  */
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import * as fs from "node:fs"
 import { BIN, start, tempFolder } from "./process.ts"
 
-/** Writes down which packages the process has loaded. */
+/** Lists the modules that the process loads. */
 const PROBE = `
 import * as fs from "node:fs"
 import { registerHooks } from "node:module"

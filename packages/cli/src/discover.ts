@@ -3,12 +3,11 @@
  */
 import { Alicat } from "@sampleline/alicat"
 import { Argument, Command, Flag } from "effect/cli"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { RunError, UsageError } from "./errors.ts"
 import * as Signals from "./signals.ts"
-import { say, showStatus } from "./stderr.ts"
+import { print, say, showStatus } from "./terminal.ts"
 
 type Found = Extract<Alicat.Discovery, { readonly _tag: "Device" }>
 
@@ -45,11 +44,11 @@ export const discoverCommand = Command.make(
     }).pipe(Stream.runForEach(Effect.fnUntraced(function*(event) {
       if (event._tag === "Device") {
         found.push(event)
-        if (!json) yield* Console.log(describe(event))
+        if (!json) print(describe(event))
       } else yield* report(event, unitIds[0])
     })))
     yield* Effect.raceFirst(search, Effect.flatMap(signal, Signals.end))
-    if (json) yield* Console.log(JSON.stringify(found.map(toJson)))
+    if (json) print(JSON.stringify(found.map(toJson)))
     if (found.length === 0) {
       return yield* new RunError({
         message: ports.length > 0

@@ -17,7 +17,7 @@ import { helpText } from "./help.ts"
 import { recordCommand } from "./record.ts"
 import { withoutSecrets } from "./secrets.ts"
 import { simulateCommand } from "./simulate.ts"
-import { complain, say, stderrLogger } from "./stderr.ts"
+import { clearStatus, complain, say, stderrLogger } from "./terminal.ts"
 
 const sampleline = Command.make("sampleline").pipe(
   Command.withDescription("Record lab instruments into files and databases."),
@@ -67,6 +67,7 @@ const DRAIN_MS = 1000
 
 const leave = (code: number): void => {
   process.exitCode = code
+  clearStatus()
   const waiting = [process.stdout, process.stderr].filter((stream) => stream.writableLength > 0)
   if (waiting.length === 0) process.exit(code)
   setTimeout(() => process.exit(code), DRAIN_MS)

@@ -3,8 +3,8 @@
  */
 import { type Progress, SampleClock } from "@sampleline/core"
 import * as Effect from "effect/Effect"
-import { say, showStatus } from "./stderr.ts"
 import { progressLine } from "./summary.ts"
+import { say, showStatus } from "./terminal.ts"
 
 const STATUS_INTERVAL = "500 millis"
 const LINE_INTERVAL = "10 seconds"

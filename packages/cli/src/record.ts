@@ -29,9 +29,9 @@ import { reportProgress } from "./progress.ts"
 import { recordFlags } from "./recordFlags.ts"
 import { intervalMillis, readSettings, type Settings } from "./settings.ts"
 import * as Signals from "./signals.ts"
-import { complain, say } from "./stderr.ts"
 import { summaryJson, summaryText } from "./summary.ts"
 import { parseTargets, type Target } from "./targets.ts"
+import { complain, print, say } from "./terminal.ts"
 
 export const recordCommand = Command.make(
   "record",
@@ -144,7 +144,7 @@ const printSummary = (progress: Progress, { json, out }: Settings) =>
     if (summary.startedAt === 0) return
     const text = json ? summaryJson(summary) : summaryText(summary)
     if (out.includes("-")) say(text)
-    else process.stdout.write(`${text}\n`)
+    else print(text)
   })
 
 /** Fails if a device gave no sample in the whole run. */

@@ -2,7 +2,7 @@
  * Runs with several outputs: all have the same rows, read back by other readers than ours. A failing output does not harm the
  * others.
  */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import { SimulatedDevice } from "@sampleline/alicat/SimulatedDevice"
 import { type Cell, type Column, FrameFormat, makeFrame, type Run, Sample, SampleSink } from "@sampleline/core"

@@ -1,7 +1,7 @@
 /**
  * The packages as they are published: packed once, and installed once from the tarballs into an empty project.
  */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import * as fs from "node:fs"

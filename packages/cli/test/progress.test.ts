@@ -1,4 +1,4 @@
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it, vi } from "@effect/vitest"
 import * as nodePty from "@lydell/node-pty"
 import { Progress } from "@sampleline/core"

@@ -1,7 +1,7 @@
 /**
  * The output `-`: JSON lines on stdout, for a reader that may be slow, stop or go away.
  */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"

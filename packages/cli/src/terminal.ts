@@ -1,5 +1,6 @@
 /**
- * What a command prints on stderr: log lines, errors, and on a terminal a status line that is overwritten in place.
+ * What a command prints: results on stdout, log lines and errors on stderr. On a terminal, stderr also has a status line that is
+ * overwritten in place.
  */
 import { messageOf } from "@sampleline/core"
 import * as Effect from "effect/Effect"
@@ -15,10 +16,22 @@ export const showStatus = (text: string): Effect.Effect<void> =>
     statusShown = true
   })
 
-/** Prints lines; they replace the status line. */
-export const say = (text: string): void => {
-  process.stderr.write(`${statusShown ? "\r\u001b[K" : ""}${text}\n`)
+/** Removes the status line, so that something else can be printed in its place. */
+export const clearStatus = (): void => {
+  if (statusShown) process.stderr.write("\r\u001b[K")
   statusShown = false
+}
+
+/** Prints lines. */
+export const say = (text: string): void => {
+  clearStatus()
+  process.stderr.write(`${text}\n`)
+}
+
+/** Prints a result on stdout. */
+export const print = (text: string): void => {
+  clearStatus()
+  process.stdout.write(`${text}\n`)
 }
 
 /** Prints an error: one line for a typed one, the stack for a bug. */

@@ -1,7 +1,7 @@
 import { assert, it, vi } from "@effect/vitest"
 import { Effect } from "effect"
 import { UsageError } from "../src/errors.ts"
-import { complain, say, showStatus, stderrLogger } from "../src/stderr.ts"
+import { complain, print, say, showStatus, stderrLogger } from "../src/terminal.ts"
 
 /** What the effect prints on stderr. */
 const printedBy = (effect: Effect.Effect<void>) =>
@@ -37,4 +37,13 @@ it.effect("a line replaces the status line", () =>
   Effect.gen(function*() {
     const text = yield* printedBy(Effect.andThen(showStatus("1.0 s"), Effect.sync(() => (say("first"), say("second")))))
     assert.strictEqual(text, "\r\u001b[K1.0 s\r\u001b[Kfirst\nsecond\n")
+  }))
+
+it.effect("a result on stdout does not follow the status line", () =>
+  Effect.gen(function*() {
+    const write = vi.spyOn(process.stdout, "write").mockReturnValue(true)
+    const text = yield* printedBy(Effect.andThen(showStatus("1.0 s"), Effect.sync(() => print("result"))))
+    assert.deepStrictEqual(write.mock.calls, [["result\n"]])
+    write.mockRestore()
+    assert.strictEqual(text, "\r\u001b[K1.0 s\r\u001b[K")
   }))

@@ -42,7 +42,7 @@ const presenter: CliOutput.Presenter = {
   present: (event) => {
     switch (event._tag) {
       case "Help":
-        return Console.log(helpText(event.helpDoc, process.stdout.columns ?? 80))
+        return Console.log(helpText(event.helpDoc, process.stdout.columns || 80))
       case "InvalidInvocation": {
         const problems = event.errors.map((error) => withoutSecrets(messageOf(error))).join("; ")
         return Effect.sync(() => say(`sampleline: ${problems}; see \`${event.commandPath.join(" ")} --help\``))

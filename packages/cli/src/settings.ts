@@ -105,6 +105,7 @@ const withNewNames = <S extends { readonly identity?: boolean }>(settings: S): O
 /** The interval for a rate, in whole milliseconds: that is how devices take it. */
 export const intervalMillis = (rate: number): number => Math.max(1, Math.round(1000 / rate))
 
+/** The longest interval that devices take. Checked here, before any file is opened. */
 const LONGEST_INTERVAL_MILLIS = 65_535
 
 const durationOf = (text: string | undefined) =>

@@ -1,7 +1,6 @@
 /**
- * Builds what the command `sampleline` runs: `packages/cli/dist`, a few files instead of the hundreds of modules that it is
- * written in, because finding and loading those is most of the time that a command takes to begin. The drivers stay packages of
- * their own, loaded when they are needed; what is built in stands with its licence in `dist/LICENSES.txt`.
+ * Bundles the command `sampleline` into `packages/cli/dist`. A few files start much faster than the hundreds of modules of the
+ * source. Drivers are not bundled: they load when they are needed. `dist/LICENSES.txt` has the licences of what is bundled.
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import * as path from "node:path"
@@ -9,7 +8,7 @@ import { build } from "rolldown"
 
 const root = path.join(import.meta.dirname, "..")
 const dist = path.join(root, "packages/cli/dist")
-const BUILT_IN = /^(?:effect|@effect\/[^/]+|@sampleline\/[^/]+)(?:\/|$)/
+const BUNDLED = /^(?:effect|@effect\/[^/]+|@sampleline\/[^/]+)(?:\/|$)/
 
 rmSync(dist, { recursive: true, force: true })
 const { output } = await build({
@@ -18,7 +17,7 @@ const { output } = await build({
     parquetWorker: path.join(root, "packages/sinks/src/internal/parquetWorker.ts")
   },
   platform: "node",
-  external: (id) => !id.startsWith(".") && !path.isAbsolute(id) && !BUILT_IN.test(id),
+  external: (id) => !id.startsWith(".") && !path.isAbsolute(id) && !BUNDLED.test(id),
   output: { dir: dist, format: "esm", chunkFileNames: "[name].js" }
 })
 

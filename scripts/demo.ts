@@ -1,5 +1,5 @@
 /**
- * Records two simulated devices for ten seconds into CSV, SQLite and Parquet, and shows what came out.
+ * Records two simulated devices for ten seconds into CSV, SQLite and Parquet, then shows the results.
  */
 import { DuckDBInstance } from "@duckdb/node-api"
 import { spawnSync } from "node:child_process"

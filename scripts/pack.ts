@@ -1,6 +1,6 @@
 /**
- * Turns a package into the form that is published, while npm packs it: builds `dist` and lays `publishConfig` over
- * `package.json`; afterwards puts `package.json` back. Run by `prepack` and `postpack` in the package's folder.
+ * Prepares a package for publishing while npm packs it. `before` builds `dist` and merges `publishConfig` into `package.json`;
+ * `after` restores `package.json`. `prepack` and `postpack` run it in the package's folder.
  */
 import { execFileSync } from "node:child_process"
 import { copyFileSync, readFileSync, renameSync, writeFileSync } from "node:fs"

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 /**
- * The entry point, in plain JavaScript, so that nothing has to be translated before it. `--version` is answered before anything
- * is loaded; everything else is in `dist/main.js`, which is built from `src/main.ts` and kept compiled between runs.
+ * The entry point, in plain JavaScript: it runs as it is. `--version` loads nothing else. Everything else is in `dist/main.js`,
+ * which is bundled from `src/main.ts`; Node caches its compiled code.
  */
 import { readFileSync } from "node:fs"
 import { enableCompileCache } from "node:module"
 
-// Where an argument may hold a password: takes the arguments' place in the system's list of processes, which everyone can read.
+// Everyone can read the list of processes. If an argument may hold a password, this title replaces the arguments there.
 if (process.argv.some((arg) => /:.*@/.test(arg))) process.title = "sampleline"
 
 const { version } = JSON.parse(readFileSync(new URL("./package.json", import.meta.url), "utf8"))

@@ -13,7 +13,7 @@ const MILLIS: { readonly [unit: string]: number } = {
   d: 86_400_000
 }
 
-/** The duration, if it is finite and above 0. */
+/** None if the text is not a duration, or not finite and above 0. */
 export const parseDuration = (text: string): Option.Option<Duration.Duration> => {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|min|m|h|d)/gy)]
   const isShort = parts.length > 0 && parts.reduce((length, part) => length + part[0].length, 0) === text.length

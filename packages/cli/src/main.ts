@@ -1,10 +1,10 @@
 /**
- * The command line: parse, run, and turn what came out into one line on stderr and an exit code.
+ * The command line: parse it, run the command, end the process with an exit code. A failure is one line on stderr.
  *
- * 0 done; 1 a failure; 2 bad usage; 130, 143, 129 ended by SIGINT, SIGTERM, SIGHUP.
+ * Exit codes: 0 done; 1 a failure; 2 wrong usage; 130, 143, 129 ended by SIGINT, SIGTERM, SIGHUP.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { InvalidOptionError } from "@sampleline/core"
+import { InvalidOptionError, messageOf } from "@sampleline/core"
 import * as Cause from "effect/Cause"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import * as Console from "effect/Console"
@@ -12,13 +12,15 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import { discoverCommand } from "./discover.ts"
-import { Ended, UsageError } from "./failures.ts"
+import { Ended, UsageError } from "./errors.ts"
+import { helpText } from "./help.ts"
 import { recordCommand } from "./record.ts"
+import { withoutSecrets } from "./secrets.ts"
 import { simulateCommand } from "./simulate.ts"
-import { complain, oneLine, stderrLogger, withoutSecrets } from "./terminal.ts"
+import { clearStatus, complain, say, stderrLogger } from "./terminal.ts"
 
 const sampleline = Command.make("sampleline").pipe(
-  Command.withDescription("Records lab instruments into files."),
+  Command.withDescription("Record lab instruments into files and databases."),
   Command.withSubcommands([recordCommand, discoverCommand, simulateCommand])
 )
 
@@ -35,16 +37,20 @@ export const main = (args: ReadonlyArray<string>, version: string): void => {
   Effect.runFork(program).addObserver((exit) => leave(exitCodeOf(exit)))
 }
 
-/** Help goes to stdout; a wrong invocation is one line on stderr. */
+/** Help goes to stdout. Wrong usage is one line on stderr. */
 const presenter: CliOutput.Presenter = {
-  present: (event) =>
-    event._tag === "InvalidInvocation"
-      ? Console.error(
-        `sampleline: ${withoutSecrets(event.errors.map((error) => oneLine(error.message)).join("; "))} (see \`${
-          event.commandPath.join(" ")
-        } --help\`)`
-      )
-      : CliOutput.defaultPresenter.present(event)
+  present: (event) => {
+    switch (event._tag) {
+      case "Help":
+        return Console.log(helpText(event.helpDoc, process.stdout.columns || 80))
+      case "InvalidInvocation": {
+        const problems = event.errors.map((error) => withoutSecrets(messageOf(error))).join("; ")
+        return Effect.sync(() => say(`sampleline: ${problems}; see \`${event.commandPath.join(" ")} --help\``))
+      }
+      case "Version":
+        return CliOutput.defaultPresenter.present(event)
+    }
+  }
 }
 
 const exitCodeOf = (exit: Exit.Exit<unknown, unknown>): number => {
@@ -56,11 +62,12 @@ const exitCodeOf = (exit: Exit.Exit<unknown, unknown>): number => {
   return error instanceof UsageError || error instanceof InvalidOptionError ? 2 : 1
 }
 
-/** How long what was printed may take to be read before the process ends anyway. */
+/** How long the process waits for a reader of its output before it ends. */
 const DRAIN_MS = 1000
 
 const leave = (code: number): void => {
   process.exitCode = code
+  clearStatus()
   const waiting = [process.stdout, process.stderr].filter((stream) => stream.writableLength > 0)
   if (waiting.length === 0) process.exit(code)
   setTimeout(() => process.exit(code), DRAIN_MS)

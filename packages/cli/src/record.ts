@@ -1,8 +1,8 @@
 /**
- * `sampleline record`: devices -> ticks -> samples -> files, until the duration is over or a signal comes.
+ * `sampleline record`: devices -> ticks -> samples -> outputs, until the duration is over or a signal comes.
  *
- * Everything that can be refused is refused before a file is touched: usage, then outputs, then devices, then outputs again
- * with what the devices said of themselves.
+ * All checks come before the first file is touched: usage, then outputs, then devices, then outputs again with the columns of
+ * the devices.
  */
 import { Alicat, Simulator } from "@sampleline/alicat"
 import {
@@ -24,39 +24,46 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
 import type * as Stream from "effect/Stream"
-import { Ended, RunError } from "./failures.ts"
-import { reportProgress, summaryJson, summaryText } from "./reports.ts"
-import { flags, intervalMillis, readSettings, type Settings } from "./settings.ts"
+import { RunError } from "./errors.ts"
+import { reportProgress } from "./progress.ts"
+import { recordFlags } from "./recordFlags.ts"
+import { intervalMillis, readSettings, type Settings } from "./settings.ts"
 import * as Signals from "./signals.ts"
+import { summaryJson, summaryText } from "./summary.ts"
 import { parseTargets, type Target } from "./targets.ts"
-import { complain, say } from "./terminal.ts"
+import { complain, print, say } from "./terminal.ts"
 
 export const recordCommand = Command.make(
   "record",
-  flags,
+  recordFlags,
   (flags) =>
     Effect.flatMap(readSettings(flags), (settings) =>
       settings.quiet
         ? Effect.provideService(record(settings), References.MinimumLogLevel, "Warn")
         : record(settings))
 ).pipe(
-  Command.withDescription("Record devices into files until the duration is over or Ctrl-C"),
+  Command.withShortDescription("Record devices into files and databases"),
+  Command.withDescription("Record devices into files and databases until the duration is over or Ctrl-C."),
   Command.withExamples([
     {
       command: "sampleline record --simulate 2 --duration 10s --out run.csv",
       description: "Two simulated devices for ten seconds"
     },
     {
-      command: "sampleline record --device fuel=/dev/ttyUSB0 --device air=/dev/ttyUSB1,unit=B --rate 20 --out run.csv",
-      description: "Two devices until Ctrl-C"
+      command: "sampleline record --device fuel=/dev/ttyUSB0 --rate 20 --out run.csv",
+      description: "One device at 20 Hz until Ctrl-C"
     },
     {
-      command: "sampleline record --device fuel=COM3 --out run.parquet --out postgres://me@db/lab --create-table",
-      description: "Into a Parquet file and a new table in Postgres"
+      command: "sampleline record --device fuel=COM3 --device air=COM4,unit=B --out run.csv",
+      description: "Two devices; the second has unit id B"
     },
     {
       command: "sampleline record --device fuel=tcp://192.168.0.20:4001 --out run.csv",
       description: "A device behind a serial server on the network"
+    },
+    {
+      command: "sampleline record --device fuel=COM3 --out postgres://me@db/lab --create-table",
+      description: "Into a new table in Postgres"
     },
     {
       command: "sampleline record --device fuel=COM3 --out run.csv --out - | jq .Mass_Flow",
@@ -64,7 +71,7 @@ export const recordCommand = Command.make(
     },
     {
       command: "sampleline record --config bench.yaml --duration 8h",
-      description: "With the settings in a file"
+      description: "With settings from a file"
     }
   ])
 )
@@ -75,7 +82,7 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
   const targets = yield* parseTargets(settings.out, {
     mode: settings.append ? "append" : settings.overwrite ? "overwrite" : "create",
     fsync: settings.fsync,
-    identity: settings.identity,
+    rowIds: settings["row-ids"],
     table: settings.table,
     createTable: settings["create-table"]
   })
@@ -86,7 +93,7 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
     if (settings.stream) yield* Effect.provideContext(Alicat.checkStreaming(), source)
     yield* checkAll(targets, Context.get(source, PollSource).devices)
     return source
-  }).pipe(Effect.raceFirst(Effect.flatMap(signal, (name) => new Ended({ exitCode: Signals.exitCodes[name] }))))
+  }).pipe(Effect.raceFirst(Effect.flatMap(signal, Signals.end)))
 
   const progress = new Progress()
   const exit = yield* ticks(settings).pipe(
@@ -103,7 +110,7 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
   yield* outcome
 }, Effect.scoped)
 
-/** The devices asked on a grid, or sending by themselves. */
+/** Polled ticks, or with `--stream` the readings that devices send by themselves. */
 const ticks = (
   { duration, overflow, precise, rate, stream }: Settings
 ): Stream.Stream<Tick, InvalidOptionError | DeviceError, PollSource | Alicat.Instruments> =>
@@ -118,41 +125,43 @@ const ticks = (
 const checkAll = (targets: ReadonlyArray<Target>, devices?: PollSource["Service"]["devices"]) =>
   Effect.forEach(targets, (target) => target.check(devices), { discard: true })
 
-const hasPtys = process.platform !== "win32"
-
 const openSource = Effect.fnUntraced(function*({ "allow-missing": allowMissing, source }: Settings) {
-  const devices = typeof source !== "number" ? source : Object.fromEntries(
-    (yield* Simulator.make({ devices: source, tcp: hasPtys ? undefined : 0 })).map(({ name, port, unit }) => [name, {
-      port,
-      unit
-    }])
-  )
+  const devices = typeof source === "number" ? yield* simulateDevices(source) : source
   return yield* Layer.build(Alicat.layer({ devices, allowMissing }))
 })
 
-/** To stdout, or to stderr where the samples go to stdout. */
+const hasPtys = process.platform !== "win32"
+
+const simulateDevices = Effect.fnUntraced(function*(count: number) {
+  const ports = yield* Simulator.make({ devices: count, tcp: hasPtys ? undefined : 0 })
+  return Object.fromEntries(ports.map(({ name, port, unit }) => [name, { port, unit }]))
+})
+
+/** On stdout, or on stderr if the samples go to stdout. */
 const printSummary = (progress: Progress, { json, out }: Settings) =>
   Effect.sync(() => {
     const summary = progress.current
     if (summary.startedAt === 0) return
     const text = json ? summaryJson(summary) : summaryText(summary)
     if (out.includes("-")) say(text)
-    else process.stdout.write(`${text}\n`)
+    else print(text)
   })
 
-/** A device that gave no sample in the whole run is a failure, even if the run itself is none. */
+/** Fails if a device gave no sample in the whole run. */
 const expectSamples = Effect.fnUntraced(function*(progress: Progress, { "allow-missing": allowMissing }: Settings) {
   const { failures, samplesEmitted, silentDevices } = progress.current
   const silent = silentDevices.filter((name) => failures[name]! > 0)
   if (silent.length > 0 && !allowMissing) {
     return yield* new RunError({
-      message: `no sample came from ${silent.join(", ")}; check power and cable (its failures are in the log above)`
+      message: `no sample came from ${silent.join(", ")}; check power and cable (see the warnings above)`
     })
   }
-  if (samplesEmitted === 0) return yield* new RunError({ message: "not one sample was recorded" })
+  if (samplesEmitted === 0) {
+    return yield* new RunError({ message: "no sample was recorded; check power and cables" })
+  }
 })
 
-/** The exit code of a run that a signal ended: SIGTERM and SIGHUP have theirs always, Ctrl-C where nothing else went wrong. */
+/** SIGTERM and SIGHUP always set the exit code. Ctrl-C sets it if it cut a duration short and nothing failed. */
 const endBySignal = Effect.fnUntraced(function*(
   signal: Effect.Effect<Signals.Signal>,
   { duration }: Settings,
@@ -161,5 +170,5 @@ const endBySignal = Effect.fnUntraced(function*(
   const name = yield* Effect.raceFirst(signal, Effect.as(Effect.void, null))
   if (name === null || (name === "SIGINT" && (duration === undefined || Exit.isFailure(outcome)))) return
   if (Exit.isFailure(outcome)) complain(Cause.squash(outcome.cause))
-  return yield* new Ended({ exitCode: Signals.exitCodes[name] })
+  return yield* Signals.end(name)
 })

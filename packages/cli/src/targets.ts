@@ -1,5 +1,5 @@
 /**
- * `--out TARGET`: which sink a target means, told by its ending or its scheme.
+ * `--out TARGET`: the sink for a target, chosen by its file extension or URL scheme.
  */
 import type {
   Device,
@@ -20,17 +20,17 @@ import type * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { UsageError } from "./failures.ts"
-import { withoutSecrets } from "./terminal.ts"
+import { UsageError } from "./errors.ts"
+import { withoutSecrets } from "./secrets.ts"
 
-/** What holds for all the outputs of a run. */
+/** Options for all outputs of a run. */
 export interface OutputOptions {
   readonly mode: "create" | "overwrite" | "append"
   readonly fsync: "never" | "interval" | "always"
-  readonly identity: boolean
-  /** The table in databases. */
+  readonly rowIds: boolean
+  /** The table in a database. */
   readonly table: string
-  /** Whether to make a missing table in Postgres; a database file's is always made. */
+  /** Creates a missing table in Postgres. SQLite always does. */
   readonly createTable: boolean
 }
 
@@ -38,38 +38,45 @@ type OpenFailure = InvalidOptionError | SinkDependencyError | SinkOpenError | Si
 
 /** An output that is not open yet. */
 export interface Target {
-  /** How it may be shown: as given, or without the password. */
+  /** For messages: without a password. */
   readonly text: string
   readonly layer: Layer.Layer<SampleSink, OpenFailure>
-  /** Fails as opening would, and touches nothing; with the devices, also for what is known only from their formats. */
+  /** Fails as opening would, but changes nothing. With devices it also checks their columns. */
   readonly check: (devices?: ReadonlyArray<Device>) => Effect.Effect<void, OpenFailure>
 }
 
-/** What a file sink makes of the options of a run. */
 type FileTarget = (path: string, options: OutputOptions) => Omit<Target, "text">
 
+/** `rowIds` under the name that every sink knows. */
+const rowIdsOf = ({ rowIds }: OutputOptions) => ({ identity: rowIds })
+
 const csv: FileTarget = (path, options) => {
-  const file = { path, ...options }
+  const { fsync, mode } = options
+  const file = { path, fsync, mode, ...rowIdsOf(options) }
   return { layer: CsvSink.layer(file), check: (devices) => CsvSink.check(file, devices) }
 }
 
 const jsonl: FileTarget = (path, options) => {
-  const file = { path, ...options }
+  const { fsync, mode } = options
+  const file = { path, fsync, mode, ...rowIdsOf(options) }
   return { layer: JsonlSink.layer(file), check: (devices) => JsonlSink.check(file, devices) }
 }
 
-const sqlite: FileTarget = (path, { fsync, identity, mode, table }) => {
-  const file = { path, identity, mode, table, synchronous: fsync === "always" ? "FULL" : "NORMAL" } as const
+const sqlite: FileTarget = (path, options) => {
+  const { fsync, mode, table } = options
+  const synchronous = fsync === "always" ? "FULL" : "NORMAL"
+  const file = { path, mode, table, synchronous, ...rowIdsOf(options) } as const
   return { layer: SqliteSink.layer(file), check: (devices) => SqliteSink.check(file, devices) }
 }
 
-/** A Parquet file cannot be added to: beside outputs that are, it is a new one. */
-const parquet: FileTarget = (path, { identity, mode }) => {
-  const file = { path, identity, mode: mode === "append" ? "create" : mode } as const
+/** A Parquet file cannot be appended to. With `--append` it must be a new file. */
+const parquet: FileTarget = (path, options) => {
+  const mode = options.mode === "append" ? "create" : options.mode
+  const file = { path, mode, ...rowIdsOf(options) } as const
   return { layer: ParquetSink.layer(file), check: (devices) => ParquetSink.check(file, devices) }
 }
 
-const FILE_TARGETS: { readonly [ending: string]: FileTarget } = {
+const FILE_TARGETS: { readonly [extension: string]: FileTarget } = {
   ".csv": csv,
   ".jsonl": jsonl,
   ".db": sqlite,
@@ -80,20 +87,21 @@ const FILE_TARGETS: { readonly [ending: string]: FileTarget } = {
 
 const isPostgres = (text: string): boolean => /^postgres(?:ql)?:/i.test(text)
 
-/** A database by its URL; the password may also stand in the environment. */
-const postgres = (url: string, { createTable, identity, table }: OutputOptions): Target => {
+/** The password is in the URL or in `PGPASSWORD`. */
+const postgres = (url: string, options: OutputOptions): Target => {
+  const { createTable, table } = options
   const password = process.env["PGPASSWORD"]
-  const options = {
+  const database = {
     url: Redacted.make(url),
     password: password === undefined ? undefined : Redacted.make(password),
     createTable,
-    identity,
-    table
+    table,
+    ...rowIdsOf(options)
   }
   return {
     text: withoutSecrets(url),
-    layer: PostgresSink.layer(options),
-    check: (devices) => PostgresSink.check(options, devices)
+    layer: PostgresSink.layer(database),
+    check: (devices) => PostgresSink.check(database, devices)
   }
 }
 
@@ -104,7 +112,7 @@ export const parseTargets = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Array.NonEmptyReadonlyArray<Target>, UsageError> {
   const twice = texts.find((text, at) => texts.findIndex((other) => sameTarget(text, other)) < at)
   if (twice !== undefined) {
-    return yield* new UsageError({ message: `--out ${withoutSecrets(twice)} is given twice; name each output once` })
+    return yield* new UsageError({ message: `--out ${withoutSecrets(twice)} is given twice; give each output once` })
   }
   return yield* Effect.forEach(texts, (text) => parseTarget(text, options, texts.length > 1))
 })
@@ -112,7 +120,7 @@ export const parseTargets = Effect.fnUntraced(function*(
 const sameTarget = (a: string, b: string): boolean =>
   a === b || ([a, b].every((text) => text !== "-" && !isPostgres(text)) && fileId(a) === fileId(b))
 
-/** One file can have several names. */
+/** The same for all names of a file. */
 const fileId = (name: string): string => {
   const stats = fs.statSync(name, { throwIfNoEntry: false })
   return stats?.isFile() ? `${stats.dev} ${stats.ino}` : path.resolve(name)
@@ -125,7 +133,7 @@ const parseTarget = (
 ): Effect.Effect<Target, UsageError> => {
   if (text === "-") {
     const whenStalled = isOneOfSeveral ? "fail" : "wait"
-    const layer = JsonlSink.layerStdout({ identity: options.identity, whenStalled })
+    const layer = JsonlSink.layerStdout({ whenStalled, ...rowIdsOf(options) })
     return Effect.succeed({ text, layer, check: () => Effect.void })
   }
   if (isPostgres(text)) return Effect.succeed(postgres(text, options))
@@ -133,7 +141,7 @@ const parseTarget = (
   if (target === undefined) {
     return Effect.fail(
       new UsageError({
-        message: `--out ${withoutSecrets(text)}: its ending tells no format; use ${
+        message: `--out ${withoutSecrets(text)}: unknown file extension; use ${
           Object.keys(FILE_TARGETS).join(", ")
         }, a postgres:// URL, or - for JSON lines on standard output`
       })

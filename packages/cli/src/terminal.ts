@@ -1,44 +1,51 @@
 /**
- * What is said on stderr while a command runs: log lines, and on a terminal one line that is written over and over.
+ * What a command prints: results on stdout, log lines and errors on stderr. On a terminal, stderr also has a status line that is
+ * overwritten in place.
  */
+import { messageOf } from "@sampleline/core"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
+import { withoutSecrets } from "./secrets.ts"
 
 let statusShown = false
 
-/** Shows `text` in place of the last status line; only for terminals. */
+/** Replaces the status line. Only for terminals. */
 export const showStatus = (text: string): Effect.Effect<void> =>
   Effect.sync(() => {
     process.stderr.write(`\r\u001b[K${text.slice(0, (process.stderr.columns ?? 80) - 1)}`)
     statusShown = true
   })
 
-/** Writes lines to stderr, above the status line if there is one. */
-export const say = (text: string): void => {
-  process.stderr.write(`${statusShown ? "\r\u001b[K" : ""}${text}\n`)
+/** Removes the status line, so that something else can be printed in its place. */
+export const clearStatus = (): void => {
+  if (statusShown) process.stderr.write("\r\u001b[K")
   statusShown = false
 }
 
-export const oneLine = (text: string): string => text.replaceAll(/\s*\n\s*/g, " ")
+/** Prints lines. */
+export const say = (text: string): void => {
+  clearStatus()
+  process.stderr.write(`${text}\n`)
+}
 
-/** Text with users and passwords left out, and the parameters of URLs: `postgres://host/database`. */
-export const withoutSecrets = (text: string): string =>
-  text
-    .replaceAll(/\b([a-z][a-z0-9+.-]*:\/\/|postgres(?:ql)?:)(?:[^\s"'`]*@)?([^\s"'`?]*)(\?[^\s"'`]*)?/gi, "$1$2")
-    .replaceAll(/[^\s"'`]*:[^\s"'`]*@/g, "...@")
+/** Prints a result on stdout. */
+export const print = (text: string): void => {
+  clearStatus()
+  process.stdout.write(`${text}\n`)
+}
 
-/** Says what went wrong: a typed failure in one line, anything else with all there is to find the bug by. */
+/** Prints an error: one line for a typed one, the stack for a bug. */
 export const complain = (error: unknown): void =>
   say(
     error instanceof Error && "_tag" in error
-      ? `sampleline: ${withoutSecrets(oneLine(error.message))}`
-      : `sampleline: a bug: ${error instanceof Error ? error.stack : String(error)}`
+      ? `sampleline: ${withoutSecrets(messageOf(error))}`
+      : `sampleline: internal error: ${error instanceof Error ? error.stack : messageOf(error)}`
   )
 
 /** Log lines with the time of day: `16:04:07 WARN fuel: no reply within 500 ms`. */
 export const stderrLogger = Logger.layer([
   Logger.make(({ date, logLevel, message }) => {
-    const text = withoutSecrets([message].flat().map(String).join(" "))
+    const text = withoutSecrets([message].flat().map(messageOf).join(" "))
     say(`${date.toTimeString().slice(0, 8)} ${logLevel.toUpperCase()} ${text}`)
   })
 ])

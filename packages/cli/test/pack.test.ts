@@ -1,10 +1,9 @@
 /**
- * The packages as they would be published: packed, installed into an empty project from their tarballs, type-checked against
- * by a small program, and run.
+ * The packages as they are published: packed once, and installed once from the tarballs into an empty project.
  */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Context, Effect, Layer } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
@@ -21,7 +20,7 @@ const expectSuccess = Effect.fnUntraced(function*(command: string, args: Readonl
 
 const NOT_COPIED = new Set(["node_modules", ".git", "dist", "demo"])
 
-/** A copy of the repository, with the dependencies that are installed here; packing changes files in place. */
+/** Copies the repository, because packing changes files in place. The dependencies are links to those here. */
 const copyRepository = (folder: string) => {
   fs.cpSync(ROOT, folder, { recursive: true, filter: (file) => !NOT_COPIED.has(path.basename(file)) })
   fs.mkdirSync(`${folder}/node_modules/@sampleline`, { recursive: true })
@@ -48,7 +47,7 @@ const summary = await program.pipe(Effect.provide([CsvSink.layer({ path: "oven.c
 console.log(summary.sinks[0]?.rows === summary.samplesEmitted, Layer.isLayer(source), typeof conformance, MemorySink.key)
 `
 
-/** What opening each sink comes to where a driver is missing. Nothing listens on port 1. */
+/** Opens each sink and prints what happens. Nothing listens on port 1. */
 const OPENINGS = `
 import { ParquetSink, PostgresSink } from "@sampleline/sinks"
 import { Effect, Logger } from "effect"
@@ -70,7 +69,7 @@ for (const [name, make] of Object.entries(openings)) {
 
 const POSTGRES_PACKAGES = "@effect/sql-pg pg pg-copy-streams"
 
-/** With which drivers taken away which opening needs what. */
+/** For each missing driver: the command that each opening names, or null if it does without. */
 const MISSING = [
   { driver: "hyparquet-writer", parquet: "npm install hyparquet-writer", copy: null, insert: null },
   { driver: "pg", parquet: null, copy: `npm install ${POSTGRES_PACKAGES}`, insert: null },
@@ -88,112 +87,144 @@ const openingLine = (name: string, sink: string, present: string, driver: string
     ? `${name} ${present} `
     : `${name} SinkDependencyError ${sink} needs the package ${driver}, which is not installed: run \`${install}\``
 
-it.layer(NodeServices.layer, { excludeTestServices: true })("the packed packages", (it) => {
-  it.effect(
-    "work in an empty project, and name the command that installs a missing driver",
-    () =>
-      Effect.gen(function*() {
-        const copy = yield* tempFolder
-        const project = yield* tempFolder
-        copyRepository(copy)
-        const folders = ["core", "sqlite", "sinks", "alicat", "cli"].map((name) => `packages/${name}`)
-        const manifests = folders.map((folder) => `${folder}/package.json`)
-        const workspaces = folders.flatMap((folder) => ["--workspace", folder])
-        yield* expectSuccess("npm", ["pack", ...workspaces, "--pack-destination", project], copy)
-        for (const manifest of manifests) {
-          assert.strictEqual(
-            fs.readFileSync(path.join(copy, manifest), "utf8"),
-            fs.readFileSync(path.join(ROOT, manifest), "utf8"),
-            "packing puts package.json back"
-          )
-        }
-        const tarballs = fs.readdirSync(project).filter((name) => name.endsWith(".tgz"))
-        assert.deepStrictEqual(tarballs.length, 5)
+const FOLDERS = ["core", "sqlite", "sinks", "alicat", "cli"].map((name) => `packages/${name}`)
 
-        fs.writeFileSync(`${project}/package.json`, JSON.stringify({ private: true, type: "module" }))
-        yield* expectSuccess("npm", [
-          "install",
-          "--prefer-offline",
-          "--no-audit",
-          "--no-fund",
-          "@effect/sql-pg",
-          ...tarballs.map((name) => `./${name}`)
-        ], project)
-        const installed = fs.readdirSync(`${project}/node_modules/@sampleline/core`)
-        assert.includeMembers(installed, ["dist", "package.json", "README.md"])
-        assert.notInclude(installed, "test")
-        assert.isTrue(fs.existsSync(`${project}/node_modules/@sampleline/core/dist/index.d.ts`))
+class Installed extends Context.Service<Installed, {
+  /** The copy of the repository that was packed. */
+  readonly repository: string
+  /** The project that has the tarballs installed. */
+  readonly project: string
+}>()("test/Installed") {
+  static readonly layer = Layer.effect(
+    Installed,
+    Effect.gen(function*() {
+      const repository = yield* tempFolder
+      const project = yield* tempFolder
+      copyRepository(repository)
+      const workspaces = FOLDERS.flatMap((folder) => ["--workspace", folder])
+      yield* expectSuccess("npm", ["pack", ...workspaces, "--pack-destination", project], repository)
+      const tarballs = fs.readdirSync(project).filter((name) => name.endsWith(".tgz"))
+      assert.deepStrictEqual(tarballs.length, 5)
 
-        fs.writeFileSync(`${project}/program.ts`, PROGRAM)
-        fs.writeFileSync(
-          `${project}/tsconfig.json`,
-          JSON.stringify({
-            compilerOptions: {
-              target: "es2024",
-              module: "nodenext",
-              strict: true,
-              skipLibCheck: false,
-              noEmit: true,
-              types: ["node"],
-              typeRoots: [path.join(ROOT, "node_modules/@types")]
-            },
-            files: ["program.ts"]
-          })
+      fs.writeFileSync(`${project}/package.json`, JSON.stringify({ private: true, type: "module" }))
+      yield* expectSuccess("npm", [
+        "install",
+        "--prefer-offline",
+        "--no-audit",
+        "--no-fund",
+        "@effect/sql-pg",
+        ...tarballs.map((name) => `./${name}`)
+      ], project)
+      return { repository, project }
+    })
+  )
+}
+
+/** Takes a package away from the project while the effect runs. */
+const without = <A, E, R>(project: string, name: string, effect: Effect.Effect<A, E, R>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => fs.renameSync(`${project}/node_modules/${name}`, `${project}/taken`)),
+    () => effect,
+    () => Effect.sync(() => fs.renameSync(`${project}/taken`, `${project}/node_modules/${name}`))
+  )
+
+const layer = Layer.provideMerge(Installed.layer, NodeServices.layer)
+
+it.layer(layer, { excludeTestServices: true, timeout: "10 minutes" })("the packed packages", (it) => {
+  it.effect("hold dist and a README, but no tests, and packing puts package.json back", () =>
+    Effect.gen(function*() {
+      const { project, repository } = yield* Installed
+      for (const manifest of FOLDERS.map((folder) => `${folder}/package.json`)) {
+        assert.strictEqual(
+          fs.readFileSync(path.join(repository, manifest), "utf8"),
+          fs.readFileSync(path.join(ROOT, manifest), "utf8"),
+          "packing puts package.json back"
         )
-        yield* expectSuccess(process.execPath, [
-          path.join(ROOT, "node_modules/typescript/bin/tsc"),
-          "-p",
-          "tsconfig.json"
-        ], project)
-        const { stdout } = yield* expectSuccess(process.execPath, ["program.ts"], project)
-        assert.include(stdout, "true true function @sampleline/core/MemorySink")
+      }
+      const installed = fs.readdirSync(`${project}/node_modules/@sampleline/core`)
+      assert.includeMembers(installed, ["dist", "package.json", "README.md"])
+      assert.notInclude(installed, "test")
+      assert.isTrue(fs.existsSync(`${project}/node_modules/@sampleline/core/dist/index.d.ts`))
+    }))
 
-        const bin = `${project}/node_modules/.bin/sampleline`
-        // What the command is written with is built into it.
-        fs.renameSync(`${project}/node_modules/effect`, `${project}/taken`)
-        yield* expectSuccess(bin, ["record", "--simulate", "1", "--duration", "300ms", "--out", "run.csv"], project)
-        assert.match(fs.readFileSync(`${project}/run.csv`, "utf8"), /^device,unit_id,.*\nsim1,A,/)
-        fs.renameSync(`${project}/taken`, `${project}/node_modules/effect`)
-
-        yield* expectSuccess(
-          bin,
+  it.effect("work in an empty project: a program is type-checked and runs, and the command records", () =>
+    Effect.gen(function*() {
+      const { project } = yield* Installed
+      fs.writeFileSync(`${project}/program.ts`, PROGRAM)
+      fs.writeFileSync(
+        `${project}/tsconfig.json`,
+        JSON.stringify({
+          compilerOptions: {
+            target: "es2024",
+            module: "nodenext",
+            strict: true,
+            skipLibCheck: false,
+            noEmit: true,
+            types: ["node"],
+            typeRoots: [path.join(ROOT, "node_modules/@types")]
+          },
+          files: ["program.ts"]
+        })
+      )
+      const tsc = path.join(ROOT, "node_modules/typescript/bin/tsc")
+      const [, { stdout }] = yield* Effect.all([
+        expectSuccess(process.execPath, [tsc, "-p", "tsconfig.json"], project),
+        expectSuccess(process.execPath, ["program.ts"], project),
+        expectSuccess(
+          `${project}/node_modules/.bin/sampleline`,
           ["record", "--simulate", "1", "--duration", "300ms", "--out", "run.parquet", "--out", "run.db"],
           project
         )
-        assert.strictEqual(fs.readFileSync(`${project}/run.parquet`).subarray(-4).toString(), "PAR1")
-        fs.rmSync(`${project}/run.parquet`)
+      ], { concurrency: "unbounded" })
+      assert.include(stdout, "true true function @sampleline/core/MemorySink")
+      assert.strictEqual(fs.readFileSync(`${project}/run.parquet`).subarray(-4).toString(), "PAR1")
+      fs.rmSync(`${project}/run.parquet`)
+    }))
 
+  it.effect("have everything that the command is written with built into it", () =>
+    Effect.gen(function*() {
+      const { project } = yield* Installed
+      const bin = `${project}/node_modules/.bin/sampleline`
+      const args = ["record", "--simulate", "1", "--duration", "300ms", "--out", "run.csv"]
+      yield* without(project, "effect", expectSuccess(bin, args, project))
+      assert.match(fs.readFileSync(`${project}/run.csv`, "utf8"), /^device,unit_id,.*\nsim1,A,/)
+    }))
+
+  it.effect.each(MISSING)(
+    "name the command that installs $driver if it is missing",
+    ({ copy, driver, insert, parquet }) =>
+      Effect.gen(function*() {
+        const { project } = yield* Installed
         fs.writeFileSync(`${project}/openings.ts`, OPENINGS)
-        for (const { copy, driver, insert, parquet } of MISSING) {
-          const there = `${project}/node_modules/${driver}`
-          fs.renameSync(there, `${project}/taken`)
-          const { stdout } = yield* expectSuccess(process.execPath, ["openings.ts"], project)
-          fs.renameSync(`${project}/taken`, there)
-          assert.deepStrictEqual(
-            stdout.trimEnd().split("\n"),
-            [
-              openingLine("parquet", "ParquetSink", "opened", driver, parquet),
-              openingLine("copy", "PostgresSink", "SinkOpenError", driver, copy),
-              openingLine("insert", "PostgresSink", "SinkOpenError", driver, insert)
-            ].map((line, at) => at === 2 ? line.trimEnd() : line)
-          )
-        }
-
-        fs.rmSync(`${project}/node_modules/serialport`, { recursive: true })
-        const withoutSerialport = yield* run(bin, ["record", "--device", "fuel=/dev/ttyUSB0", "--out", "b.csv"], {
-          cwd: project,
-          env
-        })
-        assert.strictEqual(withoutSerialport.code, 1)
-        assert.strictEqual(
-          withoutSerialport.stderr,
-          "sampleline: the serial port /dev/ttyUSB0 needs the package serialport, which is not installed: run `npm install serialport`\n"
+        const { stdout } = yield* without(project, driver, expectSuccess(process.execPath, ["openings.ts"], project))
+        assert.deepStrictEqual(
+          stdout.trimEnd().split("\n"),
+          [
+            openingLine("parquet", "ParquetSink", "opened", driver, parquet),
+            openingLine("copy", "PostgresSink", "SinkOpenError", driver, copy),
+            openingLine("insert", "PostgresSink", "SinkOpenError", driver, insert)
+          ].map((line, at) => at === 2 ? line.trimEnd() : line)
         )
-        fs.rmSync(`${project}/node_modules/@lydell`, { recursive: true })
-        const withoutPty = yield* run(bin, ["simulate"], { cwd: project, env })
-        assert.include(withoutPty.stderr, "run `npm install @lydell/node-pty`")
-        assert.isFalse(fs.existsSync(`${project}/b.csv`))
-      }),
-    600_000
+      })
   )
+
+  it.effect("name the command that installs serialport or @lydell/node-pty if it is missing", () =>
+    Effect.gen(function*() {
+      const { project } = yield* Installed
+      const sampleline = (...args: ReadonlyArray<string>) =>
+        run(`${project}/node_modules/.bin/sampleline`, args, { cwd: project, env })
+      const withoutSerialport = yield* without(
+        project,
+        "serialport",
+        sampleline("record", "--device", "fuel=/dev/ttyUSB0", "--out", "b.csv")
+      )
+      assert.strictEqual(withoutSerialport.code, 1)
+      assert.strictEqual(
+        withoutSerialport.stderr,
+        "sampleline: the serial port /dev/ttyUSB0 needs the package serialport, which is not installed: run `npm install serialport`\n"
+      )
+      const withoutPty = yield* without(project, "@lydell", sampleline("simulate"))
+      assert.include(withoutPty.stderr, "run `npm install @lydell/node-pty`")
+      assert.isFalse(fs.existsSync(`${project}/b.csv`))
+    }))
 })

@@ -9,16 +9,16 @@ interface Running {
   readonly process: ChildProcess
   readonly stdout: () => string
   readonly stderr: () => string
-  /** Returns when the text has appeared in what the process printed; dies when the process ends without it. */
+  /** Returns when the process has printed the text. Dies if the process ends without it. */
   readonly printed: (text: string) => Effect.Effect<void>
-  /** The exit code; 128 + n for a signal that ended the process would be null. */
+  /** The exit code; null if a signal ended the process. */
   readonly exit: Effect.Effect<number | null>
 }
 
-/** A folder of its own, which goes with the test. */
+/** A new folder, removed with the scope. */
 export const tempFolder = Effect.flatMap(FileSystem.FileSystem, (files) => files.makeTempDirectoryScoped())
 
-/** Starts a program; it is killed with the scope. */
+/** Starts a program. The scope kills it. */
 export const start = Effect.fnUntraced(function*(
   command: string,
   args: ReadonlyArray<string>,
@@ -46,7 +46,9 @@ export const start = Effect.fnUntraced(function*(
       const look = () => {
         if (text.stdout.includes(wanted) || text.stderr.includes(wanted)) resume(Effect.void)
         else if (child.exitCode !== null || child.signalCode !== null) {
-          resume(Effect.die(new Error(`it ended without printing "${wanted}":\n${text.stdout}\n${text.stderr}`)))
+          resume(
+            Effect.die(new Error(`the process ended without printing "${wanted}":\n${text.stdout}\n${text.stderr}`))
+          )
         }
       }
       listeners.add(look)
@@ -79,3 +81,14 @@ export const run = Effect.fnUntraced(
 /** Runs the command line to its end. */
 export const sampleline = (args: ReadonlyArray<string>, options: Parameters<typeof start>[2]) =>
   run(process.execPath, [BIN, ...args], options)
+
+/** Starts simulated devices in their own process. */
+export const startSimulator = Effect.fnUntraced(function*(cwd: string, ...args: ReadonlyArray<string>) {
+  const running = yield* startSampleline(["simulate", ...args], { cwd })
+  yield* running.printed("serving until Ctrl-C")
+  const devices = running.stdout().trim().split("\n").map((line) => {
+    const [name = "", unit = "", port = ""] = line.split(" ")
+    return { name, unit, port, flag: `${name}=${port},unit=${unit}` }
+  })
+  return { running, devices }
+})

@@ -1,13 +1,13 @@
 /**
- * What a command loads: nothing that this run does not use.
+ * A command loads only the drivers that it uses.
  */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import { BIN, start, tempFolder } from "./process.ts"
 
-/** Writes down which packages the process has loaded. */
+/** Lists the modules that the process loads. */
 const PROBE = `
 import * as fs from "node:fs"
 import { registerHooks } from "node:module"
@@ -21,7 +21,7 @@ registerHooks({
 
 const DRIVERS = ["serialport", "@lydell/node-pty", "node:sqlite", "hyparquet-writer", "pg", "pg-copy-streams", "yaml"]
 
-it.layer(NodeServices.layer, { excludeTestServices: true })("start-up", (it) => {
+it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("start-up", (it) => {
   it.effect.each(
     [
       [["--version"], []],

@@ -1,0 +1,133 @@
+/**
+ * The flags of `sampleline record`. None has a default here, so that a settings file can give what the command line does not.
+ */
+import { Flag } from "effect/cli"
+import { DEVICE_FORM } from "./deviceFlag.ts"
+import { parseDuration } from "./durations.ts"
+
+const durationFlag = (name: string) =>
+  Flag.String(name).pipe(
+    Flag.filterMap(parseDuration, () => "a duration above 0, such as 10ms, 60s, 5min or 2h"),
+    Flag.withMetavar("TIME")
+  )
+
+const countFlag = (name: string) =>
+  Flag.Int(name).pipe(
+    Flag.filter((value) => value > 0, () => "a whole number above 0"),
+    Flag.withMetavar("N")
+  )
+
+const switchFlag = (name: string, description: string) =>
+  Flag.optional(Flag.withDescription(Flag.Boolean(name), description))
+
+export const recordFlags = {
+  config: Flag.String("config").pipe(
+    Flag.withMetavar("FILE"),
+    Flag.withDescription("YAML or JSON file with any of these settings; flags override it"),
+    Flag.optional
+  ),
+  device: Flag.String("device").pipe(
+    Flag.withMetavar(DEVICE_FORM),
+    Flag.withDescription("Device to record, under a name of your choice; repeat for more devices"),
+    Flag.atLeast(0)
+  ),
+  simulate: countFlag("simulate").pipe(
+    Flag.withDescription("Record N simulated devices instead of real ones"),
+    Flag.optional
+  ),
+  out: Flag.String("out").pipe(
+    Flag.withMetavar("TARGET"),
+    Flag.withDescription(
+      "Where samples go: NAME.csv, NAME.jsonl, NAME.parquet, NAME.db (SQLite), postgres://USER@HOST/DATABASE (password in "
+        + "PGPASSWORD), or - for JSON lines on stdout; repeat for more outputs"
+    ),
+    Flag.atLeast(0)
+  ),
+  rate: Flag.Finite("rate").pipe(
+    Flag.filter((rate) => rate > 0, () => "a number of ticks per second above 0"),
+    Flag.withMetavar("HZ"),
+    Flag.withDescription(
+      "Ticks per second, such as 20 or 0.5 (default: 10). With --stream: readings per second of each device (default: the "
+        + "device's own setting)"
+    ),
+    Flag.optional
+  ),
+  duration: durationFlag("duration").pipe(
+    Flag.withDescription(
+      "How long to record, such as 500ms, 60s, 1h30min or 2d; rounded to whole ticks (default: until Ctrl-C)"
+    ),
+    Flag.optional
+  ),
+  table: Flag.String("table").pipe(
+    Flag.withMetavar("NAME"),
+    Flag.withDescription("Table in a database (default: samples)"),
+    Flag.optional
+  ),
+  "create-table": switchFlag(
+    "create-table",
+    "Create the table in Postgres if it is missing; SQLite always creates it"
+  ),
+  "row-ids": switchFlag(
+    "row-ids",
+    "Add the columns run_id and sequence to every row"
+  ),
+  identity: Flag.withHidden(switchFlag("identity", "The old name of --row-ids")),
+  "batch-size": countFlag("batch-size").pipe(
+    Flag.withDescription("Write after this many samples (default: 64)"),
+    Flag.optional
+  ),
+  "flush-interval": durationFlag("flush-interval").pipe(
+    Flag.withDescription(
+      "Write a smaller batch when its first sample is this old, such as 200ms (default: 1s)"
+    ),
+    Flag.optional
+  ),
+  overflow: Flag.Literals("overflow", ["block", "drop-newest", "drop-oldest"]).pipe(
+    Flag.withMetavar("POLICY"),
+    Flag.withDescription(
+      "If outputs are too slow: block skips ticks until they catch up, the others discard polled ticks (default: block)"
+    ),
+    Flag.optional
+  ),
+  precise: switchFlag(
+    "precise",
+    "Start each tick within microseconds of its time; costs CPU time"
+  ),
+  stream: switchFlag(
+    "stream",
+    "Let devices send readings by themselves instead of polling them; one device per port"
+  ),
+  "allow-missing": switchFlag(
+    "allow-missing",
+    "Start without missing devices; each is recorded once it appears"
+  ),
+  overwrite: switchFlag(
+    "overwrite",
+    "Replace existing files; a Postgres table is always appended to"
+  ),
+  append: switchFlag(
+    "append",
+    "Append to existing files; Parquet files cannot be appended to"
+  ),
+  fsync: Flag.Literals("fsync", ["never", "interval", "always"]).pipe(
+    Flag.withMetavar("WHEN"),
+    Flag.withDescription(
+      "Force files to disk: never leaves it to the system, interval does it every second, always with each batch "
+        + "(default: never)"
+    ),
+    Flag.optional
+  ),
+  json: switchFlag(
+    "json",
+    "Print the summary as one JSON object"
+  ),
+  quiet: switchFlag(
+    "quiet",
+    "Print only warnings and errors on stderr"
+  )
+}
+
+/** What the command line says; none where it says nothing. */
+export type RecordFlags = {
+  readonly [name in keyof typeof recordFlags]: (typeof recordFlags)[name] extends Flag.Flag<infer Value> ? Value : never
+}

@@ -1,0 +1,58 @@
+/**
+ * The summary of a run as text: one line while it runs, and at its end for people or for programs.
+ */
+import { type AcquisitionSummary, formatTimestamp } from "@sampleline/core"
+
+/** The run so far, in one line. */
+export const progressLine = (summary: AcquisitionSummary, seconds: number): string =>
+  [
+    formatSeconds(seconds),
+    `${count(summary.samplesEmitted)} samples`,
+    `${count(summary.samplesLate)} late ticks`,
+    `${count(Object.values(summary.failures).reduce((sum, failures) => sum + failures, 0))} failures`
+  ].join("   ")
+
+/** The summary for people. */
+export const summaryText = (summary: AcquisitionSummary): string => {
+  const seconds = ((summary.finishedAt ?? summary.startedAt) - summary.startedAt) / 1_000_000
+  const failures = Object.entries(summary.failures).filter(([, failures]) => failures > 0)
+  const lines = [
+    `recorded ${count(summary.samplesEmitted)} samples in ${count(summary.ticks)} ticks, ${formatSeconds(seconds)}`,
+    ...summary.sinks.map((sink) => {
+      const dropped = Object.keys(sink.columnsDropped)
+      return [
+        `  ${sink.target}: ${count(sink.rows)} rows`,
+        ...(dropped.length > 0 ? [`columns dropped: ${dropped.join(", ")}`] : []),
+        ...(sink.error === null ? [] : [`failed: ${sink.error.detail}`])
+      ].join("; ")
+    }),
+    `  late ticks: ${count(summary.samplesLate)} (${count(summary.ticksSkipped)} skipped, ${
+      count(summary.ticksDropped)
+    } dropped); largest drift: ${summary.maxDriftMs.toFixed(1)} ms`,
+    `  failures: ${failures.map(([device, failures]) => `${device} ${count(failures)}`).join(", ") || "none"}`
+  ]
+  const jumps = summary.clockSteps.length
+  if (jumps > 0) {
+    lines.push(`  the system clock jumped ${jumps === 1 ? "once" : `${jumps} times`}; see the warnings above`)
+  }
+  return lines.join("\n")
+}
+
+/** The summary for programs: one JSON object, times as text. */
+export const summaryJson = (summary: AcquisitionSummary): string =>
+  JSON.stringify({
+    ...summary,
+    startedAt: formatTimestamp(summary.startedAt),
+    finishedAt: summary.finishedAt === null ? null : formatTimestamp(summary.finishedAt),
+    clockSteps: summary.clockSteps.map((step) => ({ ...step, at: formatTimestamp(step.at) })),
+    sinks: summary.sinks.map((sink) => ({ ...sink, error: sink.error?.message ?? null }))
+  })
+
+const count = (value: number): string => value.toLocaleString("en-US")
+
+const formatSeconds = (seconds: number): string => {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`
+  const whole = Math.floor(seconds)
+  const clock = [Math.floor(whole / 60) % 60, whole % 60].map((part) => String(part).padStart(2, "0")).join(":")
+  return `${Math.floor(whole / 3600)}:${clock}`
+}

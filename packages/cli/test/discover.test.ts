@@ -1,0 +1,60 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { sampleline, startSampleline, startSimulator, tempFolder } from "./process.ts"
+
+it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("sampleline discover", (it) => {
+  it.effect("prints the --device flags that record each device", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const { devices } = yield* startSimulator(cwd, "--devices", "3", "--units", "2")
+      const ports = [...new Set(devices.map(({ port }) => port))]
+      const { code, stderr, stdout } = yield* sampleline(["discover", ...ports, "/dev/none", "--units", "A-B"], { cwd })
+      assert.strictEqual(code, 0)
+      assert.include(stderr, "WARN cannot open /dev/none: no such port")
+      const lines = stdout.trim().split("\n").toSorted()
+      assert.deepStrictEqual(
+        lines.map((line) => line.split(" ")[1]),
+        devices.map(({ port, unit }) => `NAME=${port},unit=${unit},baud=19200`).toSorted()
+      )
+      assert.isTrue(lines.every((line) => /MC-500SCCM-D, serial number 10000\d, firmware 10v20/.test(line)))
+      const flag = lines[0]!.split(" ")[1]!.replace("NAME", "fuel")
+      const recorded = yield* sampleline(["record", "--device", flag, "--duration", "200ms", "--out", "a.csv"], { cwd })
+      assert.strictEqual(recorded.code, 0, recorded.stderr)
+
+      const json = yield* sampleline(["discover", ports[1]!, "--units", "a", "--json"], { cwd })
+      const [found] = JSON.parse(json.stdout)
+      assert.deepInclude(found, { port: ports[1], unit: "A", baud: 19200 })
+      assert.deepInclude(found.columns, { name: "Mass_Flow", unit: "SCCM" })
+    }))
+
+  it.effect("fails if no device answers, and refuses wrong unit ids", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const { devices: [fuel] } = yield* startSimulator(cwd, "--devices", "1", "--tcp", "0")
+      const none = yield* sampleline(["discover", fuel!.port, "--units", "B,D"], { cwd })
+      assert.strictEqual(none.code, 1)
+      assert.include(none.stderr, `no device answered on ${fuel!.port}; check power`)
+      for (const units of ["1", "D-A", "A-", ""]) {
+        const { code, stderr } = yield* sampleline(["discover", fuel!.port, "--units", units], { cwd })
+        assert.strictEqual(code, 2, units)
+        assert.include(stderr, "write unit ids as A, A-D or A,C,F")
+      }
+    }))
+
+  it.effect("reports a device that was left streaming, however slowly", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const { devices: [fuel] } = yield* startSimulator(cwd, "--devices", "1", "--tcp", "0")
+      const streaming = yield* startSampleline(
+        ["record", "--stream", "--rate", "2", "--batch-size", "1", "--device", fuel!.flag, "--out", "-"],
+        { cwd }
+      )
+      yield* streaming.printed("Mass_Flow")
+      streaming.process.kill("SIGKILL")
+      yield* streaming.exit
+      const { code, stderr } = yield* sampleline(["discover", fuel!.port, "--units", "A-F"], { cwd })
+      assert.strictEqual(code, 1)
+      assert.include(stderr, `${fuel!.port}: a device is streaming, so its unit id cannot be found`)
+    }))
+})

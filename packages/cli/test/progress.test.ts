@@ -1,0 +1,46 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, it, vi } from "@effect/vitest"
+import * as nodePty from "@lydell/node-pty"
+import { Progress } from "@sampleline/core"
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { reportProgress } from "../src/progress.ts"
+import { BIN, tempFolder } from "./process.ts"
+import { eventually, rowsOf } from "./recordings.ts"
+
+it.effect("is a new line every ten seconds if stderr is not a terminal", () =>
+  Effect.gen(function*() {
+    const written: Array<unknown> = []
+    const write = vi.spyOn(process.stderr, "write").mockImplementation((chunk) => written.push(chunk) > 0)
+    const isTerminal = process.stderr.isTTY
+    process.stderr.isTTY = false
+    yield* Effect.forkChild(reportProgress(new Progress()))
+    yield* TestClock.adjust("29 seconds")
+    write.mockRestore()
+    process.stderr.isTTY = isTerminal
+    assert.deepStrictEqual(written, [
+      "10.0 s   0 samples   0 late ticks   0 failures\n",
+      "20.0 s   0 samples   0 late ticks   0 failures\n"
+    ])
+  }))
+
+it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("progress", (it) => {
+  it.effect("is a line on a terminal that counts samples; Ctrl-C ends the run with the summary", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const terminal = nodePty.spawn(process.execPath, [BIN, "record", "--simulate", "1", "--out", "a.csv"], {
+        cwd,
+        cols: 100
+      })
+      const screen = { text: "", code: -1 }
+      terminal.onData((text) => screen.text += text)
+      terminal.onExit(({ exitCode }) => screen.code = exitCode)
+      yield* eventually(() => /\d+\.\d s {3}[1-9]\d* samples {3}\d+ late ticks {3}\d+ failures/.test(screen.text))
+      terminal.write("\u0003")
+      yield* eventually(() => screen.code >= 0)
+      assert.strictEqual(screen.code, 0)
+      const rows = rowsOf(`${cwd}/a.csv`).length
+      assert.include(screen.text, `recorded ${rows} samples in `)
+      assert.include(screen.text, `a.csv: ${rows} rows`)
+    }))
+})

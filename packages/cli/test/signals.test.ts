@@ -1,0 +1,92 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as fs from "node:fs"
+import { DatabaseSync } from "node:sqlite"
+import { readWithDuckDb } from "../../sinks/test/duckdb.ts"
+import { sampleline, startSampleline, startSimulator, tempFolder } from "./process.ts"
+import { fileGrowsBeyond, linesOf, rowsOf } from "./recordings.ts"
+
+it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a signal", (it) => {
+  it.effect.each(
+    [
+      { signal: "SIGINT", args: [], code: 0 },
+      { signal: "SIGINT", args: ["--duration", "60s"], code: 130 },
+      { signal: "SIGTERM", args: [], code: 143 },
+      { signal: "SIGHUP", args: ["--duration", "60s"], code: 129 }
+    ] as const
+  )(
+    "$signal $args leaves complete files, a summary and the exit code $code",
+    ({ args, code, signal }) =>
+      Effect.gen(function*() {
+        const cwd = yield* tempFolder
+        const running = yield* startSampleline(
+          [
+            ..."record --simulate 2 --rate 50 --flush-interval 200ms --out a.csv --out a.jsonl --row-ids --json".split(
+              " "
+            ),
+            ...args
+          ],
+          { cwd }
+        )
+        yield* fileGrowsBeyond(`${cwd}/a.csv`, 0)
+        running.process.kill(signal)
+        assert.strictEqual(yield* running.exit, code)
+        const { samplesEmitted } = JSON.parse(running.stdout())
+        const sequences = rowsOf(`${cwd}/a.csv`).map((row) => Number(row["sequence"]))
+        assert.isAbove(samplesEmitted, 0)
+        assert.deepStrictEqual(sequences, Array.from({ length: samplesEmitted }, (_, n) => n))
+        assert.deepStrictEqual(
+          linesOf(fs.readFileSync(`${cwd}/a.jsonl`, "utf8")).map((row) => row["sequence"]),
+          sequences
+        )
+      })
+  )
+
+  it.effect.each(
+    [
+      { signal: "SIGINT", code: 0 },
+      { signal: "SIGTERM", code: 143 }
+    ] as const
+  )("$signal leaves every output complete", ({ code, signal }) =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const running = yield* startSampleline(
+        "record --simulate 2 --rate 50 --flush-interval 100ms --json --out a.csv --out a.db --out a.parquet".split(" "),
+        { cwd }
+      )
+      yield* fileGrowsBeyond(`${cwd}/a.csv`, 5000)
+      running.process.kill(signal)
+      assert.strictEqual(yield* running.exit, code)
+      const { samplesEmitted } = JSON.parse(running.stdout())
+      assert.strictEqual(fs.readFileSync(`${cwd}/a.csv`, "utf8").trimEnd().split("\n").length - 1, samplesEmitted)
+      const rows = yield* readWithDuckDb(`'${cwd}/a.parquet'`, [{
+        name: "requested_at",
+        type: "timestamp",
+        nullable: true
+      }])
+      const db = new DatabaseSync(`${cwd}/a.db`)
+      const inSqlite = db.prepare("SELECT requested_at FROM samples ORDER BY rowid").all().map((row) => ({ ...row }))
+      db.close()
+      assert.strictEqual(rows.length, samplesEmitted)
+      assert.deepStrictEqual(inSqlite, rows)
+      assert.isFalse(fs.existsSync(`${cwd}/a.parquet.partial`))
+    }))
+
+  it.effect.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+    "%s makes record --stream stop the device",
+    (signal) =>
+      Effect.gen(function*() {
+        const cwd = yield* tempFolder
+        const { devices: [fuel] } = yield* startSimulator(cwd, "--devices", "1")
+        const running = yield* startSampleline(["record", "--stream", "--device", fuel!.flag, "--out", "-"], { cwd })
+        yield* running.printed("Mass_Flow")
+        running.process.kill(signal)
+        yield* running.exit
+        // discover sends nothing to a port where a device streams. So a device that is found does not stream.
+        const { code, stdout } = yield* sampleline(["discover", fuel!.port, "--units", "A"], { cwd })
+        assert.strictEqual(code, 0)
+        assert.include(stdout, "serial number 100001")
+      })
+  )
+})

@@ -47,32 +47,29 @@ export interface Target {
 
 type FileTarget = (path: string, options: OutputOptions) => Omit<Target, "text">
 
-/** `rowIds` under the name that every sink knows. */
-const rowIdsOf = ({ rowIds }: OutputOptions) => ({ identity: rowIds })
-
 const csv: FileTarget = (path, options) => {
   const { fsync, mode } = options
-  const file = { path, fsync, mode, ...rowIdsOf(options) }
+  const file = { path, fsync, mode, rowIds: options.rowIds }
   return { layer: CsvSink.layer(file), check: (devices) => CsvSink.check(file, devices) }
 }
 
 const jsonl: FileTarget = (path, options) => {
   const { fsync, mode } = options
-  const file = { path, fsync, mode, ...rowIdsOf(options) }
+  const file = { path, fsync, mode, rowIds: options.rowIds }
   return { layer: JsonlSink.layer(file), check: (devices) => JsonlSink.check(file, devices) }
 }
 
 const sqlite: FileTarget = (path, options) => {
   const { fsync, mode, table } = options
   const synchronous = fsync === "always" ? "FULL" : "NORMAL"
-  const file = { path, mode, table, synchronous, ...rowIdsOf(options) } as const
+  const file = { path, mode, table, synchronous, rowIds: options.rowIds } as const
   return { layer: SqliteSink.layer(file), check: (devices) => SqliteSink.check(file, devices) }
 }
 
 /** A Parquet file cannot be appended to. With `--append` it must be a new file. */
 const parquet: FileTarget = (path, options) => {
   const mode = options.mode === "append" ? "create" : options.mode
-  const file = { path, mode, ...rowIdsOf(options) } as const
+  const file = { path, mode, rowIds: options.rowIds } as const
   return { layer: ParquetSink.layer(file), check: (devices) => ParquetSink.check(file, devices) }
 }
 
@@ -96,7 +93,7 @@ const postgres = (url: string, options: OutputOptions): Target => {
     password: password === undefined ? undefined : Redacted.make(password),
     createTable,
     table,
-    ...rowIdsOf(options)
+    rowIds: options.rowIds
   }
   return {
     text: withoutSecrets(url),
@@ -133,7 +130,7 @@ const parseTarget = (
 ): Effect.Effect<Target, UsageError> => {
   if (text === "-") {
     const whenStalled = isOneOfSeveral ? "fail" : "wait"
-    const layer = JsonlSink.layerStdout({ whenStalled, ...rowIdsOf(options) })
+    const layer = JsonlSink.layerStdout({ whenStalled, rowIds: options.rowIds })
     return Effect.succeed({ text, layer, check: () => Effect.void })
   }
   if (isPostgres(text)) return Effect.succeed(postgres(text, options))

@@ -12,7 +12,7 @@ let statusShown = false
 /** Replaces the status line. Only for terminals. */
 export const showStatus = (text: string): Effect.Effect<void> =>
   Effect.sync(() => {
-    process.stderr.write(`\r\u001b[K${text.slice(0, (process.stderr.columns ?? 80) - 1)}`)
+    process.stderr.write(`\r\u001b[K${text.slice(0, (process.stderr.columns || 80) - 1)}`)
     statusShown = true
   })
 

@@ -47,3 +47,15 @@ it.effect("a result on stdout does not follow the status line", () =>
     write.mockRestore()
     assert.strictEqual(text, "\r\u001b[K1.0 s\r\u001b[K")
   }))
+
+it.effect("a status line is cut to the width of the terminal, if that is known", () =>
+  Effect.gen(function*() {
+    const { columns } = process.stderr
+    const shown = Effect.fnUntraced(function*(width: number) {
+      yield* Effect.sync(() => process.stderr.columns = width)
+      return yield* printedBy(showStatus("0.5 s   3 failures"))
+    })
+    const texts = [yield* shown(0), yield* shown(8)]
+    yield* Effect.sync(() => process.stderr.columns = columns)
+    assert.deepStrictEqual(texts, ["\r\u001b[K0.5 s   3 failures", "\r\u001b[K0.5 s  "])
+  }))

@@ -20,6 +20,7 @@ import type { Tick } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
 import { spanned } from "./tracing.ts"
 
+// Applied to the program that runs the stream, not to the stream.
 export { endWhen } from "./EndSignal.ts"
 export { every, filterSamples, mapValues, type ValueMapping } from "./recorder/operators.ts"
 export type { Overflow } from "./recorder/TickBuffer.ts"
@@ -69,7 +70,7 @@ interface Grid {
   readonly precise: boolean
 }
 
-/** How long a poll under way may go on after the run was told to end. */
+/** How long a poll under way may go on after the run was told to end. `pipeToSink` may cut it off earlier, by `stopTimeout`. */
 const POLL_GRACE = "1 second"
 
 /** Polls until the last slot, or until the run is told to end. What a poll gave is always put into the buffer. */

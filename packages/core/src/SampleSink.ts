@@ -93,7 +93,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
           },
           onSuccess: () => {
             rows += batch.length
-            // The batch may have been refused before, and written again.
+            // A caller may write a refused batch again.
             error = null
             written.updateUnsafe(batch.length, context)
             duration.updateUnsafe(Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1_000_000, context)

@@ -99,7 +99,7 @@ export const SinkWriteReason = Schema.Literals([
 export class SinkWriteError extends Schema.TaggedError<SinkWriteError>()("SinkWriteError", {
   sink: Schema.String,
   target: Schema.String,
-  /** How many samples were not accepted. */
+  /** How many samples were not accepted: the batch, or after `stopTimeout` everything that was not written. */
   samples: Schema.Int,
   reason: SinkWriteReason,
   detail: Schema.String,

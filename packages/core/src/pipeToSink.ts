@@ -6,7 +6,7 @@
  * ever ends (`untilEnded`). A failure of the ticks is set aside until the open batch is written. An interruption first ends the
  * run (`runToEnd`).
  *
- * There are two end signals. The caller's (`ambient`) is the one of `endWhen`. The run's own (`ending`) is what the recorder
+ * There are two end signals. The caller's (`ambient`) is the one of `endWhen`, which is applied around this effect. The run's own (`ending`) is what the recorder
  * hears: it is also raised when the caller is interrupted.
  */
 import { Array, Cause, Channel, Duration, Effect, Exit, Fiber, Option, Pull, Queue, Sink, Stream } from "effect"
@@ -31,8 +31,8 @@ export interface PipeOptions {
   readonly flushInterval?: Duration.Input | undefined
   /**
    * How long a run may take once it is told to end (`endWhen`) or is interrupted. This bounds the poll under way and writing
-   * everything that was polled. The poll gets at most a second, and at most half of it. A run that ends by itself has no limit.
-   * Default: 5 seconds.
+   * everything that was polled. The poll gets at most a second, or half of `stopTimeout` if that is less. A run that ends or
+   * fails by itself has no limit. Default: 5 seconds.
    */
   readonly stopTimeout?: Duration.Input | undefined
   /** Filled while the run goes on. Default: none. */
@@ -63,7 +63,7 @@ export const pipeToSink = (options: PipeOptions = {}) =>
     const writing = ticks.pipe(
       untilEnded({
         ending,
-        // Of ticks, which mostly have one sample or more. With room for two batches a batch costs fewer turns of the event loop.
+        // In ticks. A tick usually has a sample or more, so two batches have room. That saves turns of the event loop.
         capacity: 2 * batchSize,
         patience: Duration.divideUnsafe(stopTimeout, 2),
         onTicks: (ticks) => {
@@ -112,13 +112,17 @@ export const pipeToSink = (options: PipeOptions = {}) =>
     return summary
   }).pipe(spanned("sampleline.pipeToSink"))
 
+/** How often an upstream is looked at within its patience. */
+const LOOKS = 5
+
 type TickWithSamples = Tick & { readonly samples: Array.NonEmptyReadonlyArray<Sample> }
 
 /**
  * The same ticks through a queue. It ends when the ticks end or fail, or when the run is told to end. It never fails. `onTicks`
- * is called with ticks that are put into the queue for sure.
+ * is called with ticks that are put into the queue for sure, unless the sink has failed.
  *
- * When the run is told to end, an upstream that observes the signal has `patience` to end by itself. Any other is cut off.
+ * When the run is told to end, an upstream that observes the signal, as the recorders do, ends by itself. It is cut off if it
+ * gives no tick for as long as `patience`. Any other upstream is cut off at once.
  */
 const untilEnded = <E>({ capacity, ending, onFailure, onTicks, patience }: {
   readonly ending: EndSignal
@@ -130,16 +134,23 @@ const untilEnded = <E>({ capacity, ending, onFailure, onTicks, patience }: {
 <R>(ticks: Stream.Stream<Tick, E, R>): Stream.Stream<Tick, never, R> =>
   Stream.unwrap(Effect.gen(function*() {
     const queue = yield* Queue.bounded<Tick, Cause.Done>(capacity)
+    let chunks = 0
+    let isCutOff = false
     const cutOff = Effect.gen(function*() {
       yield* ending.await
       // A tick that was emitted just before the signal still arrives.
       yield* Effect.yieldNow
-      if (!ending.isObserved()) return
-      // While the queue is full the upstream waits for the sink, so it is not cut off. `stopTimeout` bounds this too.
-      do {
-        yield* Effect.sleep(patience)
-      } while (Queue.isFullUnsafe(queue))
+      // While ticks arrive, or wait for room, an upstream that observes the signal goes on. `stopTimeout` bounds this too.
+      for (let silent = ending.isObserved() ? 0 : LOOKS; silent < LOOKS;) {
+        const before = chunks
+        yield* Effect.sleep(Duration.divideUnsafe(patience, LOOKS))
+        silent = chunks > before || Queue.isFullUnsafe(queue) ? 0 : silent + 1
+      }
+      // The queue ends even if the upstream cannot be interrupted.
+      isCutOff = true
+      yield* Queue.end(queue)
     })
+    // Twice below: for the pulls, and for opening and releasing what the upstream holds.
     const toItsEnd = <R1>(feed: Effect.Effect<void, E, R1>): Effect.Effect<void, never, R1> =>
       feed.pipe(
         Effect.catchCause((cause) => Effect.sync(() => onFailure(cause))),
@@ -150,6 +161,8 @@ const untilEnded = <E>({ capacity, ending, onFailure, onTicks, patience }: {
       const pull = yield* Channel.toPullScoped(Stream.toChannel(ticks), yield* Effect.scope)
       // Only the pull can be interrupted: what it gave is put into the queue, however full that is.
       const next = Effect.flatMap(Effect.interruptible(pull), (chunk) => {
+        if (isCutOff) return Cause.done()
+        chunks++
         onTicks(chunk)
         return Effect.flatMap(
           Queue.offerAll(queue, chunk),

@@ -229,6 +229,44 @@ describe("pipeToSink", () => {
       assert.deepStrictEqual([written, summary.samplesEmitted], [begins.length, begins.length])
     }))
 
+  it.effect("endWhen loses nothing that waits for a slow operator between the recorder and the pipe", () =>
+    Effect.gen(function*() {
+      const sink = yield* MemorySink
+      const { begins, layer } = timedSource()
+      const fiber = yield* Recorder.record({ period: 100 }).pipe(
+        Stream.mapEffect((tick) => Effect.as(Effect.sleep("1 second"), tick)),
+        pipeToSink({ stopTimeout: "40 seconds" }),
+        Effect.provide(layer),
+        Recorder.endWhen(Effect.sleep("3 seconds")),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("1 minute")
+      const summary = yield* Fiber.join(fiber)
+      assert.isAtLeast(begins.length, 30)
+      assert.deepStrictEqual([sink.samples.length, summary.samplesEmitted], [begins.length, begins.length])
+    }).pipe(Effect.provide(MemorySink.layer)))
+
+  it.effect("endWhen writes the open batch although the stream gives one more tick and then hangs", () =>
+    Effect.gen(function*() {
+      const sink = yield* MemorySink
+      const hanging = Recorder.record({ period: "1 second" }).pipe(
+        Stream.mapEffect((tick) =>
+          tick.index < 3
+            ? Effect.as(Effect.sleep(tick.index === 2 ? "1500 millis" : 0), tick)
+            : Effect.uninterruptible(Effect.never)
+        )
+      )
+      const fiber = yield* hanging.pipe(
+        pipeToSink({ flushInterval: "1 hour" }),
+        Effect.provide(timedSource().layer),
+        Recorder.endWhen(Effect.sleep("3200 millis")),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("1 minute")
+      assert.isTrue(Exit.isSuccess(yield* Fiber.await(fiber)))
+      assert.strictEqual(sink.samples.length, 3)
+    }).pipe(Effect.provide(MemorySink.layer)))
+
   it.effect("endWhen ends any stream of ticks", () =>
     Effect.gen(function*() {
       const end = yield* Deferred.make<void>()

@@ -5,7 +5,8 @@
  * field. Text is written verbatim. Types, units, runs and devices are in `<file>-metadata.json`.
  *
  * Accepted means: handed to the operating system, so it survives a kill -9 of the process. With `fsync` it survives a power
- * cut. If the last record of a file is incomplete, appending removes it.
+ * cut. A pipe accepts before its reader reads; what is never read is reported as an error. If the last record of a file is
+ * incomplete, appending removes it.
  */
 import {
   type Column,
@@ -68,6 +69,7 @@ export class CsvSink extends Context.Service<
       headerWritten = true
       if (!file.isFile || described) return
       described = true
+      // Warns if it cannot write.
       yield* writeTableMetadata(writer, batch, {
         columns: locked.columns,
         lock: locked,

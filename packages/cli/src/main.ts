@@ -17,7 +17,15 @@ import { helpText } from "./help.ts"
 import { recordCommand } from "./record.ts"
 import { withoutSecrets } from "./secrets.ts"
 import { simulateCommand } from "./simulate.ts"
-import { clearStatus, complain, say, stderrLogger } from "./terminal.ts"
+import {
+  clearStatus,
+  complain,
+  ignoreBrokenStreams,
+  leaveLostTerminals,
+  resultsLost,
+  say,
+  stderrLogger
+} from "./terminal.ts"
 
 const sampleline = Command.make("sampleline").pipe(
   Command.withDescription("Record lab instruments into files and databases."),
@@ -26,6 +34,7 @@ const sampleline = Command.make("sampleline").pipe(
 
 /** Runs the command line and ends the process. */
 export const main = (args: ReadonlyArray<string>, version: string): void => {
+  ignoreBrokenStreams()
   const program = Command.runWith(sampleline, { version })(args).pipe(
     Effect.provide(Layer.mergeAll(
       NodeServices.layer,
@@ -68,12 +77,23 @@ const DRAIN_MS = 1000
 const leave = (code: number): void => {
   process.exitCode = code
   clearStatus()
-  const waiting = [process.stdout, process.stderr].filter((stream) => stream.writableLength > 0)
-  if (waiting.length === 0) process.exit(code)
-  setTimeout(() => process.exit(code), DRAIN_MS)
-  for (const stream of waiting) {
-    stream.once("drain", () => {
-      if (waiting.every((stream) => stream.writableLength === 0)) process.exit(code)
-    })
+  const waiting = () =>
+    [process.stdout, process.stderr].filter((stream) => !stream.destroyed && stream.writableLength > 0)
+  // The error of a write comes a moment after it.
+  if (waiting().length === 0) setImmediate(() => finish(code))
+  else setTimeout(() => finish(code), DRAIN_MS)
+  for (const stream of waiting()) {
+    for (const event of ["drain", "close"] as const) {
+      stream.once(event, () => {
+        if (waiting().length === 0) finish(code)
+      })
+    }
   }
+}
+
+const finish = (code: number): never => {
+  const lost = resultsLost()
+  if (lost !== undefined) say(`sampleline: the results could not be written to standard output: ${lost.message}`)
+  leaveLostTerminals()
+  process.exit(code === 0 && lost !== undefined ? 1 : code)
 }

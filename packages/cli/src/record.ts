@@ -104,6 +104,7 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
     Recorder.endWhen(signal),
     Effect.exit
   )
+  yield* logEnd(signal, exit)
   yield* printSummary(progress, settings)
   const outcome = yield* Effect.exit(Effect.andThen(exit, expectSamples(progress, settings)))
   yield* endBySignal(signal, settings, outcome)
@@ -137,6 +138,17 @@ const simulateDevices = Effect.fnUntraced(function*(count: number) {
   return Object.fromEntries(ports.map(({ name, port, unit }) => [name, { port, unit }]))
 })
 
+/** Says what ended the run. */
+const logEnd = Effect.fnUntraced(function*(signal: Effect.Effect<Signals.Signal>, exit: Exit.Exit<unknown, unknown>) {
+  const name = yield* receivedSignal(signal)
+  yield* Effect.logInfo(
+    name !== null ? `ended by ${name}` : Exit.isFailure(exit) ? "ended by a failure" : "ended: the duration is over"
+  )
+})
+
+const receivedSignal = (signal: Effect.Effect<Signals.Signal>): Effect.Effect<Signals.Signal | null> =>
+  Effect.raceFirst(signal, Effect.as(Effect.void, null))
+
 /** On stdout, or on stderr if the samples go to stdout. */
 const printSummary = (progress: Progress, { json, out }: Settings) =>
   Effect.sync(() => {
@@ -167,7 +179,7 @@ const endBySignal = Effect.fnUntraced(function*(
   { duration }: Settings,
   outcome: Exit.Exit<unknown, unknown>
 ) {
-  const name = yield* Effect.raceFirst(signal, Effect.as(Effect.void, null))
+  const name = yield* receivedSignal(signal)
   if (name === null || (name === "SIGINT" && (duration === undefined || Exit.isFailure(outcome)))) return
   if (Exit.isFailure(outcome)) complain(Cause.squash(outcome.cause))
   return yield* Signals.end(name)

@@ -1,9 +1,14 @@
 /**
- * SIGINT, SIGTERM and SIGHUP ask the command to end. A second signal ends the process at once.
+ * SIGINT, SIGTERM and SIGHUP ask the command to end. A second signal ends the process at once, but not a SIGHUP: a terminal that
+ * closes sends it from the system and from the shell.
+ *
+ * A command without a terminal goes on after SIGHUP: it was started with `nohup`, or its terminal was closed behind it. Node takes
+ * back the setting with which `nohup` ignores the signal.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { Ended } from "./errors.ts"
+import { leaveLostTerminals } from "./terminal.ts"
 
 export type Signal = "SIGINT" | "SIGTERM" | "SIGHUP"
 
@@ -12,8 +17,18 @@ const EXIT_CODES: { readonly [signal in Signal]: number } = { SIGINT: 130, SIGTE
 /** Listens from now on while the scope is open. `first` returns the first signal. */
 export const listen = Effect.gen(function*() {
   const first = yield* Deferred.make<Signal>()
+  const context = yield* Effect.context()
+  // What the streams are, not whether they still work: a terminal that was closed counts.
+  const hasTerminal = process.stdout.isTTY || process.stderr.isTTY
   const onSignal = (signal: Signal) => {
-    if (!Deferred.doneUnsafe(first, Effect.succeed(signal))) process.exit(EXIT_CODES[signal])
+    if (signal === "SIGHUP" && !hasTerminal) {
+      Effect.runForkWith(context)(
+        Effect.logInfo("SIGHUP is ignored, because there is no terminal; the command goes on")
+      )
+    } else if (!Deferred.doneUnsafe(first, Effect.succeed(signal)) && signal !== "SIGHUP") {
+      leaveLostTerminals()
+      process.exit(EXIT_CODES[signal])
+    }
   }
   const signals = Object.keys(EXIT_CODES) as ReadonlyArray<Signal>
   yield* Effect.acquireRelease(

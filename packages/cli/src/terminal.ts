@@ -1,37 +1,72 @@
 /**
  * What a command prints: results on stdout, log lines and errors on stderr. On a terminal, stderr also has a status line that is
  * overwritten in place.
+ *
+ * A reader that goes away, a full disk and a terminal that is closed must not end a recording. So no error of these streams
+ * reaches the program. The first error of stdout is kept: a result that nobody could read is a failure of the command.
  */
 import { messageOf } from "@sampleline/core"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
+import * as fs from "node:fs"
+import * as tty from "node:tty"
 import { withoutSecrets } from "./secrets.ts"
 
 let statusShown = false
+let stdoutError: Error | undefined
+
+/** Takes the errors of both streams from now on. */
+export const ignoreBrokenStreams = (): void => {
+  process.stdout.on("error", (error) => stdoutError ??= error)
+  process.stderr.on("error", () => {})
+}
+
+/** Why results on stdout were lost, or undefined. */
+export const resultsLost = (): Error | undefined => stdoutError
+
+/** The streams throw, where they write to a file or a device, or emit the error. */
+const write = (stream: NodeJS.WriteStream, text: string): void => {
+  try {
+    stream.write(text)
+  } catch (error) {
+    if (stream === process.stdout) stdoutError ??= error as Error
+  }
+}
+
+const TERMINALS = [0, 1, 2].filter((fd) => tty.isatty(fd))
+
+/** Node aborts at its end if it cannot reset a terminal that has gone. Then these descriptors lead to /dev/null. */
+export const leaveLostTerminals = (): void => {
+  for (const fd of TERMINALS) {
+    if (tty.isatty(fd)) continue
+    fs.closeSync(fd)
+    fs.openSync("/dev/null", "r+")
+  }
+}
 
 /** Replaces the status line. Only for terminals. */
 export const showStatus = (text: string): Effect.Effect<void> =>
   Effect.sync(() => {
-    process.stderr.write(`\r\u001b[K${text.slice(0, (process.stderr.columns || 80) - 1)}`)
+    write(process.stderr, `\r\u001b[K${text.slice(0, (process.stderr.columns || 80) - 1)}`)
     statusShown = true
   })
 
 /** Removes the status line, so that something else can be printed in its place. */
 export const clearStatus = (): void => {
-  if (statusShown) process.stderr.write("\r\u001b[K")
+  if (statusShown) write(process.stderr, "\r\u001b[K")
   statusShown = false
 }
 
 /** Prints lines. */
 export const say = (text: string): void => {
   clearStatus()
-  process.stderr.write(`${text}\n`)
+  write(process.stderr, `${text}\n`)
 }
 
 /** Prints a result on stdout. */
 export const print = (text: string): void => {
   clearStatus()
-  process.stdout.write(`${text}\n`)
+  write(process.stdout, `${text}\n`)
 }
 
 /** Prints an error: one line for a typed one, the stack for a bug. */
@@ -42,10 +77,11 @@ export const complain = (error: unknown): void =>
       : `sampleline: internal error: ${error instanceof Error ? error.stack : messageOf(error)}`
   )
 
-/** Log lines with the time of day: `16:04:07 WARN fuel: no reply within 500 ms`. */
+/** Log lines with date and time of day: `2026-11-25 16:04:07 WARN fuel: no reply within 500 ms`. */
 export const stderrLogger = Logger.layer([
   Logger.make(({ date, logLevel, message }) => {
     const text = withoutSecrets([message].flat().map(messageOf).join(" "))
-    say(`${date.toTimeString().slice(0, 8)} ${logLevel.toUpperCase()} ${text}`)
+    const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((part) => String(part).padStart(2, "0"))
+    say(`${day.join("-")} ${date.toTimeString().slice(0, 8)} ${logLevel.toUpperCase()} ${text}`)
   })
 ])

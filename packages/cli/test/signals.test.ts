@@ -5,6 +5,7 @@ import * as fs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { readWithDuckDb } from "../../sinks/test/duckdb.ts"
 import { sampleline, startSampleline, startSimulator, tempFolder } from "./process.ts"
+import { startOnTerminal } from "./pty.ts"
 import { fileGrowsBeyond, linesOf, rowsOf } from "./recordings.ts"
 
 it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a signal", (it) => {
@@ -12,8 +13,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
     [
       { signal: "SIGINT", args: [], code: 0 },
       { signal: "SIGINT", args: ["--duration", "60s"], code: 130 },
-      { signal: "SIGTERM", args: [], code: 143 },
-      { signal: "SIGHUP", args: ["--duration", "60s"], code: 129 }
+      { signal: "SIGTERM", args: [], code: 143 }
     ] as const
   )(
     "$signal $args leaves complete files, a summary and the exit code $code",
@@ -42,6 +42,38 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
         )
       })
   )
+
+  it.effect("SIGHUP on a terminal leaves complete files, a summary and the exit code 129", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const running = yield* startOnTerminal(
+        "record --simulate 2 --rate 50 --flush-interval 200ms --out a.csv --row-ids --duration 60s".split(" "),
+        cwd
+      )
+      yield* fileGrowsBeyond(`${cwd}/a.csv`, 0)
+      running.kill("SIGHUP")
+      assert.strictEqual(yield* running.exit, 129)
+      const recorded = Number(/recorded ([\d,]+) samples in/.exec(running.text().replaceAll(",", ""))?.[1])
+      assert.isAbove(recorded, 0)
+      assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, recorded)
+      assert.include(running.text(), "INFO ended by SIGHUP")
+    }))
+
+  it.effect("SIGHUP without a terminal is logged and ignored", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const running = yield* startSampleline(
+        "record --simulate 1 --rate 50 --flush-interval 100ms --duration 1s --out a.csv".split(" "),
+        { cwd }
+      )
+      yield* fileGrowsBeyond(`${cwd}/a.csv`, 0)
+      running.process.kill("SIGHUP")
+      assert.strictEqual(yield* running.exit, 0)
+      assert.include(running.stderr(), "SIGHUP is ignored, because there is no terminal; the command goes on")
+      assert.include(running.stderr(), "INFO ended: the duration is over")
+      const [, recorded] = /^recorded (\d+) samples/m.exec(running.stdout()) ?? []
+      assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, Number(recorded))
+    }))
 
   it.effect.each(
     [
@@ -79,9 +111,9 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
       Effect.gen(function*() {
         const cwd = yield* tempFolder
         const { devices: [fuel] } = yield* startSimulator(cwd, "--devices", "1")
-        const running = yield* startSampleline(["record", "--stream", "--device", fuel!.flag, "--out", "-"], { cwd })
+        const running = yield* startOnTerminal(["record", "--stream", "--device", fuel!.flag, "--out", "-"], cwd)
         yield* running.printed("Mass_Flow")
-        running.process.kill(signal)
+        running.kill(signal)
         yield* running.exit
         // discover sends nothing to a port where a device streams. So a device that is found does not stream.
         const { code, stdout } = yield* sampleline(["discover", fuel!.port, "--units", "A"], { cwd })

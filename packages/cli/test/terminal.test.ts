@@ -30,7 +30,7 @@ it.effect("a log line has the time of day, the level and no password", () =>
     const text = yield* printedBy(
       Effect.provide(Effect.logWarning("cannot open tcp://me:s3cret@10.0.0.2:4001"), stderrLogger)
     )
-    assert.match(text, /^\d\d:\d\d:\d\d WARN cannot open tcp:\/\/10\.0\.0\.2:4001\n$/)
+    assert.match(text, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d WARN cannot open tcp:\/\/10\.0\.0\.2:4001\n$/)
   }))
 
 it.effect("a line replaces the status line", () =>

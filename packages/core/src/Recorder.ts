@@ -15,7 +15,7 @@ import * as Metrics from "./Metrics.ts"
 import { PollSource } from "./PollSource.ts"
 import { buffered, validateBuffering } from "./recorder/buffering.ts"
 import type { Overflow, TickBuffer } from "./recorder/TickBuffer.ts"
-import { warnOfRate, watchPolls } from "./recorder/warnings.ts"
+import { warnOfRate, watchPolls, watchSlots } from "./recorder/warnings.ts"
 import type { Tick } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
 import { spanned } from "./tracing.ts"
@@ -82,6 +82,7 @@ const pollOnGrid = Effect.fnUntraced(function*(
   const clock = yield* currentClock
   const ending = yield* EndSignal
   const watch = yield* watchPolls
+  const watchSlot = yield* watchSlots(periodNanos)
   const start = clock.monotonicNanos()
   const targetOf = (index: number) => Math.floor(start + index * periodNanos)
   let phase: "waiting" | "polling" | "offering" = "waiting"
@@ -92,20 +93,29 @@ const pollOnGrid = Effect.fnUntraced(function*(
       phase = "waiting"
       if (!ending.isEnded() && clock.monotonicNanos() < target) yield* clock.waitUntil(target, precise)
       if (ending.isEnded()) return
-      const driftMs = (clock.monotonicNanos() - target) / 1_000_000
+      const begunAt = clock.monotonicNanos()
+      const driftMs = (begunAt - target) / 1_000_000
       phase = "polling"
       // The buffer finds skipped slots by this index.
       buffer.nextIndex = index + 1
       const result = yield* spanned("sampleline.poll")(poll)
+      const polledAt = clock.monotonicNanos()
       phase = "offering"
       const clockSteps = yield* watch(result)
       yield* buffer.offer({ index, driftMs, clockSteps, ...result })
 
       // Late by 1.5 periods: two slots are skipped, and the third has half a period to go.
-      const lateNanos = clock.monotonicNanos() - targetOf(index + 1)
+      const offeredAt = clock.monotonicNanos()
+      const lateNanos = offeredAt - targetOf(index + 1)
       const skipped = lateNanos < periodNanos ? 0 : Math.ceil(lateNanos / periodNanos)
       const next = Math.min(slots, index + 1 + skipped)
       if (next > index + 1) yield* Metric.update(Metrics.ticksSkipped, next - index - 1)
+      yield* watchSlot({
+        late: begunAt - target,
+        polling: polledAt - begunAt,
+        offering: offeredAt - polledAt,
+        skipped: next - index - 1
+      })
       buffer.nextIndex = next
     }
   })

@@ -1,6 +1,6 @@
 /**
  * The warnings of a recorder. Before the run: a rate that a bus cannot reach, and columns that mix units. During the run: devices
- * that start to fail, and steps of the system clock.
+ * that start to fail, steps of the system clock, and skipped slots.
  */
 import { Effect, Metric } from "effect"
 import * as Metrics from "../Metrics.ts"
@@ -89,3 +89,57 @@ const warnOfSteps = (steps: ReadonlyArray<ClockStep>) =>
       Effect.logWarning(`the system clock jumped by ${jumpMicros / 1_000_000} s; sample times follow it from now on`),
     { discard: true }
   )
+
+/** What a tick took, in nanoseconds, and how many slots were skipped after it. */
+export interface SlotUse {
+  /** From its target until it began. */
+  readonly late: number
+  readonly polling: number
+  /** Waiting for room in the buffer. */
+  readonly offering: number
+  readonly skipped: number
+}
+
+/** Skipped slots are worth a warning above this share of all slots, and this number. */
+const SKIPPED_SHARE = 0.01
+const SKIPPED_LEAST = 3
+/** The first repetition of the warning comes after this time. Each further one takes twice as long. */
+const REPEAT_NANOS = 10e9
+
+/** A function to call after each tick. It warns if more than 1 % of the slots are skipped, at growing intervals. */
+export const watchSlots = Effect.fnUntraced(function*(periodNanos: number) {
+  const clock = yield* currentClock
+  const skippedBy = { late: 0, polling: 0, offering: 0 }
+  let [slots, skipped, pollingNanos, ticks] = [0, 0, 0, 0]
+  let [warnAt, interval] = [0, REPEAT_NANOS]
+  return (use: SlotUse): Effect.Effect<void> => {
+    slots += 1 + use.skipped
+    ticks += 1
+    pollingNanos += use.polling
+    if (use.skipped === 0) return Effect.void
+    skipped += use.skipped
+    skippedBy[longest(use)] += use.skipped
+    const now = clock.monotonicNanos()
+    if (skipped < SKIPPED_LEAST || skipped <= SKIPPED_SHARE * slots || now < warnAt) return Effect.void
+    warnAt = now + interval
+    interval *= 2
+    const causes = {
+      late: "this machine was busy or stood still; end other programs, or lower the rate",
+      polling: `a poll takes ${millis(pollingNanos / ticks)} ms and a slot ${millis(periodNanos)} ms; lower the rate`,
+      offering: "the outputs do not keep up, and the buffer is full; lower the rate, or use fewer or faster outputs"
+    }
+    const percent = Number((100 * skipped / slots).toPrecision(2))
+    return Effect.logWarning(`${skipped} of ${slots} slots were skipped (${percent} %): ${causes[longest(skippedBy)]}`)
+  }
+})
+
+type Cause = "late" | "polling" | "offering"
+
+const longest = (nanos: { readonly [cause in Cause]: number }): Cause =>
+  nanos.offering >= nanos.polling && nanos.offering >= nanos.late
+    ? "offering"
+    : nanos.polling >= nanos.late
+    ? "polling"
+    : "late"
+
+const millis = (nanos: number): number => Number((nanos / 1e6).toPrecision(3))

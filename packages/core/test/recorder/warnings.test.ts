@@ -1,8 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Logger, Stream } from "effect"
+import { Array, Effect, Fiber, type Layer, Logger, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { FrameFormat } from "../../src/Frame.ts"
+import { MemorySink } from "../../src/MemorySink.ts"
+import { pipeToSink } from "../../src/pipeToSink.ts"
 import { PollSource } from "../../src/PollSource.ts"
 import * as Recorder from "../../src/Recorder.ts"
+import { SampleSink } from "../../src/SampleSink.ts"
+import { timedSource } from "../sources.ts"
 
 describe("warnings", () => {
   it.effect("warns of a column whose devices differ in unit", () =>
@@ -20,5 +25,55 @@ describe("warnings", () => {
         ])
       )
       assert.deepStrictEqual(lines, ["the column Flow holds different units: SCCM of fuel; SLPM of air"])
+    }))
+})
+
+describe("watchSlots", () => {
+  const recorded = Effect.fnUntraced(function*(
+    takes: ReadonlyArray<number>,
+    duration: number,
+    sink: Layer.Layer<SampleSink>
+  ) {
+    const lines: Array<string> = []
+    const fiber = yield* Recorder.record({ period: 100, duration, bufferSize: 1 }).pipe(
+      pipeToSink({ batchSize: 1 }),
+      Effect.provide([
+        sink,
+        timedSource(takes).layer,
+        Logger.layer([
+          Logger.make(({ logLevel, message }) => {
+            if (logLevel === "Warn") lines.push(String(message))
+          })
+        ])
+      ]),
+      Effect.forkChild
+    )
+    yield* TestClock.adjust("2 hours")
+    yield* Fiber.join(fiber)
+    return lines
+  })
+  const many = (millis: number) => Array.makeBy(100_000, () => millis)
+
+  it.effect("warns of polls that take longer than a slot, at growing intervals", () =>
+    Effect.gen(function*() {
+      const lines = yield* recorded(many(250), 100_000, MemorySink.layer)
+      // After 0, 10, 30 and 70 seconds.
+      assert.strictEqual(lines.length, 4)
+      assert.match(
+        lines[0]!,
+        /^\d+ of \d+ slots were skipped \(6\d %\): a poll takes 250 ms and a slot 100 ms; lower the rate$/
+      )
+    }))
+
+  it.effect("warns of outputs that do not keep up", () =>
+    Effect.gen(function*() {
+      const slow = SampleSink.layer({ name: "slow", write: () => Effect.sleep("1 second") })
+      const [line] = yield* recorded([], 10_000, slow)
+      assert.include(line, "the outputs do not keep up, and the buffer is full")
+    }))
+
+  it.effect("says nothing of one long poll among hundreds", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* recorded([...Array.makeBy(400, () => 1), 350], 60_000, MemorySink.layer), [])
     }))
 })

@@ -111,7 +111,9 @@ export const watchSlots = Effect.fnUntraced(function*(periodNanos: number) {
   const clock = yield* currentClock
   const skippedBy = { late: 0, polling: 0, offering: 0 }
   let [slots, skipped, pollingNanos, ticks] = [0, 0, 0, 0]
-  let [warnAt, interval] = [0, REPEAT_NANOS]
+  // The first polls of a program are slow.
+  let warnAt = clock.monotonicNanos() + Math.max(1e9, 10 * periodNanos)
+  let interval = REPEAT_NANOS
   return (use: SlotUse): Effect.Effect<void> => {
     slots += 1 + use.skipped
     ticks += 1

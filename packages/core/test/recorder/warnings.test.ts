@@ -57,7 +57,7 @@ describe("watchSlots", () => {
   it.effect("warns of polls that take longer than a slot, at growing intervals", () =>
     Effect.gen(function*() {
       const lines = yield* recorded(many(250), 100_000, MemorySink.layer)
-      // After 0, 10, 30 and 70 seconds.
+      // After 1, 11, 31 and 71 seconds.
       assert.strictEqual(lines.length, 4)
       assert.match(
         lines[0]!,

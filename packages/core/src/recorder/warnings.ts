@@ -110,16 +110,15 @@ const REPEAT_NANOS = 10e9
 export const watchSlots = Effect.fnUntraced(function*(periodNanos: number) {
   const clock = yield* currentClock
   const skippedBy = { late: 0, polling: 0, offering: 0 }
-  let [slots, skipped, pollingNanos, ticks] = [0, 0, 0, 0]
+  let [slots, skipped, longestPoll] = [0, 0, 0]
   // The first polls of a program are slow.
   let warnAt = clock.monotonicNanos() + Math.max(1e9, 10 * periodNanos)
   let interval = REPEAT_NANOS
   return (use: SlotUse): Effect.Effect<void> => {
     slots += 1 + use.skipped
-    ticks += 1
-    pollingNanos += use.polling
     if (use.skipped === 0) return Effect.void
     skipped += use.skipped
+    longestPoll = Math.max(longestPoll, use.polling)
     skippedBy[longest(use)] += use.skipped
     const now = clock.monotonicNanos()
     if (skipped < SKIPPED_LEAST || skipped <= SKIPPED_SHARE * slots || now < warnAt) return Effect.void
@@ -127,7 +126,7 @@ export const watchSlots = Effect.fnUntraced(function*(periodNanos: number) {
     interval *= 2
     const causes = {
       late: "this machine was busy or stood still; end other programs, or lower the rate",
-      polling: `a poll takes ${millis(pollingNanos / ticks)} ms and a slot ${millis(periodNanos)} ms; lower the rate`,
+      polling: `polls took up to ${millis(longestPoll)} ms, and a slot is ${millis(periodNanos)} ms; lower the rate`,
       offering: "the outputs do not keep up, and the buffer is full; lower the rate, or use fewer or faster outputs"
     }
     const percent = Number((100 * skipped / slots).toPrecision(2))

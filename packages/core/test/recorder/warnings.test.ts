@@ -61,7 +61,7 @@ describe("watchSlots", () => {
       assert.strictEqual(lines.length, 4)
       assert.match(
         lines[0]!,
-        /^\d+ of \d+ slots were skipped \(6\d %\): a poll takes 250 ms and a slot 100 ms; lower the rate$/
+        /^\d+ of \d+ slots were skipped \(6\d %\): polls took up to 250 ms, and a slot is 100 ms; lower the rate$/
       )
     }))
 

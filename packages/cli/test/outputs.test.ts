@@ -148,7 +148,13 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       yield* fileGrowsBeyond(`${cwd}/a.csv`, 2000)
       running.process.kill("SIGKILL")
       yield* running.exit
-      assert.sameMembers(fs.readdirSync(cwd), ["a.csv", "a.csv-metadata.json", "a.parquet.partial"])
+      assert.sameMembers(fs.readdirSync(cwd), [
+        ".a.csv.lock",
+        ".a.csv.lock.owner",
+        "a.csv",
+        "a.csv-metadata.json",
+        "a.parquet.partial"
+      ])
       for (const mode of ["--append", "--overwrite"]) {
         const again = yield* sampleline([...args, mode], { cwd })
         assert.strictEqual(again.code, 1)
@@ -157,7 +163,7 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       fs.rmSync(`${cwd}/a.parquet.partial`)
       const overwriting = yield* sampleline([...args, "--duration", "200ms", "--overwrite"], { cwd })
       assert.strictEqual(overwriting.code, 0, overwriting.stderr)
-      assert.sameMembers(fs.readdirSync(cwd), ["a.csv", "a.csv-metadata.json", "a.parquet"])
+      assert.sameMembers(fs.readdirSync(cwd), [".a.csv.lock", "a.csv", "a.csv-metadata.json", "a.parquet"])
     }))
 
   it.effect("the other outputs are complete if a server goes away in the middle of a run", () =>

@@ -26,8 +26,8 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("s
     [
       [["--version"], []],
       [["--help"], []],
-      [["record", "--simulate", "1", "--out", "a.csv"], ["serialport", "@lydell/node-pty"]],
-      [["record", "--simulate", "1", "--out", "a.jsonl"], ["serialport", "@lydell/node-pty"]],
+      [["record", "--simulate", "1", "--out", "a.csv"], ["serialport", "@lydell/node-pty", "node:sqlite"]],
+      [["record", "--simulate", "1", "--out", "a.jsonl"], ["serialport", "@lydell/node-pty", "node:sqlite"]],
       [["record", "--simulate", "1", "--out", "a.db"], ["serialport", "@lydell/node-pty", "node:sqlite"]],
       [["record", "--device", "a=tcp://127.0.0.1:1", "--out", "a.parquet"], []],
       [["record", "--config", "bench.yaml"], ["yaml"]]

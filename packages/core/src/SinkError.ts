@@ -30,6 +30,7 @@ export class SinkDependencyError extends Schema.TaggedError<SinkDependencyError>
  */
 export const SinkOpenReason = Schema.Literals([
   "AlreadyExists",
+  "Busy",
   "ConnectionRefused",
   "AuthenticationFailed",
   "PermissionDenied",

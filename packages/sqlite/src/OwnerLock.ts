@@ -44,6 +44,8 @@ export const acquire = Effect.fnUntraced(function*(
   const ownerFile = `${path}.owner`
   yield* Effect.acquireRelease(
     attempt(() => {
+      // Nothing is ever written to it, so it needs no journal beside it.
+      database.exec("PRAGMA journal_mode = MEMORY")
       database.exec("BEGIN EXCLUSIVE")
       writeOwner(ownerFile)
     }),

@@ -13,6 +13,7 @@ import * as fs from "node:fs"
 import type { ByteOutput } from "./ByteOutput.ts"
 import { fileOpenError, fileWriteError, type Writer } from "./FileFailure.ts"
 import { checkParents, type FileMode, isAt, isBrokenLink, makeParents } from "./OutputFile.ts"
+import { checkLock, lockOutput } from "./OutputLock.ts"
 import { openPipe } from "./Pipe.ts"
 
 export interface TextFileOptions {
@@ -66,6 +67,7 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
     return { content: null, isFile: false, ...(yield* openPipe(writer, options.path)) }
   }
   yield* attempt(() => makeParents(options.path))
+  yield* lockOutput(writer, options.path)
   const state: State = { end: -1, hasBegun: false }
   const fd = yield* Effect.acquireRelease(
     attempt(() => fs.openSync(options.path, openFlags[mode], 0o666)),
@@ -167,6 +169,7 @@ export const checkTextFile = Effect.fnUntraced(function*<C extends Content>(
   if (!stats.isFile()) return null
   if (mode === "create") return yield* fileOpenError(writer, { code: "EEXIST" })
   yield* attempt(() => fs.accessSync(options.path, fs.constants.W_OK | fs.constants.R_OK))
+  yield* checkLock(writer, options.path)
   if (mode === "overwrite") return null
   return yield* Effect.acquireUseRelease(
     attempt(() => fs.openSync(options.path, "r")),

@@ -213,6 +213,13 @@ const closing = (
     Effect.catch((error) => Effect.logError(`${sink} could not close ${target}: ${messageOf(error.cause)}`))
   )
 
+/** What is said of a file without a complete record that does not begin as the sink's own files do. */
+export const FOREIGN_BEGINNING = "it has no complete record and does not begin like a file of this sink"
+
+/** The beginning of a file as text, without the NULs that a power cut leaves behind. */
+export const beginningOf = (chunks: ReadonlyArray<Buffer>): string =>
+  Buffer.concat(chunks).toString().replace(/\0+$/, "")
+
 /** The bytes of a file up to `size`, in chunks, each with the offset of its first byte. A chunk is valid until the next one. */
 export function* chunksOf(fd: number, size: number): Generator<readonly [Buffer, number]> {
   const buffer = Buffer.allocUnsafe(1 << 20)

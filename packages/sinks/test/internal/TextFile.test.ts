@@ -193,6 +193,34 @@ describe.each(textSinks)("the file of $name", ({ check, file, layer, name, read 
       }
     }))
 
+  it.effect.each(["{\"my\":\"config\"}", "a note", "\"a note\nof two lines", "{\"device\":\"mine\"}", "device: mine"])(
+    "is not appended to if it holds only %j of another program, and stays as it was",
+    (theirs) =>
+      Effect.gen(function*() {
+        const path = yield* tempFile(file)
+        fs.writeFileSync(path, theirs)
+        const error = yield* Effect.flip(writeTo(layer({ path, mode: "append" }), samplesFrom(0, 1)))
+        assert.deepInclude(error, { _tag: "SinkOpenError", reason: "Foreign" })
+        assert.strictEqual((yield* Effect.flip(check({ path, mode: "append" }))).message, error.message)
+        assert.strictEqual(textOf(path), theirs)
+      })
+  )
+
+  it.effect("is appended to if it holds only the beginning of the header or the first record", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile(file)
+      yield* writeTo(layer({ path }), samplesFrom(0, 1))
+      const whole = textOf(path)
+      for (let cut = 0; cut < whole.length; cut += 4) {
+        for (const end of ["", "\0\0"]) {
+          fs.writeFileSync(path, whole.slice(0, cut) + end)
+          yield* check({ path, mode: "append" })
+          yield* writeTo(layer({ path, mode: "append" }), samplesFrom(5, 1))
+          assert.deepStrictEqual(sequences(read(path)), [5], `${cut}`)
+        }
+      }
+    }))
+
   it.effect("holds every emitted sample after an upstream failure", () =>
     Effect.gen(function*() {
       const path = yield* tempFile(file)

@@ -243,8 +243,14 @@ const complete = Effect.fnUntraced(function*(
     }
     yield* encoder.stop
   }
-  if ((recording?.finishedRows ?? 0) === 0) discard(settings, fd)
-  fs.closeSync(fd)
+  const closed = Effect.try({
+    try: () => {
+      if ((recording?.finishedRows ?? 0) === 0) discard(settings, fd)
+      fs.closeSync(fd)
+    },
+    catch: (cause) => writeError(path, state.lost?.samples ?? 0, cause, "the file may be incomplete")
+  })
+  yield* Effect.catch(closed, (error) => state.lost === undefined ? lose(error) : Effect.void)
   yield* Effect.logInfo(`${SINK} closed ${path}`)
   if (state.lost !== undefined) return yield* state.lost
 })

@@ -4,7 +4,7 @@ import { syncBuiltinESMExports } from "node:module"
 
 /** Until the scope closes, a call of `node:fs` with a callback does nothing and fails with this code, or throws it. */
 export const failingCall = (
-  name: "fdatasync" | "fsync" | "closeSync" | "openSync",
+  name: "fdatasync" | "fsync" | "closeSync" | "openSync" | "writeSync",
   code: string,
   isFailing = () => true
 ) => {

@@ -68,7 +68,7 @@ export const fileWriteError = (writer: Writer, samples: number, cause: unknown):
   }
 }
 
-const TOO_MANY_FILES = "there are too many open files; close some, or raise the limit (ulimit -n)"
+export const TOO_MANY_FILES = "there are too many open files; close some, or raise the limit (ulimit -n)"
 
 const codeOf = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""

@@ -84,7 +84,6 @@ export class CsvSink extends Context.Service<
         target: options.path,
         began: file.began,
         lock: () => lock,
-        // Only a pipe can lose what it has accepted.
         lost: file.lost,
         write
       }),

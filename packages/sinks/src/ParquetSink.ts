@@ -29,12 +29,12 @@ import { type Array, type Config, Context, Effect, type Layer, type Scope, Semap
 import * as fs from "node:fs"
 import { describeDevices, runJson } from "./internal/Description.ts"
 import { findDriver } from "./internal/drivers.ts"
-import { fileWriteError } from "./internal/FileFailure.ts"
+import { fileOpenError, fileWriteError } from "./internal/FileFailure.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
-import { startEncoder } from "./internal/ParquetEncoder.ts"
+import { type ParquetEncoder, startEncoder } from "./internal/ParquetEncoder.ts"
 import type { ParquetSettings } from "./internal/ParquetFile.ts"
 import { ParquetRecording } from "./internal/ParquetRecording.ts"
-import { checkPartial, discard, openPartial, partialOf, publish } from "./internal/PartialFile.ts"
+import { checkPartial, discard, openPartial, type PartialFile, partialOf, publish } from "./internal/PartialFile.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
 /**
@@ -78,15 +78,16 @@ export class ParquetSink extends Context.Service<
     yield* findHyparquet
     const oneAtATime = Semaphore.makeUnsafe(1)
     const state: State = { recording: undefined, lost: undefined }
-    const fd = yield* Effect.acquireRelease(
+    const encoder = yield* Effect.mapError(startEncoder, (cause) => fileOpenError(writerOf(path), cause))
+    const file = yield* Effect.acquireRelease(
       openPartial(writerOf(path), settings),
-      (fd) => Effect.orDie(oneAtATime.withPermit(complete(settings, fd, state)))
+      (file) => Effect.orDie(oneAtATime.withPermit(complete(settings, file, state)))
     )
     yield* Effect.logInfo(`${SINK} opened ${path}`)
 
     const write = (batch: Array.NonEmptyReadonlyArray<Sample>) =>
       Effect.suspend(() => {
-        state.recording ??= startRecording(settings, fd, batch, options)
+        state.recording ??= startRecording(settings, file, encoder, batch, options)
         return Effect.mapError(state.recording.write(batch), (cause) =>
           writeError(
             path,
@@ -173,19 +174,16 @@ interface State {
 }
 
 const startRecording = (
-  { compression, dictionary, path, rowGroupSize }: Settings,
-  fd: number,
+  { compression, dictionary, rowGroupSize }: Settings,
+  { fd, reserve }: PartialFile,
+  encoder: ParquetEncoder,
   batch: ReadonlyArray<Sample>,
   options: RowOptions
 ): ParquetRecording => {
   const lock = SchemaLock.fromBatch(batch, options)
   const { devices, ...run } = runJson(batch, describeDevices(batch, lock))
   const metadata = { ...run, devices: JSON.stringify(devices) }
-  const encoder = startEncoder({
-    fd,
-    path: partialOf(path),
-    settings: { columns: lock.columns, compression, dictionary, metadata }
-  })
+  encoder.begin({ fd, reserve, settings: { columns: lock.columns, compression, dictionary, metadata } })
   return new ParquetRecording(lock, encoder, rowGroupSize)
 }
 
@@ -204,7 +202,7 @@ const writeError = (path: string, samples: number, cause: unknown, onFullDisk: s
 /** Writes the last row group and the footer, and gives the file its name. A file without rows is removed. */
 const complete = Effect.fnUntraced(function*(
   settings: Settings,
-  fd: number,
+  { fd, reserve }: PartialFile,
   state: State
 ): Effect.fn.Return<void, SinkWriteError> {
   const { path } = settings
@@ -241,10 +239,16 @@ const complete = Effect.fnUntraced(function*(
         Effect.catch(lose)
       )
     }
-    yield* encoder.stop
   }
-  if ((recording?.finishedRows ?? 0) === 0) discard(settings, fd)
-  fs.closeSync(fd)
+  const closed = Effect.try({
+    try: () => {
+      if ((recording?.finishedRows ?? 0) === 0) discard(settings, fd)
+      fs.closeSync(reserve)
+      fs.closeSync(fd)
+    },
+    catch: (cause) => writeError(path, state.lost?.samples ?? 0, cause, "the file may be incomplete")
+  })
+  yield* Effect.catch(closed, (error) => state.lost === undefined ? lose(error) : Effect.void)
   yield* Effect.logInfo(`${SINK} closed ${path}`)
   if (state.lost !== undefined) return yield* state.lost
 })

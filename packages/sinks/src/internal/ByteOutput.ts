@@ -12,6 +12,6 @@ export interface ByteOutput {
   readonly write: (encode: () => Uint8Array, samples: number) => Effect.Effect<void, SinkWriteError>
   /** Called once a run has begun: a new file then stays, even if no sample comes. */
   readonly began: () => void
-  /** What was accepted and then lost. Only a pipe accepts before it has delivered. */
+  /** What was accepted and then lost: never read from a pipe, or not forced to disk. */
   readonly lost: () => SinkWriteError | undefined
 }

@@ -1,8 +1,9 @@
 /**
  * Reads an existing CSV file before it is appended to.
  */
+import { FrameFormat, SchemaLock } from "@sampleline/core"
 import { Effect } from "effect"
-import { chunksOf, type Content } from "./TextFile.ts"
+import { beginningOf, chunksOf, type Content, FOREIGN_BEGINNING } from "./TextFile.ts"
 
 export interface CsvContent extends Content {
   /** Null if the header itself is incomplete. */
@@ -13,7 +14,16 @@ const COMMA = 0x2c
 const NEWLINE = 0x0a
 const QUOTE = 0x22
 
-/** The header, and where the last complete record ends. Fails if a record has another number of fields than the header. */
+/** How each header of ours begins: with the columns before the frame's fields. */
+const BEGINNING = SchemaLock.fromFormats([FrameFormat.make([])]).columns
+  .filter(({ name }) => name !== "status")
+  .map(({ name }) => `${name},`)
+  .join("")
+
+/**
+ * The header, and where the last complete record ends. Fails if a record has another number of fields than the header, or if an
+ * incomplete header is not ours.
+ */
 export const inspectCsv = (fd: number, size: number): Effect.Effect<CsvContent, string> =>
   Effect.suspend(() => {
     let header: ReadonlyArray<string> | null = null
@@ -41,6 +51,10 @@ export const inspectCsv = (fd: number, size: number): Effect.Effect<CsvContent, 
         }
       }
       if (header === null) headerBytes.push(Buffer.from(chunk))
+    }
+    if (header === null) {
+      const begun = beginningOf(headerBytes)
+      if (!begun.startsWith(BEGINNING) && !BEGINNING.startsWith(begun)) return Effect.fail(FOREIGN_BEGINNING)
     }
     return Effect.succeed({ bytes, header })
   })

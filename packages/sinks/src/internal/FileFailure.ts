@@ -34,6 +34,9 @@ export const fileOpenError = (writer: Writer, cause: unknown): SinkOpenError => 
       return fail("Unknown", "its folder cannot be made; choose another folder")
     case "ENOTDIR":
       return fail("Unknown", "a part of its path is a file, not a folder; choose another path")
+    case "EMFILE":
+    case "ENFILE":
+      return fail("Unknown", TOO_MANY_FILES)
     case "ENXIO":
       return fail("ConnectionRefused", "this pipe has no reader; start the reader first")
     default:
@@ -50,6 +53,9 @@ export const fileWriteError = (writer: Writer, samples: number, cause: unknown):
       return fail("DiskFull", "the disk is full; what was accepted before is complete")
     case "EFBIG":
       return fail("DiskFull", "the file has reached its size limit; what was accepted before is complete")
+    case "EMFILE":
+    case "ENFILE":
+      return fail("Unknown", TOO_MANY_FILES)
     case "EPIPE":
     case "ECONNRESET":
       return fail("ConnectionLost", "its reader closed the pipe")
@@ -61,6 +67,8 @@ export const fileWriteError = (writer: Writer, samples: number, cause: unknown):
       return fail("Unknown", messageOf(cause))
   }
 }
+
+export const TOO_MANY_FILES = "there are too many open files; close some, or raise the limit (ulimit -n)"
 
 const codeOf = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""

@@ -2,9 +2,9 @@
  * Reads an existing file of JSON lines before it is appended to.
  */
 import { Effect, Predicate } from "effect"
-import { chunksOf, type Content } from "./TextFile.ts"
+import { beginningOf, chunksOf, type Content, FOREIGN_BEGINNING } from "./TextFile.ts"
 
-/** Where the last complete line ends. Fails if a line is not a sample. */
+/** Where the last complete line ends. Fails if a line is not a sample, or if an incomplete first line is not ours. */
 export const inspectJsonl = (fd: number, size: number): Effect.Effect<Content, string> =>
   Effect.suspend(() => {
     let bytes = 0
@@ -23,8 +23,18 @@ export const inspectJsonl = (fd: number, size: number): Effect.Effect<Content, s
       }
       begun.push(Buffer.from(chunk.subarray(start)))
     }
-    return Effect.succeed({ bytes })
+    return line > 0 || beginsLikeRow(beginningOf(begun)) ? Effect.succeed({ bytes }) : Effect.fail(FOREIGN_BEGINNING)
   })
+
+/** Whether an incomplete line is a row of ours, as far as it goes. */
+const beginsLikeRow = (incomplete: string): boolean => {
+  let rest = incomplete
+  for (const part of ["{\"device\":\"", "\",\"unit_id\":\"", "\",\"requested_at\":\""]) {
+    if (!rest.startsWith(part)) return part.startsWith(rest)
+    rest = rest.slice(part.length).replace(/^(?:[^"\\]|\\.)*\\?/, "")
+  }
+  return true
+}
 
 const isRowText = (text: string): boolean => {
   try {

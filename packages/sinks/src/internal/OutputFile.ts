@@ -29,6 +29,13 @@ export const checkParents = (file: string): void => {
 export const isBrokenLink = (file: string): boolean =>
   !fs.existsSync(file) && fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined
 
+/** The name of the file that a name stands for, behind all links. That file may be missing. Throws if the links lead in a circle. */
+export const followLinks = (name: string): string => {
+  if (fs.statSync(name, { throwIfNoEntry: false }) !== undefined) return fs.realpathSync(name)
+  if (!isBrokenLink(name)) return name
+  return followLinks(path.resolve(fs.realpathSync(path.dirname(name)), fs.readlinkSync(name)))
+}
+
 /** Whether an open file still has this name. */
 export const isAt = (file: string, fd: number): boolean => {
   const named = fs.statSync(file, { throwIfNoEntry: false })

@@ -2,30 +2,56 @@
  * Our side of the thread that encodes and writes a Parquet file. It takes one request at a time and works in the background.
  */
 import { messageOf } from "@sampleline/core"
-import { Deferred, Effect } from "effect"
+import { Deferred, Effect, Predicate, type Scope } from "effect"
 import * as path from "node:path"
 import { Worker } from "node:worker_threads"
-import type { WorkerData, WorkerReply, WorkerRequest } from "./parquetWorker.ts"
+import type { NewParquetFile, WorkerReply, WorkerRequest } from "./parquetWorker.ts"
 import type { ColumnValues } from "./RowGroup.ts"
 
 export interface ParquetEncoder {
+  /** Names the file to write. Called once, before the first row group. The thread does not close its descriptors. */
+  readonly begin: (file: NewParquetFile) => void
   /** Writes a row group: all of it, or nothing if the result is a failure. */
   readonly writeGroup: (values: ReadonlyArray<ColumnValues>) => Deferred.Deferred<void, Error>
   /** Writes the footer. After that the file is complete. */
   readonly finish: Effect.Effect<void, Error>
-  /** Ends the thread. */
-  readonly stop: Effect.Effect<void>
 }
 
-/** Starts the thread. It does not close the file's descriptor. */
-export const startEncoder = (workerData: WorkerData): ParquetEncoder => {
-  // The worker's module is beside this one, and is TypeScript or compiled as this one is.
-  const worker = new Worker(new URL(`./parquetWorker${path.extname(import.meta.url)}`, import.meta.url), {
-    workerData,
+/** Starts the thread, and waits until it is ready. The scope ends it. */
+export const startEncoder: Effect.Effect<ParquetEncoder, Error, Scope.Scope> = Effect.gen(function*() {
+  const worker = yield* Effect.acquireRelease(
+    Effect.mapError(Effect.try(newWorker), ({ cause }) => notStarted(cause)),
+    (worker) => Effect.promise(() => worker.terminate())
+  )
+  const { encoder, ready } = talkTo(worker)
+  yield* Effect.mapError(Deferred.await(ready), notStarted)
+  return encoder
+})
+
+/** The worker's module is beside this one, and is TypeScript or compiled as this one is. */
+const newWorker = () =>
+  new Worker(new URL(`./parquetWorker${path.extname(import.meta.url)}`, import.meta.url), {
     // The values of a row group live no longer than it. With room for all of them, the collector does not move them.
     resourceLimits: { maxYoungGenerationSizeMb: 64 }
   })
-  let asked: Deferred.Deferred<void, Error> | undefined
+
+const notStarted = (cause: unknown): Error => {
+  const code = codeOf(cause)
+  const hint = code !== undefined && BUNDLED.has(code)
+    ? ". If the program is bundled, keep @sampleline/sinks out of the bundle"
+    : ""
+  return Object.assign(new Error(`its encoder did not start: ${messageOf(cause)}${hint}`, { cause }), { code })
+}
+
+/** A bundle holds this module and not the worker's; as CommonJS it has no `import.meta.url` either. */
+const BUNDLED = new Set(["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND", "ERR_INVALID_URL", "ERR_INVALID_ARG_TYPE"])
+
+const codeOf = (error: unknown): string | undefined =>
+  Predicate.hasProperty(error, "code") ? String(error.code) : undefined
+
+const talkTo = (worker: Worker) => {
+  const ready = Deferred.makeUnsafe<void, Error>()
+  let asked: Deferred.Deferred<void, Error> | undefined = ready
   let failure: WorkerReply = null
   const reply = (failed: WorkerReply) => {
     const answered = asked
@@ -34,13 +60,16 @@ export const startEncoder = (workerData: WorkerData): ParquetEncoder => {
     const result = failed === null ? Effect.void : Effect.fail(Object.assign(new Error(failed.message), failed))
     if (answered !== undefined) Deferred.doneUnsafe(answered, result)
   }
-  const die = (message: string) => {
-    failure ??= { message, code: undefined }
-    reply(failure)
-  }
   worker.on("message", reply)
-  worker.on("error", (error) => die(`its encoder failed: ${messageOf(error)}`))
-  worker.on("exit", () => die("its encoder ended"))
+  worker.on("error", (error) => {
+    const problem = asked === ready ? "" : "its encoder failed: "
+    failure ??= { message: `${problem}${messageOf(error)}`, code: codeOf(error) }
+    reply(failure)
+  })
+  worker.on("exit", () => {
+    failure ??= { message: "its encoder ended", code: undefined }
+    reply(failure)
+  })
 
   const ask = (request: WorkerRequest, transfer: ReadonlyArray<ArrayBuffer> = []) => {
     const result = asked = Deferred.makeUnsafe<void, Error>()
@@ -48,13 +77,14 @@ export const startEncoder = (workerData: WorkerData): ParquetEncoder => {
     else reply(failure)
     return result
   }
-  return {
+  const encoder: ParquetEncoder = {
+    begin: (file) => worker.postMessage({ begin: file } satisfies WorkerRequest),
     writeGroup: (values) =>
       ask(
         values,
         values.map((column) => (column instanceof Float64Array ? column : column.places).buffer as ArrayBuffer)
       ),
-    finish: Effect.suspend(() => Deferred.await(ask("finish"))),
-    stop: Effect.promise(() => worker.terminate())
+    finish: Effect.suspend(() => Deferred.await(ask("finish")))
   }
+  return { encoder, ready }
 }

@@ -7,6 +7,7 @@
  */
 import type { Column } from "@sampleline/core"
 import { ByteWriter, ParquetWriter } from "hyparquet-writer"
+import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import * as zlib from "node:zlib"
 import type { ColumnValues } from "./RowGroup.ts"
@@ -32,11 +33,11 @@ export class ParquetFile {
   /** Where the last finished row group ends. */
   private end = 0
 
-  /** Begins a file in the empty file `fd`, whose name is `path`. */
-  constructor(fd: number, path: string, settings: ParquetSettings) {
+  /** Begins a file in the empty file `fd`. `reserve` is another empty file on the same disk. */
+  constructor(fd: number, reserve: number, settings: ParquetSettings) {
     this.fd = fd
     this.settings = settings
-    this.reserve = new Reserve(`${path}.reserve`)
+    this.reserve = new Reserve(reserve)
     this.writer = this.newWriter(this.encoded)
   }
 
@@ -107,24 +108,23 @@ export class ParquetFile {
   }
 }
 
-/** Reserved disk space. Its file has no name, so it is gone when the process ends. */
+/** Reserved disk space. */
 class Reserve {
   bytes = 0
   private readonly fd: number
 
-  constructor(path: string) {
-    this.fd = fs.openSync(path, "w", 0o600)
-    fs.unlinkSync(path)
+  constructor(fd: number) {
+    this.fd = fd
   }
 
   grow(bytes: number): void {
     // Random bytes: some file systems store no zeros.
-    writeAll(this.fd, crypto.getRandomValues(new Uint8Array(bytes)), this.bytes)
+    writeAll(this.fd, randomBytes(bytes), this.bytes)
     this.bytes += bytes
   }
 
   release(): void {
-    fs.closeSync(this.fd)
+    fs.ftruncateSync(this.fd, 0)
   }
 }
 

@@ -4,8 +4,9 @@
 import { SinkOpenError } from "@sampleline/core"
 import { Effect } from "effect"
 import * as fs from "node:fs"
+import * as nodePath from "node:path"
 import { fileOpenError, type Writer } from "./FileFailure.ts"
-import { checkParents, type FileMode, isAt, makeParents } from "./OutputFile.ts"
+import { checkParents, type FileMode, followLinks, isAt, isBrokenLink, makeParents } from "./OutputFile.ts"
 
 export interface PartialSettings {
   readonly path: string
@@ -14,17 +15,41 @@ export interface PartialSettings {
 
 export const partialOf = (path: string): string => `${path}.partial`
 
-/** Makes the unfinished file; gives its descriptor. Fails if that or the finished one exists. */
+export interface PartialFile {
+  readonly fd: number
+  /** Another file on the same disk, for reserved room. It has no name, so it is gone when the process ends. */
+  readonly reserve: number
+}
+
+/** Makes the unfinished file. Fails if that or the finished one exists. */
 export const openPartial = Effect.fnUntraced(function*(
   writer: Writer,
   settings: PartialSettings
-): Effect.fn.Return<number, SinkOpenError> {
+): Effect.fn.Return<PartialFile, SinkOpenError> {
   yield* refuseExisting(writer, settings)
   return yield* attempt(writer, () => {
     makeParents(settings.path)
-    return fs.openSync(partialOf(settings.path), "wx", 0o666)
+    const fd = fs.openSync(partialOf(settings.path), "wx", 0o666)
+    try {
+      return { fd, reserve: openUnnamed(`${partialOf(settings.path)}.reserve`) }
+    } catch (error) {
+      discard(settings, fd)
+      fs.closeSync(fd)
+      throw error
+    }
   })
 })
+
+const openUnnamed = (name: string): number => {
+  const fd = fs.openSync(name, "w", 0o600)
+  try {
+    fs.unlinkSync(name)
+    return fd
+  } catch (error) {
+    fs.closeSync(fd)
+    throw error
+  }
+}
 
 /** Fails as `openPartial` would, and changes nothing. */
 export const checkPartial = (writer: Writer, settings: PartialSettings): Effect.Effect<void, SinkOpenError> =>
@@ -53,6 +78,9 @@ const refuseExisting = Effect.fnUntraced(function*(
         + "or use mode \"overwrite\" (--overwrite) to replace it"
     )
   }
+  if (yield* attempt(writer, () => isBrokenLink(path))) {
+    yield* attempt(writer, () => fs.accessSync(nodePath.dirname(followLinks(path)), fs.constants.W_OK))
+  }
   if (yield* attempt(writer, () => fs.existsSync(partialOf(path)))) {
     return yield* refuse(
       "AlreadyExists",
@@ -67,11 +95,11 @@ export const publish = ({ mode, path }: PartialSettings, fd: number): void => {
   if (!isAt(partialOf(path), fd)) {
     throw new Error(`${partialOf(path)} was moved or removed while it was recorded; it is complete where it is now`)
   }
-  if (mode === "create" && fs.existsSync(path)) {
+  if (mode === "create" && fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
     throw new Error(`another program has made this file; the recording is complete in ${partialOf(path)}`)
   }
   // Through a link, the file behind it is replaced.
-  fs.renameSync(partialOf(path), fs.existsSync(path) ? fs.realpathSync(path) : path)
+  fs.renameSync(partialOf(path), followLinks(path))
 }
 
 /** Removes the unfinished file, unless its name now belongs to another file. */

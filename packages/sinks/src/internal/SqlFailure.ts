@@ -5,6 +5,7 @@
 import { SinkOpenError, SinkWriteError } from "@sampleline/core"
 import { Data } from "effect"
 import { isSqlError } from "effect/sql/SqlError"
+import { TOO_MANY_FILES } from "./FileFailure.ts"
 
 export class SqlFailure extends Data.TaggedError("SqlFailure")<{
   readonly message: string
@@ -80,6 +81,7 @@ const REASONS: { readonly [reason: string]: string } = {
 /** Classes and codes are listed in appendix A of the Postgres manual. */
 const isLost = (code: string) => /^(?:08|57P0|53300|E(?:CONN|PIPE|HOST|NET|ADDR|NOTFOUND|AI_AGAIN|NOENT))/.test(code)
 const isTimeout = (code: string) => /^(?:57014|55P03|TIMEOUT|ETIMEDOUT)$/.test(code)
+const isExhausted = (code: string) => code === "EMFILE" || code === "ENFILE"
 const isForbidden = (code: string) => code === "42501" || code === "25006"
 
 export const serverOpenError = (sink: string, target: string, failure: SqlFailure): SinkOpenError => {
@@ -101,6 +103,7 @@ export const serverOpenError = (sink: string, target: string, failure: SqlFailur
     return fail("Timeout", "the server does not answer; check host and port, or raise connectTimeout")
   }
   if (code === "53100") return fail("DiskFull", "the server's disk is full; make room there")
+  if (isExhausted(code)) return fail("Unknown", TOO_MANY_FILES)
   if (isLost(code)) {
     return fail("ConnectionRefused", `${message}; check that the server runs there and accepts connections`)
   }
@@ -117,6 +120,7 @@ export const serverWriteError = (
   const fail = (reason: SinkWriteError["reason"], detail: string) =>
     new SinkWriteError({ sink, target, samples, reason, detail, cause: failure })
   if (code === "53100") return fail("DiskFull", `the server's disk is full: ${message}`)
+  if (isExhausted(code)) return fail("Unknown", TOO_MANY_FILES)
   if (isForbidden(code)) return fail("PermissionDenied", message)
   if (isTimeout(code)) return fail("Timeout", message)
   if (/^2[23]/.test(code)) return fail("Constraint", message)

@@ -1,10 +1,14 @@
 /**
- * What went wrong with an SQLite file, from SQLite's result codes (sqlite.org/rescode.html).
+ * What went wrong with an SQLite file, from SQLite's result codes (sqlite.org/rescode.html). Where a code has several causes,
+ * the system is asked: node:sqlite does not give the system's own code.
  */
 import { SinkOpenError, SinkWriteError } from "@sampleline/core"
 import type { SqliteFailure } from "@sampleline/sqlite"
-import { Duration } from "effect"
-import type { Writer } from "./FileFailure.ts"
+import { Duration, Predicate } from "effect"
+import { randomBytes } from "node:crypto"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import { fileOpenError, fileWriteError, type Writer } from "./FileFailure.ts"
 
 const BUSY = 5
 const READONLY = 8
@@ -13,10 +17,13 @@ const FULL = 13
 const CANTOPEN = 14
 const CONSTRAINT = 19
 const NOTADB = 26
-/** The system cut a write short: the file has reached a size limit or, on some file systems, the disk is full. */
+const IOERR = 10
+/** The disk is damaged, the file has reached a size limit or, on some file systems, the disk is full. */
 const IOERR_WRITE = 778
 
 export const sqliteOpenError = (writer: Writer, cause: SqliteFailure): SinkOpenError => {
+  const exhausted = openFilesExhausted(cause)
+  if (exhausted !== undefined) return fileOpenError(writer, exhausted)
   if (cause.primaryCode === CORRUPT || cause.primaryCode === NOTADB) return foreignError(writer, cause)
   const [reason, detail] = openReasons[cause.primaryCode] ?? ["Unknown", cause.message]
   return new SinkOpenError({ ...writer, reason, detail, cause })
@@ -45,7 +52,9 @@ export const sqliteWriteError = (
 ): SinkWriteError => {
   const fail = (reason: SinkWriteError["reason"], detail: string) =>
     new SinkWriteError({ ...writer, samples, reason, detail, cause })
-  if (cause.code === IOERR_WRITE || cause.primaryCode === FULL) {
+  const exhausted = openFilesExhausted(cause)
+  if (exhausted !== undefined) return fileWriteError(writer, samples, exhausted)
+  if (cause.primaryCode === FULL || (cause.code === IOERR_WRITE && !hasRoom(writer.target))) {
     return fail("DiskFull", "the disk is full; what was accepted before is complete")
   }
   switch (cause.primaryCode) {
@@ -53,10 +62,44 @@ export const sqliteWriteError = (
       return fail("Timeout", `another process has had it locked for ${Duration.format(busyTimeout)}`)
     case READONLY:
       return fail("PermissionDenied", cause.message)
+    case IOERR:
+      return fail("Unknown", `${cause.message}; check the disk`)
     case CONSTRAINT:
       return fail("Constraint", cause.message)
     default:
       return fail("Unknown", cause.message)
+  }
+}
+
+/** The system's error if this process cannot open another file. */
+const openFilesExhausted = ({ primaryCode }: SqliteFailure): unknown => {
+  if (primaryCode !== CANTOPEN && primaryCode !== IOERR) return undefined
+  try {
+    fs.closeSync(fs.openSync(os.devNull, "r"))
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
+const ROOM_BYTES = 1 << 16
+
+/** Whether a file beside the database can grow beyond the database and its logs. */
+const hasRoom = (path: string): boolean => {
+  const sizes = ["", "-wal", "-journal"].map((suffix) =>
+    fs.statSync(`${path}${suffix}`, { throwIfNoEntry: false })?.size ?? 0
+  )
+  const probe = `${path}.room`
+  let fd: number | undefined
+  try {
+    fd = fs.openSync(probe, "wx", 0o600)
+    fs.unlinkSync(probe)
+    return fs.writeSync(fd, randomBytes(ROOM_BYTES), 0, ROOM_BYTES, Math.max(...sizes)) === ROOM_BYTES
+  } catch (error) {
+    const isFull = Predicate.hasProperty(error, "code") && ["ENOSPC", "EDQUOT", "EFBIG"].includes(String(error.code))
+    return !isFull
+  } finally {
+    if (fd !== undefined) fs.closeSync(fd)
   }
 }
 

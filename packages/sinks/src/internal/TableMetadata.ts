@@ -1,13 +1,19 @@
 /**
  * `<file>-metadata.json` beside a text file: its columns, their types and units, the runs and the devices. The form is that of
  * the W3C's "CSV on the Web" (https://www.w3.org/TR/tabular-metadata/); its readers look for this name.
+ *
+ * It is written to a temporary file and renamed, so a reader never sees half of it. A damaged one of ours is written anew; the
+ * runs that it described are lost.
  */
 import { type Column, type ColumnType, messageOf, type Sample, type SchemaLock } from "@sampleline/core"
-import { Effect } from "effect"
+import { Effect, Predicate } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { describeDevices, runJson, unitsOf } from "./Description.ts"
 import type { Writer } from "./FileFailure.ts"
+import { followLinks } from "./OutputFile.ts"
+
+const CONTEXT = "http://www.w3.org/ns/csvw"
 
 /** Marks the files that we wrote. A file of another program is not replaced. */
 const CREATOR = "sampleline"
@@ -39,9 +45,9 @@ export const writeTableMetadata = (
   return Effect.try({
     try: () => {
       const existing = readMetadata(file)
-      if (existing !== null && existing["dc:creator"] !== CREATOR) return false
-      const earlier = options.isAppending && Array.isArray(existing?.["notes"]) ? existing["notes"] : []
-      fs.writeFileSync(file, `${JSON.stringify(describe(target, batch, options, earlier), null, 2)}\n`)
+      if (existing === "foreign") return false
+      const earlier = options.isAppending && Array.isArray(existing["notes"]) ? existing["notes"] : []
+      replaceFile(file, `${JSON.stringify(describe(target, batch, options, earlier), null, 2)}\n`)
       return true
     },
     catch: messageOf
@@ -53,8 +59,48 @@ export const writeTableMetadata = (
   )
 }
 
-const readMetadata = (file: string): { readonly [key: string]: unknown } | null =>
-  fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, "utf8")) : null
+type Metadata = { readonly [key: string]: unknown }
+
+/** What we wrote before; empty if the file is missing or damaged. */
+const readMetadata = (file: string): Metadata | "foreign" => {
+  if (!fs.existsSync(file)) return {}
+  const text = fs.readFileSync(file, "utf8")
+  const parsed = parse(text)
+  if (parsed === undefined) return beginsLikeOurs(text) ? {} : "foreign"
+  return Predicate.isObject(parsed) && "dc:creator" in parsed && parsed["dc:creator"] === CREATOR ? parsed : "foreign"
+}
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether a damaged file is ours, as far as it goes. A power cut can leave NULs, or nothing. */
+const beginsLikeOurs = (damaged: string): boolean => {
+  let rest = damaged.replace(/\0+$/, "")
+  for (const part of [`{\n  "@context": "${CONTEXT}",\n  "url": "`, `",\n  "dc:creator": "${CREATOR}"`]) {
+    if (!rest.startsWith(part)) return part.startsWith(rest)
+    rest = rest.slice(part.length).replace(/^[^"]*/, "")
+  }
+  return true
+}
+
+/** Writes a file whole, or leaves the old one. */
+const replaceFile = (name: string, text: string): void => {
+  const file = followLinks(name)
+  const temporary = `${file}.partial`
+  try {
+    const mode = fs.statSync(file, { throwIfNoEntry: false })?.mode
+    fs.writeFileSync(temporary, text, mode === undefined ? {} : { mode })
+    fs.renameSync(temporary, file)
+  } catch (error) {
+    fs.rmSync(temporary, { force: true })
+    throw error
+  }
+}
 
 const describe = (
   target: string,
@@ -64,7 +110,7 @@ const describe = (
 ) => {
   const devices = describeDevices(batch, lock)
   return {
-    "@context": "http://www.w3.org/ns/csvw",
+    "@context": CONTEXT,
     "url": encodeURIComponent(path.basename(target)),
     "dc:creator": CREATOR,
     ...(dialect === undefined ? {} : { dialect }),

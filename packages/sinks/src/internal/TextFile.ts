@@ -5,9 +5,12 @@
  * several times faster than a trip through the thread pool. A batch that does not fit is removed again, so the file always
  * ends with the last accepted batch. An existing file is not changed before the first batch.
  *
+ * A file that cannot be forced to disk or closed may have lost samples. The report then has an error and the run fails: at the
+ * next batch, or when the sink closes.
+ *
  * A run without samples leaves an empty file. A run that never began leaves no new file, and leaves an old one unchanged.
  */
-import { messageOf, SinkOpenError } from "@sampleline/core"
+import { messageOf, SinkOpenError, SinkWriteError } from "@sampleline/core"
 import { Effect, Exit, type Scope } from "effect"
 import * as fs from "node:fs"
 import type { ByteOutput } from "./ByteOutput.ts"
@@ -50,6 +53,10 @@ interface State {
   end: number
   /** Whether the run has begun. */
   hasBegun: boolean
+  /** Samples that were accepted and not forced to disk since. */
+  unsynced: number
+  /** What may be lost because the file could not be forced to disk or closed. */
+  lost: SinkWriteError | undefined
 }
 
 /** Opens the file; the scope closes it. */
@@ -68,7 +75,7 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   }
   yield* attempt(() => makeParents(options.path))
   yield* lockOutput(writer, options.path)
-  const state: State = { end: -1, hasBegun: false }
+  const state: State = { end: -1, hasBegun: false, unsynced: 0, lost: undefined }
   const fd = yield* Effect.acquireRelease(
     attempt(() => fs.openSync(options.path, openFlags[mode], 0o666)),
     (fd, exit) => closing(writer, { path: options.path, mode, isNew: stats === undefined }, fd, state, exit)
@@ -85,24 +92,24 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   const sync = Effect.callback<void, NodeJS.ErrnoException>((resume) => {
     fs.fdatasync(fd, (error) => resume(error ? Effect.fail(error) : Effect.void))
   })
-  const complain = (error: Error) =>
-    Effect.logError(`${writer.sink} ${writer.target} could not be forced to disk: ${error.message}`)
-  let unsynced = false
+  // If it were interrupted its failure would be missed: the system reports one only once.
+  const syncOrLose = Effect.uninterruptible(Effect.suspend(() => {
+    const samples = state.unsynced
+    if (samples === 0) return Effect.void
+    return Effect.matchEffect(sync, {
+      onFailure: (cause) => lose(writer, state, samples, "it could not be forced to disk", cause),
+      onSuccess: () => Effect.sync(() => void (state.unsynced -= samples))
+    })
+  }))
   if (fsync === "interval") {
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(
       Effect.sleep(FSYNC_INTERVAL),
-      Effect.suspend(() => {
-        if (!unsynced) return Effect.void
-        unsynced = false
-        return Effect.catch(sync, complain)
-      })
+      syncOrLose
     )))
-  }
-  if (fsync !== "never") {
-    yield* Effect.addFinalizer(() => Effect.catch(sync, complain))
+    yield* Effect.addFinalizer(() => syncOrLose)
   }
 
-  const write = (bytes: Uint8Array) => {
+  const write = (bytes: Uint8Array, samples: number) => {
     const isFirst = state.end < 0
     const expected = isFirst ? stats?.size ?? 0 : state.end
     if (fs.fstatSync(fd).size !== expected && !(isFirst && mode === "overwrite")) {
@@ -122,7 +129,7 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
       throw error
     }
     state.end += written
-    unsynced = true
+    state.unsynced += samples
     return written
   }
 
@@ -132,19 +139,26 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
     began: () => {
       state.hasBegun = true
     },
-    lost: () => undefined,
+    lost: () => state.lost,
     write: (encode, samples) => {
+      const { lost } = state
+      if (lost !== undefined) {
+        const { cause, detail, reason } = lost
+        return Effect.fail(new SinkWriteError({ ...writer, samples, reason, detail, cause }))
+      }
       const written = Effect.try({
-        try: () => write(encode()),
+        try: () => write(encode(), samples),
         catch: (cause) => fileWriteError(writer, samples, cause)
       })
       return fsync === "always"
-        ? Effect.flatMap(written, (bytes) =>
-          Effect.mapError(sync, (cause) => {
+        ? Effect.flatMap(written, (bytes) => {
+          state.unsynced = 0
+          return Effect.mapError(sync, (cause) => {
             state.end -= bytes
             fs.ftruncateSync(fd, state.end)
             return fileWriteError(writer, samples, cause)
-          }))
+          })
+        })
         : Effect.asVoid(written)
     }
   }
@@ -199,22 +213,42 @@ const inspectFor = <C extends Content>(writer: Writer, fd: number, size: number,
   )
 
 const closing = (
-  { sink, target }: Writer,
+  writer: Writer,
   { isNew, mode, path }: { readonly path: string; readonly mode: FileMode; readonly isNew: boolean },
   fd: number,
-  { end, hasBegun }: State,
+  state: State,
   exit: Exit.Exit<unknown, unknown>
 ) =>
   Effect.try(() => {
+    const { end, hasBegun } = state
     const isUntouched = end < 0
     if (isUntouched && hasBegun && mode === "overwrite" && Exit.isSuccess(exit)) fs.ftruncateSync(fd, 0)
     const isLeftover = isNew && !hasBegun && fs.fstatSync(fd).size === 0 && isAt(path, fd)
     fs.closeSync(fd)
     if (isLeftover) fs.unlinkSync(path)
   }).pipe(
-    Effect.andThen(Effect.logInfo(`${sink} closed ${target}`)),
-    Effect.catch((error) => Effect.logError(`${sink} could not close ${target}: ${messageOf(error.cause)}`))
+    Effect.andThen(Effect.logInfo(`${writer.sink} closed ${writer.target}`)),
+    Effect.catch(({ cause }) => lose(writer, state, state.unsynced, "it could not be closed", cause)),
+    Effect.andThen(Effect.suspend(() => state.lost === undefined ? Effect.void : Effect.die(state.lost)))
   )
+
+/** Notes that samples may be lost, and says so at once: the next batch may be far away. */
+const lose = (writer: Writer, state: State, samples: number, problem: string, cause: unknown) =>
+  Effect.suspend(() => {
+    state.unsynced -= samples
+    const all = samples + (state.lost?.samples ?? 0)
+    const { reason } = fileWriteError(writer, all, cause)
+    const detail = `${problem}: ${messageOf(cause)}. Check the disk; these samples may be missing`
+    state.lost = new SinkWriteError({ ...writer, samples: all, reason, detail, cause })
+    return Effect.logError(state.lost.message)
+  })
+
+/** What is said of a file without a complete record that does not begin as the sink's own files do. */
+export const FOREIGN_BEGINNING = "it has no complete record and does not begin like a file of this sink"
+
+/** The beginning of a file as text, without the NULs that a power cut leaves behind. */
+export const beginningOf = (chunks: ReadonlyArray<Buffer>): string =>
+  Buffer.concat(chunks).toString().replace(/\0+$/, "")
 
 /** The bytes of a file up to `size`, in chunks, each with the offset of its first byte. A chunk is valid until the next one. */
 export function* chunksOf(fd: number, size: number): Generator<readonly [Buffer, number]> {

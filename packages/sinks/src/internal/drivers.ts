@@ -4,6 +4,7 @@
 import { SinkDependencyError } from "@sampleline/core"
 import { Effect } from "effect"
 import { createRequire } from "node:module"
+import * as path from "node:path"
 
 const missing = (sink: string, name: string, packages: ReadonlyArray<string>) =>
   new SinkDependencyError({ sink, missing: name, install: `npm install ${packages.join(" ")}` })
@@ -23,6 +24,10 @@ export const loadDriver = <A>(
 /** Fails if a package is not installed. Does not load it. */
 export const findDriver = (sink: string, name: string): Effect.Effect<void, SinkDependencyError> =>
   Effect.try({
-    try: () => void createRequire(import.meta.url).resolve(name),
+    try: () => {
+      // A CommonJS bundle has no `import.meta.url`.
+      const here: string | undefined = import.meta.url
+      createRequire(here ?? path.resolve("program.js")).resolve(name)
+    },
     catch: () => missing(sink, name, [name])
   })

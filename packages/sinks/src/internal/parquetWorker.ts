@@ -1,18 +1,20 @@
 /**
- * The thread that encodes and writes a Parquet file. It answers each request with null or with what went wrong.
+ * The thread that encodes and writes a Parquet file. It answers each request with null or with what went wrong. When it
+ * has started it sends null once. A file to begin has no answer.
  */
-import { parentPort, workerData } from "node:worker_threads"
+import { parentPort } from "node:worker_threads"
 import { ParquetFile, type ParquetSettings } from "./ParquetFile.ts"
 import type { ColumnValues } from "./RowGroup.ts"
 
-export interface WorkerData {
+/** An empty file to write to, and another one that reserves room for the footer. */
+export interface NewParquetFile {
   readonly fd: number
-  readonly path: string
+  readonly reserve: number
   readonly settings: ParquetSettings
 }
 
-/** A row group to write, or the footer. */
-export type WorkerRequest = ReadonlyArray<ColumnValues> | "finish"
+/** A file to begin, a row group to write, or the footer. */
+export type WorkerRequest = { readonly begin: NewParquetFile } | ReadonlyArray<ColumnValues> | "finish"
 
 export type WorkerReply = { readonly message: string; readonly code: string | undefined } | null
 
@@ -26,14 +28,20 @@ const answer = (run: () => void): WorkerReply => {
   }
 }
 
-const { fd, path, settings } = workerData as WorkerData
+let begun: NewParquetFile
 let file: ParquetFile | undefined
 
 parentPort!.on("message", (request: WorkerRequest) => {
+  if (typeof request === "object" && "begin" in request) {
+    begun = request.begin
+    return
+  }
   const reply = answer(() => {
-    file ??= new ParquetFile(fd, path, settings)
+    file ??= new ParquetFile(begun.fd, begun.reserve, begun.settings)
     if (request === "finish") file.finish()
     else file.writeGroup(request)
   })
   parentPort!.postMessage(reply)
 })
+
+parentPort!.postMessage(null)

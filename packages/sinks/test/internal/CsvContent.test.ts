@@ -31,7 +31,12 @@ it.effect.prop("finds the end of the last complete record wherever a file was cu
 
 it.effect.each([
   { text: "", found: { bytes: 0, header: null } },
-  { text: "a,b", found: { bytes: 0, header: null } },
+  { text: "devi", found: { bytes: 0, header: null } },
+  { text: "device,unit_id,requested_at,received_at,midpoint_at,latency_s,\"Fl", found: { bytes: 0, header: null } },
+  { text: "device,unit_id\0\0", found: { bytes: 0, header: null } },
+  { text: "\0\0\0", found: { bytes: 0, header: null } },
+  { text: "a,b", found: "it has no complete record and does not begin like a file of this sink" },
+  { text: "\"a\nb\n", found: "it has no complete record and does not begin like a file of this sink" },
   { text: "a,\"b,\"\"c\"\"\"\r\n1,2\n3", found: { bytes: 17, header: ["a", "b,\"c\""] } },
   { text: "a,b\n1\n", found: "record 1 does not have the 2 fields of the header" },
   { text: "a,b\n1,2\0\n", found: "record 1 does not have the 2 fields of the header" }

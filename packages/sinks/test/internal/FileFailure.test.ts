@@ -13,7 +13,7 @@ it.each([
   ["ENXIO", "ConnectionRefused", "start the reader first"],
   ["EMFILE", "Unknown", "too many open files"]
 ])("opening with %s fails with %s", (code, reason, detail) => {
-  const cause = Object.assign(new Error("too many open files"), { code })
+  const cause = Object.assign(new Error("broken"), { code })
   const error = fileOpenError(writer, cause)
   assert.deepInclude(error, { sink: "CsvSink", target: "run.csv", reason, cause } as object)
   assert.include(error.detail, detail)
@@ -29,4 +29,9 @@ it.each([
   const error = fileWriteError(writer, 3, Object.assign(new Error("broken"), { code }))
   assert.deepInclude(error, { samples: 3, reason } as object)
   assert.strictEqual(error.isRetryable, isRetryable)
+})
+
+it("writing with too many open files says so", () => {
+  const error = fileWriteError(writer, 3, Object.assign(new Error("broken"), { code: "ENFILE" }))
+  assert.include(error.detail, "too many open files")
 })

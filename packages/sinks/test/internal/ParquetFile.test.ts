@@ -60,6 +60,15 @@ describe("a Parquet file", () => {
       }])
     }))
 
+  it.live("has hundreds of columns", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.parquet")
+      const format = FrameFormat.make(Array.from({ length: 1000 }, (_, n) => ({ name: `Channel_${n}` })))
+      yield* writeTo(ParquetSink.layer({ path }), [sampleOf(format, Array.from({ length: 1000 }, (_, n) => n))])
+      const [row] = yield* queryDuckDb(`SELECT Channel_999 AS last FROM '${path}'`)
+      assert.strictEqual(Number(row!["last"]), 999)
+    }))
+
   it.live("has the codec, the row groups and the encodings of the options", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.parquet")

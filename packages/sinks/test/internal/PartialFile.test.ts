@@ -71,6 +71,29 @@ describe("an unfinished Parquet file", () => {
       assert.strictEqual(yield* countParquet(path), 3)
     }))
 
+  it.live("is written through a link to a file that is missing, and refused if its folder is missing", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.parquet")
+      fs.symlinkSync("elsewhere.parquet", path)
+      yield* writeTo(ParquetSink.layer({ path, mode: "overwrite" }), samplesFrom(0, 3))
+      assert.isTrue(fs.lstatSync(path).isSymbolicLink())
+      assert.strictEqual(yield* countParquet(path), 3)
+      fs.symlinkSync("missing/run.parquet", `${path}.link`)
+      const options = { path: `${path}.link`, mode: "overwrite" } as const
+      const error = yield* Effect.flip(writeTo(ParquetSink.layer(options)))
+      assert.include(error.message, "its folder cannot be made")
+      assert.strictEqual((yield* Effect.flip(ParquetSink.check(options))).message, error.message)
+    }))
+
+  it.live("is not left behind if there is no file to reserve room with", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.parquet")
+      fs.mkdirSync(`${path}.partial.reserve`)
+      const error = yield* Effect.flip(writeTo(ParquetSink.layer({ path })))
+      assert.strictEqual(error._tag, "SinkOpenError")
+      assert.deepStrictEqual(fs.readdirSync(path.replace("/run.parquet", "")), ["run.parquet.partial.reserve"])
+    }))
+
   it.live("is complete under its new name if it was moved, and the error says so", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.parquet")

@@ -45,3 +45,9 @@ it.each([
   assert.deepInclude(error, { samples: 2, reason } as object)
   assert.strictEqual(error.isRetryable, isRetryable)
 })
+
+it("says that there are too many open files", () => {
+  const refused = failure("EMFILE", "connect EMFILE 127.0.0.1:5432")
+  assert.include(serverOpenError("PostgresSink", "host", refused).detail, "too many open files")
+  assert.include(serverWriteError("PostgresSink", "host", 2, refused).detail, "too many open files")
+})

@@ -3,7 +3,7 @@ import { FrameFormat } from "@sampleline/core"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import { sampleOf } from "../samples.ts"
-import { tempFile } from "../tempFile.ts"
+import { filesBeside, tempFile } from "../tempFile.ts"
 import { textSinks } from "../textSinks.ts"
 import { logged, writeTo } from "../writing.ts"
 
@@ -54,5 +54,62 @@ describe.each(textSinks)("the metadata file of $name", ({ file, layer }) => {
       assert.isTrue(
         lines.some((line) => line.startsWith("Warn") && line.includes("another program made the file that is there"))
       )
+    }))
+
+  it.effect("is written anew if it is damaged, wherever it was cut", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile(file)
+      yield* writeTo(layer({ path }), ofRun("run-1"))
+      const whole = fs.readFileSync(`${path}-metadata.json`, "utf8")
+      for (const cut of [0, 1, 4, 30, 60, 80, 100, 200, whole.length - 3]) {
+        for (const end of ["", "\0\0\0"]) {
+          fs.writeFileSync(`${path}-metadata.json`, whole.slice(0, cut) + end)
+          const lines = yield* logged(writeTo(layer({ path, mode: "append" }), ofRun("run-2")))
+          assert.isFalse(lines.some((line) => line.startsWith("Warn")), String(cut))
+          assert.strictEqual(
+            fs.readFileSync(`${path}-metadata.json`, "utf8"),
+            whole.replace("\"run-1\"", "\"run-2\"")
+          )
+        }
+      }
+    }))
+
+  it.effect.each([
+    "{\"mine\": tru",
+    "{\n  \"@context\": \"http://www.w3.org/ns/csvw\",\n  \"url\": \"run.csv\",\n  \"dc:creator\": \"me\"",
+    "null",
+    "[1]",
+    "a note"
+  ])("does not replace %j of another program", (theirs) =>
+    Effect.gen(function*() {
+      const path = yield* tempFile(file)
+      fs.writeFileSync(`${path}-metadata.json`, theirs)
+      const lines = yield* logged(writeTo(layer({ path }), ofRun("run-1")))
+      assert.isTrue(lines.some((line) => line.startsWith("Warn") && line.includes("another program made")))
+      assert.strictEqual(fs.readFileSync(`${path}-metadata.json`, "utf8"), theirs)
+    }))
+
+  it.effect("is replaced at once: an open reader keeps the old one, and nothing is left beside it", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile(file)
+      yield* writeTo(layer({ path }), ofRun("run-1"))
+      const before = fs.readFileSync(`${path}-metadata.json`, "utf8")
+      const reader = fs.openSync(`${path}-metadata.json`, "r")
+      yield* writeTo(layer({ path, mode: "append" }), ofRun("run-2"))
+      assert.strictEqual(fs.readFileSync(reader, "utf8"), before)
+      fs.closeSync(reader)
+      assert.notStrictEqual(fs.readFileSync(`${path}-metadata.json`, "utf8"), before)
+      assert.deepStrictEqual(filesBeside(path).map(([name]) => name), [file, `${file}-metadata.json`])
+    }))
+
+  it.effect("is written through a link, even to a file that is missing", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile(file)
+      fs.symlinkSync("elsewhere.json", `${path}-metadata.json`)
+      for (const mode of ["create", "append"] as const) {
+        yield* writeTo(layer({ path, mode }), ofRun("run-1"))
+        assert.isTrue(fs.lstatSync(`${path}-metadata.json`).isSymbolicLink())
+        assert.isTrue(fs.lstatSync(fs.realpathSync(`${path}-metadata.json`)).isFile())
+      }
     }))
 })

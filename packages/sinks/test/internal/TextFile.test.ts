@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { pipeToSink, PollSource, Recorder, SampleSink, SourceOpenError } from "@sampleline/core"
-import { Effect, Fiber, Layer, Stream } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as fs from "node:fs"
 import { CsvSink } from "../../src/CsvSink.ts"
+import { failingCall } from "../failingCall.ts"
 import { samplesFrom } from "../samples.ts"
 import { filesBeside, tempFile } from "../tempFile.ts"
 import { textSinks } from "../textSinks.ts"
@@ -197,6 +198,34 @@ describe.each(textSinks)("the file of $name", ({ check, file, layer, name, read 
       }
     }))
 
+  it.effect.each(["{\"my\":\"config\"}", "a note", "\"a note\nof two lines", "{\"device\":\"mine\"}", "device: mine"])(
+    "is not appended to if it holds only %j of another program, and stays as it was",
+    (theirs) =>
+      Effect.gen(function*() {
+        const path = yield* tempFile(file)
+        fs.writeFileSync(path, theirs)
+        const error = yield* Effect.flip(writeTo(layer({ path, mode: "append" }), samplesFrom(0, 1)))
+        assert.deepInclude(error, { _tag: "SinkOpenError", reason: "Foreign" })
+        assert.strictEqual((yield* Effect.flip(check({ path, mode: "append" }))).message, error.message)
+        assert.strictEqual(textOf(path), theirs)
+      })
+  )
+
+  it.effect("is appended to if it holds only the beginning of the header or the first record", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile(file)
+      yield* writeTo(layer({ path }), samplesFrom(0, 1))
+      const whole = textOf(path)
+      for (let cut = 0; cut < whole.length; cut += 4) {
+        for (const end of ["", "\0\0"]) {
+          fs.writeFileSync(path, whole.slice(0, cut) + end)
+          yield* check({ path, mode: "append" })
+          yield* writeTo(layer({ path, mode: "append" }), samplesFrom(5, 1))
+          assert.deepStrictEqual(sequences(read(path)), [5], `${cut}`)
+        }
+      }
+    }))
+
   it.effect("holds every emitted sample after an upstream failure", () =>
     Effect.gen(function*() {
       const path = yield* tempFile(file)
@@ -224,6 +253,60 @@ describe.each(textSinks)("the file of $name", ({ check, file, layer, name, read 
         assert.strictEqual(read(path).length, 6)
       })
   )
+
+  it.effect("cannot be forced to disk at the end, so the run fails and the report says why", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile(file)
+      yield* failingCall("fdatasync", "EIO")
+      let sink: SampleSink["Service"] | undefined
+      const exit = yield* Effect.exit(Effect.provide(
+        Effect.gen(function*() {
+          sink = yield* SampleSink
+          yield* sink.write(nonEmpty(samplesFrom(0, 3)))
+        }),
+        layer({ path, fsync: "interval" })
+      ))
+      assert.include(String(Exit.isFailure(exit) && Cause.squash(exit.cause)), "could not be forced to disk: EIO")
+      assert.deepInclude(sink!.report()[0]!.error, { _tag: "SinkWriteError", samples: 3, reason: "Unknown" })
+    }))
+
+  it.live("cannot be forced to disk while it is recorded, so the report has the error and the next batch fails", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile(file)
+      yield* failingCall("fdatasync", "EIO")
+      const exit = yield* Effect.exit(Effect.provide(
+        Effect.gen(function*() {
+          const sink = yield* SampleSink
+          yield* sink.write(nonEmpty(samplesFrom(0, 3)))
+          while (sink.report()[0]!.error === null) yield* Effect.sleep(20)
+          assert.strictEqual(sink.report()[0]!.rows, 0)
+          const error = yield* Effect.flip(sink.write(nonEmpty(samplesFrom(3, 2))))
+          assert.deepInclude(error, { _tag: "SinkWriteError", samples: 2, reason: "Unknown" })
+          return yield* error
+        }),
+        layer({ path, fsync: "interval" })
+      ))
+      assert.include(String(Exit.isFailure(exit) && Cause.squash(exit.cause)), "could not be forced to disk: EIO")
+    }))
+
+  it.effect("cannot be closed, so the run fails and the report says why", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile(file)
+      let isFailing = false
+      yield* failingCall("closeSync", "ENOSPC", () => isFailing)
+      let sink: SampleSink["Service"] | undefined
+      const exit = yield* Effect.exit(Effect.provide(
+        Effect.gen(function*() {
+          sink = yield* SampleSink
+          yield* sink.write(nonEmpty(samplesFrom(0, 3)))
+          isFailing = true
+        }),
+        layer({ path })
+      ))
+      isFailing = false
+      assert.include(String(Exit.isFailure(exit) && Cause.squash(exit.cause)), "could not be closed: ENOSPC")
+      assert.deepInclude(sink!.report()[0]!.error, { _tag: "SinkWriteError", samples: 3, reason: "DiskFull" })
+    }))
 
   it.effect("keeps what another program has added between two batches", () =>
     Effect.gen(function*() {

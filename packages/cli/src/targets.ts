@@ -103,16 +103,25 @@ const postgres = (url: string, options: OutputOptions): Target => {
 }
 
 /** The sinks for these targets. */
-export const parseTargets = Effect.fnUntraced(function*(
+export const parseTargets = (
   texts: Array.NonEmptyReadonlyArray<string>,
   options: OutputOptions
-): Effect.fn.Return<Array.NonEmptyReadonlyArray<Target>, UsageError> {
-  const twice = texts.find((text, at) => texts.findIndex((other) => sameTarget(text, other)) < at)
-  if (twice !== undefined) {
-    return yield* new UsageError({ message: `--out ${withoutSecrets(twice)} is given twice; give each output once` })
-  }
-  return yield* Effect.forEach(texts, (text) => parseTarget(text, options, texts.length > 1))
-})
+): Effect.Effect<Array.NonEmptyReadonlyArray<Target>, UsageError> =>
+  Effect.forEach(texts, (_, at) => targetAt(texts, at, options))
+
+/** The sink for one of several targets. */
+export const targetAt = (
+  texts: ReadonlyArray<string>,
+  at: number,
+  options: OutputOptions
+): Effect.Effect<Target, UsageError> => {
+  const text = texts[at]!
+  return texts.findIndex((other) => sameTarget(text, other)) < at
+    ? Effect.fail(
+      new UsageError({ message: `--out ${withoutSecrets(text)} is given twice; give each output once` })
+    )
+    : parseTarget(text, options, texts.length > 1)
+}
 
 const sameTarget = (a: string, b: string): boolean =>
   a === b || ([a, b].every((text) => text !== "-" && !isPostgres(text)) && fileId(a) === fileId(b))

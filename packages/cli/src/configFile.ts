@@ -10,6 +10,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as fs from "node:fs"
+import { getSystemErrorMessage } from "node:util"
 import type * as Yaml from "yaml"
 import { parseDuration } from "./durations.ts"
 import { UsageError } from "./errors.ts"
@@ -95,7 +96,7 @@ export const readConfigFile = Effect.fnUntraced(function*(
 ): Effect.fn.Return<ConfigFile, UsageError> {
   const text = yield* Effect.try({
     try: () => readText(path),
-    catch: (cause) => configError(path, withoutPath(messageOf(cause)))
+    catch: (cause) => configError(path, problemOf(cause))
   })
   return yield* parseConfigFile(path, text)
 })
@@ -145,8 +146,11 @@ const readText = (path: string): string => {
 const kindOf = (stats: fs.Stats): string =>
   stats.isDirectory() ? "a folder" : stats.isFIFO() ? "a pipe" : stats.isSocket() ? "a socket" : "a device"
 
-/** `ENOENT: no such file or directory, open 'x'` without the code, the call and the path, which is in front already. */
-const withoutPath = (message: string): string => message.replace(/^E[A-Z]+: /, "").replace(/, \w+(?: '.*')?$/, "")
+/** `no such file or directory`. The path is in front of it already. */
+const problemOf = (cause: unknown): string =>
+  cause instanceof Error && "errno" in cause && typeof cause.errno === "number"
+    ? getSystemErrorMessage(cause.errno)
+    : messageOf(cause)
 
 /** The problem and its place, without the text at that place. */
 const withoutContent = (message: string): string =>

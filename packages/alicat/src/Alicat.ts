@@ -9,15 +9,17 @@
  *     Alicat.stream("fuel", { interval: "10 millis" })
  */
 import {
+  type Device,
   type DeviceError,
   InvalidOptionError,
+  type PollResult,
   PollSource,
   positiveDuration,
   type SourceDependencyError,
   type SourceOpenError
 } from "@sampleline/core"
 import { Config, Context, type Duration, Effect, Layer, type Scope, Stream } from "effect"
-import { type Bus, openBus } from "./Bus.ts"
+import { type Bus, openBus, pollOnce } from "./Bus.ts"
 import type { Outcome } from "./Outcome.ts"
 import { type DeviceOptions, planPorts } from "./Plan.ts"
 import { Instruments } from "./Streaming.ts"
@@ -111,21 +113,73 @@ export const layerConfig = (
 ): Layer.Layer<PollSource | Instruments, AlicatError | Config.ConfigError> =>
   Layer.unwrap(Effect.map(Config.unwrap(options), layer))
 
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface CheckOptions extends Omit<AlicatOptions, "allowMissing"> {
+  /** Whether the devices are to stream, one on each port. Default: false. */
+  readonly stream?: boolean | undefined
+}
+
+/**
+ * One poll of each device, and what is known of the devices.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CheckResult extends PollResult {
+  readonly devices: ReadonlyArray<Device>
+}
+
+/**
+ * Opens the ports, polls each device once, and closes the ports. A device that cannot be opened or polled is a failure, and the
+ * other devices are polled all the same. The cause of a failure is the error that `make` would fail with.
+ *
+ * @since 0.1.0
+ * @category validation
+ */
+export const check = Effect.fnUntraced(function*(
+  options: CheckOptions
+): Effect.fn.Return<CheckResult, InvalidOptionError> {
+  const timeout = yield* positiveDuration("timeout", options.timeout ?? "500 millis", "500 millis")
+  const plans = yield* planPorts(options.devices)
+  const order = Object.keys(options.devices)
+  if (options.stream) {
+    const portOf = new Map(
+      plans.map(({ given, units }) => [{ name: given }, units] as const).flatMap(([port, units]) =>
+        units.map(({ name }) => [name, port] as const)
+      )
+    )
+    yield* checkPorts(portOf, order)
+  }
+  const polled = yield* Effect.forEach(plans, (plan) => pollOnce(plan, timeout), { concurrency: "unbounded" })
+  const devices = polled.flatMap((bus) => bus.devices)
+  return {
+    devices: devices.toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name)),
+    ...inOrder(order, polled.flatMap((bus) => bus.outcomes))
+  }
+}, Effect.withSpan("sampleline.check"))
+
 type BusOf = ReadonlyMap<string, Bus>
 
 const pollBuses = Effect.fnUntraced(function*(buses: ReadonlyArray<Bus>, names: ReadonlyArray<string>) {
   const wanted = new Set(names)
   const outcomes = yield* Effect.forEach(buses, (bus) => bus.poll(wanted), { concurrency: "unbounded" })
-  const byName = new Map(outcomes.flat().map((outcome) => [outcome.device, outcome]))
-  const inOrder = names.flatMap((name) => byName.get(name) ?? [])
-  return {
-    readings: inOrder.filter((outcome) => "frame" in outcome),
-    failures: inOrder.filter((outcome) => "error" in outcome)
-  }
+  return inOrder(names, outcomes.flat())
 })
 
+const inOrder = (names: ReadonlyArray<string>, outcomes: ReadonlyArray<Outcome>): PollResult => {
+  const byName = new Map(outcomes.map((outcome) => [outcome.device, outcome]))
+  const sorted = names.flatMap((name) => byName.get(name) ?? [])
+  return {
+    readings: sorted.filter((outcome) => "frame" in outcome),
+    failures: sorted.filter((outcome) => "error" in outcome)
+  }
+}
+
 const checkPorts = Effect.fnUntraced(function*(
-  busOf: BusOf,
+  busOf: ReadonlyMap<string, Pick<Bus, "name">>,
   names: ReadonlyArray<string>
 ): Effect.fn.Return<void, InvalidOptionError> {
   const unknown = names.find((name) => !busOf.has(name))

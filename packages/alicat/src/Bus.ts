@@ -41,6 +41,17 @@ export const openBus = Effect.fnUntraced(function*(
   return bus
 })
 
+/** Opens the port, polls each device once and closes the port. A device that cannot be opened is a failure. */
+export const pollOnce = Effect.fnUntraced(function*(plan: PortPlan, timeout: Duration.Duration) {
+  const slots = plan.units.map((unit) => new DeviceSlot(unit, plan.given))
+  const connection = new BusConnection(plan, slots, { timeout, allowMissing: true })
+  yield* Effect.addFinalizer(() => connection.close)
+  const bus = new Bus(plan.given, slots, timeout, yield* Scope.Scope)
+  // Why it could not be opened is in the slots.
+  yield* Effect.ignore(connection.open)
+  return { outcomes: yield* bus.poll(new Set(plan.units.map(({ name }) => name))), devices: bus.devices }
+}, Effect.scoped)
+
 /** Opens in the background, and waits for it a while. Missing devices are recorded as soon as they are there. */
 const openMissing = Effect.fnUntraced(function*(
   name: string,

@@ -82,7 +82,7 @@ export class BusConnection {
         if (port === null) {
           yield* this.untilThere
           port = yield* Effect.retry(this.open, REOPEN)
-          yield* Effect.logWarning(`${given} is open`)
+          yield* Effect.logInfo(`${given} is open`)
         }
         yield* Effect.raceFirst(port.closed, this.lookAgain(port))
         port = null

@@ -80,7 +80,7 @@ export type Discovery =
  */
 export const discover = (
   options: DiscoverOptions = {}
-): Stream.Stream<Discovery, InvalidOptionError | SourceDependencyError> =>
+): Stream.Stream<Discovery, InvalidOptionError | SourceOpenError | SourceDependencyError> =>
   Stream.unwrap(Effect.map(planSearch(options), (plan) =>
     Stream.callback<Discovery>((queue) => {
       const search = new Search(plan, queue)
@@ -103,7 +103,7 @@ interface SearchPlan {
 
 const planSearch = Effect.fnUntraced(function*(
   options: DiscoverOptions
-): Effect.fn.Return<SearchPlan, InvalidOptionError | SourceDependencyError> {
+): Effect.fn.Return<SearchPlan, InvalidOptionError | SourceOpenError | SourceDependencyError> {
   const timeout = yield* positiveDuration("timeout", options.timeout ?? "200 millis", "200 millis")
   const units = yield* Effect.forEach(options.units ?? UNIT_IDS, (unit) => validUnit("units", unit))
   const bauds = yield* Effect.forEach(options.bauds ?? DEFAULT_BAUDS, (baud) => validBaud("bauds", baud))

@@ -23,17 +23,24 @@ export const locate = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Place, InvalidOptionError> {
   if (port === "") return yield* InvalidOptionError.of(option, port, "a port such as /dev/ttyUSB0 or COM3")
   const address = parseTcp(port)
-  if (port.startsWith("tcp:") && address === null) {
-    const withoutUser = port.replace(/\/\/.*@/, "//")
+  if (address === null && parseTcp(`tcp://${port}`) !== null) {
+    return yield* InvalidOptionError.of(option, port, `tcp:// in front of a network address: tcp://${port}`)
+  }
+  if (address === null && /^tcp:|:\/\//i.test(port)) {
     return yield* InvalidOptionError.of(
       option,
-      withoutUser,
+      withoutUser(port),
       "an address such as tcp://192.168.0.20:4001, without user and password"
     )
   }
   const path = address === null ? canonicalPath(port) : yield* canonicalTcp(address)
   return { path, given: port, address }
 })
+
+const withoutUser = (url: string): string => {
+  const [slashes, at] = [url.indexOf("//"), url.lastIndexOf("@")]
+  return slashes >= 0 && slashes < at ? url.slice(0, slashes + 2) + url.slice(at + 1) : url
+}
 
 /** Opens the port. The scope closes it. */
 export const openPlace = (

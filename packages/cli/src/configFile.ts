@@ -10,51 +10,80 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as fs from "node:fs"
+import { getSystemErrorMessage } from "node:util"
+import type * as Yaml from "yaml"
 import { parseDuration } from "./durations.ts"
 import { UsageError } from "./errors.ts"
+import { nearestName } from "./nearestName.ts"
 import { withoutSecrets } from "./secrets.ts"
 
-const Positive = Schema.Finite.check(Schema.isGreaterThan(0))
-const PositiveInt = Schema.Int.check(Schema.isGreaterThan(0))
-const Time = Schema.String.check(
-  Schema.makeFilter((text) =>
-    Option.isSome(parseDuration(text)) ? undefined : "Expected a duration such as 10ms, 60s or 2h"
+const text = (expected: string, isValid: (value: string) => boolean = () => true) =>
+  Schema.String.annotate({ message: `Expected ${expected}` }).check(
+    Schema.makeFilter((value) => isValid(value) ? undefined : `Expected ${expected}`)
   )
+const number = (expected: string, isValid: (value: number) => boolean) =>
+  // The message of Schema.Finite would only be for numbers that are not finite.
+  // @effect-diagnostics-next-line schemaNumber:off
+  Schema.Number.annotate({ message: `Expected ${expected}` }).check(
+    Schema.makeFilter((value) => isValid(value) ? undefined : `Expected ${expected}`)
+  )
+
+const Positive = number(
+  "a number above 0 without quotes, such as 20",
+  (value) => value > 0 && Number.isFinite(value)
 )
-const Port = Schema.String.check(Schema.makeFilter((text) => text !== "" ? undefined : "Expected a port"))
-const Unit = Schema.String.check(
-  Schema.makeFilter((text) => /^[A-Z]$/i.test(text) ? undefined : "Expected a unit id, one letter from A to Z")
+const PositiveInt = number(
+  "a whole number above 0 without quotes",
+  (value) => value > 0 && Number.isSafeInteger(value)
 )
+const Switch = Schema.Boolean.annotate({ message: "Expected true or false without quotes" })
+const Time = text(
+  "a duration such as 10ms, 60s or 2h, with its unit",
+  (value) => Option.isSome(parseDuration(value))
+)
+const Port = text("a port such as /dev/ttyUSB0, COM3 or tcp://192.168.0.20:4001", (value) => value !== "")
+const Unit = text("a unit id, one letter from A to Z", (value) => /^[A-Z]$/i.test(value))
 const Device = Schema.Struct({ port: Port, unit: Schema.optionalKey(Unit), baud: Schema.optionalKey(PositiveInt) })
-const Devices = Schema.Record(Schema.String, Schema.Union([Port, Device])).check(
+const Devices = Schema.Record(
+  Schema.String,
+  Schema.Union([Port, Device]).annotate({
+    message: "Expected a port such as /dev/ttyUSB0, or settings such as { port: /dev/ttyUSB0, unit: A }"
+  })
+).annotate({ message: "Expected devices with their names, such as `fuel: /dev/ttyUSB0`" }).check(
   Schema.makeFilter((devices) =>
     Object.keys(devices).length === 0 || "" in devices ? "Expected at least one device, each with a name" : undefined
   )
 )
+const Output = text("an output such as run.csv")
+const Out = Schema.Union([Output, Schema.Array(Output)]).annotate({
+  message: "Expected an output such as run.csv, or a list such as [run.csv, run.db]"
+})
+const oneOf = <const Names extends ReadonlyArray<string>>(...names: Names) =>
+  Schema.Literals(names).annotate({ message: `Expected one of ${names.join(", ")}` })
 
 /** What a file can say. */
 export const ConfigFile = Schema.Struct({
   devices: Schema.optionalKey(Devices),
   simulate: Schema.optionalKey(PositiveInt),
-  out: Schema.optionalKey(Schema.Union([Schema.String, Schema.Array(Schema.String)])),
+  out: Schema.optionalKey(Out),
   rate: Schema.optionalKey(Positive),
   duration: Schema.optionalKey(Time),
-  table: Schema.optionalKey(Schema.String),
-  "create-table": Schema.optionalKey(Schema.Boolean),
-  "row-ids": Schema.optionalKey(Schema.Boolean),
+  table: Schema.optionalKey(text("a table name such as samples")),
+  "create-table": Schema.optionalKey(Switch),
+  "row-ids": Schema.optionalKey(Switch),
   /** The old name of `row-ids`. */
-  identity: Schema.optionalKey(Schema.Boolean),
+  identity: Schema.optionalKey(Switch),
   "batch-size": Schema.optionalKey(PositiveInt),
   "flush-interval": Schema.optionalKey(Time),
-  overflow: Schema.optionalKey(Schema.Literals(["block", "drop-newest", "drop-oldest"])),
-  precise: Schema.optionalKey(Schema.Boolean),
-  stream: Schema.optionalKey(Schema.Boolean),
-  "allow-missing": Schema.optionalKey(Schema.Boolean),
-  overwrite: Schema.optionalKey(Schema.Boolean),
-  append: Schema.optionalKey(Schema.Boolean),
-  fsync: Schema.optionalKey(Schema.Literals(["never", "interval", "always"])),
-  json: Schema.optionalKey(Schema.Boolean),
-  quiet: Schema.optionalKey(Schema.Boolean)
+  overflow: Schema.optionalKey(oneOf("block", "drop-newest", "drop-oldest")),
+  precise: Schema.optionalKey(Switch),
+  stream: Schema.optionalKey(Switch),
+  "allow-missing": Schema.optionalKey(Switch),
+  overwrite: Schema.optionalKey(Switch),
+  append: Schema.optionalKey(Switch),
+  fsync: Schema.optionalKey(oneOf("never", "interval", "always")),
+  json: Schema.optionalKey(Switch),
+  quiet: Schema.optionalKey(Switch)
 })
 
 export type ConfigFile = typeof ConfigFile.Type
@@ -67,7 +96,7 @@ export const readConfigFile = Effect.fnUntraced(function*(
 ): Effect.fn.Return<ConfigFile, UsageError> {
   const text = yield* Effect.try({
     try: () => readText(path),
-    catch: (cause) => configError(path, withoutPath(messageOf(cause)))
+    catch: (cause) => configError(path, problemOf(cause))
   })
   return yield* parseConfigFile(path, text)
 })
@@ -77,27 +106,51 @@ export const parseConfigFile = Effect.fnUntraced(function*(
   path: string,
   text: string
 ): Effect.fn.Return<ConfigFile, UsageError> {
-  const { parse } = yield* Effect.promise(() => import("yaml"))
-  const content: unknown = yield* Effect.try({
-    try: (): unknown => parse(text, { logLevel: "error", prettyErrors: true }) ?? {},
+  const yaml = yield* Effect.promise(() => import("yaml"))
+  const { content, unquoted } = yield* Effect.try({
+    try: () => {
+      const document = yaml.parseDocument(text, { logLevel: "error", prettyErrors: true })
+      if (document.errors.length > 0) throw document.errors[0]
+      return { content: document.toJS() ?? {}, unquoted: unquotedName(yaml, document) }
+    },
     catch: (cause) => configError(path, cause instanceof Error ? withoutContent(cause.message) : messageOf(cause))
   })
+  if (unquoted !== undefined) {
+    return yield* configError(
+      path,
+      `devices.${unquoted}: Expected a name in quotes, such as ${JSON.stringify(unquoted)}`
+    )
+  }
   const decoded = Schema.decodeUnknownResult(ConfigFile)(content, { errors: "all", onExcessProperty: "error" })
   return Result.isSuccess(decoded) ? decoded.success : yield* configError(path, problemsOf(decoded.failure.issue))
 })
+
+/** A device's name that is not text in YAML: it reads `010:` as the number 10. */
+const unquotedName = ({ isMap, isScalar }: typeof Yaml, { contents }: Yaml.Document): string | undefined => {
+  const devices = isMap(contents) ? contents.get("devices") : undefined
+  const keys = isMap(devices) ? devices.items.map(({ key }) => key) : []
+  return keys.filter((key) => isScalar(key)).find(({ value }) => typeof value !== "string")?.source
+}
 
 const configError = (path: string, problem: string) =>
   new UsageError({ message: `--config ${withoutSecrets(path)}: ${withoutSecrets(messageOf(problem))}` })
 
 const readText = (path: string): string => {
   const stats = fs.statSync(path)
-  if (stats.isCharacterDevice()) throw new Error("this is a device; give a YAML or JSON file")
+  if (!stats.isFile()) throw new Error(`this is ${kindOf(stats)}; give a YAML or JSON file`)
   if (stats.size > MAX_BYTES) throw new Error("this is larger than 1 MB; give a YAML or JSON file with settings")
   return fs.readFileSync(path, "utf8")
 }
 
-/** `ENOENT: no such file or directory, open 'x'` without the code, the call and the path, which is in front already. */
-const withoutPath = (message: string): string => message.replace(/^E[A-Z]+: /, "").replace(/, \w+(?: '.*')?$/, "")
+/** Reading a device or a pipe may never end. */
+const kindOf = (stats: fs.Stats): string =>
+  stats.isDirectory() ? "a folder" : stats.isFIFO() ? "a pipe" : stats.isSocket() ? "a socket" : "a device"
+
+/** `no such file or directory`. The path is in front of it already. */
+const problemOf = (cause: unknown): string =>
+  cause instanceof Error && "errno" in cause && typeof cause.errno === "number"
+    ? getSystemErrorMessage(cause.errno)
+    : messageOf(cause)
 
 /** The problem and its place, without the text at that place. */
 const withoutContent = (message: string): string =>
@@ -109,17 +162,18 @@ const problemsOf = (issue: SchemaIssue.Issue): string => {
   const { issues } = SchemaIssue.makeFormatterStandardSchemaV1()(issue)
   const problems = issues.map(({ message, path = [] }) => {
     const keys = path.map((key) => String(typeof key === "object" ? key.key : key))
-    return keys.length === 0
-      ? `${message}: write settings such as \`rate: 20\``
-      : `${keys.join(".")}: ${message === "Expected no excess property" ? unknownSetting(keys) : message}`
+    if (message === "Expected no excess property") return unknownSetting(keys)
+    return keys.length === 0 ? `${message}: write settings such as \`rate: 20\`` : `${keys.join(".")}: ${message}`
   })
   const more = problems.length - MAX_PROBLEMS
   return `${problems.slice(0, MAX_PROBLEMS).join("; ")}${more > 0 ? `; and ${more} more` : ""}`
 }
 
 const unknownSetting = (keys: ReadonlyArray<string>): string => {
-  const known = Object.keys(keys.length === 1 ? ConfigFile.fields : Device.fields)
-  return `unknown setting${keys.length === 1 ? "" : " of a device"}; use ${
-    known.filter((name) => name !== "identity").join(", ")
+  const [name = "", place] = [keys.at(-1), keys.slice(0, -1).join(".")]
+  const known = Object.keys(place === "" ? ConfigFile.fields : Device.fields).filter((name) => name !== "identity")
+  const nearest = nearestName(name, known)
+  return `${place === "" ? "" : `${place}: `}unknown setting ${JSON.stringify(name)}; ${
+    nearest === undefined ? `use ${known.join(", ")}` : `did you mean ${nearest}?`
   }`
 }

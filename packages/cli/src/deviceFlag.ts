@@ -19,6 +19,9 @@ export const parseDevices = Effect.fnUntraced(function*(
       new UsageError({
         message: `--device ${text}: ${problem}; write ${DEVICE_FORM}, such as fuel=/dev/ttyUSB0,unit=A`
       })
+    if (isPortAlone(text)) {
+      return yield* new UsageError({ message: `--device ${text}: the name is missing; write fuel=${text}` })
+    }
     const equals = text.indexOf("=")
     const name = text.slice(0, equals).trim()
     const [port = "", ...settings] = text.slice(equals + 1).split(",").map((part) => part.trim())
@@ -39,3 +42,9 @@ export const parseDevices = Effect.fnUntraced(function*(
   }
   return Object.fromEntries(devices)
 })
+
+/** `/dev/ttyUSB0,unit=A` begins with the port. `COM3=COM3` is a device with the name COM3. */
+const isPortAlone = (text: string): boolean => {
+  const port = text.split(/[=,]/, 1)[0]!
+  return text[port.length] !== "=" && /^(?:[/\\]|COM\d|tty|tcp:)|:\d+$/i.test(port.trim())
+}

@@ -11,6 +11,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import { checkCommand } from "./check.ts"
 import { discoverCommand } from "./discover.ts"
 import { Ended, UsageError } from "./errors.ts"
 import { helpText } from "./help.ts"
@@ -29,7 +30,7 @@ import {
 
 const sampleline = Command.make("sampleline").pipe(
   Command.withDescription("Record lab instruments into files and databases."),
-  Command.withSubcommands([recordCommand, discoverCommand, simulateCommand])
+  Command.withSubcommands([recordCommand, checkCommand, discoverCommand, simulateCommand])
 )
 
 /** Runs the command line and ends the process. */

@@ -27,7 +27,7 @@ import type * as Stream from "effect/Stream"
 import { RunError } from "./errors.ts"
 import { reportProgress } from "./progress.ts"
 import { recordFlags } from "./recordFlags.ts"
-import { intervalMillis, readSettings, type Settings } from "./settings.ts"
+import { intervalMillis, outputOptions, readSettings, type Settings } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { summaryJson, summaryText } from "./summary.ts"
 import { parseTargets, type Target } from "./targets.ts"
@@ -79,13 +79,7 @@ export const recordCommand = Command.make(
 const overflowNames = { "block": "block", "drop-newest": "dropNewest", "drop-oldest": "dropOldest" } as const
 
 const record = Effect.fnUntraced(function*(settings: Settings) {
-  const targets = yield* parseTargets(settings.out, {
-    mode: settings.append ? "append" : settings.overwrite ? "overwrite" : "create",
-    fsync: settings.fsync,
-    rowIds: settings["row-ids"],
-    table: settings.table,
-    createTable: settings["create-table"]
-  })
+  const targets = yield* parseTargets(settings.out, outputOptions(settings))
   const { first: signal } = yield* Signals.listen
   const source = yield* Effect.gen(function*() {
     yield* checkAll(targets)
@@ -127,9 +121,12 @@ const checkAll = (targets: ReadonlyArray<Target>, devices?: PollSource["Service"
   Effect.forEach(targets, (target) => target.check(devices), { discard: true })
 
 const openSource = Effect.fnUntraced(function*({ "allow-missing": allowMissing, source }: Settings) {
-  const devices = typeof source === "number" ? yield* simulateDevices(source) : source
-  return yield* Layer.build(Alicat.layer({ devices, allowMissing }))
+  return yield* Layer.build(Alicat.layer({ devices: yield* devicesOf(source), allowMissing }))
 })
+
+/** The devices, simulated ones if the source is a number. The scope ends the simulation. */
+export const devicesOf = (source: Settings["source"]) =>
+  typeof source === "number" ? simulateDevices(source) : Effect.succeed(source)
 
 const hasPtys = process.platform !== "win32"
 

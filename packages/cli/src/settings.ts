@@ -10,6 +10,7 @@ import { parseDevices } from "./deviceFlag.ts"
 import { parseDuration } from "./durations.ts"
 import { UsageError } from "./errors.ts"
 import type { RecordFlags } from "./recordFlags.ts"
+import type { OutputOptions } from "./targets.ts"
 
 /** Everything that a recording has to know: as in a file, except for `Own`. */
 export interface Settings extends Required<Omit<ConfigFile, "devices" | "simulate" | "identity" | keyof Own>>, Own {}
@@ -94,6 +95,15 @@ export const readSettings = Effect.fnUntraced(function*(flags: RecordFlags): Eff
     )
   }
   return settings
+})
+
+/** What all outputs of a recording have in common. */
+export const outputOptions = (settings: Settings): OutputOptions => ({
+  mode: settings.append ? "append" : settings.overwrite ? "overwrite" : "create",
+  fsync: settings.fsync,
+  rowIds: settings["row-ids"],
+  table: settings.table,
+  createTable: settings["create-table"]
 })
 
 /** `identity` is the old name of `row-ids`. */

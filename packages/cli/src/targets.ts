@@ -20,7 +20,7 @@ import type * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { UsageError } from "./errors.ts"
+import { RunError, UsageError } from "./errors.ts"
 import { withoutSecrets } from "./secrets.ts"
 
 /** Options for all outputs of a run. */
@@ -103,24 +103,48 @@ const postgres = (url: string, options: OutputOptions): Target => {
 }
 
 /** The sinks for these targets. */
-export const parseTargets = Effect.fnUntraced(function*(
+export const parseTargets = (
   texts: Array.NonEmptyReadonlyArray<string>,
   options: OutputOptions
-): Effect.fn.Return<Array.NonEmptyReadonlyArray<Target>, UsageError> {
-  const twice = texts.find((text, at) => texts.findIndex((other) => sameTarget(text, other)) < at)
-  if (twice !== undefined) {
-    return yield* new UsageError({ message: `--out ${withoutSecrets(twice)} is given twice; give each output once` })
-  }
-  return yield* Effect.forEach(texts, (text) => parseTarget(text, options, texts.length > 1))
-})
+): Effect.Effect<Array.NonEmptyReadonlyArray<Target>, RunError | UsageError> =>
+  Effect.forEach(texts, (_, at) => targetAt(texts, at, options))
 
-const sameTarget = (a: string, b: string): boolean =>
-  a === b || ([a, b].every((text) => text !== "-" && !isPostgres(text)) && fileId(a) === fileId(b))
+/** The sink for one of several targets. */
+export const targetAt = (
+  texts: ReadonlyArray<string>,
+  at: number,
+  options: OutputOptions
+): Effect.Effect<Target, RunError | UsageError> => {
+  const text = texts[at]!
+  if (isFile(text) && absolutePath(text) === null) {
+    return Effect.fail(
+      new RunError({ message: `--out ${text}: the working directory was deleted; change to a folder that exists` })
+    )
+  }
+  return texts.findIndex((other) => sameTarget(text, other)) < at
+    ? Effect.fail(
+      new UsageError({ message: `--out ${withoutSecrets(text)} is given twice; give each output once` })
+    )
+    : parseTarget(text, options, texts.length > 1)
+}
+
+const sameTarget = (a: string, b: string): boolean => a === b || ([a, b].every(isFile) && fileId(a) === fileId(b))
+
+const isFile = (text: string): boolean => text !== "-" && !isPostgres(text)
 
 /** The same for all names of a file. */
 const fileId = (name: string): string => {
   const stats = fs.statSync(name, { throwIfNoEntry: false })
-  return stats?.isFile() ? `${stats.dev} ${stats.ino}` : path.resolve(name)
+  return stats?.isFile() ? `${stats.dev} ${stats.ino}` : (absolutePath(name) ?? name)
+}
+
+/** Null if it is relative to a working directory that was deleted. */
+const absolutePath = (name: string): string | null => {
+  try {
+    return path.resolve(name)
+  } catch {
+    return null
+  }
 }
 
 const parseTarget = (

@@ -1,6 +1,7 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import { ConfigFile, parseConfigFile } from "../src/configFile.ts"
 import { UsageError } from "../src/errors.ts"
@@ -49,26 +50,45 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("-
 
   it.effect.each(
     [
-      ["rate: fast", "rate: Expected number"],
-      ["rate: -1", "rate: Expected a value greater than 0"],
-      ["raet: 20", "raet: unknown setting; use devices, simulate, out, rate"],
-      ["duration: 60", "duration: Expected string"],
+      ["rate: fast", "rate: Expected a number above 0 without quotes, such as 20"],
+      ["rate: \"10\"", "rate: Expected a number above 0 without quotes, such as 20"],
+      ["rate: -1", "rate: Expected a number above 0"],
+      ["raet: 20", "unknown setting \"raet\"; did you mean rate?"],
+      ["outt: run.csv", "unknown setting \"outt\"; did you mean out?"],
+      ["rowIds: true", "unknown setting \"rowIds\"; did you mean row-ids?"],
+      ["batch_size: 1", "unknown setting \"batch_size\"; did you mean batch-size?"],
+      ["colour: red", "unknown setting \"colour\"; use devices, simulate, out, rate"],
+      ["duration: 60", "duration: Expected a duration such as 10ms, 60s or 2h, with its unit"],
+      ["flush-interval: 1", "flush-interval: Expected a duration such as 10ms, 60s or 2h, with its unit"],
       ["duration: soon", "duration: Expected a duration such as 10ms"],
-      ["out: [run.csv, 3]", "out.1: Expected string"],
-      ["overflow: wait", "overflow: Expected \"block\" | \"drop-newest\" | \"drop-oldest\""],
+      ["out: [run.csv, 3]", "out.1: Expected an output such as run.csv"],
+      ["out: 3", "out: Expected an output such as run.csv, or a list such as [run.csv, run.db]"],
+      ["table: 3", "table: Expected a table name such as samples"],
+      ["simulate: yes", "simulate: Expected a whole number above 0 without quotes"],
+      ["batch-size: \"64\"", "batch-size: Expected a whole number above 0 without quotes"],
+      ["quiet: yes", "quiet: Expected true or false without quotes"],
+      ["fsync: false", "fsync: Expected one of never, interval, always"],
+      ["overflow: wait", "overflow: Expected one of block, drop-newest, drop-oldest"],
       ["devices: { fuel: { unit: B } }", "devices.fuel.port: Missing key"],
       [
         "devices: { fuel: { port: x, prot: y } }",
-        "devices.fuel.prot: unknown setting of a device; use port, unit, baud"
+        "devices.fuel: unknown setting \"prot\"; did you mean port?"
       ],
       ["devices: { fuel: { port: x, unit: AB } }", "devices.fuel.unit: Expected a unit id, one letter from A to Z"],
+      ["devices: { fuel: { port: x, speed: 1 } }", "devices.fuel: unknown setting \"speed\"; use port, unit, baud"],
+      ["devices: 3", "devices: Expected devices with their names, such as `fuel: /dev/ttyUSB0`"],
+      ["devices: [/dev/ttyUSB0]", "devices: Expected devices with their names"],
+      ["devices: { fuel: 3 }", "devices.fuel: Expected a port such as /dev/ttyUSB0, or settings such as { port:"],
+      ["devices: { fuel: { port: 3 } }", "devices.fuel.port: Expected a port such as /dev/ttyUSB0, COM3 or tcp://"],
+      ["devices:\n  010: /dev/ttyUSB0", "devices.010: Expected a name in quotes, such as \"010\""],
+      ["devices: { true: /dev/ttyUSB0 }", "devices.true: Expected a name in quotes"],
       ["devices: {}", "devices: Expected at least one device"],
       ["devices: { fuel: '' }", "devices.fuel: Expected a port"],
-      ["devices: { fuel: { port: x, baud: 9600.5 } }", "devices.fuel.baud: Expected an integer"],
+      ["devices: { fuel: { port: x, baud: 9600.5 } }", "devices.fuel.baud: Expected a whole number above 0"],
       ["rate: 20\nrate: 30", "Map keys must be unique at line 2, column 1"],
       ["out: [a.csv", "at line 1, column"],
       ["- rate: 20", "Expected object: write settings such as `rate: 20`"],
-      ["a: &a [x]\nb: [*a, *a]\nrate: 1", "a: unknown setting"]
+      ["a: &a [x]\nb: [*a, *a]\nrate: 1", "unknown setting \"a\"; use"]
     ] as const
   )("refuses %j and names the place: %s", ([text, message]) =>
     Effect.gen(function*() {
@@ -90,6 +110,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("-
         "out: {postgres://me:s3cret@db/lab: 1}\npostgres://me:s3cret@db/lab: 2\n*s3cret : 3"
       )
       fs.writeFileSync(`${cwd}/large.yaml`, "#".repeat(1_000_001))
+      execFileSync("mkfifo", [`${cwd}/pipe.yaml`])
       const expectFailure = Effect.fnUntraced(function*([file, message]: readonly [string, string]) {
         const { code, stderr } = yield* sampleline(["record", "--config", file], { cwd })
         assert.strictEqual(code, 2, file)
@@ -100,7 +121,8 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("-
       yield* Effect.forEach(
         [
           ["none.yaml", "no such file"],
-          [".", "illegal operation on a directory"],
+          [".", "this is a folder; give a YAML or JSON file"],
+          ["pipe.yaml", "this is a pipe; give a YAML or JSON file"],
           ["/dev/zero", "this is a device; give a YAML or JSON file"],
           ["bad.yaml", "--config bad.yaml: "],
           ["worse.yaml", "--config worse.yaml: "],

@@ -37,4 +37,14 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("p
   ])("are cut out of %s", (text, expected) => {
     assert.strictEqual(withoutSecrets(text), expected)
   })
+
+  it.each(["x", ":", "@", "a:", "a://", "a.", "postgres:", "x@:"])(
+    "are looked for in a second in 1 MB of %s",
+    (part) => {
+      const text = part.repeat(1_000_000 / part.length)
+      const before = performance.now()
+      withoutSecrets(text)
+      assert.isBelow(performance.now() - before, 1000)
+    }
+  )
 })

@@ -2,7 +2,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"
-import { sampleline, tempFolder } from "./process.ts"
+import { BIN, run, sampleline, tempFolder } from "./process.ts"
 import { expectRefused, type Refusal } from "./refusals.ts"
 
 const REFUSALS: ReadonlyArray<Refusal> = [
@@ -65,5 +65,29 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
       assert.strictEqual(code, 1)
       assert.match(stderr, /CsvSink cannot open .*b\.csv/)
       assert.isFalse(fs.existsSync(`${cwd}/a.csv`))
+    }))
+
+  it.effect("in a working directory that was deleted are refused in one line, if their path is relative", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const inDeleted = (args: string) =>
+        run("sh", [
+          "-c",
+          `mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"`,
+          process.execPath,
+          BIN,
+          ...args.split(" ")
+        ], {
+          cwd
+        })
+      for (const outs of ["--out a.csv", "--out a.csv --out b.csv", `--out ${cwd}/a.csv --out b.csv`]) {
+        const { code, stderr } = yield* inDeleted(`record --simulate 1 --duration 100ms --quiet ${outs}`)
+        assert.strictEqual(code, 1)
+        assert.match(stderr, /^sampleline: --out \w\.csv: the working directory was deleted; .*\n$/)
+      }
+      const absolute = yield* inDeleted(
+        `record --simulate 1 --duration 100ms --quiet --out ${cwd}/a.csv --out ${cwd}/b.csv`
+      )
+      assert.strictEqual(absolute.code, 0, absolute.stderr)
     }))
 })

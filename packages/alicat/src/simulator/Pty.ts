@@ -5,11 +5,12 @@
  * Only `open` of the binding is used. The package's terminal class reads the far end, so that commands get lost. The far end is
  * held open here but never read: this keeps the pty alive and raw while no program has it open.
  */
-import { SourceDependencyError, SourceOpenError } from "@sampleline/core"
+import { messageOf, type SourceDependencyError, SourceOpenError } from "@sampleline/core"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import * as tty from "node:tty"
+import { toLoadError } from "../transport/loadError.ts"
 
 /**
  * The near end of a pseudo-terminal.
@@ -48,7 +49,7 @@ export const openPty = Effect.fnUntraced(function*(onData: (chunk: Uint8Array) =
         new SourceOpenError({
           target: "a pseudo-terminal",
           reason: "Unknown",
-          detail: cause instanceof Error ? cause.message : String(cause),
+          detail: messageOf(cause),
           cause
         })
     }),
@@ -56,13 +57,13 @@ export const openPty = Effect.fnUntraced(function*(onData: (chunk: Uint8Array) =
   )
 })
 
-const loadNative: Effect.Effect<NativePty, SourceDependencyError> = Effect.try({
+const loadNative: Effect.Effect<NativePty, SourceOpenError | SourceDependencyError> = Effect.try({
   try: () => createRequire(import.meta.url)("@lydell/node-pty/requireBinary.js").requireBinary("pty.node") as NativePty,
-  catch: () =>
-    new SourceDependencyError({
+  catch: (cause) =>
+    toLoadError(cause, {
+      target: "a pseudo-terminal",
       needed: "a pseudo-terminal for a simulated device",
-      missing: "@lydell/node-pty",
-      install: "npm install @lydell/node-pty"
+      missing: "@lydell/node-pty"
     })
 })
 

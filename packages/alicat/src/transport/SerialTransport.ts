@@ -1,10 +1,11 @@
 /**
  * A serial port through the package `serialport`, which is loaded when the first port is opened. 8N1, no flow control.
  */
-import { SourceDependencyError, SourceOpenError } from "@sampleline/core"
+import { type SourceDependencyError, SourceOpenError } from "@sampleline/core"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import type { SerialPort } from "serialport"
+import { toLoadError } from "./loadError.ts"
 import type { OpenTransport } from "./Transport.ts"
 
 /** Opens the port at `path`; the scope closes it. */
@@ -49,7 +50,7 @@ export const serialTransport = (path: string): OpenTransport =>
   })
 
 /** The serial ports of this machine. */
-export const listPorts: Effect.Effect<ReadonlyArray<string>, SourceDependencyError> = Effect.flatMap(
+export const listPorts: Effect.Effect<ReadonlyArray<string>, SourceOpenError | SourceDependencyError> = Effect.flatMap(
   Effect.suspend(() => loadSerialport(null)),
   ({ SerialPort }) => portsOf(SerialPort)
 )
@@ -72,11 +73,11 @@ export const portExists = (path: string): boolean => !path.startsWith("/") || fs
 const loadSerialport = (path: string | null) =>
   Effect.tryPromise({
     try: () => import("serialport"),
-    catch: () =>
-      new SourceDependencyError({
+    catch: (cause) =>
+      toLoadError(cause, {
+        target: path ?? "the serial ports",
         needed: path === null ? "listing the serial ports" : `the serial port ${path}`,
-        missing: "serialport",
-        install: "npm install serialport"
+        missing: "serialport"
       })
   })
 

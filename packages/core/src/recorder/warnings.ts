@@ -78,7 +78,7 @@ const warnOfChanges = Effect.fnUntraced(function*(
     yield* Effect.logWarning(`${error.message}; further failures are only counted until it answers again`)
   }
   for (const { device } of readings) {
-    if (failing.delete(device)) yield* Effect.logWarning(`${device}: answers again`)
+    if (failing.delete(device)) yield* Effect.logInfo(`${device}: answers again`)
   }
 })
 

@@ -1,0 +1,140 @@
+/**
+ * `sampleline check`: whether a recording with these settings could begin. It writes nothing.
+ *
+ * It goes on after a failure, so that one run shows everything that is wrong.
+ */
+import { Alicat } from "@sampleline/alicat"
+import { type Device, type DeviceError, messageOf, type Reading, SourceDependencyError } from "@sampleline/core"
+import * as Array from "effect/Array"
+import { Command } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as References from "effect/References"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { Ended } from "./errors.ts"
+import { devicesOf } from "./record.ts"
+import { recordFlags } from "./recordFlags.ts"
+import { withoutSecrets } from "./secrets.ts"
+import { outputOptions, readSettings, type Settings } from "./settings.ts"
+import * as Signals from "./signals.ts"
+import { targetAt } from "./targets.ts"
+import { complain, print, say } from "./terminal.ts"
+
+export const checkCommand = Command.make(
+  "check",
+  recordFlags,
+  (flags) =>
+    Effect.flatMap(readSettings(flags), (settings) =>
+      settings.quiet
+        ? Effect.provideService(check(settings), References.MinimumLogLevel, "Warn")
+        : check(settings))
+).pipe(
+  Command.withShortDescription("Check devices and outputs without recording"),
+  Command.withDescription(
+    "Check whether a recording could begin. Takes the flags of record, reads each device once and checks each output. Writes "
+      + "nothing. The exit code is 0 if the recording could begin, and 1 if not."
+  ),
+  Command.withExamples([
+    {
+      command: "sampleline check --device fuel=/dev/ttyUSB0 --out run.csv",
+      description: "Read one device, and see whether run.csv could be written"
+    },
+    { command: "sampleline check --config bench.yaml", description: "Check a settings file" },
+    {
+      command: "sampleline check --config bench.yaml --json | jq .problems",
+      description: "As one JSON object, for another program"
+    }
+  ])
+)
+
+/** What was found. A recording could begin if there is no problem. */
+interface Findings {
+  readonly devices: ReadonlyArray<Device>
+  readonly readings: ReadonlyArray<Reading>
+  /** The outputs that can be opened. */
+  readonly outputs: ReadonlyArray<string>
+  readonly problems: ReadonlyArray<unknown>
+  /** Failures that `--allow-missing` allows. */
+  readonly allowed: ReadonlyArray<unknown>
+}
+
+const check = Effect.fnUntraced(function*(settings: Settings) {
+  const { first: signal } = yield* Signals.listen
+  const found = yield* Effect.raceFirst(findingsOf(settings), Effect.flatMap(signal, Signals.end))
+  if (settings.json) print(findingsJson(found))
+  else printFindings(found)
+  if (found.problems.length > 0) return yield* new Ended({ exitCode: 1 })
+}, Effect.scoped)
+
+const findingsOf = Effect.fnUntraced(function*(settings: Settings): Effect.fn.Return<Findings, never, Scope.Scope> {
+  const polled = yield* Effect.result(pollDevices(settings))
+  const { devices, failures, readings } = Result.getOrElse(polled, () => NOTHING)
+  const [allowed, failed] = Array.partition(
+    failures.map(({ error }) => error),
+    (error) => isAllowed(error, settings) ? Result.succeed(error) : Result.fail(error)
+  )
+  // Columns can only be checked when all devices are known.
+  const known = Result.isSuccess(polled) && failed.length === 0 ? devices : undefined
+  const outputs = yield* Effect.forEach(settings.out, (_, at) => Effect.result(checkOutput(settings, at, known)))
+  return {
+    devices,
+    readings,
+    outputs: settings.out.filter((_, at) => Result.isSuccess(outputs[at]!)),
+    problems: [
+      ...(Result.isFailure(polled) ? [polled.failure] : failed),
+      ...outputs.flatMap((output) => Result.isFailure(output) ? [output.failure] : [])
+    ],
+    allowed
+  }
+})
+
+const NOTHING: Alicat.CheckResult = { devices: [], readings: [], failures: [] }
+
+const pollDevices = Effect.fnUntraced(function*({ source, stream }: Settings) {
+  return yield* Alicat.check({ devices: yield* devicesOf(source), stream })
+})
+
+/** A missing package is a problem even with `--allow-missing`. */
+const isAllowed = ({ cause }: DeviceError, { "allow-missing": allowMissing }: Settings): boolean =>
+  allowMissing && !(cause instanceof SourceDependencyError)
+
+const checkOutput = (settings: Settings, at: number, devices: ReadonlyArray<Device> | undefined) =>
+  Effect.flatMap(targetAt(settings.out, at, outputOptions(settings)), (target) => target.check(devices))
+
+const printFindings = ({ allowed, outputs, problems, readings }: Findings): void => {
+  for (const reading of readings) print(`${reading.device}: ${readingText(reading)}`)
+  for (const output of outputs) print(`${withoutSecrets(output)}: ok`)
+  for (const error of allowed) say(`sampleline: ${textOf(error)} (allowed by --allow-missing)`)
+  for (const problem of problems) complain(problem)
+}
+
+/** `Mass_Flow 12.5 SCCM, Gas Air, status HLD`. A conditional field that was not sent is left out. */
+const readingText = ({ frame: { format, status, values } }: Reading): string =>
+  [
+    ...format.fields.flatMap(({ name, unit }, at) => {
+      const value = values[at]
+      return value === undefined ? [] : [[name, value ?? "none", unit ?? ""].join(" ").trimEnd()]
+    }),
+    ...(status.length === 0 ? [] : [`status ${status.join(" ")}`])
+  ].join(", ")
+
+const findingsJson = ({ allowed, devices, outputs, problems, readings }: Findings): string =>
+  JSON.stringify({
+    ready: problems.length === 0,
+    devices: devices.map(({ identity, name, unitId }) => ({
+      name,
+      unit: unitId,
+      identity,
+      reading: readings.filter(({ device }) => device === name).map(readingJson)[0] ?? null
+    })),
+    outputs: outputs.map(withoutSecrets),
+    problems: problems.map(textOf),
+    allowed: allowed.map(textOf)
+  })
+
+const readingJson = ({ frame: { format, status, values } }: Reading) => ({
+  fields: format.fields.map(({ name, unit }, at) => ({ name, unit, value: values[at] ?? null })),
+  status
+})
+
+const textOf = (error: unknown): string => withoutSecrets(messageOf(error))

@@ -2,7 +2,7 @@
  * Opens a port and finds its baud rate: the first at which a device answers. A device that was left streaming is stopped.
  */
 import { type SourceDependencyError, SourceOpenError } from "@sampleline/core"
-import { type Duration, Effect, type Scope } from "effect"
+import { type Duration, Effect, Option, type Scope } from "effect"
 import { answers, didNotAnswer } from "./OpenDevice.ts"
 import { openPlace } from "./Place.ts"
 import type { PortPlan, Unit } from "./Plan.ts"
@@ -11,6 +11,9 @@ import { stopStreamingCommand } from "./wire/PollLine.ts"
 
 /** Even a slow device that streams sends a reading within this time. */
 const STREAM_INTERVAL = "1 second"
+
+/** A write to a port that is closing fails before the port is reported as closed. */
+const CLOSE_WAIT = "100 millis"
 
 /** Opens the port and finds its baud rate, which is null for TCP. Devices are not opened yet. The scope closes the port. */
 export const connect = Effect.fnUntraced(function*(
@@ -41,6 +44,8 @@ const findBaud = Effect.fnUntraced(function*(port: Port, { bauds, path, units }:
     }
     if (silent.length < units.length) return baud
   }
+  const closed = yield* Effect.timeoutOption(port.closed, CLOSE_WAIT)
+  if (Option.isSome(closed)) return yield* closedAtOnce(path, bauds.length === 0)
   return yield* units.length > 1 && port.heardPushed
     ? unknownUnitStreams(path, units.length)
     : didNotAnswer(path, first, bauds)
@@ -59,6 +64,16 @@ const stopStreaming = Effect.fnUntraced(function*(port: Port, { name, unitId }: 
   yield* Effect.logWarning(`${port.path}: ${name} (unit ${unitId}) was left streaming; it is stopped`)
   yield* Effect.ignore(port.tell(stopStreamingCommand(unitId)))
 })
+
+/** Many serial servers accept a second connection only to close it. */
+const closedAtOnce = (path: string, isTcp: boolean) =>
+  new SourceOpenError({
+    target: path,
+    reason: isTcp ? "Busy" : "NotFound",
+    detail: isTcp
+      ? "the serial server closed the connection at once; another program may be connected. Close that program first"
+      : "the port went away while its devices were looked for; check the cable"
+  })
 
 const unknownUnitStreams = (path: string, units: number) =>
   new SourceOpenError({

@@ -77,7 +77,9 @@ export const tcpTransport = (path: string, { host, port }: TcpAddress): OpenTran
 
 const toOpenError = (path: string, cause: NodeJS.ErrnoException) => {
   const details: { readonly [code: string]: string } = {
-    ECONNREFUSED: "nothing listens there; check the address and that the serial server is on",
+    ECONNREFUSED:
+      "nothing listens there; check the address, that the serial server is on, and that no other program is connected",
+    ECONNRESET: "the serial server closed the connection at once; another program may be connected",
     ENOTFOUND: "no such host; check its name",
     EHOSTUNREACH: "the host cannot be reached; check the network"
   }

@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs"
 
 // Everyone can read the list of processes. If an argument may hold a password, this title replaces the arguments there.
-if (process.argv.some((arg) => /:.*@/.test(arg))) process.title = "sampleline"
+if (process.argv.some((arg) => arg.includes(":") && arg.lastIndexOf("@") > arg.indexOf(":"))) process.title = "sampleline"
 
 const { engines, version } = JSON.parse(readFileSync(new URL("./package.json", import.meta.url), "utf8"))
 

@@ -99,7 +99,7 @@ describe.each(textSinks)("the metadata file of $name", ({ file, layer }) => {
       assert.strictEqual(fs.readFileSync(reader, "utf8"), before)
       fs.closeSync(reader)
       assert.notStrictEqual(fs.readFileSync(`${path}-metadata.json`, "utf8"), before)
-      assert.deepStrictEqual(filesBeside(path).map(([name]) => name), [file, `${file}-metadata.json`])
+      assert.deepStrictEqual(filesBeside(path).map(([name]) => name), [`.${file}.lock`, file, `${file}-metadata.json`])
     }))
 
   it.effect("is written through a link, even to a file that is missing", () =>

@@ -8,14 +8,13 @@ import { type Device, type DeviceError, messageOf, type Reading, SourceDependenc
 import * as Array from "effect/Array"
 import { Command } from "effect/cli"
 import * as Effect from "effect/Effect"
-import * as References from "effect/References"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { Ended } from "./errors.ts"
 import { devicesOf } from "./record.ts"
 import { recordFlags } from "./recordFlags.ts"
 import { withoutSecrets } from "./secrets.ts"
-import { outputOptions, readSettings, type Settings } from "./settings.ts"
+import { outputOptions, type Settings, withSettings } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { targetAt } from "./targets.ts"
 import { complain, print, say } from "./terminal.ts"
@@ -23,11 +22,7 @@ import { complain, print, say } from "./terminal.ts"
 export const checkCommand = Command.make(
   "check",
   recordFlags,
-  (flags) =>
-    Effect.flatMap(readSettings(flags), (settings) =>
-      settings.quiet
-        ? Effect.provideService(check(settings), References.MinimumLogLevel, "Warn")
-        : check(settings))
+  (flags) => withSettings(flags, check)
 ).pipe(
   Command.withShortDescription("Check devices and outputs without recording"),
   Command.withDescription(

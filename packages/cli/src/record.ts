@@ -22,12 +22,11 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as References from "effect/References"
 import type * as Stream from "effect/Stream"
 import { RunError } from "./errors.ts"
 import { reportProgress } from "./progress.ts"
 import { recordFlags } from "./recordFlags.ts"
-import { intervalMillis, outputOptions, readSettings, type Settings } from "./settings.ts"
+import { intervalMillis, outputOptions, type Settings, withSettings } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { summaryJson, summaryText } from "./summary.ts"
 import { parseTargets, type Target } from "./targets.ts"
@@ -36,11 +35,7 @@ import { complain, print, say } from "./terminal.ts"
 export const recordCommand = Command.make(
   "record",
   recordFlags,
-  (flags) =>
-    Effect.flatMap(readSettings(flags), (settings) =>
-      settings.quiet
-        ? Effect.provideService(record(settings), References.MinimumLogLevel, "Warn")
-        : record(settings))
+  (flags) => withSettings(flags, record)
 ).pipe(
   Command.withShortDescription("Record devices into files and databases"),
   Command.withDescription("Record devices into files and databases until the duration is over or Ctrl-C."),

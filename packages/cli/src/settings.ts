@@ -5,6 +5,7 @@ import type { Alicat } from "@sampleline/alicat"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as References from "effect/References"
 import { type ConfigFile, readConfigFile } from "./configFile.ts"
 import { parseDevices } from "./deviceFlag.ts"
 import { parseDuration } from "./durations.ts"
@@ -40,8 +41,18 @@ const DEFAULTS = {
   quiet: false
 } as const
 
+/** Runs a command with its settings. With `--quiet` only warnings and errors are logged. */
+export const withSettings = <A, E, R>(
+  flags: RecordFlags,
+  run: (settings: Settings) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E | UsageError, R> =>
+  Effect.flatMap(readSettings(flags), (settings) =>
+    settings.quiet
+      ? Effect.provideService(run(settings), References.MinimumLogLevel, "Warn")
+      : run(settings))
+
 /** The settings from the flags and from the file that `--config` names. */
-export const readSettings = Effect.fnUntraced(function*(flags: RecordFlags): Effect.fn.Return<Settings, UsageError> {
+const readSettings = Effect.fnUntraced(function*(flags: RecordFlags): Effect.fn.Return<Settings, UsageError> {
   const file = withNewNames(Option.isSome(flags.config) ? yield* readConfigFile(flags.config.value) : {})
   const { config: _, device, out: outs, ...rest } = flags
   const given = withNewNames<Partial<Settings> & { readonly simulate?: number; readonly identity?: boolean }>(

@@ -15,7 +15,7 @@ import * as Metrics from "./Metrics.ts"
 import { PollSource } from "./PollSource.ts"
 import { buffered, validateBuffering } from "./recorder/buffering.ts"
 import type { Overflow, TickBuffer } from "./recorder/TickBuffer.ts"
-import { warnOfRate, watchPolls, watchSlots } from "./recorder/warnings.ts"
+import { warnOfRate, watchPolls, watchSkips } from "./recorder/warnings.ts"
 import type { Tick } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
 import { spanned } from "./tracing.ts"
@@ -82,7 +82,7 @@ const pollOnGrid = Effect.fnUntraced(function*(
   const clock = yield* currentClock
   const ending = yield* EndSignal
   const watch = yield* watchPolls
-  const watchSlot = yield* watchSlots(periodNanos)
+  const warnOfSkips = yield* watchSkips(periodNanos)
   const start = clock.monotonicNanos()
   const targetOf = (index: number) => Math.floor(start + index * periodNanos)
   let phase: "waiting" | "polling" | "offering" = "waiting"
@@ -109,13 +109,16 @@ const pollOnGrid = Effect.fnUntraced(function*(
       const lateNanos = offeredAt - targetOf(index + 1)
       const skipped = lateNanos < periodNanos ? 0 : Math.ceil(lateNanos / periodNanos)
       const next = Math.min(slots, index + 1 + skipped)
-      if (next > index + 1) yield* Metric.update(Metrics.ticksSkipped, next - index - 1)
-      yield* watchSlot({
-        late: begunAt - target,
-        polling: polledAt - begunAt,
-        offering: offeredAt - polledAt,
-        skipped: next - index - 1
-      })
+      if (next > index + 1) {
+        yield* Metric.update(Metrics.ticksSkipped, next - index - 1)
+        yield* warnOfSkips({
+          slots: next,
+          skipped: next - index - 1,
+          late: begunAt - target,
+          polling: polledAt - begunAt,
+          offering: offeredAt - polledAt
+        })
+      }
       buffer.nextIndex = next
     }
   })

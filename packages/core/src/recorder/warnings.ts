@@ -90,14 +90,16 @@ const warnOfSteps = (steps: ReadonlyArray<ClockStep>) =>
     { discard: true }
   )
 
-/** What a tick took, in nanoseconds, and how many slots were skipped after it. */
-export interface SlotUse {
+/** Slots that were skipped after a tick, and what that tick took, in nanoseconds. */
+export interface Skip {
+  /** All slots of the run so far. */
+  readonly slots: number
+  readonly skipped: number
   /** From its target until it began. */
   readonly late: number
   readonly polling: number
   /** Waiting for room in the buffer. */
   readonly offering: number
-  readonly skipped: number
 }
 
 /** Skipped slots are worth a warning above this share of all slots, and this number. */
@@ -106,20 +108,19 @@ const SKIPPED_LEAST = 3
 /** The first repetition of the warning comes after this time. Each further one takes twice as long. */
 const REPEAT_NANOS = 10e9
 
-/** A function to call after each tick. It warns if more than 1 % of the slots are skipped, at growing intervals. */
-export const watchSlots = Effect.fnUntraced(function*(periodNanos: number) {
+/** A function to call with each skip. It warns if more than 1 % of the slots are skipped, at growing intervals. */
+export const watchSkips = Effect.fnUntraced(function*(periodNanos: number) {
   const clock = yield* currentClock
   const skippedBy = { late: 0, polling: 0, offering: 0 }
-  let [slots, skipped, longestPoll] = [0, 0, 0]
+  let [skipped, longestPoll] = [0, 0]
   // The first polls of a program are slow.
   let warnAt = clock.monotonicNanos() + Math.max(1e9, 10 * periodNanos)
   let interval = REPEAT_NANOS
-  return (use: SlotUse): Effect.Effect<void> => {
-    slots += 1 + use.skipped
-    if (use.skipped === 0) return Effect.void
-    skipped += use.skipped
-    longestPoll = Math.max(longestPoll, use.polling)
-    skippedBy[longest(use)] += use.skipped
+  return (skip: Skip): Effect.Effect<void> => {
+    const { slots } = skip
+    skipped += skip.skipped
+    longestPoll = Math.max(longestPoll, skip.polling)
+    skippedBy[longest(skip)] += skip.skipped
     const now = clock.monotonicNanos()
     if (skipped < SKIPPED_LEAST || skipped <= SKIPPED_SHARE * slots || now < warnAt) return Effect.void
     warnAt = now + interval

@@ -51,7 +51,7 @@ describe("warnings", () => {
     }))
 })
 
-describe("watchSlots", () => {
+describe("watchSkips", () => {
   const recorded = Effect.fnUntraced(function*(
     takes: ReadonlyArray<number>,
     duration: number,

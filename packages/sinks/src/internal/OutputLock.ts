@@ -9,11 +9,12 @@ import { OwnerLock } from "@sampleline/sqlite"
 import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import type { Writer } from "./FileFailure.ts"
+import { fileOpenError, type Writer } from "./FileFailure.ts"
 
 /** Holds the lock of a file until the scope closes. Where locks do not work there is a log line, and no lock. */
 export const lockOutput = (writer: Writer, file: string): Effect.Effect<void, SinkOpenError, Scope.Scope> =>
-  OwnerLock.acquire(lockOf(file)).pipe(
+  Effect.try({ try: () => lockOf(file), catch: (cause) => fileOpenError(writer, cause) }).pipe(
+    Effect.flatMap(OwnerLock.acquire),
     Effect.catchTags({
       OwnedError: ({ owner }) => {
         const other = owner === null ? "another recorder" : `another recorder (process ${owner.pid} on ${owner.host})`
@@ -30,7 +31,9 @@ export const lockOutput = (writer: Writer, file: string): Effect.Effect<void, Si
 
 /** Fails if another recorder holds the lock. Makes no lock. */
 export const checkLock = (writer: Writer, file: string): Effect.Effect<void, SinkOpenError> =>
-  Effect.suspend(() => fs.existsSync(lockOf(file)) ? Effect.scoped(lockOutput(writer, file)) : Effect.void)
+  Effect.try({ try: () => fs.existsSync(lockOf(file)), catch: (cause) => fileOpenError(writer, cause) }).pipe(
+    Effect.flatMap((exists) => exists ? Effect.scoped(lockOutput(writer, file)) : Effect.void)
+  )
 
 /** A link has the lock of the file that it leads to. */
 const lockOf = (file: string): string => {

@@ -118,7 +118,7 @@ export const layerConfig = (
  * @category options
  */
 export interface CheckOptions extends Omit<AlicatOptions, "allowMissing"> {
-  /** Whether the devices are to stream, one on each port. Default: false. */
+  /** Whether the devices stream, one on each port. Default: false. */
   readonly stream?: boolean | undefined
 }
 

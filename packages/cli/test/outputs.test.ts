@@ -166,6 +166,31 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       assert.sameMembers(fs.readdirSync(cwd), [".a.csv.lock", "a.csv", "a.csv-metadata.json", "a.parquet"])
     }))
 
+  it.effect("no row is missing if log rotation moves the files away, and a removed database is told", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const args = "record --simulate 2 --rate 50 --flush-interval 50ms --json --out a.csv --out b.jsonl --out c.db"
+      const running = yield* startSampleline(args.split(" "), { cwd })
+      yield* fileGrowsBeyond(`${cwd}/a.csv`, 2000)
+      yield* fileGrowsBeyond(`${cwd}/c.db-wal`, 2000)
+      for (const name of ["a.csv", "b.jsonl"]) fs.renameSync(`${cwd}/${name}`, `${cwd}/${name}.1`)
+      fs.rmSync(`${cwd}/c.db`)
+      yield* running.printed("was removed or replaced while it was recorded")
+      yield* fileGrowsBeyond(`${cwd}/a.csv`, 2000)
+      yield* fileGrowsBeyond(`${cwd}/b.jsonl`, 2000)
+      running.process.kill("SIGINT")
+      assert.strictEqual(yield* running.exit, 1)
+      const { samplesEmitted, sinks } = JSON.parse(running.stdout())
+      assert.deepInclude(sinks[0], { rows: samplesEmitted, error: null })
+      assert.deepInclude(sinks[1], { rows: samplesEmitted, error: null })
+      assert.include(JSON.stringify(sinks[2].error), "c.db")
+      assert.isBelow(sinks[2].rows, samplesEmitted)
+      const linesOf = (name: string) => fs.readFileSync(`${cwd}/${name}`, "utf8").trimEnd().split("\n").length
+      assert.strictEqual(linesOf("a.csv.1") + linesOf("a.csv") - 2, samplesEmitted)
+      assert.strictEqual(linesOf("b.jsonl.1") + linesOf("b.jsonl"), samplesEmitted)
+      assert.include(running.stderr(), "was moved to")
+    }))
+
   it.effect("the other outputs are complete if a server goes away in the middle of a run", () =>
     Effect.gen(function*() {
       const server = yield* PostgresServer

@@ -100,14 +100,20 @@ export const SinkWriteReason = Schema.Literals([
 export class SinkWriteError extends Schema.TaggedError<SinkWriteError>()("SinkWriteError", {
   sink: Schema.String,
   target: Schema.String,
-  /** How many samples were not accepted: the batch, or after `stopTimeout` everything that was not written. */
+  /**
+   * How many samples were not accepted: the batch, or after `stopTimeout` everything that was not written. 0 if the output has
+   * failed and no sample is lost.
+   */
   samples: Schema.Int,
   reason: SinkWriteReason,
   detail: Schema.String,
   cause: Schema.optional(Schema.Defect())
 }) {
   override get message() {
-    return `${this.sink} did not accept ${this.samples} samples for ${this.target}: ${this.detail}`
+    const { detail, samples, sink, target } = this
+    return samples === 0
+      ? `${sink} failed on ${target}: ${detail}`
+      : `${sink} did not accept ${samples} samples for ${target}: ${detail}`
   }
 
   /** Whether the same batch may be accepted later. */

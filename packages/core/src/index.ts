@@ -14,6 +14,7 @@ export {
   makeFrame
 } from "./Frame.ts"
 export { InvalidOptionError, millisOf, positiveDuration, positiveInt } from "./InvalidOptionError.ts"
+export { isNotInstalled } from "./isNotInstalled.ts"
 export { MemorySink } from "./MemorySink.ts"
 export { messageOf } from "./messageOf.ts"
 export * as Metrics from "./Metrics.ts"

@@ -50,30 +50,32 @@ export class CsvSink extends Context.Service<
     options: CsvSinkOptions
   ): Effect.fn.Return<CsvSink["Service"], SinkOpenError, Scope.Scope> {
     const writer = { sink: SINK, target: options.path }
-    const file = yield* openTextFile(writer, options, inspectCsv)
-    yield* Effect.logInfo(`${SINK} opened ${options.path}`)
-    const header = file.content?.header ?? null
     const cells = new CsvCells()
     let lock: SchemaLock | undefined
-    let headerWritten = header !== null
-    let described = false
+    const file = yield* openTextFile(writer, options, {
+      inspect: inspectCsv,
+      takesMore: ({ header }) => JSON.stringify(header) === JSON.stringify(lock?.columns.map(({ name }) => name))
+    })
+    yield* Effect.logInfo(`${SINK} opened ${options.path}`)
 
     const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
-      const locked = lock ??= yield* lockTo(writer.target, SchemaLock.fromBatch(batch, options), header)
-      yield* file.write(() => {
+      const locked = lock ??= yield* lockTo(
+        writer.target,
+        SchemaLock.fromBatch(batch, options),
+        file.content?.header ?? null
+      )
+      const first = yield* file.write((isBeginning) => {
         cells.buffer.clear()
-        if (!headerWritten) cells.row(locked.columns.map(({ name }) => name))
+        if (isBeginning) cells.row(locked.columns.map(({ name }) => name))
         for (const sample of batch) cells.sample(locked, sample)
         return cells.buffer.content()
       }, batch.length)
-      headerWritten = true
-      if (!file.isFile || described) return
-      described = true
+      if (first === null) return
       // Warns if it cannot write.
       yield* writeTableMetadata(writer, batch, {
         columns: locked.columns,
         lock: locked,
-        isAppending: header !== null,
+        isAppending: first.isAppended,
         dialect: { lineTerminators: ["\n"] }
       })
     })

@@ -17,6 +17,7 @@ import {
 } from "@sampleline/core"
 import { type Array, type Config, Context, Effect, type Layer, type Scope } from "effect"
 import type { ByteOutput } from "./internal/ByteOutput.ts"
+import type { Writer } from "./internal/FileFailure.ts"
 import { JsonlCells } from "./internal/JsonlCells.ts"
 import { inspectJsonl } from "./internal/JsonlContent.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
@@ -57,14 +58,9 @@ export class JsonlSink extends Context.Service<
     options: JsonlSinkOptions
   ): Effect.fn.Return<JsonlSink["Service"], SinkOpenError, Scope.Scope> {
     const writer = { sink: SINK, target: options.path }
-    const file = yield* openTextFile(writer, options, inspectJsonl)
+    const file = yield* openTextFile(writer, options, { inspect: inspectJsonl, takesMore: () => true })
     yield* Effect.logInfo(`${SINK} opened ${options.path}`)
-    const describe = (batch: Array.NonEmptyReadonlyArray<Sample>) =>
-      writeTableMetadata(writer, batch, {
-        columns: SchemaLock.fromBatch(batch, options).columns,
-        isAppending: file.content !== null
-      })
-    return linesTo(file, options.path, options, file.isFile ? describe : undefined)
+    return linesTo(file, writer, options)
   })
 
   /** Provides `JsonlSink` and `SampleSink`. */
@@ -82,7 +78,7 @@ export class JsonlSink extends Context.Service<
       JsonlSink,
       Effect.map(
         openStdout({ sink: SINK, target: STDOUT }, options.whenStalled ?? "wait"),
-        (output) => linesTo(output, STDOUT, options)
+        (output) => linesTo(output, { sink: SINK, target: STDOUT }, options)
       )
     )
 
@@ -100,32 +96,25 @@ const STDOUT = "standard output"
 // For the type checker only.
 void (JsonlSink satisfies OpenableSink<JsonlSinkOptions, SinkOpenError>)
 
-const linesTo = (
-  output: ByteOutput,
-  target: string,
-  options: RowOptions,
-  /** Called once, after the first batch. */
-  describe: (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<void> = () => Effect.void
-): JsonlSink["Service"] => {
+const linesTo = (output: ByteOutput, writer: Writer, options: RowOptions): JsonlSink["Service"] => {
   const cells = new JsonlCells(options)
-  let described = false
   return {
     ...SampleSink.make({
       name: SINK,
-      target,
+      target: writer.target,
       began: output.began,
       lost: output.lost,
       write: Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
-        yield* output.write(() => {
+        const first = yield* output.write(() => {
           cells.buffer.clear()
           for (const sample of batch) cells.sample(sample)
           return cells.buffer.content()
         }, batch.length)
-        if (described) return
-        described = true
-        yield* describe(batch)
+        if (first === null) return
+        const { columns } = SchemaLock.fromBatch(batch, options)
+        yield* writeTableMetadata(writer, batch, { columns, isAppending: first.isAppended })
       })
     }),
-    path: target
+    path: writer.target
   }
 }

@@ -15,6 +15,7 @@ import {
   type Column,
   type Device,
   InvalidOptionError,
+  messageOf,
   positiveInt,
   type RowOptions,
   type Sample,
@@ -31,6 +32,7 @@ import { describeDevices, runJson } from "./internal/Description.ts"
 import { findDriver } from "./internal/drivers.ts"
 import { fileOpenError, fileWriteError } from "./internal/FileFailure.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
+import { idOf, NameWatch, onNameLost } from "./internal/NameWatch.ts"
 import { type ParquetEncoder, startEncoder } from "./internal/ParquetEncoder.ts"
 import type { ParquetSettings } from "./internal/ParquetFile.ts"
 import { ParquetRecording } from "./internal/ParquetRecording.ts"
@@ -75,18 +77,26 @@ export class ParquetSink extends Context.Service<
   ): Effect.fn.Return<ParquetSink["Service"], OpenFailure, Scope.Scope> {
     const settings = yield* validate(options)
     const { path } = settings
-    yield* findHyparquet
+    yield* findHyparquet(path)
     const oneAtATime = Semaphore.makeUnsafe(1)
-    const state: State = { recording: undefined, lost: undefined }
+    const state: State = { recording: undefined, lost: undefined, isRemoved: false, movedTo: null }
     const encoder = yield* Effect.mapError(startEncoder, (cause) => fileOpenError(writerOf(path), cause))
     const file = yield* Effect.acquireRelease(
       openPartial(writerOf(path), settings),
       (file) => Effect.orDie(oneAtATime.withPermit(complete(settings, file, state)))
     )
+    yield* onNameLost(new NameWatch(partialOf(path), idOf(file.fd)), ({ movedTo }) => {
+      state.isRemoved = movedTo === null
+      state.movedTo = movedTo
+      return movedTo === null
+        ? Effect.void
+        : Effect.logWarning(`${SINK} ${path}: ${partialOf(path)} was moved to ${movedTo}; the recording goes on there`)
+    })
     yield* Effect.logInfo(`${SINK} opened ${path}`)
 
     const write = (batch: Array.NonEmptyReadonlyArray<Sample>) =>
       Effect.suspend(() => {
+        if (state.isRemoved) return removedError(path, batch.length)
         state.recording ??= startRecording(settings, file, encoder, batch, options)
         return Effect.mapError(state.recording.write(batch), (cause) =>
           writeError(
@@ -127,7 +137,7 @@ export class ParquetSink extends Context.Service<
     _devices?: ReadonlyArray<Device>
   ): Effect.fn.Return<void, OpenFailure> {
     const settings = yield* validate(options)
-    yield* findHyparquet
+    yield* findHyparquet(settings.path)
     yield* checkPartial(writerOf(settings.path), settings)
   })
 }
@@ -139,7 +149,7 @@ const COMPRESSIONS: ReadonlySet<string> = new Set(["zstd", "snappy", "gzip", "no
 void (ParquetSink satisfies OpenableSink<ParquetSinkOptions, OpenFailure>)
 
 /** The thread loads it; here it must only be installed. */
-const findHyparquet = findDriver(SINK, "hyparquet-writer")
+const findHyparquet = (path: string) => findDriver(writerOf(path), "hyparquet-writer")
 
 const writerOf = (path: string) => ({ sink: SINK, target: path })
 
@@ -171,6 +181,10 @@ interface State {
   recording: ParquetRecording | undefined
   /** What was accepted and could not be written at the end. */
   lost: SinkWriteError | undefined
+  /** Whether the unfinished file was removed. */
+  isRemoved: boolean
+  /** Where the unfinished file was moved to. */
+  movedTo: string | null
 }
 
 const startRecording = (
@@ -199,6 +213,14 @@ const writeError = (path: string, samples: number, cause: unknown, onFullDisk: s
   })
 }
 
+const removedError = (path: string, samples: number): SinkWriteError =>
+  new SinkWriteError({
+    ...writerOf(path),
+    samples,
+    reason: "Unknown",
+    detail: `${partialOf(path)} was removed while it was recorded, and its samples with it`
+  })
+
 /** Writes the last row group and the footer, and gives the file its name. A file without rows is removed. */
 const complete = Effect.fnUntraced(function*(
   settings: Settings,
@@ -206,12 +228,15 @@ const complete = Effect.fnUntraced(function*(
   state: State
 ): Effect.fn.Return<void, SinkWriteError> {
   const { path } = settings
-  const { recording } = state
+  const { movedTo, recording } = state
   const lose = (error: SinkWriteError) =>
     Effect.sync(() => {
       state.lost = error
     })
-  if (recording !== undefined) {
+  const lostSamples = () => state.lost?.samples ?? 0
+  if (recording !== undefined && state.isRemoved) {
+    yield* lose(removedError(path, recording.finishedRows + recording.unfinishedRows))
+  } else if (recording !== undefined) {
     yield* recording.finishGroups.pipe(
       Effect.mapError((cause) =>
         writeError(
@@ -230,12 +255,22 @@ const complete = Effect.fnUntraced(function*(
       const unfinished = (cause: unknown) =>
         writeError(
           path,
-          finishedRows + (state.lost?.samples ?? 0),
+          finishedRows + lostSamples(),
           cause,
           `${partialOf(path)} has no footer and cannot be read`
         )
+      const unnamed = (cause: unknown) =>
+        new SinkWriteError({
+          ...writerOf(path),
+          samples: lostSamples(),
+          reason: "Unknown",
+          detail: movedTo === null
+            ? `${messageOf(cause)}; the recording is complete in ${partialOf(path)}`
+            : `${partialOf(path)} was moved to ${movedTo} while it was recorded, and is complete there`,
+          cause
+        })
       yield* Effect.mapError(Effect.andThen(encoder.finish, toDisk(fd)), unfinished).pipe(
-        Effect.andThen(Effect.try({ try: () => publish(settings, fd), catch: unfinished })),
+        Effect.andThen(Effect.try({ try: () => publish(settings, fd), catch: unnamed })),
         Effect.catch(lose)
       )
     }
@@ -246,7 +281,7 @@ const complete = Effect.fnUntraced(function*(
       fs.closeSync(reserve)
       fs.closeSync(fd)
     },
-    catch: (cause) => writeError(path, state.lost?.samples ?? 0, cause, "the file may be incomplete")
+    catch: (cause) => writeError(path, lostSamples(), cause, "the file may be incomplete")
   })
   yield* Effect.catch(closed, (error) => state.lost === undefined ? lose(error) : Effect.void)
   yield* Effect.logInfo(`${SINK} closed ${path}`)

@@ -20,6 +20,7 @@ import {
 } from "@sampleline/core"
 import { retryWhileLocked, runTransaction, SqliteDatabase } from "@sampleline/sqlite"
 import { type Array, type Config, Context, type Duration, Effect, type Layer, type Scope } from "effect"
+import { withSamples } from "./internal/FileFailure.ts"
 import { firstBatchOf } from "./internal/firstBatch.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
 import type { FileMode } from "./internal/OutputFile.ts"
@@ -74,7 +75,7 @@ export class SqliteSink extends Context.Service<
     const { busyTimeout, journalMode, path, synchronous, table } = settings
     const writer = { sink: SINK, target: path }
     let hasBegun = false
-    const database = yield* openSqlite(writer, settings, () => hasBegun)
+    const { database, ended, watch } = yield* openSqlite(writer, settings, () => hasBegun)
     const existing = yield* Effect.mapError(columnsOf(database, settings), (cause) => sqliteOpenError(writer, cause))
     yield* expectTable(settings, existing)
     yield* Effect.logInfo(`${SINK} opened ${path}`)
@@ -85,6 +86,8 @@ export class SqliteSink extends Context.Service<
     let inserts: Inserts | undefined
 
     const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
+      const end = ended()
+      if (end !== undefined) return yield* withSamples(end, batch.length)
       if (shape === undefined) {
         const found = shapeOf(settings, existing, batch, options)
         if ("problem" in found) return yield* schemaError(settings, found.problem)
@@ -108,6 +111,7 @@ export class SqliteSink extends Context.Service<
         retryWhileLocked(attempted, busyTimeout),
         (cause) => sqliteWriteError(writer, batch.length, busyTimeout, cause)
       )
+      watch.unseen += batch.length
     })
 
     return {
@@ -118,6 +122,7 @@ export class SqliteSink extends Context.Service<
           hasBegun = true
         },
         lock: () => shape?.lock,
+        lost: ended,
         write
       }),
       path,

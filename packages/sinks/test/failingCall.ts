@@ -9,11 +9,6 @@ export const failingCall = (
   isFailing = () => true
 ) => {
   const real = fs[name] as (...args: ReadonlyArray<unknown>) => unknown
-  const replace = (call: unknown) =>
-    Effect.sync(() => {
-      Object.assign(fs, { [name]: call })
-      syncBuiltinESMExports()
-    })
   const failing = (...args: ReadonlyArray<unknown>) => {
     if (!isFailing()) return real(...args)
     const error = Object.assign(new Error(`${code}: it failed, ${name}`), { code })
@@ -21,5 +16,21 @@ export const failingCall = (
     if (typeof answer !== "function") throw error
     setImmediate(() => answer(error))
   }
-  return Effect.acquireRelease(replace(failing), () => replace(real))
+  return replaceCall(name, failing)
+}
+
+/** Until the scope closes, a call of `node:fs` never answers. Gives how often it was called. */
+export const silentCall = (name: "stat") => {
+  let calls = 0
+  return Effect.as(replaceCall(name, () => calls++), () => calls)
+}
+
+const replaceCall = (name: keyof typeof fs, call: unknown) => {
+  const real = fs[name]
+  const replace = (call: unknown) =>
+    Effect.sync(() => {
+      Object.assign(fs, { [name]: call })
+      syncBuiltinESMExports()
+    })
+  return Effect.acquireRelease(replace(call), () => replace(real))
 }

@@ -2,8 +2,8 @@
  * Reads an existing CSV file before it is appended to.
  */
 import { FrameFormat, SchemaLock } from "@sampleline/core"
-import { Effect } from "effect"
-import { beginningOf, chunksOf, type Content, FOREIGN_BEGINNING } from "./TextFile.ts"
+import { Result } from "effect"
+import { beginningOf, chunksOf, type Content, FOREIGN_BEGINNING } from "./TextContent.ts"
 
 export interface CsvContent extends Content {
   /** Null if the header itself is incomplete. */
@@ -24,40 +24,39 @@ const BEGINNING = SchemaLock.fromFormats([FrameFormat.make([])]).columns
  * The header, and where the last complete record ends. Fails if a record has another number of fields than the header, or if an
  * incomplete header is not ours.
  */
-export const inspectCsv = (fd: number, size: number): Effect.Effect<CsvContent, string> =>
-  Effect.suspend(() => {
-    let header: ReadonlyArray<string> | null = null
-    const headerBytes: Array<Buffer> = []
-    let bytes = 0
-    let record = 0
-    let commas = 0
-    let inQuotes = false
-    let damaged = false
+export const inspectCsv = (fd: number, size: number): Result.Result<CsvContent, string> => {
+  let header: ReadonlyArray<string> | null = null
+  const headerBytes: Array<Buffer> = []
+  let bytes = 0
+  let record = 0
+  let commas = 0
+  let inQuotes = false
+  let damaged = false
 
-    for (const [chunk, offset] of chunksOf(fd, size)) {
-      for (let at = 0; at < chunk.length; at++) {
-        const byte = chunk[at]
-        if (byte === QUOTE) inQuotes = !inQuotes
-        else if (byte === 0 && !inQuotes) damaged = true
-        else if (byte === COMMA && !inQuotes) commas++
-        else if (byte === NEWLINE && !inQuotes) {
-          header ??= parseRecord(Buffer.concat([...headerBytes, chunk.subarray(0, at)]).toString())
-          if (damaged || commas !== header.length - 1) {
-            return Effect.fail(`record ${record} does not have the ${header.length} fields of the header`)
-          }
-          bytes = offset + at + 1
-          commas = 0
-          record++
+  for (const [chunk, offset] of chunksOf(fd, size)) {
+    for (let at = 0; at < chunk.length; at++) {
+      const byte = chunk[at]
+      if (byte === QUOTE) inQuotes = !inQuotes
+      else if (byte === 0 && !inQuotes) damaged = true
+      else if (byte === COMMA && !inQuotes) commas++
+      else if (byte === NEWLINE && !inQuotes) {
+        header ??= parseRecord(Buffer.concat([...headerBytes, chunk.subarray(0, at)]).toString())
+        if (damaged || commas !== header.length - 1) {
+          return Result.fail(`record ${record} does not have the ${header.length} fields of the header`)
         }
+        bytes = offset + at + 1
+        commas = 0
+        record++
       }
-      if (header === null) headerBytes.push(Buffer.from(chunk))
     }
-    if (header === null) {
-      const begun = beginningOf(headerBytes)
-      if (!begun.startsWith(BEGINNING) && !BEGINNING.startsWith(begun)) return Effect.fail(FOREIGN_BEGINNING)
-    }
-    return Effect.succeed({ bytes, header })
-  })
+    if (header === null) headerBytes.push(Buffer.from(chunk))
+  }
+  if (header === null) {
+    const begun = beginningOf(headerBytes)
+    if (!begun.startsWith(BEGINNING) && !BEGINNING.startsWith(begun)) return Result.fail(FOREIGN_BEGINNING)
+  }
+  return Result.succeed({ bytes, header })
+}
 
 /** The fields of one record, without its line end. */
 const parseRecord = (record: string): ReadonlyArray<string> => {

@@ -2,6 +2,8 @@
  * What went wrong with a file or a pipe, from the error code of the operating system.
  */
 import { messageOf, SinkOpenError, SinkWriteError } from "@sampleline/core"
+import * as fs from "node:fs"
+import * as os from "node:os"
 
 /** The sink and its target, for messages. */
 export interface Writer {
@@ -68,7 +70,23 @@ export const fileWriteError = (writer: Writer, samples: number, cause: unknown):
   }
 }
 
+/** The same error for other samples. */
+export const withSamples = (
+  { cause, detail, reason, sink, target }: SinkWriteError,
+  samples: number
+): SinkWriteError => new SinkWriteError({ sink, target, samples, reason, detail, cause })
+
 export const TOO_MANY_FILES = "there are too many open files; close some, or raise the limit (ulimit -n)"
+
+/** The system's error if this process cannot open any more files; undefined if it can. */
+export const openFailure = (): unknown => {
+  try {
+    fs.closeSync(fs.openSync(os.devNull, "r"))
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
 
 const codeOf = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""

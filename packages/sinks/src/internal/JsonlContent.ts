@@ -1,30 +1,29 @@
 /**
  * Reads an existing file of JSON lines before it is appended to.
  */
-import { Effect, Predicate } from "effect"
-import { beginningOf, chunksOf, type Content, FOREIGN_BEGINNING } from "./TextFile.ts"
+import { Predicate, Result } from "effect"
+import { beginningOf, chunksOf, type Content, FOREIGN_BEGINNING } from "./TextContent.ts"
 
 /** Where the last complete line ends. Fails if a line is not a sample, or if an incomplete first line is not ours. */
-export const inspectJsonl = (fd: number, size: number): Effect.Effect<Content, string> =>
-  Effect.suspend(() => {
-    let bytes = 0
-    let line = 0
-    let begun: Array<Buffer> = []
-    for (const [chunk, offset] of chunksOf(fd, size)) {
-      let start = 0
-      for (let end = chunk.indexOf("\n"); end >= 0; end = chunk.indexOf("\n", start)) {
-        line++
-        if (!isRowText(Buffer.concat([...begun, chunk.subarray(start, end)]).toString())) {
-          return Effect.fail(`line ${line} is not a sample written by this sink`)
-        }
-        begun = []
-        start = end + 1
-        bytes = offset + start
+export const inspectJsonl = (fd: number, size: number): Result.Result<Content, string> => {
+  let bytes = 0
+  let line = 0
+  let begun: Array<Buffer> = []
+  for (const [chunk, offset] of chunksOf(fd, size)) {
+    let start = 0
+    for (let end = chunk.indexOf("\n"); end >= 0; end = chunk.indexOf("\n", start)) {
+      line++
+      if (!isRowText(Buffer.concat([...begun, chunk.subarray(start, end)]).toString())) {
+        return Result.fail(`line ${line} is not a sample written by this sink`)
       }
-      begun.push(Buffer.from(chunk.subarray(start)))
+      begun = []
+      start = end + 1
+      bytes = offset + start
     }
-    return line > 0 || beginsLikeRow(beginningOf(begun)) ? Effect.succeed({ bytes }) : Effect.fail(FOREIGN_BEGINNING)
-  })
+    begun.push(Buffer.from(chunk.subarray(start)))
+  }
+  return line > 0 || beginsLikeRow(beginningOf(begun)) ? Result.succeed({ bytes }) : Result.fail(FOREIGN_BEGINNING)
+}
 
 /** Whether an incomplete line is a row of ours, as far as it goes. */
 const beginsLikeRow = (incomplete: string): boolean => {

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import * as fs from "node:fs"
 import * as nodePath from "node:path"
 import { fileOpenError, type Writer } from "./FileFailure.ts"
-import { checkParents, type FileMode, followLinks, isAt, isBrokenLink, makeParents } from "./OutputFile.ts"
+import { checkParents, type FileMode, followLinks, isAt, makeParents } from "./OutputFile.ts"
 
 export interface PartialSettings {
   readonly path: string
@@ -78,8 +78,13 @@ const refuseExisting = Effect.fnUntraced(function*(
         + "or use mode \"overwrite\" (--overwrite) to replace it"
     )
   }
-  if (yield* attempt(writer, () => isBrokenLink(path))) {
-    yield* attempt(writer, () => fs.accessSync(nodePath.dirname(followLinks(path)), fs.constants.W_OK))
+  if (stats?.isSymbolicLink()) {
+    const folder = yield* attempt(writer, () => nodePath.dirname(followLinks(path)))
+    yield* attempt(writer, () => fs.accessSync(folder, fs.constants.W_OK))
+    const isSameDisk = yield* attempt(writer, () => fs.statSync(folder).dev === fs.statSync(nodePath.dirname(path)).dev)
+    if (!isSameDisk) {
+      return yield* refuse("Unknown", "it is a link to another disk; give the name of the file there")
+    }
   }
   if (yield* attempt(writer, () => fs.existsSync(partialOf(path)))) {
     return yield* refuse(
@@ -92,11 +97,9 @@ const refuseExisting = Effect.fnUntraced(function*(
 
 /** Gives the complete file its name. Does not replace a file that another program has made. */
 export const publish = ({ mode, path }: PartialSettings, fd: number): void => {
-  if (!isAt(partialOf(path), fd)) {
-    throw new Error(`${partialOf(path)} was moved or removed while it was recorded; it is complete where it is now`)
-  }
+  if (!isAt(partialOf(path), fd)) throw new Error(`${partialOf(path)} was moved or removed`)
   if (mode === "create" && fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
-    throw new Error(`another program has made this file; the recording is complete in ${partialOf(path)}`)
+    throw new Error("another program has made this file")
   }
   // Through a link, the file behind it is replaced.
   fs.renameSync(partialOf(path), followLinks(path))

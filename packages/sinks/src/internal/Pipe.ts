@@ -50,6 +50,7 @@ const writeTo = Effect.fnUntraced(function*(
 ): Effect.fn.Return<ByteOutput, never, Scope.Scope> {
   let broken: Error | undefined
   let closed = false
+  let hasBegun = false
   let unread = 0
   stream.on("error", (error) => broken = error)
 
@@ -104,11 +105,13 @@ const writeTo = Effect.fnUntraced(function*(
         if (broken !== undefined) return yield* fileWriteError(writer, samples, broken)
       }
       unread += samples
-      stream.write(Buffer.from(encode()), (error) => {
+      stream.write(Buffer.from(encode(!hasBegun)), (error) => {
         if (error || closed) return
         unread -= samples
         stream.emit("taken")
       })
+      hasBegun = true
+      return null
     })
   }
 })

@@ -4,7 +4,7 @@
  * `@effect/sql-pg` runs statements, but has no COPY. COPY goes through `pg` and `pg-copy-streams`; then a statement has a
  * connection only while it runs, before the first COPY.
  */
-import type { SinkDependencyError } from "@sampleline/core"
+import type { SinkDependencyError, SinkOpenError } from "@sampleline/core"
 import { Duration, Effect, Exit, Fiber, Option, Redacted, Scope } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -28,10 +28,10 @@ const APPLICATION = "sampleline"
 export const openPostgres = Effect.fnUntraced(function*(
   sink: string,
   settings: PostgresSettings
-): Effect.fn.Return<PostgresDriver, SinkDependencyError | SqlFailure, Scope.Scope> {
-  const { closeTimeout, commandTimeout, useCopy } = settings
+): Effect.fn.Return<PostgresDriver, SinkDependencyError | SinkOpenError | SqlFailure, Scope.Scope> {
+  const { closeTimeout, commandTimeout, target, useCopy } = settings
   const packages = useCopy ? ["@effect/sql-pg", "pg", "pg-copy-streams"] : ["@effect/sql-pg"]
-  const { PgClient } = yield* loadDriver(sink, packages, () => import("@effect/sql-pg"))
+  const { PgClient } = yield* loadDriver({ sink, target }, packages, () => import("@effect/sql-pg"))
   const toFailure = failureFrom(settings)
   const inTime = <A, E>(run: Effect.Effect<A, E>): Effect.Effect<A, SqlFailure> =>
     abandonAfter(
@@ -78,7 +78,7 @@ const openPool = Effect.fnUntraced(function*(
   settings: PostgresSettings
 ) {
   const [{ default: pg }, { from: copyFrom }] = yield* loadDriver(
-    sink,
+    { sink, target: settings.target },
     packages,
     () => Promise.all([import("pg"), import("pg-copy-streams")])
   )

@@ -7,8 +7,7 @@ import type { SqliteFailure } from "@sampleline/sqlite"
 import { Duration, Predicate } from "effect"
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
-import * as os from "node:os"
-import { fileOpenError, fileWriteError, type Writer } from "./FileFailure.ts"
+import { fileOpenError, fileWriteError, openFailure, type Writer } from "./FileFailure.ts"
 
 const BUSY = 5
 const READONLY = 8
@@ -72,15 +71,8 @@ export const sqliteWriteError = (
 }
 
 /** The system's error if this process cannot open another file. */
-const openFilesExhausted = ({ primaryCode }: SqliteFailure): unknown => {
-  if (primaryCode !== CANTOPEN && primaryCode !== IOERR) return undefined
-  try {
-    fs.closeSync(fs.openSync(os.devNull, "r"))
-    return undefined
-  } catch (error) {
-    return error
-  }
-}
+const openFilesExhausted = ({ primaryCode }: SqliteFailure): unknown =>
+  primaryCode === CANTOPEN || primaryCode === IOERR ? openFailure() : undefined
 
 const ROOM_BYTES = 1 << 16
 

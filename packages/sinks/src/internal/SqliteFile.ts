@@ -2,11 +2,12 @@
  * The file of a database, before and after SQLite has it open. Only `stat` and `access` look at it: opening and closing it
  * otherwise would drop the locks that SQLite holds in this process.
  */
-import type { SinkOpenError } from "@sampleline/core"
+import { type SinkOpenError, SinkWriteError } from "@sampleline/core"
 import { retryWhileLocked, SqliteDatabase, type SqliteFailure } from "@sampleline/sqlite"
 import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
 import { fileOpenError, type Writer } from "./FileFailure.ts"
+import { NameWatch, onNameLost } from "./NameWatch.ts"
 import { checkParents, isBrokenLink, makeParents } from "./OutputFile.ts"
 import { foreignError, isUnreadable, sqliteOpenError } from "./SqliteFailures.ts"
 import type { SqliteSettings } from "./SqliteSettings.ts"
@@ -31,12 +32,19 @@ const exists = Effect.fnUntraced(function*(
   return true
 })
 
+export interface OpenSqlite {
+  readonly database: SqliteDatabase.SqliteDatabase
+  readonly watch: NameWatch
+  /** Why the sink writes no more, with the samples that are lost: the file has lost its name. */
+  readonly ended: () => SinkWriteError | undefined
+}
+
 /** Opens the database, and makes its file if it is missing. If the run never began, the scope removes a new empty file. */
 export const openSqlite = Effect.fnUntraced(function*(
   writer: Writer,
   settings: SqliteSettings,
   hasBegun: () => boolean
-): Effect.fn.Return<SqliteDatabase.SqliteDatabase, SinkOpenError, Scope.Scope> {
+): Effect.fn.Return<OpenSqlite, SinkOpenError, Scope.Scope> {
   const { path } = settings
   const isNew = !(yield* exists(writer, settings))
   yield* Effect.acquireRelease(
@@ -50,7 +58,37 @@ export const openSqlite = Effect.fnUntraced(function*(
         if (isNew && !hasBegun() && sizeOf(path) === 0) fs.rmSync(path, { force: true })
       }).pipe(Effect.andThen(Effect.logInfo(`${writer.sink} closed ${writer.target}`)))
   )
-  return yield* Effect.mapError(SqliteDatabase.open(path), (cause) => sqliteOpenError(writer, cause))
+  const database = yield* Effect.mapError(SqliteDatabase.open(path), (cause) => sqliteOpenError(writer, cause))
+  const id = yield* attempt(writer, () => fs.statSync(path, { bigint: true }))
+  const watch = new NameWatch(path, Effect.succeed(id))
+  return { database, watch, ended: yield* endWhenNameLost(writer, database, watch) }
+})
+
+/**
+ * The log keeps the old name when a database is moved or replaced. Its pages are moved to the database at once: the next program
+ * that opens the name would put them into the file that has it now. And no other database is begun under that name.
+ */
+const endWhenNameLost = Effect.fnUntraced(function*(
+  writer: Writer,
+  database: SqliteDatabase.SqliteDatabase,
+  watch: NameWatch
+): Effect.fn.Return<() => SinkWriteError | undefined, never, Scope.Scope> {
+  let ended: SinkWriteError | undefined
+  yield* Effect.addFinalizer(() => ended === undefined ? Effect.void : Effect.die(ended))
+  yield* onNameLost(watch, ({ movedTo }) => {
+    ended = new SinkWriteError({
+      ...writer,
+      reason: "Unknown",
+      ...(movedTo === null
+        ? {
+          samples: watch.unseen,
+          detail: "it was removed or replaced while it was recorded; what has its name now was not changed"
+        }
+        : { samples: 0, detail: `it was moved to ${movedTo} while it was recorded, and its samples are there` })
+    })
+    return Effect.ignore(SqliteDatabase.attempt(() => database.exec("PRAGMA wal_checkpoint(TRUNCATE)")))
+  })
+  return () => ended
 })
 
 /** The columns of the sink's table; empty if there is no such table. */

@@ -109,6 +109,7 @@ const describe = (
   earlierRuns: ReadonlyArray<unknown>
 ) => {
   const devices = describeDevices(batch, lock)
+  const run = runJson(batch, devices)
   return {
     "@context": CONTEXT,
     "url": encodeURIComponent(path.basename(target)),
@@ -125,6 +126,9 @@ const describe = (
         }
       })
     },
-    "notes": [...earlierRuns, runJson(batch, devices)]
+    "notes": [...earlierRuns.filter((earlier) => !isRun(earlier, run.run_id)), run]
   }
 }
+
+const isRun = (note: unknown, id: string): boolean =>
+  Predicate.isObject(note) && "run_id" in note && note["run_id"] === id

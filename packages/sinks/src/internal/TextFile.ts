@@ -1,23 +1,25 @@
 /**
- * A text file of whole records, opened once and written to for hours.
+ * A text file of whole records: opened once, and written to for hours.
  *
- * A batch is handed to the operating system by one `write` at a known offset, synchronously: for ordinary files that is
- * several times faster than a trip through the thread pool. A batch that does not fit is removed again, so the file always
- * ends with the last accepted batch. An existing file is not changed before the first batch.
+ * A file that loses its name in between, because it is moved, removed or replaced, is left. The next batch opens the name anew: a
+ * free name gets a new file, an empty file or one of ours is written to, and anything else is refused.
  *
- * A file that cannot be forced to disk or closed may have lost samples. The report then has an error and the run fails: at the
- * next batch, or when the sink closes.
+ * A file that is removed, or that cannot be forced to disk or closed, may have lost samples. The report then has an error, and the
+ * run fails: at the next batch if the disk has failed, else when the sink closes.
  *
  * A run without samples leaves an empty file. A run that never began leaves no new file, and leaves an old one unchanged.
  */
 import { messageOf, SinkOpenError, SinkWriteError } from "@sampleline/core"
-import { Effect, Exit, type Scope } from "effect"
+import { Effect, Exit, Result, type Scope } from "effect"
 import * as fs from "node:fs"
 import type { ByteOutput } from "./ByteOutput.ts"
-import { fileOpenError, fileWriteError, type Writer } from "./FileFailure.ts"
+import { fileOpenError, fileWriteError, withSamples, type Writer } from "./FileFailure.ts"
+import { GrowingFile } from "./GrowingFile.ts"
+import { LOOK_INTERVAL, type NameLost } from "./NameWatch.ts"
 import { checkParents, type FileMode, isAt, isBrokenLink, makeParents } from "./OutputFile.ts"
 import { checkLock, lockOutput } from "./OutputLock.ts"
 import { openPipe } from "./Pipe.ts"
+import { canFollow, type Content, type TextFormat } from "./TextContent.ts"
 
 export interface TextFileOptions {
   readonly path: string
@@ -30,57 +32,44 @@ export interface TextFileOptions {
   readonly fsync?: "never" | "interval" | "always" | undefined
 }
 
-/** What the file holds up to the end of its last complete record. */
-export interface Content {
-  readonly bytes: number
-}
-
-/** Reads the content of an existing file before it is appended to. Fails with a text if the sink did not write the file. */
-export type Inspect<C extends Content> = (fd: number, size: number) => Effect.Effect<C, string>
-
 export interface TextFile<C extends Content> extends ByteOutput {
-  /** Whether it is a regular file: there is no metadata file beside a pipe. */
-  readonly isFile: boolean
   /** What the file holds already if it is appended to; null for a new or replaced file. */
   readonly content: C | null
 }
 
-const FSYNC_INTERVAL = "1 second"
-
-/** How far an open file is. */
 interface State {
-  /** Where the last accepted batch ends; -1 before the first batch. */
-  end: number
+  /** The file that has the name; null if it has lost it. */
+  file: GrowingFile | null
   /** Whether the run has begun. */
   hasBegun: boolean
-  /** Samples that were accepted and not forced to disk since. */
-  unsynced: number
-  /** What may be lost because the file could not be forced to disk or closed. */
+  /** Samples that may be lost, and why. */
   lost: SinkWriteError | undefined
+  /** Whether the disk has failed. */
+  isBroken: boolean
 }
 
 /** Opens the file; the scope closes it. */
 export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   writer: Writer,
   options: TextFileOptions,
-  inspect: Inspect<C>
+  format: TextFormat<C>
 ): Effect.fn.Return<TextFile<C>, SinkOpenError, Scope.Scope> {
-  const { mode = "create", fsync = "never" } = options
+  const { fsync = "never", mode = "create", path } = options
   const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: (cause) => fileOpenError(writer, cause) })
 
-  const stats = yield* attempt(() => fs.statSync(options.path, { throwIfNoEntry: false }))
+  const stats = yield* attempt(() => fs.statSync(path, { throwIfNoEntry: false }))
   if (stats?.isDirectory()) return yield* fileOpenError(writer, { code: "EISDIR" })
-  if (stats !== undefined && !stats.isFile()) {
-    return { content: null, isFile: false, ...(yield* openPipe(writer, options.path)) }
-  }
-  yield* attempt(() => makeParents(options.path))
-  yield* lockOutput(writer, options.path)
-  const state: State = { end: -1, hasBegun: false, unsynced: 0, lost: undefined }
-  const fd = yield* Effect.acquireRelease(
-    attempt(() => fs.openSync(options.path, openFlags[mode], 0o666)),
-    (fd, exit) => closing(writer, { path: options.path, mode, isNew: stats === undefined }, fd, state, exit)
+  if (stats !== undefined && !stats.isFile()) return { content: null, ...(yield* openPipe(writer, path)) }
+  yield* attempt(() => makeParents(path))
+  yield* lockOutput(writer, path)
+  const state: State = { file: null, hasBegun: false, lost: undefined, isBroken: false }
+  const file = yield* Effect.acquireRelease(
+    attempt(() => state.file = new GrowingFile(path, fs.openSync(path, openFlags[mode], 0o666), stats?.size ?? 0)),
+    (_, exit) => closing(writer, { path, isNew: stats === undefined }, state, exit)
   )
-  const content = mode === "append" && stats !== undefined ? yield* inspectFor(writer, fd, stats.size, inspect) : null
+  const content = mode === "append" && stats !== undefined
+    ? yield* inspectFor(writer, file.fd, stats.size, format.inspect)
+    : null
   if (content !== null && content.bytes < stats!.size) {
     yield* Effect.logWarning(
       `${writer.sink} ${writer.target}: its last ${
@@ -88,78 +77,47 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
       } bytes are an incomplete record and will be removed`
     )
   }
+  file.end = content?.bytes ?? 0
+  if (mode === "overwrite") file.size = null
 
-  const sync = Effect.callback<void, NodeJS.ErrnoException>((resume) => {
-    fs.fdatasync(fd, (error) => resume(error ? Effect.fail(error) : Effect.void))
+  const sync = (file: GrowingFile) => fsync === "interval" ? syncOrLose(writer, state, file) : Effect.void
+  const lookAndSync = Effect.suspend(() => {
+    const { file } = state
+    if (file === null) return Effect.void
+    return Effect.flatMap(
+      file.watch.look,
+      (lost) => lost === null ? sync(file) : leave(writer, state, file, lost, sync)
+    )
   })
-  // If it were interrupted its failure would be missed: the system reports one only once.
-  const syncOrLose = Effect.uninterruptible(Effect.suspend(() => {
-    const samples = state.unsynced
-    if (samples === 0) return Effect.void
-    return Effect.matchEffect(sync, {
-      onFailure: (cause) => lose(writer, state, samples, "it could not be forced to disk", cause),
-      onSuccess: () => Effect.sync(() => void (state.unsynced -= samples))
-    })
-  }))
-  if (fsync === "interval") {
-    yield* Effect.forkScoped(Effect.forever(Effect.andThen(
-      Effect.sleep(FSYNC_INTERVAL),
-      syncOrLose
-    )))
-    yield* Effect.addFinalizer(() => syncOrLose)
-  }
-
-  const write = (bytes: Uint8Array, samples: number) => {
-    const isFirst = state.end < 0
-    const expected = isFirst ? stats?.size ?? 0 : state.end
-    if (fs.fstatSync(fd).size !== expected && !(isFirst && mode === "overwrite")) {
-      throw new Error("another program has written to it; record to a file that no other program writes to")
-    }
-    if (isFirst) {
-      state.end = content?.bytes ?? 0
-      fs.ftruncateSync(fd, state.end)
-    }
-    let written = 0
-    try {
-      while (written < bytes.length) {
-        written += fs.writeSync(fd, bytes, written, bytes.length - written, state.end + written)
-      }
-    } catch (error) {
-      fs.ftruncateSync(fd, state.end)
-      throw error
-    }
-    state.end += written
-    state.unsynced += samples
-    return written
-  }
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(LOOK_INTERVAL), lookAndSync)))
+  yield* Effect.addFinalizer(() => lookAndSync)
 
   return {
     content,
-    isFile: true,
     began: () => {
       state.hasBegun = true
     },
     lost: () => state.lost,
     write: (encode, samples) => {
-      const { lost } = state
-      if (lost !== undefined) {
-        const { cause, detail, reason } = lost
-        return Effect.fail(new SinkWriteError({ ...writer, samples, reason, detail, cause }))
-      }
+      if (state.isBroken && state.lost !== undefined) return Effect.fail(withSamples(state.lost, samples))
+      const refuse = (cause: unknown) => fileWriteError(writer, samples, cause)
       const written = Effect.try({
-        try: () => write(encode(), samples),
-        catch: (cause) => fileWriteError(writer, samples, cause)
+        try: () => {
+          const file = state.file ??= openAnew(path, format)
+          const start = file.end
+          return { file, start, first: file.write(encode(start === 0), samples) }
+        },
+        catch: refuse
       })
-      return fsync === "always"
-        ? Effect.flatMap(written, (bytes) => {
-          state.unsynced = 0
-          return Effect.mapError(sync, (cause) => {
-            state.end -= bytes
-            fs.ftruncateSync(fd, state.end)
-            return fileWriteError(writer, samples, cause)
-          })
-        })
-        : Effect.asVoid(written)
+      if (fsync !== "always") return Effect.map(written, ({ first }) => first)
+      return Effect.flatMap(written, ({ file, first, start }) =>
+        Effect.mapBoth(file.sync, {
+          onFailure: (cause) => {
+            file.truncate(start)
+            return refuse(cause)
+          },
+          onSuccess: () => first
+        }))
     }
   }
 })
@@ -168,7 +126,7 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
 export const checkTextFile = Effect.fnUntraced(function*<C extends Content>(
   writer: Writer,
   options: TextFileOptions,
-  inspect: Inspect<C>
+  inspect: TextFormat<C>["inspect"]
 ): Effect.fn.Return<C | null, SinkOpenError> {
   const { mode = "create" } = options
   const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: (cause) => fileOpenError(writer, cause) })
@@ -198,65 +156,123 @@ const openFlags: { readonly [mode in FileMode]: number } = {
   append: fs.constants.O_RDWR | fs.constants.O_CREAT
 }
 
-const inspectFor = <C extends Content>(writer: Writer, fd: number, size: number, inspect: Inspect<C>) =>
-  Effect.mapError(
-    Effect.catchDefect(
-      inspect(fd, size),
-      (cause) => Effect.fail(messageOf(cause))
+const inspectFor = <C extends Content>(
+  writer: Writer,
+  fd: number,
+  size: number,
+  inspect: TextFormat<C>["inspect"]
+) =>
+  Effect.try({ try: () => inspect(fd, size), catch: messageOf }).pipe(
+    Effect.flatMap((content) =>
+      Result.isSuccess(content) ? Effect.succeed(content.success) : Effect.fail(content.failure)
     ),
-    (found) =>
+    Effect.mapError((found) =>
       new SinkOpenError({
         ...writer,
         reason: "Foreign",
         detail: `${found}. The file was not changed. Repair it, or record to another file`
       })
+    )
   )
+
+/** Opens the name after the file has lost it. Throws if something stands there that the run's rows cannot follow. */
+const openAnew = <C extends Content>(path: string, format: TextFormat<C>): GrowingFile => {
+  const stats = fs.statSync(path, { throwIfNoEntry: false })
+  if (stats === undefined) {
+    makeParents(path)
+    return new GrowingFile(path, fs.openSync(path, openFlags.create, 0o666), 0)
+  }
+  const replaced = new Error("something else was put in its place, which was not changed; record to another file")
+  if (!stats.isFile()) throw replaced
+  const fd = fs.openSync(path, fs.constants.O_RDWR)
+  const { size } = fs.fstatSync(fd)
+  if (size === 0 || canFollow(fd, size, format)) return new GrowingFile(path, fd, size)
+  fs.closeSync(fd)
+  throw replaced
+}
+
+/** Leaves a file that has lost its name. Its last samples are where it is now, or are lost with it. */
+const leave = (
+  writer: Writer,
+  state: State,
+  file: GrowingFile,
+  { movedTo }: NameLost,
+  sync: (file: GrowingFile) => Effect.Effect<void>
+): Effect.Effect<void> =>
+  Effect.uninterruptible(Effect.suspend(() => {
+    state.file = null
+    const samples = file.watch.unseen
+    const closed = closeFile(writer, state, file, () => fs.closeSync(file.fd))
+    if (movedTo === null && samples > 0) {
+      const detail =
+        "it was removed while it was recorded, and its last samples with it; later samples go to a new file"
+      return Effect.andThen(closed, lose(state, new SinkWriteError({ ...writer, samples, reason: "Unknown", detail })))
+    }
+    const found = movedTo === null ? "removed" : `moved to ${movedTo}, with its last ${samples} samples`
+    return sync(file).pipe(
+      Effect.andThen(closed),
+      Effect.andThen(Effect.logWarning(
+        `${writer.sink} ${writer.target}: it was ${found}; later samples go to a file with the old name`
+      ))
+    )
+  }))
 
 const closing = (
   writer: Writer,
-  { isNew, mode, path }: { readonly path: string; readonly mode: FileMode; readonly isNew: boolean },
-  fd: number,
+  { isNew, path }: { readonly path: string; readonly isNew: boolean },
   state: State,
   exit: Exit.Exit<unknown, unknown>
 ) =>
-  Effect.try(() => {
-    const { end, hasBegun } = state
-    const isUntouched = end < 0
-    if (isUntouched && hasBegun && mode === "overwrite" && Exit.isSuccess(exit)) fs.ftruncateSync(fd, 0)
-    const isLeftover = isNew && !hasBegun && fs.fstatSync(fd).size === 0 && isAt(path, fd)
-    fs.closeSync(fd)
-    if (isLeftover) fs.unlinkSync(path)
+  Effect.suspend(() => {
+    const { file, hasBegun } = state
+    if (file === null) return Effect.void
+    return closeFile(writer, state, file, () => {
+      if (file.size === null && hasBegun && Exit.isSuccess(exit)) file.truncate(0)
+      const isLeftover = isNew && !hasBegun && fs.fstatSync(file.fd).size === 0 && isAt(path, file.fd)
+      fs.closeSync(file.fd)
+      if (isLeftover) fs.unlinkSync(path)
+    })
   }).pipe(
     Effect.andThen(Effect.logInfo(`${writer.sink} closed ${writer.target}`)),
-    Effect.catch(({ cause }) => lose(writer, state, state.unsynced, "it could not be closed", cause)),
     Effect.andThen(Effect.suspend(() => state.lost === undefined ? Effect.void : Effect.die(state.lost)))
   )
 
-/** Notes that samples may be lost, and says so at once: the next batch may be far away. */
-const lose = (writer: Writer, state: State, samples: number, problem: string, cause: unknown) =>
+const closeFile = (writer: Writer, state: State, file: GrowingFile, close: () => void): Effect.Effect<void> =>
+  Effect.catch(
+    Effect.try(close),
+    ({ cause }) => distrust(writer, state, file.unsynced, "it could not be closed", cause)
+  )
+
+// If it were interrupted its failure would be missed.
+const syncOrLose = (writer: Writer, state: State, file: GrowingFile): Effect.Effect<void> =>
+  Effect.uninterruptible(Effect.suspend(() => {
+    const samples = file.unsynced
+    if (samples === 0) return Effect.void
+    return Effect.catch(file.sync, (cause) => {
+      file.unsynced -= samples
+      return distrust(writer, state, samples, "it could not be forced to disk", cause)
+    })
+  }))
+
+/** Notes that the disk has failed: nothing more is written to it. */
+const distrust = (
+  writer: Writer,
+  state: State,
+  samples: number,
+  problem: string,
+  cause: unknown
+): Effect.Effect<void> =>
   Effect.suspend(() => {
-    state.unsynced -= samples
-    const all = samples + (state.lost?.samples ?? 0)
-    const { reason } = fileWriteError(writer, all, cause)
+    state.isBroken = true
+    const { reason } = fileWriteError(writer, samples, cause)
     const detail = `${problem}: ${messageOf(cause)}. Check the disk; these samples may be missing`
-    state.lost = new SinkWriteError({ ...writer, samples: all, reason, detail, cause })
-    return Effect.logError(state.lost.message)
+    return lose(state, new SinkWriteError({ ...writer, samples, reason, detail, cause }))
   })
 
-/** What is said of a file without a complete record that does not begin as the sink's own files do. */
-export const FOREIGN_BEGINNING = "it has no complete record and does not begin like a file of this sink"
-
-/** The beginning of a file as text, without the NULs that a power cut leaves behind. */
-export const beginningOf = (chunks: ReadonlyArray<Buffer>): string =>
-  Buffer.concat(chunks).toString().replace(/\0+$/, "")
-
-/** The bytes of a file up to `size`, in chunks, each with the offset of its first byte. A chunk is valid until the next one. */
-export function* chunksOf(fd: number, size: number): Generator<readonly [Buffer, number]> {
-  const buffer = Buffer.allocUnsafe(1 << 20)
-  for (let offset = 0; offset < size;) {
-    const read = fs.readSync(fd, buffer, 0, Math.min(buffer.length, size - offset), offset)
-    if (read === 0) return
-    yield [buffer.subarray(0, read), offset]
-    offset += read
-  }
-}
+/** Notes that samples may be lost, and says so at once: the next batch may be far away. */
+const lose = (state: State, error: SinkWriteError): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const samples = error.samples + (state.lost?.samples ?? 0)
+    state.lost = withSamples(error, samples)
+    return Effect.logError(error.message)
+  })

@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { SchemaLock } from "@sampleline/core"
-import { Effect, Schema } from "effect"
+import { Effect, Result, Schema } from "effect"
 import * as fs from "node:fs"
 import { CsvSink } from "../../src/CsvSink.ts"
 import { inspectCsv } from "../../src/internal/CsvContent.ts"
@@ -46,7 +46,7 @@ it.effect.each([
     fs.writeFileSync(path, text)
     const fd = fs.openSync(path, "r")
     assert.deepStrictEqual(
-      yield* Effect.match(inspectCsv(fd, text.length), {
+      Result.match(inspectCsv(fd, text.length), {
         onFailure: (problem): typeof found => problem,
         onSuccess: (content): typeof found => content as typeof found
       }),

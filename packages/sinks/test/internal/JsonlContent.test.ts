@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import * as fs from "node:fs"
 import { inspectJsonl } from "../../src/internal/JsonlContent.ts"
 import { tempFile } from "../tempFile.ts"
@@ -26,7 +26,7 @@ it.effect.each(
     const path = yield* tempFile("run.jsonl")
     fs.writeFileSync(path, text)
     const fd = fs.openSync(path, "r")
-    const result = yield* Effect.match(inspectJsonl(fd, text.length), {
+    const result = Result.match(inspectJsonl(fd, text.length), {
       onFailure: (problem): string | number => problem,
       onSuccess: ({ bytes }): string | number => bytes
     })

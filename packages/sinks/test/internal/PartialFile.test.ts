@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { SampleSink } from "@sampleline/core"
 import { Effect, Exit } from "effect"
 import * as fs from "node:fs"
+import * as nodePath from "node:path"
 import { ParquetSink, type ParquetSinkOptions } from "../../src/ParquetSink.ts"
 import { countParquet } from "../duckdb.ts"
 import { samplesFrom } from "../samples.ts"
@@ -94,6 +95,37 @@ describe("an unfinished Parquet file", () => {
       assert.deepStrictEqual(fs.readdirSync(path.replace("/run.parquet", "")), ["run.parquet.partial.reserve"])
     }))
 
+  it.live("fails at the next batch if it was removed, and all its samples are lost", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.parquet")
+      let sink: SampleSink["Service"] | undefined
+      const exit = yield* Effect.exit(Effect.provide(
+        Effect.gen(function*() {
+          sink = yield* SampleSink
+          yield* sink.write(nonEmpty(samplesFrom(0, 3)))
+          fs.rmSync(`${path}.partial`)
+          const write = Effect.suspend(() => sink!.write(nonEmpty(samplesFrom(3, 1))))
+          return yield* Effect.forever(Effect.andThen(write, Effect.sleep(20)))
+        }),
+        ParquetSink.layer({ path })
+      ))
+      assert.include(String(Exit.isFailure(exit) ? exit.cause : ""), "was removed while it was recorded")
+      assert.deepInclude(sink!.report()[0], { rows: 0 })
+      assert.deepStrictEqual(fs.readdirSync(nodePath.dirname(path)), [])
+    }))
+
+  it.live.runIf(fs.existsSync("/dev/shm"))(
+    "is refused at opening if its name is a link to another disk",
+    () =>
+      Effect.gen(function*() {
+        const path = yield* tempFile("run.parquet")
+        fs.symlinkSync(`/dev/shm/${nodePath.basename(nodePath.dirname(path))}.parquet`, path)
+        const error = yield* Effect.flip(writeTo(ParquetSink.layer({ path, mode: "overwrite" })))
+        assert.include(error.message, "it is a link to another disk")
+        assert.strictEqual((yield* Effect.flip(ParquetSink.check({ path, mode: "overwrite" }))).message, error.message)
+      })
+  )
+
   it.live("is complete under its new name if it was moved, and the error says so", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.parquet")
@@ -107,7 +139,7 @@ describe("an unfinished Parquet file", () => {
         ),
         ParquetSink.layer({ path })
       ))
-      assert.include(String(Exit.isFailure(exit) ? exit.cause : ""), "was moved or removed while it was recorded")
+      assert.include(String(Exit.isFailure(exit) ? exit.cause : ""), `was moved to ${path}.moved while it was recorded`)
       assert.strictEqual(fs.readFileSync(`${path}.partial`, "utf8"), "another's")
       assert.isFalse(fs.existsSync(path))
       assert.strictEqual(yield* countParquet(`${path}.moved`), 3)

@@ -1,0 +1,55 @@
+/**
+ * What a text file holds, as the sinks look at it before they add to it.
+ */
+import { Result } from "effect"
+import * as fs from "node:fs"
+
+/** What the file holds up to the end of its last complete record. */
+export interface Content {
+  readonly bytes: number
+}
+
+/** What a sink knows of its files. */
+export interface TextFormat<C extends Content> {
+  /** Reads the content of a file up to `size`. Fails with a text if the sink did not write the file. */
+  readonly inspect: (fd: number, size: number) => Result.Result<C, string>
+  /** Whether the rows of this run can follow those of a file that begins like this. */
+  readonly takesMore: (beginning: C) => boolean
+}
+
+/** What is said of a file without a complete record that does not begin as the sink's own files do. */
+export const FOREIGN_BEGINNING = "it has no complete record and does not begin like a file of this sink"
+
+/** The beginning of a file as text, without the NULs that a power cut leaves behind. */
+export const beginningOf = (chunks: ReadonlyArray<Buffer>): string =>
+  Buffer.concat(chunks).toString().replace(/\0+$/, "")
+
+/** The bytes of a file up to `size`, in chunks, each with the offset of its first byte. A chunk is valid until the next one. */
+export function* chunksOf(fd: number, size: number): Generator<readonly [Buffer, number]> {
+  const buffer = Buffer.allocUnsafe(1 << 20)
+  for (let offset = 0; offset < size;) {
+    const read = fs.readSync(fd, buffer, 0, Math.min(buffer.length, size - offset), offset)
+    if (read === 0) return
+    yield [buffer.subarray(0, read), offset]
+    offset += read
+  }
+}
+
+/**
+ * Whether rows can follow, as far as the first and the last line tell: a file of hours is too long to be read while a recording
+ * goes on.
+ */
+export const canFollow = <C extends Content>(fd: number, size: number, format: TextFormat<C>): boolean => {
+  const last = Buffer.alloc(1)
+  fs.readSync(fd, last, 0, 1, size - 1)
+  const beginning = format.inspect(fd, firstLineLength(fd, size))
+  return last.toString() === "\n"
+    && Result.isSuccess(beginning)
+    && beginning.success.bytes > 0
+    && format.takesMore(beginning.success)
+}
+
+const firstLineLength = (fd: number, size: number): number => {
+  for (const [chunk] of chunksOf(fd, size)) return chunk.indexOf("\n") + 1
+  return 0
+}

@@ -84,8 +84,10 @@ const tickMaker = (fields: number): (index: number) => Tick => {
     return {
       run,
       index,
+      at: requestedAt,
       driftMs: 0.1,
       skipped: 0,
+      skipCause: null,
       dropped: 0,
       droppedFailures: NO_FAILURES,
       clockSteps: NONE,

@@ -97,8 +97,9 @@ export class Progress {
     this.report = report
   }
 
+  /** The first call counts. */
   finish(at: number): void {
-    this.finishedAt = at
+    this.finishedAt ??= at
   }
 
   observe(ticks: ReadonlyArray<Tick>): void {

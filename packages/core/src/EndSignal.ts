@@ -2,7 +2,18 @@
  * Ends a run from outside without losing a sample. The recorder stops polling, its buffer drains, the open batch is written,
  * and the program succeeds with its summary. An interruption also writes the open batch, but then nobody gets the summary.
  */
-import { Context, Deferred, Effect, Fiber, type Scope } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, type Scope } from "effect"
+
+/**
+ * Who ended a run, and how: e.g. the name of a signal.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface EndedBy {
+  readonly cause: "stopped" | "interrupted"
+  readonly detail: string | null
+}
 
 /**
  * @since 0.1.0
@@ -10,7 +21,10 @@ import { Context, Deferred, Effect, Fiber, type Scope } from "effect"
  */
 export interface EndSignal {
   readonly isEnded: () => boolean
-  readonly end: Effect.Effect<void>
+  /** The first call counts. */
+  readonly end: (by: EndedBy) => Effect.Effect<void>
+  /** Null before the end. */
+  readonly endedBy: () => EndedBy | null
   /** Completes when the run is told to end. */
   readonly await: Effect.Effect<void>
   /**
@@ -30,14 +44,16 @@ export interface EndSignal {
  */
 export const make = (): EndSignal => {
   const deferred = Deferred.makeUnsafe<void>()
-  let ended = false
+  let endedBy: EndedBy | null = null
   const observers = new Set<() => number>()
   return {
-    isEnded: () => ended,
-    end: Effect.suspend(() => {
-      ended = true
-      return Effect.asVoid(Deferred.succeed(deferred, undefined))
-    }),
+    isEnded: () => endedBy !== null,
+    end: (by) =>
+      Effect.suspend(() => {
+        endedBy ??= by
+        return Effect.asVoid(Deferred.succeed(deferred, undefined))
+      }),
+    endedBy: () => endedBy,
     await: Deferred.await(deferred),
     observe: (backlog) =>
       Effect.asVoid(Effect.acquireRelease(
@@ -58,7 +74,8 @@ export const make = (): EndSignal => {
 export const EndSignal: Context.Reference<EndSignal> = Context.Reference("@sampleline/core/EndSignal", {
   defaultValue: (): EndSignal => ({
     isEnded: () => false,
-    end: Effect.void,
+    end: () => Effect.void,
+    endedBy: () => null,
     await: Effect.never,
     observe: () => Effect.void,
     isObserved: () => false,
@@ -68,7 +85,7 @@ export const EndSignal: Context.Reference<EndSignal> = Context.Reference("@sampl
 
 /**
  * Ends the recordings inside a program when `signal` completes. The program itself goes on to its end. Calls can be nested:
- * the first signal ends the recordings.
+ * the first signal ends the recordings. A text that `signal` gives, such as `SIGINT`, is kept as what ended the run.
  *
  * @example
  * program.pipe(endWhen(Effect.sleep("8 hours")))
@@ -82,7 +99,10 @@ export const endWhen =
     Effect.flatMap(EndSignal, (ambient) => {
       const ending = make()
       return Effect.flatMap(
-        Effect.forkChild(Effect.andThen(Effect.exit(Effect.raceFirst(signal, ambient.await)), ending.end)),
+        Effect.forkChild(Effect.flatMap(
+          Effect.exit(Effect.raceFirst(signal, ambient.await)),
+          (exit) => ending.end(ambient.endedBy() ?? { cause: "stopped", detail: textOf(exit) })
+        )),
         (waiting) =>
           program.pipe(
             Effect.provideService(EndSignal, ending),
@@ -90,3 +110,6 @@ export const endWhen =
           )
       )
     })
+
+const textOf = (exit: Exit.Exit<unknown>): string | null =>
+  Exit.isSuccess(exit) && typeof exit.value === "string" ? exit.value : null

@@ -1,9 +1,10 @@
 /**
- * Keeps all samples in memory, for tests and for programs that use the samples of a short run.
+ * Keeps all samples and events in memory, for tests and for programs that use the samples of a short run.
  *
  * Memory is never freed. Accepted means: in memory.
  */
 import { Context, Effect, type Layer } from "effect"
+import type { RunEvent } from "./RunEvent.ts"
 import type { Sample } from "./Sample.ts"
 import { SampleSink, type SinkShape } from "./SampleSink.ts"
 
@@ -16,10 +17,13 @@ export class MemorySink extends Context.Service<
   SinkShape & {
     /** The same array during the run and after the sink has closed. */
     readonly samples: ReadonlyArray<Sample>
+    /** The same array, like `samples`. */
+    readonly events: ReadonlyArray<RunEvent>
   }
 >()("@sampleline/core/MemorySink") {
   static readonly make = Effect.sync((): MemorySink["Service"] => {
     const samples: Array<Sample> = []
+    const events: Array<RunEvent> = []
     return {
       ...SampleSink.make({
         name: "MemorySink",
@@ -27,9 +31,11 @@ export class MemorySink extends Context.Service<
         write: (batch) =>
           Effect.sync(() => {
             for (const sample of batch) samples.push(sample)
-          })
+          }),
+        event: (event) => Effect.sync(() => events.push(event))
       }),
-      samples
+      samples,
+      events
     }
   })
 

@@ -90,6 +90,8 @@ export class PollSource extends Context.Service<PollSource, {
   readonly poll: (names: ReadonlyArray<string>) => Effect.Effect<PollResult>
   /** Buses that devices share. The recorder warns of a rate that they cannot reach. */
   readonly buses?: ReadonlyArray<PollBus> | undefined
+  /** The machine that the devices are attached to. */
+  readonly host?: string | undefined
 }>()("@sampleline/core/PollSource") {
   /**
    * A source of devices that can be asked independently. `poll` gives a `Frame` or a plain object. If it fails or dies, that is

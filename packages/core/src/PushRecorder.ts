@@ -8,6 +8,7 @@ import type { Reading } from "./PollSource.ts"
 import { buffered, validateBuffering } from "./recorder/buffering.ts"
 import type { Overflow, TickBuffer } from "./recorder/TickBuffer.ts"
 import { watchPolls } from "./recorder/warnings.ts"
+import { checkMetadata, type RunMetadata } from "./RunMetadata.ts"
 import type { Device, DeviceFailure, Tick } from "./Sample.ts"
 import { spanned } from "./tracing.ts"
 
@@ -24,6 +25,10 @@ export interface PushOptions {
   readonly overflow?: Overflow | undefined
   /** How many readings may wait for the consumer. Default: 64. */
   readonly bufferSize?: number | undefined
+  /** The machine that the devices are attached to. Default: not known. */
+  readonly host?: string | undefined
+  /** What is kept with the run, e.g. `{ operator: "Ada", sample: "B-17" }`. */
+  readonly metadata?: RunMetadata | undefined
 }
 
 /**
@@ -40,7 +45,12 @@ export const record = <E, R>(
     Effect.gen(function*() {
       const { duration, ...buffering } = yield* validateBuffering(options)
       const isOver = duration === undefined ? Effect.never : Effect.sleep(duration)
-      return yield* buffered(options.devices, buffering, (buffer: TickBuffer<E>) =>
+      const run = {
+        devices: options.devices,
+        host: options.host,
+        metadata: yield* checkMetadata(options.metadata)
+      }
+      return yield* buffered(run, buffering, (buffer: TickBuffer<E>) =>
         Effect.scoped(Effect.gen(function*() {
           const ending = yield* EndSignal
           const watch = yield* watchPolls
@@ -59,7 +69,8 @@ export const record = <E, R>(
                 ? { readings: [], failures: [outcome] }
                 : { readings: [outcome], failures: [] }
               const clockSteps = yield* watch(result)
-              yield* buffer.offer({ index: buffer.nextIndex++, driftMs: 0, clockSteps, ...result })
+              const at = "error" in outcome ? outcome.at : outcome.requestedAt
+              yield* buffer.offer({ index: buffer.nextIndex++, at, driftMs: 0, clockSteps, ...result })
             })
           )
         })))

@@ -15,13 +15,15 @@ import * as Metrics from "./Metrics.ts"
 import { PollSource } from "./PollSource.ts"
 import { buffered, validateBuffering } from "./recorder/buffering.ts"
 import type { Overflow, TickBuffer } from "./recorder/TickBuffer.ts"
-import { warnOfRate, watchPolls, watchSkips } from "./recorder/warnings.ts"
+import { skipCauseOf, warnOfRate, watchPolls, watchSkips } from "./recorder/warnings.ts"
+import { checkMetadata, type RunMetadata } from "./RunMetadata.ts"
 import type { Tick } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
 import { spanned } from "./tracing.ts"
 
 // Applied to the program that runs the stream, not to the stream.
 export { endWhen } from "./EndSignal.ts"
+export { mark } from "./Marks.ts"
 export { every, filterSamples, mapValues, type ValueMapping } from "./recorder/operators.ts"
 export type { Overflow } from "./recorder/TickBuffer.ts"
 
@@ -44,6 +46,8 @@ export interface RecordOptions {
   readonly bufferSize?: number | undefined
   /** Begin ticks within microseconds of their targets, at the cost of processor time. Default: false. */
   readonly precise?: boolean | undefined
+  /** What is kept with the run, e.g. `{ operator: "Ada", sample: "B-17" }`. */
+  readonly metadata?: RunMetadata | undefined
 }
 
 /**
@@ -58,8 +62,13 @@ export const record = (options: RecordOptions): Stream.Stream<Tick, InvalidOptio
       const source = yield* PollSource
       const { names, ...plan } = yield* validate(options, source.devices.map((device) => device.name))
       yield* warnOfRate(source, names, plan.periodNanos)
-      const devices = source.devices.filter((device) => names.includes(device.name))
-      return yield* buffered(devices, plan, (buffer: TickBuffer<never>) => pollOnGrid(source.poll(names), plan, buffer))
+      const run = {
+        devices: source.devices.filter((device) => names.includes(device.name)),
+        rateHz: 1e9 / plan.periodNanos,
+        host: source.host,
+        metadata: yield* checkMetadata(options.metadata)
+      }
+      return yield* buffered(run, plan, (buffer: TickBuffer<never>) => pollOnGrid(source.poll(names), plan, buffer))
     }).pipe(spanned("sampleline.record"))
   )
 
@@ -94,6 +103,7 @@ const pollOnGrid = Effect.fnUntraced(function*(
       if (!ending.isEnded() && clock.monotonicNanos() < target) yield* clock.waitUntil(target, precise)
       if (ending.isEnded()) return
       const begunAt = clock.monotonicNanos()
+      const at = clock.epochMicros()
       const driftMs = (begunAt - target) / 1_000_000
       phase = "polling"
       // The buffer finds skipped slots by this index.
@@ -102,7 +112,7 @@ const pollOnGrid = Effect.fnUntraced(function*(
       const polledAt = clock.monotonicNanos()
       phase = "offering"
       const clockSteps = yield* watch(result)
-      yield* buffer.offer({ index, driftMs, clockSteps, ...result })
+      yield* buffer.offer({ index, at, driftMs, clockSteps, ...result })
 
       // Late by 1.5 periods: two slots are skipped, and the third has half a period to go.
       const offeredAt = clock.monotonicNanos()
@@ -111,15 +121,12 @@ const pollOnGrid = Effect.fnUntraced(function*(
       const next = Math.min(slots, index + 1 + skipped)
       if (next > index + 1) {
         yield* Metric.update(Metrics.ticksSkipped, next - index - 1)
-        yield* warnOfSkips({
-          slots: next,
-          skipped: next - index - 1,
-          late: begunAt - target,
-          polling: polledAt - begunAt,
-          offering: offeredAt - polledAt
-        })
+        const polling = polledAt - begunAt
+        const times = { late: begunAt - target, polling, offering: offeredAt - polledAt }
+        const cause = skipCauseOf(times, result.failures.length > 0)
+        yield* warnOfSkips({ slots: next, skipped: next - index - 1, cause, polling })
+        buffer.skipTo(next, cause)
       }
-      buffer.nextIndex = next
     }
   })
   /** Completes when the loop may be cut off: at once while it waits for a target, after a grace while it polls, else never. */

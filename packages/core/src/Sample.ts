@@ -2,6 +2,7 @@
  * The vocabulary of a run: its devices (`Run`, `Device`), one poll of all devices (`Tick`), and one device's reading (`Sample`).
  */
 import type { Frame, FrameFormat, FrameValue } from "./Frame.ts"
+import type { SkipCause } from "./RunEvent.ts"
 import type { ClockStep } from "./SampleClock.ts"
 import type { DeviceError } from "./SourceError.ts"
 
@@ -48,6 +49,12 @@ export interface Run {
   /** Microseconds since the epoch. */
   readonly startedAt: number
   readonly devices: ReadonlyArray<Device>
+  /** Ticks per second. Absent: the devices push their readings. */
+  readonly rateHz?: number | undefined
+  /** The machine that the devices are attached to. Absent: not known. */
+  readonly host?: string | undefined
+  /** What the user said of the run, e.g. `operator`. Default: nothing. */
+  readonly metadata?: { readonly [key: string]: string } | undefined
 }
 
 /**
@@ -140,10 +147,14 @@ export interface Tick {
   readonly run: Run
   /** Position on the grid: the target is `start + index * period`. */
   readonly index: number
+  /** When the tick began, in microseconds since the epoch. */
+  readonly at: number
   /** How long after its target the tick began, in milliseconds. Never negative. */
   readonly driftMs: number
   /** Slots skipped since the last delivered tick: a poll took too long, or the buffer was full. */
   readonly skipped: number
+  /** Why they were skipped; null if none was. If there are several causes, the first. */
+  readonly skipCause: SkipCause | null
   /** Ticks that the overflow policy dropped since the last delivered tick. */
   readonly dropped: number
   /** Failed polls in those dropped ticks, by device. */

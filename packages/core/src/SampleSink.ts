@@ -6,7 +6,9 @@ import { type Array, Cause, Clock, Context, Effect, Layer, Metric, type Scope } 
 import { type Joined, joinLayers, type Layers } from "./joinLayers.ts"
 import { messageOf } from "./messageOf.ts"
 import * as Metrics from "./Metrics.ts"
+import type { RunEvent } from "./RunEvent.ts"
 import type { Sample } from "./Sample.ts"
+import { current as currentClock } from "./SampleClock.ts"
 import type { SchemaLock } from "./SchemaLock.ts"
 import { type SinkBatchError, SinkSchemaError, SinkWriteError } from "./SinkError.ts"
 import { spanned } from "./tracing.ts"
@@ -40,6 +42,8 @@ export interface SinkShape {
   readonly target: string
   /** Success means that the batch is accepted: from then on the durability that the sink states holds for it. */
   readonly write: (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<void, SinkBatchError>
+  /** Takes an event of the run, in its order among the batches. */
+  readonly event: (event: RunEvent) => Effect.Effect<void, SinkBatchError>
   /** Called once or more when a run has begun: a tick came, or the ticks ended without a failure. The sink then keeps its output. */
   readonly began: () => void
   /** One report for each sink behind this one. */
@@ -60,6 +64,8 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     /** Default: empty. */
     readonly target?: string | undefined
     readonly write: (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<unknown, E>
+    /** Keeps an event of the run. Default: events are not kept. */
+    readonly event?: ((event: RunEvent) => Effect.Effect<unknown, E>) | undefined
     /** The lock that fixes the columns, once `write` has one. The values it drops are counted, with one warning per column. */
     readonly lock?: (() => SchemaLock | undefined) | undefined
     /** For a sink that accepts before it delivers: the samples that were accepted and then lost. */
@@ -103,9 +109,21 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
         })
       })
 
+    const event = (event: RunEvent): Effect.Effect<void, SinkBatchError> =>
+      options.event === undefined
+        ? Effect.void
+        : Effect.matchCauseEffect(Effect.suspend(() => options.event!(event)), {
+          onFailure: (cause) => {
+            error = toBatchError(name, target, 0, Cause.squash(cause))
+            return Effect.fail(error)
+          },
+          onSuccess: () => Effect.void
+        })
+
     return {
       name,
       target,
+      event,
       began: options.began ?? (() => {}),
       write: (batch) => spanned("sampleline.write", { sink: name, target, samples: batch.length })(write(batch)),
       report: () => {
@@ -146,31 +164,43 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
 const combine = (sinks: ReadonlyArray<SinkShape>): SinkShape => {
   const working = new Set(sinks)
   const name = sinks.map((sink) => sink.name).join(", ")
+  const toAll: (
+    run: { readonly id: string; readonly samples: number },
+    give: (sink: SinkShape) => Effect.Effect<void, SinkBatchError>
+  ) => Effect.Effect<void, SinkBatchError> = Effect.fnUntraced(function*(run, give) {
+    let last: SinkBatchError | undefined
+    const failed: Array<SinkBatchError> = []
+    yield* Effect.forEach(working, (sink) =>
+      Effect.catch(give(sink), (error) => {
+        working.delete(sink)
+        last = error
+        failed.push(error)
+        return working.size === 0
+          ? Effect.void
+          : Effect.logError(`${error.message}; the other outputs go on without it`)
+      }), { concurrency: "unbounded", discard: true })
+    if (working.size === 0) {
+      return yield* last ?? new SinkWriteError({
+        sink: name,
+        target: "",
+        samples: run.samples,
+        reason: "Unknown",
+        detail: "all outputs have failed"
+      })
+    }
+    const { epochMicros } = yield* currentClock
+    for (const { detail, sink, target } of failed) {
+      const event = { _tag: "OutputFailing", runId: run.id, at: epochMicros(), sink, target, detail } as const
+      yield* toAll({ ...run, samples: 0 }, (sink) => sink.event(event))
+    }
+  })
   return {
     name,
     target: sinks.map((sink) => sink.target || sink.name).join(", "),
     began: () => sinks.forEach((sink) => sink.began()),
     report: () => sinks.flatMap((sink) => sink.report()),
-    write: Effect.fnUntraced(function*(batch) {
-      let last: SinkBatchError | undefined
-      yield* Effect.forEach(working, (sink) =>
-        Effect.catch(sink.write(batch), (error) => {
-          working.delete(sink)
-          last = error
-          return working.size === 0
-            ? Effect.void
-            : Effect.logError(`${error.message}; the other outputs go on without it`)
-        }), { concurrency: "unbounded", discard: true })
-      if (working.size === 0) {
-        return yield* last ?? new SinkWriteError({
-          sink: name,
-          target: "",
-          samples: batch.length,
-          reason: "Unknown",
-          detail: "all outputs have failed"
-        })
-      }
-    })
+    write: (batch) => toAll({ id: batch[0].run.id, samples: batch.length }, (sink) => sink.write(batch)),
+    event: (event) => toAll({ id: event.runId, samples: 0 }, (sink) => sink.event(event))
   }
 }
 

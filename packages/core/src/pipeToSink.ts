@@ -1,5 +1,5 @@
 /**
- * From ticks to storage: count, flatten to samples, group, write. The promise kept here: however a stream of ticks ends, the
+ * From ticks to storage: count, flatten to samples and events, group, write. The promise kept here: however a stream of ticks ends, the
  * samples of every tick that was counted are written, unless the sink fails or `stopTimeout` is over.
  *
  * `Stream.groupedWithin` drops its open batch if its stream fails or is interrupted. So that stream comes from a queue that only
@@ -11,10 +11,13 @@
  */
 import { Array, Cause, Channel, Duration, Effect, Exit, Fiber, Option, Pull, Queue, Sink, Stream } from "effect"
 import { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
-import { EndSignal, make as makeEndSignal } from "./EndSignal.ts"
+import { type EndedBy, EndSignal, make as makeEndSignal } from "./EndSignal.ts"
+import { EventFold } from "./EventFold.ts"
 import { type InvalidOptionError, positiveDuration, positiveInt } from "./InvalidOptionError.ts"
+import { type Mark, onMark } from "./Marks.ts"
 import { messageOf } from "./messageOf.ts"
-import type { Sample, Tick } from "./Sample.ts"
+import type { RunEvent } from "./RunEvent.ts"
+import { Sample, type Tick } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
 import { SampleSink } from "./SampleSink.ts"
 import { type SinkBatchError, SinkWriteError } from "./SinkError.ts"
@@ -25,7 +28,7 @@ import { spanned } from "./tracing.ts"
  * @category options
  */
 export interface PipeOptions {
-  /** A batch is written when it has this many samples. Default: 64. */
+  /** A batch is written when it has this many samples and events. Default: 64. */
   readonly batchSize?: number | undefined
   /** A batch is written this long after its first sample, whether or not another sample comes. Default: 1 second. */
   readonly flushInterval?: Duration.Input | undefined
@@ -56,6 +59,7 @@ export const pipeToSink = (options: PipeOptions = {}) =>
     const clock = yield* currentClock
     const ending = makeEndSignal()
     const progress = options.progress ?? new Progress()
+    const events = new EventFold()
     let accepted = 0
     let upstreamFailure: Cause.Cause<E> | undefined
 
@@ -72,14 +76,19 @@ export const pipeToSink = (options: PipeOptions = {}) =>
         },
         onFailure: (cause) => upstreamFailure ??= cause
       }),
-      Stream.filter((tick): tick is TickWithSamples => Array.isReadonlyArrayNonEmpty(tick.samples)),
-      Stream.mapArray(Array.flatMap((tick) => tick.samples)),
+      Stream.map((item) => "text" in item ? events.mark(item) : events.tick(item)),
+      Stream.filter(Array.isReadonlyArrayNonEmpty),
+      Stream.mapArray(Array.flatten),
       Stream.groupedWithin(batchSize, flushInterval),
-      Stream.run(
-        Sink.forEach((batch) =>
-          Array.isArrayNonEmpty(batch) ? Effect.map(sink.write(batch), () => accepted += batch.length) : Effect.void
-        )
-      )
+      Stream.run(Sink.forEach((batch) => writeInOrder(sink, batch, (samples) => accepted += samples))),
+      Effect.andThen(Effect.suspend(() => {
+        progress.finish(clock.epochMicros())
+        const failure = upstreamFailure === undefined ? null : messageOf(Cause.squash(upstreamFailure))
+        const { cause, detail } = failure === null
+          ? ending.endedBy() ?? COMPLETED
+          : { cause: "failed", detail: failure } as const
+        return Effect.forEach(events.end(cause, detail, progress.current), sink.event, { discard: true })
+      }))
     )
     const unwritten = () =>
       new SinkWriteError({
@@ -115,10 +124,31 @@ export const pipeToSink = (options: PipeOptions = {}) =>
 /** How often an upstream is looked at within its patience. */
 const LOOKS = 5
 
-type TickWithSamples = Tick & { readonly samples: Array.NonEmptyReadonlyArray<Sample> }
+const COMPLETED = { cause: "completed", detail: null } as const
+
+/** Writes a batch, split at its events, so that samples and events reach the sink in their order. */
+const writeInOrder = Effect.fnUntraced(function*(
+  sink: SampleSink["Service"],
+  batch: ReadonlyArray<Sample | RunEvent>,
+  onAccepted: (samples: number) => void
+) {
+  let samples: Array<Sample> = []
+  const flush = Effect.suspend(() => {
+    const written = samples
+    samples = []
+    return Array.isArrayNonEmpty(written)
+      ? Effect.map(sink.write(written), () => onAccepted(written.length))
+      : Effect.void
+  })
+  for (const item of batch) {
+    if (item instanceof Sample) samples.push(item)
+    else yield* Effect.andThen(flush, sink.event(item))
+  }
+  yield* flush
+})
 
 /**
- * The same ticks through a queue. It ends when the ticks end or fail, or when the run is told to end. It never fails. `onTicks`
+ * The same ticks, with the user's marks among them, through a queue. It ends when the ticks end or fail, or when the run is told to end. It never fails. `onTicks`
  * is called with ticks that are put into the queue for sure, unless the sink has failed.
  *
  * When the run is told to end, an upstream that observes the signal, as the recorders do, ends by itself. It is cut off if it
@@ -131,9 +161,10 @@ const untilEnded = <E>({ capacity, ending, onFailure, onTicks, patience }: {
   readonly onTicks: (ticks: Array.NonEmptyReadonlyArray<Tick>) => void
   readonly onFailure: (cause: Cause.Cause<E>) => void
 }) =>
-<R>(ticks: Stream.Stream<Tick, E, R>): Stream.Stream<Tick, never, R> =>
+<R>(ticks: Stream.Stream<Tick, E, R>): Stream.Stream<Tick | Mark, never, R> =>
   Stream.unwrap(Effect.gen(function*() {
-    const queue = yield* Queue.bounded<Tick, Cause.Done>(capacity)
+    const queue = yield* Queue.bounded<Tick | Mark, Cause.Done>(capacity)
+    yield* onMark((mark) => Queue.offer(queue, mark))
     let chunks = 0
     let isCutOff = false
     const cutOff = Effect.gen(function*() {
@@ -200,8 +231,8 @@ const runToEnd = <E, R>(
       )
       const clock = yield* currentClock
       let deadlineNanos: number | undefined
-      const stop = Effect.gen(function*() {
-        yield* ending.end
+      const stop = Effect.fnUntraced(function*(by: EndedBy) {
+        yield* ending.end(by)
         // An interruption while the run ends does not start the clock again.
         deadlineNanos ??= clock.monotonicNanos() + Duration.toMillis(stopTimeout) * 1e6
         const left = Math.max(0, deadlineNanos - clock.monotonicNanos()) / 1e6
@@ -211,10 +242,12 @@ const runToEnd = <E, R>(
         if (error.samples > 0) return yield* error
         yield* Effect.logWarning("everything is written, but the source has not stopped; it is left running")
       })
-      return yield* restore(Effect.raceFirst(Fiber.join(fiber), Effect.andThen(ambient.await, stop))).pipe(
+      return yield* restore(
+        Effect.raceFirst(Fiber.join(fiber), Effect.andThen(ambient.await, () => stop(ambient.endedBy() ?? INTERRUPTED)))
+      ).pipe(
         Effect.onInterrupt(() =>
           Effect.catchCause(
-            stop,
+            stop(INTERRUPTED),
             (cause) => Effect.logError(`the run was interrupted: ${messageOf(Cause.squash(cause))}`)
           )
         ),
@@ -222,6 +255,8 @@ const runToEnd = <E, R>(
       )
     })
   )
+
+const INTERRUPTED: EndedBy = { cause: "interrupted", detail: null }
 
 const validate = Effect.fnUntraced(function*(
   { batchSize = 64, flushInterval = "1 second", stopTimeout = "5 seconds" }: PipeOptions

@@ -23,12 +23,24 @@ describe("SampleSink.make", () => {
 })
 
 describe("SampleSink.layerAll", () => {
+  it.effect("tells the other sinks of a sink that fails", () =>
+    Effect.gen(function*() {
+      yield* Effect.flip(ticks(200).pipe(pipeToSink({ batchSize: 50 })))
+      const { events } = yield* MemorySink
+      const failed = events.filter((event) => event._tag === "OutputFailing")
+      assert.deepStrictEqual(failed.map(({ detail, runId, sink }) => ({ detail, runId, sink })), [
+        { detail: "no more room", runId: "run", sink: "bad" }
+      ])
+      const [end] = events.filter((event) => event._tag === "RunEnded")
+      assert.deepStrictEqual(end?.outputs.map(({ error, rows }) => [rows, error !== null]), [[49, true], [200, false]])
+    }).pipe(Effect.provide(SampleSink.layerAll([failing("bad", 1), MemorySink.layer]))))
+
   it.effect("writes each batch to all sinks", () =>
     Effect.gen(function*() {
       const a = batches()
       const b = batches()
       const summary = yield* ticks(70).pipe(pipeToSink(), Effect.provide(SampleSink.layerAll([a.layer, b.layer])))
-      assert.deepStrictEqual([a.sizes, b.sizes], [[64, 6], [64, 6]])
+      assert.deepStrictEqual([a.sizes, b.sizes], [[63, 7], [63, 7]])
       assert.deepStrictEqual(summary.sinks.map((sink) => sink.rows), [70, 70])
     }))
 
@@ -46,10 +58,10 @@ describe("SampleSink.layerAll", () => {
         Effect.flip
       )
       assert.include(error.message, "bad did not accept 50 samples")
-      assert.deepStrictEqual(good.sizes, [50, 50, 50, 50])
+      assert.deepStrictEqual(good.sizes, [49, 50, 50, 50, 1])
       assert.strictEqual(lines.filter((line) => line.includes("the other outputs go on")).length, 1)
       assert.deepStrictEqual(progress.current.sinks.map((sink) => [sink.rows, sink.error?._tag ?? null]), [
-        [50, "SinkWriteError"],
+        [49, "SinkWriteError"],
         [200, null]
       ])
     }))
@@ -70,8 +82,8 @@ describe("SampleSink.layerAll", () => {
         Effect.provide(SampleSink.layerAll([SampleSink.layer<never>({ name: "bad", write }), good.layer])),
         Effect.flip
       )
-      assert.include(error.message, "bad did not accept 50 samples")
-      assert.deepStrictEqual(good.sizes, [50, 50, 50, 50])
+      assert.include(error.message, "bad did not accept 49 samples")
+      assert.deepStrictEqual(good.sizes, [49, 50, 50, 50, 1])
     }))
 
   it.effect("fails at once when no sink is left", () =>

@@ -8,6 +8,7 @@ import { MemorySink } from "../src/MemorySink.ts"
 import { pipeToSink } from "../src/pipeToSink.ts"
 import { PollSource } from "../src/PollSource.ts"
 import * as Recorder from "../src/Recorder.ts"
+import type { RunEvent } from "../src/RunEvent.ts"
 import type { Tick } from "../src/Sample.ts"
 import { SampleSink } from "../src/SampleSink.ts"
 import { timedSource } from "./sources.ts"
@@ -18,16 +19,17 @@ describe("pipeToSink", () => {
     Effect.gen(function*() {
       const { layer, sizes } = batches()
       const summary = yield* ticks(150).pipe(pipeToSink({ batchSize: 64 }), Effect.provide(layer))
-      assert.deepStrictEqual(sizes, [64, 64, 22])
+      // The start of the run is in the first batch.
+      assert.deepStrictEqual(sizes, [63, 64, 23])
       assert.strictEqual(summary.samplesEmitted, 150)
       assert.strictEqual(summary.ticks, 150)
     }))
 
-  it.effect("counts samples, not ticks, towards a batch", () =>
+  it.effect("counts samples and events, not ticks, towards a batch", () =>
     Effect.gen(function*() {
       const { layer, sizes } = batches()
       yield* Stream.make(tick(0, 3), tick(1, 0), tick(2, 3)).pipe(pipeToSink({ batchSize: 2 }), Effect.provide(layer))
-      assert.deepStrictEqual(sizes, [2, 2, 2])
+      assert.deepStrictEqual(sizes, [1, 2, 2, 1])
     }))
 
   it.effect("writes the open batch of an idle stream when the interval has passed", () =>
@@ -399,7 +401,7 @@ describe("pipeToSink", () => {
       assert.strictEqual(error._tag, "SinkWriteError")
       assert.include(error.message, "disk did not accept 50 samples")
       assert.include(error.message, "no more room")
-      assert.strictEqual(progress.current.sinks[0]?.rows, 100)
+      assert.strictEqual(progress.current.sinks[0]?.rows, 99)
       assert.isNotNull(progress.current.sinks[0]?.error)
     }))
 
@@ -419,42 +421,129 @@ describe("pipeToSink", () => {
     }))
 })
 
-describe("whatever takes how long", () => {
-  const millis = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
-  it.effect.prop("every slot is accounted for, and every delivered sample is stored once", {
-    overflow: Schema.Literals(["block", "dropNewest", "dropOldest"]),
-    bufferSize: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 })),
-    batchSize: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 })),
-    flushInterval: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 5000 })),
-    polls: Schema.Array(millis(350)),
-    writes: Schema.Array(millis(900)),
-    endAt: Schema.NullOr(millis(4000))
-  }, ({ batchSize, bufferSize, endAt, flushInterval, overflow, polls, writes }) =>
+describe("events", () => {
+  it.effect("reach a sink in their order among the samples", () =>
     Effect.gen(function*() {
-      const stored: Array<number> = []
-      let batches = 0
-      const { begins, layer } = timedSource(polls)
-      const fiber = yield* Recorder.record({ period: 100, duration: "3 seconds", overflow, bufferSize }).pipe(
-        pipeToSink({ batchSize, flushInterval, stopTimeout: "1 hour" }),
-        Effect.provide([
-          SampleSink.layer({
-            name: "slow",
-            write: (batch) =>
-              Effect.andThen(
-                Effect.sleep(writes[batches++] ?? 0),
-                Effect.sync(() => stored.push(...batch.map((sample) => sample.sequence)))
-              )
-          }),
-          layer
-        ]),
-        Recorder.endWhen(endAt === null ? Effect.never : Effect.sleep(endAt)),
+      const seen: Array<string> = []
+      const sink = SampleSink.layer({
+        name: "order",
+        write: (batch) => Effect.sync(() => seen.push(...batch.map(({ sequence }) => String(sequence)))),
+        event: (event) => Effect.sync(() => seen.push(event._tag))
+      })
+      yield* Stream.make(tick(0), { ...tick(3), skipped: 2 }, tick(4)).pipe(pipeToSink(), Effect.provide(sink))
+      assert.deepStrictEqual(seen, ["RunStarted", "0", "SlotsSkipped", "3", "4", "RunEnded"])
+    }))
+
+  it.effect("tell how the run ended", () =>
+    Effect.gen(function*() {
+      const { events } = yield* MemorySink
+      const recorded = Stream.concat(ticks(3), Stream.never)
+      yield* Effect.flip(Stream.concat(ticks(3), Stream.fail("upstream broke")).pipe(pipeToSink()))
+      yield* recorded.pipe(pipeToSink(), Recorder.endWhen(Effect.succeed("SIGINT")))
+      const fiber = yield* recorded.pipe(pipeToSink(), Effect.forkChild)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(fiber)
+      const ends = events.filter((event) => event._tag === "RunEnded")
+      assert.deepStrictEqual(ends.map(({ cause, detail }) => [cause, detail]), [
+        ["failed", "upstream broke"],
+        ["stopped", "SIGINT"],
+        ["interrupted", null]
+      ])
+    }).pipe(Effect.provide(MemorySink.layer)))
+
+  it.effect("have the marks of a user, and a mark that nobody hears is told", () =>
+    Effect.gen(function*() {
+      const { events } = yield* MemorySink
+      const fiber = yield* Recorder.record({ period: 100, duration: "1 second" }).pipe(pipeToSink(), Effect.forkChild)
+      yield* TestClock.adjust("500 millis")
+      yield* Recorder.mark("valve opened")
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      const marks = events.filter((event) => event._tag === "Marker")
+      assert.deepStrictEqual(marks.map(({ at, text }) => [at, text]), [[500_000, "valve opened"]])
+      yield* Recorder.mark("too late")
+      assert.strictEqual(events.filter((event) => event._tag === "Marker").length, 1)
+    }).pipe(Effect.provide([MemorySink.layer, timedSource().layer])))
+
+  it.effect("have what the user said of the run, and metadata that cannot be kept is refused", () =>
+    Effect.gen(function*() {
+      const { events } = yield* MemorySink
+      const metadata = { operator: "Ada", "sample.id": "B-17" }
+      const fiber = yield* Recorder.record({ rateHz: 10, duration: "1 second", metadata }).pipe(
+        pipeToSink(),
         Effect.forkChild
       )
-      yield* TestClock.adjust("5 minutes")
-      const summary = yield* Fiber.join(fiber)
-      assert.deepStrictEqual(stored, stored.map((_, n) => n))
-      assert.strictEqual(summary.samplesEmitted, stored.length)
-      assert.strictEqual(summary.ticks + summary.ticksDropped, begins.length)
-      if (endAt === null) assert.strictEqual(summary.ticks + summary.samplesLate, 30)
-    }))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      assert.deepInclude(events[0], { _tag: "RunStarted", metadata, rateHz: 10 })
+      for (
+        const refused of [
+          { "1st": "a" },
+          { "a b": "a" },
+          { a: "\0" },
+          { a: "x".repeat(4097) },
+          Object.fromEntries(Array.from({ length: 65 }, (_, n) => [`a${n}`, ""]))
+        ]
+      ) {
+        const error = yield* Effect.flip(Recorder.record({ rateHz: 10, metadata: refused }).pipe(pipeToSink()))
+        assert.deepInclude(error, { _tag: "InvalidOptionError", option: "metadata" })
+      }
+    }).pipe(Effect.provide([MemorySink.layer, timedSource().layer])))
+})
+
+describe("whatever takes how long", () => {
+  const millis = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
+  it.effect.prop(
+    "every slot is accounted for, in the summary and by events, and every delivered sample is stored once",
+    {
+      overflow: Schema.Literals(["block", "dropNewest", "dropOldest"]),
+      bufferSize: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8 })),
+      batchSize: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 })),
+      flushInterval: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 5000 })),
+      polls: Schema.Array(millis(350)),
+      writes: Schema.Array(millis(900)),
+      endAt: Schema.NullOr(millis(4000))
+    },
+    ({ batchSize, bufferSize, endAt, flushInterval, overflow, polls, writes }) =>
+      Effect.gen(function*() {
+        const stored: Array<number> = []
+        const events: Array<RunEvent> = []
+        let batches = 0
+        const { begins, layer } = timedSource(polls)
+        const fiber = yield* Recorder.record({ period: 100, duration: "3 seconds", overflow, bufferSize }).pipe(
+          pipeToSink({ batchSize, flushInterval, stopTimeout: "1 hour" }),
+          Effect.provide([
+            SampleSink.layer({
+              name: "slow",
+              write: (batch) =>
+                Effect.andThen(
+                  Effect.sleep(writes[batches++] ?? 0),
+                  Effect.sync(() => stored.push(...batch.map((sample) => sample.sequence)))
+                ),
+              event: (event) => Effect.sync(() => events.push(event))
+            }),
+            layer
+          ]),
+          Recorder.endWhen(endAt === null ? Effect.never : Effect.sleep(endAt)),
+          Effect.forkChild
+        )
+        yield* TestClock.adjust("5 minutes")
+        const summary = yield* Fiber.join(fiber)
+        assert.deepStrictEqual(stored, stored.map((_, n) => n))
+        assert.strictEqual(summary.samplesEmitted, stored.length)
+        assert.strictEqual(summary.ticks + summary.ticksDropped, begins.length)
+        if (endAt === null) assert.strictEqual(summary.ticks + summary.samplesLate, 30)
+        const told = (tag: "SlotsSkipped" | "TicksDropped") =>
+          events.reduce((sum, event) => sum + (event._tag === tag ? event.count : 0), 0)
+        assert.deepStrictEqual([told("SlotsSkipped"), told("TicksDropped")], [
+          summary.ticksSkipped,
+          summary.ticksDropped
+        ])
+        if (summary.ticks + summary.samplesLate === 0) return assert.deepStrictEqual(events, [])
+        assert.strictEqual(events[0]?._tag, "RunStarted")
+        assert.deepInclude(events.at(-1), { _tag: "RunEnded", samples: stored.length })
+        if (endAt === null) assert.deepInclude(events.at(-1), { cause: "completed" })
+        else if (endAt < 2900) assert.deepInclude(events.at(-1), { cause: "stopped" })
+      })
+  )
 })

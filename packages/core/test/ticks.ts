@@ -9,8 +9,10 @@ const format = FrameFormat.fromRecord({ Value: 0 })
 export const tick = (index: number, samples = 1): Tick => ({
   run,
   index,
+  at: index * 1_000,
   driftMs: 0,
   skipped: 0,
+  skipCause: null,
   dropped: 0,
   clockSteps: [],
   failures: [],

@@ -8,6 +8,7 @@
 import { Cause, Effect, Exit, Metric, Queue, Stream } from "effect"
 import * as Metrics from "../Metrics.ts"
 import type { Reading } from "../PollSource.ts"
+import type { SkipCause } from "../RunEvent.ts"
 import { type DeviceFailure, type Run, Sample, type Tick } from "../Sample.ts"
 import type { ClockStep } from "../SampleClock.ts"
 
@@ -23,6 +24,8 @@ export type Overflow = "block" | "dropNewest" | "dropOldest"
 /** A tick as the recorder made it. It becomes a `Tick` when the consumer takes it. */
 export interface PolledTick {
   readonly index: number
+  /** When it began, in microseconds since the epoch. */
+  readonly at: number
   readonly driftMs: number
   /** Steps of the system clock since the last polled tick. */
   readonly clockSteps: ReadonlyArray<ClockStep>
@@ -33,6 +36,8 @@ export interface PolledTick {
 interface Entry extends PolledTick {
   /** Ticks dropped between the previous entry and this one. */
   readonly droppedBefore: number
+  /** Why slots were skipped before it. */
+  readonly skipCause: SkipCause | null
 }
 
 export class TickBuffer<E> {
@@ -41,6 +46,8 @@ export class TickBuffer<E> {
   private readonly overflow: Overflow
   /** The slot after the last polled or skipped slot. The recorder advances it. */
   nextIndex = 0
+  /** Why the slots before that were skipped; null if they were not. */
+  private skipCause: SkipCause | null = null
   /** Samples that wait for the consumer. */
   waiting = 0
   /** The sequence number of the next sample. */
@@ -52,24 +59,39 @@ export class TickBuffer<E> {
   private droppedAtBack = 0
   private droppedFailures = new Map<string, number>()
   private droppedSteps: Array<ClockStep> = []
+  private droppedSkipCause: SkipCause | null = null
+  private readonly now: () => number
 
-  private constructor(queue: Queue.Queue<Entry, E | Cause.Done>, run: Run, overflow: Overflow) {
+  private constructor(queue: Queue.Queue<Entry, E | Cause.Done>, run: Run, overflow: Overflow, now: () => number) {
     this.queue = queue
     this.run = run
     this.overflow = overflow
+    this.now = now
   }
 
-  static make<E>(run: Run, options: { readonly bufferSize: number; readonly overflow: Overflow }) {
+  /** `now` gives microseconds since the epoch. */
+  static make<E>(
+    run: Run,
+    options: { readonly bufferSize: number; readonly overflow: Overflow },
+    now: () => number
+  ) {
     return Effect.map(
       Queue.make<Entry, E | Cause.Done>({ capacity: options.bufferSize }),
-      (queue) => new TickBuffer<E>(queue, run, options.overflow)
+      (queue) => new TickBuffer<E>(queue, run, options.overflow, now)
     )
+  }
+
+  /** The slots up to this one are skipped. */
+  skipTo(index: number, cause: SkipCause): void {
+    this.nextIndex = index
+    this.skipCause = cause
   }
 
   /** Adds a tick by the overflow policy. Waits only with `block`. */
   offer(polled: PolledTick): Effect.Effect<unknown> {
-    const entry = { ...polled, droppedBefore: this.droppedAtBack }
+    const entry = { ...polled, droppedBefore: this.droppedAtBack, skipCause: this.skipCause }
     this.droppedAtBack = 0
+    this.skipCause = null
     this.waiting += entry.readings.length
     if (this.overflow === "block" || !Queue.isFullUnsafe(this.queue)) return Queue.offer(this.queue, entry)
     if (this.overflow === "dropNewest") {
@@ -104,17 +126,19 @@ export class TickBuffer<E> {
   private keepAccountsOf(dropped: Entry): void {
     this.waiting -= dropped.readings.length
     this.droppedSteps.push(...dropped.clockSteps)
+    this.droppedSkipCause ??= dropped.skipCause
     for (const { device } of dropped.failures) {
       this.droppedFailures.set(device, (this.droppedFailures.get(device) ?? 0) + 1)
     }
   }
 
-  private deliver({ clockSteps, driftMs, droppedBefore, failures, index, readings }: Entry): Tick {
+  private deliver({ at, clockSteps, driftMs, droppedBefore, failures, index, readings, skipCause }: Entry): Tick {
     this.waiting -= readings.length
-    const { droppedSteps, ...losses } = this.takeLosses(index, droppedBefore)
+    const { droppedSteps, ...losses } = this.takeLosses(index, droppedBefore, skipCause)
     return {
       run: this.run,
       index,
+      at,
       driftMs,
       ...losses,
       clockSteps: droppedSteps.length === 0 ? clockSteps : [...droppedSteps, ...clockSteps],
@@ -127,12 +151,13 @@ export class TickBuffer<E> {
 
   private trailer(): Stream.Stream<Tick> {
     const index = this.nextIndex
-    const { droppedSteps, ...losses } = this.takeLosses(index, this.droppedAtBack)
+    const { droppedSteps, ...losses } = this.takeLosses(index, this.droppedAtBack, this.skipCause)
     return losses.skipped + losses.dropped === 0
       ? Stream.empty
       : Stream.succeed<Tick>({
         run: this.run,
         index,
+        at: this.now(),
         driftMs: 0,
         ...losses,
         clockSteps: droppedSteps,
@@ -144,16 +169,19 @@ export class TickBuffer<E> {
   }
 
   /** The losses before the tick with this index. They are taken: the next tick does not show them again. */
-  private takeLosses(index: number, droppedBefore: number) {
+  private takeLosses(index: number, droppedBefore: number, cause: SkipCause | null) {
     const dropped = this.droppedFromFront + droppedBefore
     const skipped = index - this.lastIndex - 1 - dropped
+    const skipCause = this.droppedSkipCause ?? cause
     const { droppedFailures, droppedSteps } = this
+    this.droppedSkipCause = null
     this.droppedFromFront = 0
     if (droppedFailures.size > 0) this.droppedFailures = new Map()
     if (droppedSteps.length > 0) this.droppedSteps = []
     this.lastIndex = index
     return {
       skipped,
+      skipCause,
       dropped,
       droppedFailures: droppedFailures.size === 0 ? NO_FAILURES : droppedFailures,
       droppedSteps

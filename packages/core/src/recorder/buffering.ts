@@ -5,7 +5,7 @@ import { type Duration, Effect } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { EndSignal } from "../EndSignal.ts"
 import { InvalidOptionError, positiveDuration, positiveInt } from "../InvalidOptionError.ts"
-import type { Device, Run } from "../Sample.ts"
+import type { Run } from "../Sample.ts"
 import { current as currentClock } from "../SampleClock.ts"
 import { type Overflow, TickBuffer } from "./TickBuffer.ts"
 import { warnOfUnits } from "./warnings.ts"
@@ -17,14 +17,14 @@ export interface Buffering {
 
 /** The stream of ticks that `fill` puts into a buffer. `fill` runs beside the stream; the stream ends with it. */
 export const buffered = Effect.fnUntraced(function*<E, R>(
-  devices: ReadonlyArray<Device>,
+  about: Omit<Run, "id" | "startedAt">,
   buffering: Buffering,
   fill: (buffer: TickBuffer<E>) => Effect.Effect<void, NoInfer<E>, R>
 ) {
   const clock = yield* currentClock
-  const run: Run = { id: SecureRandom.uuidV7Unsafe(), startedAt: clock.epochMicros(), devices }
+  const run: Run = { ...about, id: SecureRandom.uuidV7Unsafe(), startedAt: clock.epochMicros() }
   yield* warnOfUnits(run)
-  const buffer = yield* TickBuffer.make<E>(run, buffering)
+  const buffer = yield* TickBuffer.make<E>(run, buffering, clock.epochMicros)
   const ending = yield* EndSignal
   yield* ending.observe(() => buffer.waiting)
   yield* fill(buffer).pipe(

@@ -5,6 +5,7 @@
 import { Effect, Metric } from "effect"
 import * as Metrics from "../Metrics.ts"
 import type { PollResult, PollSource, Reading } from "../PollSource.ts"
+import type { SkipCause } from "../RunEvent.ts"
 import type { DeviceFailure, Run } from "../Sample.ts"
 import { type ClockStep, current as currentClock } from "../SampleClock.ts"
 import type { DeviceError } from "../SourceError.ts"
@@ -90,16 +91,29 @@ const warnOfSteps = (steps: ReadonlyArray<ClockStep>) =>
     { discard: true }
   )
 
-/** Slots that were skipped after a tick, and what that tick took, in nanoseconds. */
-export interface Skip {
-  /** All slots of the run so far. */
-  readonly slots: number
-  readonly skipped: number
+/** What a tick took before slots were skipped, in nanoseconds. */
+export interface TickTimes {
   /** From its target until it began. */
   readonly late: number
   readonly polling: number
   /** Waiting for room in the buffer. */
   readonly offering: number
+}
+
+/** Why slots were skipped after a tick. */
+export const skipCauseOf = ({ late, offering, polling }: TickTimes, hasFailures: boolean): SkipCause => {
+  if (offering >= polling && offering >= late) return "buffer"
+  if (polling < late) return "machine"
+  return hasFailures ? "poll" : "bus"
+}
+
+export interface Skip {
+  /** All slots of the run so far. */
+  readonly slots: number
+  readonly skipped: number
+  readonly cause: SkipCause
+  /** How long the poll took, in nanoseconds. */
+  readonly polling: number
 }
 
 /** Skipped slots are worth a warning above this share of all slots, and this number. */
@@ -111,7 +125,7 @@ const REPEAT_NANOS = 10e9
 /** A function to call with each skip. It warns if more than 1 % of the slots are skipped, at growing intervals. */
 export const watchSkips = Effect.fnUntraced(function*(periodNanos: number) {
   const clock = yield* currentClock
-  const skippedBy = { late: 0, polling: 0, offering: 0 }
+  const skippedBy = { poll: 0, bus: 0, buffer: 0, machine: 0 }
   let [skipped, longestPoll] = [0, 0]
   // The first polls of a program are slow.
   let warnAt = clock.monotonicNanos() + Math.max(1e9, 10 * periodNanos)
@@ -120,28 +134,22 @@ export const watchSkips = Effect.fnUntraced(function*(periodNanos: number) {
     const { slots } = skip
     skipped += skip.skipped
     longestPoll = Math.max(longestPoll, skip.polling)
-    skippedBy[longest(skip)] += skip.skipped
+    skippedBy[skip.cause] += skip.skipped
     const now = clock.monotonicNanos()
     if (skipped < SKIPPED_LEAST || skipped <= SKIPPED_SHARE * slots || now < warnAt) return Effect.void
     warnAt = now + interval
     interval *= 2
+    const took = `polls took up to ${millis(longestPoll)} ms, and a slot is ${millis(periodNanos)} ms`
     const causes = {
-      late: "this machine was busy or stood still; end other programs, or lower the rate",
-      polling: `polls took up to ${millis(longestPoll)} ms, and a slot is ${millis(periodNanos)} ms; lower the rate`,
-      offering: "the outputs do not keep up, and the buffer is full; lower the rate, or use fewer or faster outputs"
+      machine: "this machine was busy or stood still; end other programs, or lower the rate",
+      poll: `${took}, because devices did not answer; see to those devices, or lower the rate`,
+      bus: `${took}; lower the rate, or put the devices on buses of their own`,
+      buffer: "the outputs do not keep up, and the buffer is full; lower the rate, or use fewer or faster outputs"
     }
+    const cause = (Object.keys(causes) as Array<SkipCause>).reduce((a, b) => skippedBy[b] > skippedBy[a] ? b : a)
     const percent = Number((100 * skipped / slots).toPrecision(2))
-    return Effect.logWarning(`${skipped} of ${slots} slots were skipped (${percent} %): ${causes[longest(skippedBy)]}`)
+    return Effect.logWarning(`${skipped} of ${slots} slots were skipped (${percent} %): ${causes[cause]}`)
   }
 })
-
-type Cause = "late" | "polling" | "offering"
-
-const longest = (nanos: { readonly [cause in Cause]: number }): Cause =>
-  nanos.offering >= nanos.polling && nanos.offering >= nanos.late
-    ? "offering"
-    : nanos.polling >= nanos.late
-    ? "polling"
-    : "late"
 
 const millis = (nanos: number): number => Number((nanos / 1e6).toPrecision(3))

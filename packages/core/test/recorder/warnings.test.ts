@@ -84,7 +84,7 @@ describe("watchSkips", () => {
       assert.strictEqual(lines.length, 4)
       assert.match(
         lines[0]!,
-        /^\d+ of \d+ slots were skipped \(6\d %\): polls took up to 250 ms, and a slot is 100 ms; lower the rate$/
+        /^\d+ of \d+ slots were skipped \(6\d %\): polls took up to 250 ms, and a slot is 100 ms; lower the rate, or put the/
       )
     }))
 

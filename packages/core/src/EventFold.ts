@@ -1,0 +1,266 @@
+/**
+ * The events of a run, from its ticks. Pure: the times are those of the ticks.
+ *
+ * For every device, samples, samples left out, failed polls, skipped slots and dropped ticks make all slots of the run.
+ */
+import type { AcquisitionSummary } from "./AcquisitionSummary.ts"
+import type { Mark } from "./Marks.ts"
+import type { EndCause, RunEvent, SkipCause } from "./RunEvent.ts"
+import type { DeviceFailure, Run, Sample, Tick } from "./Sample.ts"
+import { VERSION } from "./version.ts"
+
+/** A device is back after this many readings in a row, or when it has answered for this long (in microseconds). */
+const READINGS_TO_BE_BACK = 10
+const TIME_TO_BE_BACK = 5_000_000
+/** A device that fails again soon must answer longer each time to be back, and losses are told less often each time. */
+const FIRST_INTERVAL = 5_000_000
+const LONGEST_INTERVAL = 3600_000_000
+/** After this time without a failure or a loss all is as in the beginning. */
+const QUIET = 60_000_000
+
+/** A device that fails. */
+interface Outage {
+  readonly first: DeviceFailure
+  readonly reasons: Map<string, number>
+  /** How long it must answer to be back. */
+  readonly patience: number
+  failures: number
+  /** Readings since the last failure. */
+  readings: number
+  /** When the first of them was requested. */
+  answersSince: number
+}
+
+export class EventFold {
+  private run: Run | undefined
+  /** When the last tick began, and its index. */
+  private lastAt = 0
+  private lastIndex = -1
+  private readonly outages = new Map<string, Outage>()
+  /** When each device was back, and how long it had to answer for that. */
+  private readonly recoveries = new Map<string, { readonly at: number; readonly patience: number }>()
+  private readonly skips = new Losses()
+  private readonly drops = new Losses()
+  /** Marks from before the first tick. */
+  private readonly marks: Array<Mark> = []
+
+  /** The samples of a tick behind the events that it shows. */
+  tick(tick: Tick): ReadonlyArray<Sample | RunEvent> {
+    const { run } = this
+    const isQuiet = run !== undefined &&
+      tick.skipped + tick.dropped + tick.failures.length + tick.clockSteps.length === 0
+      && this.outages.size === 0 && this.skips.isEmpty && this.drops.isEmpty
+    const events = isQuiet ? NONE : this.eventsOf(tick)
+    this.lastAt = tick.at
+    this.lastIndex = tick.index
+    return events.length === 0 ? tick.samples : [...events, ...tick.samples]
+  }
+
+  /** A text that a user marked the run with. Before the first tick it waits for the run. */
+  mark(mark: Mark): ReadonlyArray<RunEvent> {
+    if (this.run !== undefined) return [{ _tag: "Marker", runId: this.run.id, ...mark }]
+    this.marks.push(mark)
+    return NONE
+  }
+
+  /** The last events. There are none if the run had no tick. */
+  end(cause: EndCause, detail: string | null, summary: AcquisitionSummary): ReadonlyArray<RunEvent> {
+    const { run } = this
+    if (run === undefined) return NONE
+    const at = summary.finishedAt ?? this.lastAt
+    const outages = [...this.outages.values()].map((outage) => this.outageEvent(run, outage, at))
+    return [...this.lossEvents(run, at, true), ...outages, endEvent(run, at, cause, detail, summary)]
+  }
+
+  private eventsOf(tick: Tick): ReadonlyArray<RunEvent> {
+    const { run } = tick
+    const events: Array<RunEvent> = []
+    if (this.run === undefined) {
+      this.run = run
+      this.lastAt = run.startedAt
+      events.push(startEvent(run), ...this.marks.flatMap((mark) => this.mark(mark)))
+    }
+    const gap = { fromTick: this.lastIndex + 1, toTick: tick.index, since: this.lastAt, until: tick.at }
+    if (tick.skipped > 0) {
+      this.skips.add({ ...gap, count: tick.skipped, by: new Map([[tick.skipCause ?? "machine", tick.skipped]]) })
+    }
+    if (tick.dropped > 0) this.drops.add({ ...gap, count: tick.dropped, by: tick.droppedFailures })
+    events.push(...this.lossEvents(run, tick.at, false))
+    for (const { at, jumpMicros } of tick.clockSteps) {
+      events.push({ _tag: "ClockStepped", runId: run.id, at, jumpMicros })
+    }
+    for (const failure of tick.failures) this.failed(run, failure, events)
+    if (this.outages.size > 0) {
+      for (const sample of tick.samples) this.answered(run, sample, events)
+      for (const sample of tick.thinned) this.answered(run, sample, events)
+    }
+    return events
+  }
+
+  private failed(run: Run, failure: DeviceFailure, events: Array<RunEvent>): void {
+    const { at, device, error: { detail, reason } } = failure
+    let outage = this.outages.get(device)
+    if (outage === undefined) {
+      const before = this.recoveries.get(device)
+      const isRelapse = before !== undefined && at - before.at <= QUIET
+      const patience = isRelapse
+        ? Math.min(LONGEST_INTERVAL, Math.max(FIRST_INTERVAL, 2 * before.patience))
+        : 0
+      outage = { first: failure, reasons: new Map(), patience, failures: 0, readings: 0, answersSince: 0 }
+      this.outages.set(device, outage)
+      events.push({ _tag: "DeviceFailing", runId: run.id, at, device, reason, detail })
+    }
+    outage.failures++
+    outage.reasons.set(reason, (outage.reasons.get(reason) ?? 0) + 1)
+    outage.readings = 0
+  }
+
+  private answered(run: Run, { device, receivedAt, requestedAt }: Sample, events: Array<RunEvent>): void {
+    const outage = this.outages.get(device)
+    if (outage === undefined) return
+    if (outage.readings++ === 0) outage.answersSince = requestedAt
+    const answering = receivedAt - outage.answersSince
+    if (outage.readings < READINGS_TO_BE_BACK && answering < TIME_TO_BE_BACK || answering < outage.patience) return
+    this.outages.delete(device)
+    this.recoveries.set(device, { at: receivedAt, patience: outage.patience })
+    events.push(this.outageEvent(run, outage, receivedAt))
+  }
+
+  private outageEvent(run: Run, outage: Outage, at: number): RunEvent {
+    const { answersSince, failures, first, readings, reasons } = outage
+    return {
+      _tag: readings > 0 ? "DeviceBack" : "DeviceLost",
+      runId: run.id,
+      at,
+      device: first.device,
+      reason: first.error.reason,
+      detail: first.error.detail,
+      since: first.at,
+      until: readings > 0 ? answersSince : at,
+      failures,
+      reasons: Object.fromEntries(reasons)
+    }
+  }
+
+  private lossEvents(run: Run, at: number, isLast: boolean): ReadonlyArray<RunEvent> {
+    const events: Array<RunEvent> = []
+    const skipped = this.skips.take(at, isLast)
+    if (skipped !== undefined) {
+      const { by, ...gap } = skipped
+      events.push({
+        _tag: "SlotsSkipped",
+        runId: run.id,
+        at,
+        ...gap,
+        cause: mostFrequent(by),
+        causes: Object.fromEntries(by)
+      })
+    }
+    const dropped = this.drops.take(at, isLast)
+    if (dropped !== undefined) {
+      const { by, count, since, until } = dropped
+      events.push({ _tag: "TicksDropped", runId: run.id, at, count, since, until, failures: Object.fromEntries(by) })
+    }
+    return events
+  }
+}
+
+const NONE: ReadonlyArray<never> = []
+
+/** Slots without samples. */
+interface Loss {
+  readonly count: number
+  readonly by: ReadonlyMap<string, number>
+  readonly fromTick: number
+  readonly toTick: number
+  readonly since: number
+  readonly until: number
+}
+
+/** Losses of one kind that were not told yet. The first is told at once, later ones together. */
+class Losses {
+  private pending: Loss | undefined
+  private lastAt = Number.NEGATIVE_INFINITY
+  private interval = 0
+  private nextAt = Number.NEGATIVE_INFINITY
+
+  get isEmpty(): boolean {
+    return this.pending === undefined
+  }
+
+  add(loss: Loss): void {
+    if (loss.until - this.lastAt > QUIET) {
+      this.interval = FIRST_INTERVAL
+      this.nextAt = Number.NEGATIVE_INFINITY
+    }
+    this.lastAt = loss.until
+    this.pending = this.pending === undefined ? loss : {
+      ...loss,
+      fromTick: this.pending.fromTick,
+      since: this.pending.since,
+      count: this.pending.count + loss.count,
+      by: sumOf(this.pending.by, loss.by)
+    }
+  }
+
+  take(at: number, isLast: boolean): Loss | undefined {
+    if (this.pending === undefined || (at < this.nextAt && !isLast)) return undefined
+    const { pending } = this
+    this.pending = undefined
+    this.nextAt = at + this.interval
+    this.interval = Math.min(LONGEST_INTERVAL, 2 * this.interval)
+    return pending
+  }
+}
+
+const sumOf = (a: ReadonlyMap<string, number>, b: ReadonlyMap<string, number>): ReadonlyMap<string, number> => {
+  const sum = new Map(a)
+  for (const [key, count] of b) sum.set(key, (sum.get(key) ?? 0) + count)
+  return sum
+}
+
+const mostFrequent = (causes: ReadonlyMap<string, number>): SkipCause =>
+  [...causes].reduce((most, cause) => cause[1] > most[1] ? cause : most)[0] as SkipCause
+
+const startEvent = ({ devices, host, id, metadata, rateHz, startedAt }: Run): RunEvent => ({
+  _tag: "RunStarted",
+  runId: id,
+  at: startedAt,
+  rateHz: rateHz ?? null,
+  host: host ?? null,
+  version: VERSION,
+  metadata: metadata ?? {},
+  devices: devices.map(({ format, identity, name, unitId }) => ({
+    device: name,
+    unitId,
+    manufacturer: identity?.manufacturer ?? null,
+    model: identity?.model ?? null,
+    serialNumber: identity?.serialNumber ?? null,
+    firmware: identity?.firmware ?? null,
+    calibrationDate: identity?.calibrationDate ?? null,
+    fields: (format?.fields ?? []).map(({ kind, name, statistic, unit }) => ({ name, unit, statistic, kind }))
+  }))
+})
+
+const endEvent = (
+  run: Run,
+  at: number,
+  cause: EndCause,
+  detail: string | null,
+  summary: AcquisitionSummary
+): RunEvent => ({
+  _tag: "RunEnded",
+  runId: run.id,
+  at,
+  cause,
+  detail,
+  startedAt: run.startedAt,
+  ticks: summary.ticks,
+  samples: summary.samplesEmitted,
+  thinned: summary.thinned,
+  ticksSkipped: summary.ticksSkipped,
+  ticksDropped: summary.ticksDropped,
+  maxDriftMs: summary.maxDriftMs,
+  failures: summary.failures,
+  outputs: summary.sinks.map(({ error, rows, sink, target }) => ({ sink, target, rows, error: error?.message ?? null }))
+})

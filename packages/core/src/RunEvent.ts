@@ -1,0 +1,168 @@
+/**
+ * What happened in a run beside its samples: when it began and how it ended, and why samples are missing.
+ *
+ * Every poll of every device has a sample, or an event that explains why not. Repeated failures and losses are gathered, so a
+ * device that fails for an hour gives two events and not one a tick.
+ */
+import { Schema } from "effect"
+
+const Text = Schema.NullOr(Schema.String)
+const Count = Schema.Int
+/** Integer microseconds since the Unix epoch, UTC. */
+const Micros = Schema.Int
+
+const Counts = Schema.Record(Schema.String, Count)
+
+const common = {
+  /** The run's id. */
+  runId: Schema.String,
+  /** When it was noticed, in microseconds since the epoch. */
+  at: Micros
+}
+
+/**
+ * Why slots were skipped. `poll`: the recorder waited for a device that did not answer. `bus`: the devices answered, and took
+ * longer than a slot. `buffer`: the outputs did not keep up. `machine`: the machine was busy or stood still.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const SkipCause = Schema.Literals(["poll", "bus", "buffer", "machine"])
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type SkipCause = typeof SkipCause.Type
+
+/**
+ * How a run ended. `completed`: its time was over. `stopped`: it was told to end; the detail names the signal. `interrupted`: the
+ * program was interrupted. `failed`: the ticks failed. `unknown`: nobody wrote the end, as after a kill -9.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const EndCause = Schema.Literals(["completed", "stopped", "interrupted", "failed", "unknown"])
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type EndCause = typeof EndCause.Type
+
+/** A stretch of time in which a device failed. */
+const failures = {
+  ...common,
+  device: Schema.String,
+  /** The first failure's. */
+  reason: Schema.String,
+  /** The first failure's. */
+  detail: Schema.String,
+  /** When the first poll failed. */
+  since: Micros,
+  /** When the device answered again, or the run ended. */
+  until: Micros,
+  /** Failed polls. */
+  failures: Count,
+  /** Failed polls by reason. */
+  reasons: Counts
+}
+
+/**
+ * One event of a run.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const RunEvent = Schema.TaggedUnion({
+  RunStarted: {
+    ...common,
+    /** Ticks per second; null if the devices push their readings. */
+    rateHz: Schema.NullOr(Schema.Finite),
+    /** The machine that the devices are attached to, if it is known. */
+    host: Text,
+    /** The version of the recorder. */
+    version: Schema.String,
+    /** What the user said of the run. */
+    metadata: Schema.Record(Schema.String, Schema.String),
+    devices: Schema.Array(Schema.Struct({
+      device: Schema.String,
+      unitId: Schema.String,
+      manufacturer: Text,
+      model: Text,
+      serialNumber: Text,
+      firmware: Text,
+      calibrationDate: Text,
+      fields: Schema.Array(Schema.Struct({
+        name: Schema.String,
+        unit: Text,
+        statistic: Schema.NullOr(Schema.Finite),
+        kind: Schema.String
+      }))
+    }))
+  },
+  /** A device begins to fail. */
+  DeviceFailing: { ...common, device: Schema.String, reason: Schema.String, detail: Schema.String },
+  /** A device that failed is back: it gave ten readings in a row, or readings for five seconds. */
+  DeviceBack: failures,
+  /** A device failed until the run ended. */
+  DeviceLost: failures,
+  /** Slots of the grid in which nothing was polled. */
+  SlotsSkipped: {
+    ...common,
+    count: Count,
+    /** The most frequent cause. */
+    cause: SkipCause,
+    /** How many slots were skipped, by cause. */
+    causes: Counts,
+    /** The first skipped slot and the one after the last, as positions on the grid. */
+    fromTick: Count,
+    toTick: Count,
+    /** The ticks before and after. */
+    since: Micros,
+    until: Micros
+  },
+  /** Polled ticks that the overflow policy dropped. */
+  TicksDropped: {
+    ...common,
+    count: Count,
+    /** Failed polls in these ticks, by device. They are in no other event. */
+    failures: Counts,
+    since: Micros,
+    until: Micros
+  },
+  /** The system clock jumped. */
+  ClockStepped: { ...common, jumpMicros: Schema.Int },
+  /** An output does not accept samples. */
+  OutputFailing: { ...common, sink: Schema.String, target: Schema.String, detail: Schema.String },
+  /** An output accepts samples again. */
+  OutputBack: { ...common, sink: Schema.String, target: Schema.String },
+  /** What a user marked. */
+  Marker: { ...common, text: Schema.String },
+  RunEnded: {
+    ...common,
+    cause: EndCause,
+    /** The signal or the failure; null if there is none. */
+    detail: Text,
+    startedAt: Micros,
+    ticks: Count,
+    samples: Count,
+    thinned: Count,
+    ticksSkipped: Count,
+    ticksDropped: Count,
+    maxDriftMs: Schema.Finite,
+    failures: Counts,
+    outputs: Schema.Array(Schema.Struct({
+      sink: Schema.String,
+      target: Schema.String,
+      rows: Count,
+      error: Text
+    }))
+  }
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type RunEvent = typeof RunEvent.Type

@@ -3,6 +3,7 @@
  */
 export { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
 export { EndSignal } from "./EndSignal.ts"
+export { type EventRow, eventToRow } from "./EventRow.ts"
 export { formatTimestamp } from "./formatTimestamp.ts"
 export {
   type FieldKind,

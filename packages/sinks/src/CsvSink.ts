@@ -2,7 +2,8 @@
  * CSV as in RFC 4180: comma, double quotes where needed, a header, lines that end in LF, UTF-8.
  *
  * Columns are fixed at the first batch. Times are RFC 3339 text with microseconds. Null and the empty text are both an empty
- * field. Text is written verbatim. Types, units, runs and devices are in `<file>-metadata.json`.
+ * field. Text is written verbatim. Types, units, runs and devices are in `<file>-metadata.json`, and the events of
+ * the runs in `<file>-events.jsonl`.
  *
  * Accepted means: handed to the operating system, so it survives a kill -9 of the process. With `fsync` it survives a power
  * cut. A pipe accepts before its reader reads; what is never read is reported as an error. If the last record of a file is
@@ -85,6 +86,7 @@ export class CsvSink extends Context.Service<
         name: SINK,
         target: options.path,
         began: file.began,
+        event: file.event,
         lock: () => lock,
         lost: file.lost,
         write

@@ -1,6 +1,7 @@
 /**
  * One JSON object a line, UTF-8. Each line stands alone: its keys are the sample's own columns. There is no schema to lock, and
- * no column is ever dropped. Types, units, runs and devices are in `<file>-metadata.json`.
+ * no column is ever dropped. Types, units, runs and devices are in `<file>-metadata.json`, and the events of
+ * the runs in `<file>-events.jsonl`.
  *
  * Accepted means: handed to the operating system, so it survives a kill -9 of the process. On standard output and pipes it
  * means: in memory, on its way to the reader. With `fsync` a file survives a power cut. If the last line of a file is
@@ -103,6 +104,7 @@ const linesTo = (output: ByteOutput, writer: Writer, options: RowOptions): Jsonl
       name: SINK,
       target: writer.target,
       began: output.began,
+      event: output.event,
       lost: output.lost,
       write: Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
         const first = yield* output.write(() => {

@@ -1,7 +1,7 @@
 /**
  * Where the bytes of a text sink go: a file or a pipe.
  */
-import type { SinkWriteError } from "@sampleline/core"
+import type { RunEvent, SinkWriteError } from "@sampleline/core"
 import type { Effect } from "effect"
 
 /**
@@ -18,6 +18,8 @@ export interface ByteOutput {
     encode: (isBeginning: boolean) => Uint8Array,
     samples: number
   ) => Effect.Effect<FirstInFile, SinkWriteError>
+  /** Keeps an event beside the rows. A pipe keeps none. */
+  readonly event: (event: RunEvent) => Effect.Effect<void>
   /** Called once a run has begun: a new file then stays, even if no sample comes. */
   readonly began: () => void
   /** What was accepted and then lost: never read from a pipe, removed with its file, or not forced to disk. */

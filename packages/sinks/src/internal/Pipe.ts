@@ -89,6 +89,7 @@ const writeTo = Effect.fnUntraced(function*(
 
   return {
     began: () => {},
+    event: () => Effect.void,
     lost,
     write: Effect.fnUntraced(function*(encode, samples) {
       if (broken !== undefined) return yield* fileWriteError(writer, samples, broken)

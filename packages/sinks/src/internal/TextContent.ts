@@ -49,6 +49,17 @@ export const canFollow = <C extends Content>(fd: number, size: number, format: T
     && format.takesMore(beginning.success)
 }
 
+/** The latest time in the last line up to `end`, as text; null if there is none. */
+export const lastTimeIn = (fd: number, end: number): string | null => {
+  const tail = Buffer.alloc(Math.min(end, LONGEST_TAIL))
+  fs.readSync(fd, tail, 0, tail.length, end - tail.length)
+  const [last = ""] = tail.toString().trimEnd().split("\n").slice(-1)
+  return (last.match(TIME) ?? []).toSorted().at(-1) ?? null
+}
+
+const LONGEST_TAIL = 1 << 16
+const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z/g
+
 const firstLineLength = (fd: number, size: number): number => {
   for (const [chunk] of chunksOf(fd, size)) return chunk.indexOf("\n") + 1
   return 0

@@ -13,13 +13,14 @@ import { messageOf, SinkOpenError, SinkWriteError } from "@sampleline/core"
 import { Effect, Exit, Result, type Scope } from "effect"
 import * as fs from "node:fs"
 import type { ByteOutput } from "./ByteOutput.ts"
+import { EventsFile } from "./EventsFile.ts"
 import { fileOpenError, fileWriteError, withSamples, type Writer } from "./FileFailure.ts"
 import { GrowingFile } from "./GrowingFile.ts"
 import { LOOK_INTERVAL, type NameLost } from "./NameWatch.ts"
 import { checkParents, type FileMode, isAt, isBrokenLink, makeParents } from "./OutputFile.ts"
 import { checkLock, lockOutput } from "./OutputLock.ts"
 import { openPipe } from "./Pipe.ts"
-import { canFollow, type Content, type TextFormat } from "./TextContent.ts"
+import { canFollow, type Content, lastTimeIn, type TextFormat } from "./TextContent.ts"
 
 export interface TextFileOptions {
   readonly path: string
@@ -78,6 +79,8 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
     )
   }
   file.end = content?.bytes ?? 0
+  const lastRowAt = content === null ? null : lastTimeIn(file.fd, content.bytes)
+  const events = new EventsFile(writer, mode, lastRowAt)
   if (mode === "overwrite") file.size = null
 
   const sync = (file: GrowingFile) => fsync === "interval" ? syncOrLose(writer, state, file) : Effect.void
@@ -97,6 +100,7 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
     began: () => {
       state.hasBegun = true
     },
+    event: (event) => events.write(event),
     lost: () => state.lost,
     write: (encode, samples) => {
       if (state.isBroken && state.lost !== undefined) return Effect.fail(withSamples(state.lost, samples))

@@ -1,0 +1,97 @@
+/**
+ * A run event as a row: the same columns for all events, in every output.
+ */
+import { formatTimestamp } from "./formatTimestamp.ts"
+import { RunEvent } from "./RunEvent.ts"
+
+/**
+ * One event as a row. `count` is the number of failed polls, skipped slots, dropped ticks or, for the end of a run, samples.
+ * `data` has everything else.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface EventRow {
+  readonly run_id: string
+  /** RFC 3339, UTC, with microseconds, like all times here. */
+  readonly at: string
+  /** E.g. `DeviceBack`. */
+  readonly event: RunEvent["_tag"]
+  readonly device: string | null
+  readonly reason: string | null
+  readonly detail: string | null
+  /** From when to when something was missing. For the end of a run: the time of the run. */
+  readonly since_at: string | null
+  readonly until_at: string | null
+  readonly count: number | null
+  readonly data: { readonly [key: string]: unknown } | null
+}
+
+/**
+ * @since 0.1.0
+ * @category conversions
+ */
+export const eventToRow = (event: RunEvent): EventRow => {
+  const row = (columns: Partial<EventRow>): EventRow => ({
+    run_id: event.runId,
+    at: formatTimestamp(event.at),
+    event: event._tag,
+    device: null,
+    reason: null,
+    detail: null,
+    since_at: null,
+    until_at: null,
+    count: null,
+    data: null,
+    ...columns
+  })
+  const outage = ({ detail, device, failures, reason, reasons, since, until }: Outage) =>
+    row({ device, reason, detail, ...between(since, until), count: failures, data: { reasons } })
+  return RunEvent.match(event, {
+    RunStarted: ({ devices, host, metadata, rateHz, version }) =>
+      row({ data: { rate_hz: rateHz, host, version, metadata, devices: devices.map(deviceData) } }),
+    DeviceFailing: ({ detail, device, reason }) => row({ device, reason, detail }),
+    DeviceBack: outage,
+    DeviceLost: outage,
+    SlotsSkipped: ({ cause, causes, count, fromTick, since, toTick, until }) =>
+      row({ reason: cause, ...between(since, until), count, data: { causes, from_tick: fromTick, to_tick: toTick } }),
+    TicksDropped: ({ count, failures, since, until }) =>
+      row({ reason: "buffer", ...between(since, until), count, data: { failures } }),
+    ClockStepped: ({ jumpMicros }) => row({ data: { jump_us: jumpMicros } }),
+    OutputFailing: ({ detail, sink, target }) => row({ detail, data: { sink, target } }),
+    OutputBack: ({ sink, target }) => row({ data: { sink, target } }),
+    Marker: ({ text }) => row({ detail: text }),
+    RunEnded: ({ at, cause, detail, samples, startedAt, ...end }) =>
+      row({
+        reason: cause,
+        detail,
+        ...between(startedAt, at),
+        count: samples,
+        data: {
+          ticks: end.ticks,
+          thinned: end.thinned,
+          ticks_skipped: end.ticksSkipped,
+          ticks_dropped: end.ticksDropped,
+          max_drift_ms: end.maxDriftMs,
+          failures: end.failures,
+          outputs: end.outputs
+        }
+      })
+  })
+}
+
+type Outage = Extract<RunEvent, { readonly _tag: "DeviceBack" | "DeviceLost" }>
+
+const between = (since: number, until: number) => ({
+  since_at: formatTimestamp(since),
+  until_at: formatTimestamp(until)
+})
+
+const deviceData = (
+  { calibrationDate, serialNumber, unitId, ...device }: Extract<RunEvent, { _tag: "RunStarted" }>["devices"][number]
+) => ({
+  ...device,
+  unit_id: unitId,
+  serial_number: serialNumber,
+  calibration_date: calibrationDate
+})

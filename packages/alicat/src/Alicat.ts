@@ -19,6 +19,7 @@ import {
   type SourceOpenError
 } from "@sampleline/core"
 import { Config, Context, type Duration, Effect, Layer, type Scope, Stream } from "effect"
+import * as os from "node:os"
 import { type Bus, openBus, pollOnce } from "./Bus.ts"
 import type { Outcome } from "./Outcome.ts"
 import { type DeviceOptions, planPorts } from "./Plan.ts"
@@ -82,6 +83,7 @@ export const make = Effect.fnUntraced(function*(
       return buses.flatMap((bus) => bus.devices).toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
     },
     buses: buses.map(({ timing }) => timing),
+    host: os.hostname(),
     poll: (names) => pollBuses(buses, names),
     checkStreaming: (names) => checkPorts(busOf, names),
     pushed: (names, intervalMillis) => pushedBy(busOf, names, intervalMillis)

@@ -11,6 +11,7 @@ import {
   type Tick
 } from "@sampleline/core"
 import { Context, type Duration, Effect, Stream } from "effect"
+import * as os from "node:os"
 import type { Outcome } from "./Outcome.ts"
 
 /**
@@ -33,7 +34,7 @@ export interface StreamOptions {
  * @since 0.1.0
  * @category options
  */
-export interface StreamingOptions extends StreamOptions, Omit<PushRecorder.PushOptions, "devices"> {
+export interface StreamingOptions extends StreamOptions, Omit<PushRecorder.PushOptions, "devices" | "host"> {
   /** The names of the devices, one on each port. Default: all. */
   readonly devices?: ReadonlyArray<string> | undefined
 }
@@ -86,6 +87,7 @@ export const recordStreaming = (
     const interval = yield* checkStreaming(options)
     return PushRecorder.record(instruments.pushed(names, interval), {
       ...options,
+      host: os.hostname(),
       devices: instruments.devices.filter(({ name }) => names.includes(name))
     })
   }))

@@ -58,6 +58,10 @@ const Output = text("an output such as run.csv")
 const Out = Schema.Union([Output, Schema.Array(Output)]).annotate({
   message: "Expected an output such as run.csv, or a list such as [run.csv, run.db]"
 })
+const Meta = Schema.Record(
+  Schema.String,
+  text("a text; a number or a date needs quotes, such as \"17\"")
+).annotate({ message: "Expected texts with their keys, such as `operator: Ada`" })
 const oneOf = <const Names extends ReadonlyArray<string>>(...names: Names) =>
   Schema.Literals(names).annotate({ message: `Expected one of ${names.join(", ")}` })
 
@@ -68,6 +72,8 @@ export const ConfigFile = Schema.Struct({
   out: Schema.optionalKey(Out),
   rate: Schema.optionalKey(Positive),
   duration: Schema.optionalKey(Time),
+  meta: Schema.optionalKey(Meta),
+  note: Schema.optionalKey(text("a note")),
   table: Schema.optionalKey(text("a table name such as samples")),
   "create-table": Schema.optionalKey(Switch),
   "row-ids": Schema.optionalKey(Switch),

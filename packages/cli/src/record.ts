@@ -102,15 +102,16 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
 
 /** Polled ticks, or with `--stream` the readings that devices send by themselves. */
 const ticks = (
-  { duration, overflow, precise, rate, stream }: Settings
+  { duration, meta, overflow, precise, rate, stream }: Settings
 ): Stream.Stream<Tick, InvalidOptionError | DeviceError, PollSource | Alicat.Instruments> =>
   stream
     ? Alicat.recordStreaming({
       interval: rate === undefined ? undefined : intervalMillis(rate),
       duration,
-      overflow: overflowNames[overflow]
+      overflow: overflowNames[overflow],
+      metadata: meta
     })
-    : Recorder.record({ rateHz: rate ?? 10, duration, overflow: overflowNames[overflow], precise })
+    : Recorder.record({ rateHz: rate ?? 10, duration, overflow: overflowNames[overflow], precise, metadata: meta })
 
 const checkAll = (targets: ReadonlyArray<Target>, devices?: PollSource["Service"]["devices"]) =>
   Effect.forEach(targets, (target) => target.check(devices), { discard: true })

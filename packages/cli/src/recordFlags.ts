@@ -58,6 +58,16 @@ export const recordFlags = {
     ),
     Flag.optional
   ),
+  meta: Flag.String("meta").pipe(
+    Flag.withMetavar("KEY=TEXT"),
+    Flag.withDescription("What to keep with the run, such as operator=Ada or sample=B-17; repeat for more"),
+    Flag.atLeast(0)
+  ),
+  note: Flag.String("note").pipe(
+    Flag.withMetavar("TEXT"),
+    Flag.withDescription("A note to keep with the run; the same as --meta notes=TEXT"),
+    Flag.optional
+  ),
   table: Flag.String("table").pipe(
     Flag.withMetavar("NAME"),
     Flag.withDescription("Table in a database (default: samples)"),

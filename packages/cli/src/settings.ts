@@ -2,6 +2,7 @@
  * The settings of a recording: flags override the settings file, the file overrides the defaults.
  */
 import type { Alicat } from "@sampleline/alicat"
+import type { RunMetadata } from "@sampleline/core"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -10,16 +11,21 @@ import { type ConfigFile, readConfigFile } from "./configFile.ts"
 import { parseDevices } from "./deviceFlag.ts"
 import { parseDuration } from "./durations.ts"
 import { UsageError } from "./errors.ts"
+import { metadataOf, parseMeta } from "./metaFlag.ts"
 import type { RecordFlags } from "./recordFlags.ts"
 import type { OutputOptions } from "./targets.ts"
 
 /** Everything that a recording has to know: as in a file, except for `Own`. */
-export interface Settings extends Required<Omit<ConfigFile, "devices" | "simulate" | "identity" | keyof Own>>, Own {}
+export interface Settings
+  extends Required<Omit<ConfigFile, "devices" | "simulate" | "identity" | "note" | keyof Own>>, Own
+{}
 
 interface Own {
   /** The devices, or how many to simulate. */
   readonly source: Alicat.AlicatOptions["devices"] | number
   readonly out: readonly [string, ...ReadonlyArray<string>]
+  /** What is kept with the run. */
+  readonly meta: RunMetadata
   readonly rate: number | undefined
   readonly duration: Duration.Duration | undefined
   readonly "flush-interval": Duration.Duration | undefined
@@ -54,7 +60,7 @@ export const withSettings = <A, E, R>(
 /** The settings from the flags and from the file that `--config` names. */
 const readSettings = Effect.fnUntraced(function*(flags: RecordFlags): Effect.fn.Return<Settings, UsageError> {
   const file = withNewNames(Option.isSome(flags.config) ? yield* readConfigFile(flags.config.value) : {})
-  const { config: _, device, out: outs, ...rest } = flags
+  const { config: _, device, meta, note, out: outs, ...rest } = flags
   const given = withNewNames<Partial<Settings> & { readonly simulate?: number; readonly identity?: boolean }>(
     Object.fromEntries(
       Object.entries<Option.Option<unknown>>(rest).flatMap(([name, value]) =>
@@ -90,6 +96,10 @@ const readSettings = Effect.fnUntraced(function*(flags: RecordFlags): Effect.fn.
     "flush-interval": durationOf(file["flush-interval"]),
     ...given,
     source,
+    meta: yield* metadataOf(
+      { ...file.meta, ...yield* parseMeta(meta) },
+      Option.getOrElse(note, () => file.note)
+    ),
     out: [out, ...more]
   }
   if (settings.append && settings.overwrite) {

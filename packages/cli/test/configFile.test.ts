@@ -16,6 +16,8 @@ simulate: 2
 out: [run.csv, "postgres://me@localhost/lab"]
 rate: 20
 duration: 1h30min
+meta: { operator: Ada }
+note: first try
 table: flows
 create-table: true
 row-ids: true

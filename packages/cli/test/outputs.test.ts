@@ -152,6 +152,7 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
         ".a.csv.lock",
         ".a.csv.lock.owner",
         "a.csv",
+        "a.csv-events.jsonl",
         "a.csv-metadata.json",
         "a.parquet.partial"
       ])
@@ -163,7 +164,13 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       fs.rmSync(`${cwd}/a.parquet.partial`)
       const overwriting = yield* sampleline([...args, "--duration", "200ms", "--overwrite"], { cwd })
       assert.strictEqual(overwriting.code, 0, overwriting.stderr)
-      assert.sameMembers(fs.readdirSync(cwd), [".a.csv.lock", "a.csv", "a.csv-metadata.json", "a.parquet"])
+      assert.sameMembers(fs.readdirSync(cwd), [
+        ".a.csv.lock",
+        "a.csv",
+        "a.csv-events.jsonl",
+        "a.csv-metadata.json",
+        "a.parquet"
+      ])
     }))
 
   it.effect("no row is missing if log rotation moves the files away, and a removed database is told", () =>

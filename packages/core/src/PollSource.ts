@@ -190,6 +190,7 @@ const join = Effect.fnUntraced(function*(sources: ReadonlyArray<PollSource["Serv
       return sources.flatMap((source) => source.devices)
     },
     buses: sources.flatMap((source) => source.buses ?? []),
+    host: sources.find(({ host }) => host !== undefined)?.host,
     poll: (names) =>
       Effect.map(
         Effect.forEach(

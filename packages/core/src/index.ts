@@ -41,7 +41,7 @@ export {
   sampleToRow
 } from "./Row.ts"
 export { EndCause, RunEvent, SkipCause } from "./RunEvent.ts"
-export type { RunMetadata } from "./RunMetadata.ts"
+export { checkMetadata, type RunMetadata } from "./RunMetadata.ts"
 export { type Device, type DeviceFailure, type DeviceIdentity, type Run, Sample, type Tick } from "./Sample.ts"
 export * as SampleClock from "./SampleClock.ts"
 export { SampleSink, type SinkReport, type SinkShape } from "./SampleSink.ts"

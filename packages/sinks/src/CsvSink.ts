@@ -83,7 +83,7 @@ export class CsvSink extends Context.Service<
         name: SINK,
         target: options.path,
         began: file.began,
-        lock: () => lock,
+        dropped: () => lock?.dropped,
         lost: file.lost,
         write
       }),

@@ -115,6 +115,7 @@ const linesTo = (
       target,
       began: output.began,
       lost: output.lost,
+      dropped: () => cells.dropped,
       write: Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
         yield* output.write(() => {
           cells.buffer.clear()

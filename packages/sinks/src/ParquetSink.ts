@@ -101,7 +101,7 @@ export class ParquetSink extends Context.Service<
       ...SampleSink.make({
         name: SINK,
         target: path,
-        lock: () => state.recording?.lock,
+        dropped: () => state.recording?.lock.dropped,
         lost: () => state.lost,
         write: (batch) => oneAtATime.withPermit(Effect.uninterruptible(write(batch)))
       }),

@@ -160,7 +160,7 @@ export class PostgresSink extends Context.Service<
       ...SampleSink.make({
         name: SINK,
         target,
-        lock: () => rows?.lock,
+        dropped: () => rows?.lock.dropped,
         write: (batch) =>
           Effect.catchTag(
             write(batch),

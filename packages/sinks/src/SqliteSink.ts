@@ -117,7 +117,7 @@ export class SqliteSink extends Context.Service<
         began: () => {
           hasBegun = true
         },
-        lock: () => shape?.lock,
+        dropped: () => shape?.lock.dropped,
         write
       }),
       path,

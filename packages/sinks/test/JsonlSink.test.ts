@@ -15,7 +15,8 @@ describe("conformance", () => {
     layer: JsonlSink.layer({ path }),
     read: () => Effect.sync(() => readJsonl(path)),
     locked: false,
-    emptyIsNull: false
+    emptyIsNull: false,
+    keeps: () => false
   }))
   for (const { check, promise } of conformance(fresh)) it.effect(promise, () => check)
 })

@@ -26,6 +26,7 @@ import { firstBatchOf } from "./internal/firstBatch.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
 import { writeTableMetadata } from "./internal/TableMetadata.ts"
 import { checkTextFile, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
+import { warnOfWholeNumbers } from "./internal/wholeNumbers.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
 /**
@@ -69,6 +70,7 @@ export class CsvSink extends Context.Service<
       headerWritten = true
       if (!file.isFile || described) return
       described = true
+      yield* warnOfWholeNumbers(writer, locked.columns, file.content)
       // Warns if it cannot write.
       yield* writeTableMetadata(writer, batch, {
         columns: locked.columns,

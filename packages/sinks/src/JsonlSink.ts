@@ -23,6 +23,7 @@ import { layerConfigOf } from "./internal/layerConfig.ts"
 import { openStdout, type WhenStalled } from "./internal/Pipe.ts"
 import { writeTableMetadata } from "./internal/TableMetadata.ts"
 import { checkTextFile, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
+import { warnOfWholeNumbers } from "./internal/wholeNumbers.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
 /**
@@ -59,11 +60,13 @@ export class JsonlSink extends Context.Service<
     const writer = { sink: SINK, target: options.path }
     const file = yield* openTextFile(writer, options, inspectJsonl)
     yield* Effect.logInfo(`${SINK} opened ${options.path}`)
-    const describe = (batch: Array.NonEmptyReadonlyArray<Sample>) =>
-      writeTableMetadata(writer, batch, {
-        columns: SchemaLock.fromBatch(batch, options).columns,
-        isAppending: file.content !== null
-      })
+    const describe = (batch: Array.NonEmptyReadonlyArray<Sample>) => {
+      const { columns } = SchemaLock.fromBatch(batch, options)
+      return Effect.andThen(
+        warnOfWholeNumbers(writer, columns, file.content),
+        writeTableMetadata(writer, batch, { columns, isAppending: file.content !== null })
+      )
+    }
     return linesTo(file, options.path, options, file.isFile ? describe : undefined)
   })
 

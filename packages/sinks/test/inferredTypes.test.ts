@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { FrameFormat, Sample } from "@sampleline/core"
+import { FrameFormat } from "@sampleline/core"
 import { Effect } from "effect"
 import { queryDuckDb } from "./duckdb.ts"
 import { flow, sampleOf } from "./samples.ts"
@@ -27,10 +27,7 @@ describe.each(textSinks)("types that DuckDB infers from a file of $name", ({ fil
   it.live("a latency of no time is DOUBLE", () =>
     Effect.gen(function*() {
       const path = yield* tempFile(file)
-      const sample = sampleOf(flow, [1, "N2"])
-      yield* writeTo(layer({ path }), [
-        new Sample({ ...sample, receivedAt: sample.requestedAt, receivedMonotonicNanos: 0 })
-      ])
+      yield* writeTo(layer({ path }), [sampleOf(flow, [1, "N2"], 0, undefined, 0)])
       const [row] = yield* queryDuckDb(`SELECT typeof(latency_s) AS type, latency_s AS value FROM '${path}'`)
       assert.deepStrictEqual(row, { type: "DOUBLE", value: 0 })
     }))

@@ -173,12 +173,7 @@ export class SchemaLock {
     const readers = columns.map(({ column, from }) => from === undefined ? () => null : this.readerOf(column, from))
     return {
       readers,
-      cells: columns.map(({ column, from }, at): CellPlan => {
-        const converting = converted(readers[at]!, column.type)
-        if (from === undefined || column.convert !== undefined || column.type !== from.type) return converting
-        // A field's usual values are written as they are. The others are converted: NaN, text for a float, decimals for an int.
-        return from.field === null ? from : { ...converting, source: from.source, position: from.position }
-      }),
+      cells: columns.map(({ column, from }, at) => cellPlan(column, from, readers[at]!)),
       unknown: [...sources.values()].filter((column) => column.field !== null || isOnDemand(column))
     }
   }
@@ -199,11 +194,20 @@ export class SchemaLock {
 const NO_COLUMN = "there is no such column; columns are fixed at the first batch"
 const CANNOT_HOLD = "the column cannot hold them"
 
-const converted = (read: (sample: Sample) => Cell, type: ColumnType): CellPlan => ({
-  source: CellSource.other,
-  position: -1,
-  write: (sample, to) => writeCell(read(sample), type, to)
-})
+/** Always an object of the same shape: `writeCells` is faster with them. */
+const cellPlan = (
+  { convert, type }: LockedColumn,
+  from: RowColumn | undefined,
+  read: (sample: Sample) => Cell
+): CellPlan => {
+  const isSame = from !== undefined && convert === undefined && type === from.type
+  return {
+    // Usual values are written as they are. The others are converted: NaN, text for a float, decimals for an int.
+    source: isSame ? from.source : CellSource.other,
+    position: isSame ? from.position : -1,
+    write: isSame && from.field === null ? from.write : (sample, to) => writeCell(read(sample), type, to)
+  }
+}
 
 const sourceOf = (column: RowColumn): string => column.field === null ? `fixed ${column.name}` : `field ${column.field}`
 

@@ -1,6 +1,7 @@
 /**
  * One JSON object a line, UTF-8. Each line stands alone: its keys are the sample's own columns. There is no schema to lock, and
- * no column is ever dropped. Types, units, runs and devices are in `<file>-metadata.json`.
+ * no column is ever dropped. Floats have a decimal point or an exponent. JSON has no NaN and no infinities: they are null, and
+ * counted. Types, units, runs and devices are in `<file>-metadata.json`.
  *
  * Accepted means: handed to the operating system, so it survives a kill -9 of the process. On standard output and pipes it
  * means: in memory, on its way to the reader. With `fsync` a file survives a power cut. If the last line of a file is

@@ -31,6 +31,7 @@ export class RowGroup implements CellWriter {
   /** Removes the last rows. */
   drop(rows: number): void {
     this.rows -= rows
+    for (const column of this.columns) column.truncate(this.rows)
   }
 
   clear(): void {
@@ -75,26 +76,29 @@ class NumberColumn {
   }
 
   set(row: number, value: number): void {
-    this.put(row, value, 0)
+    if (row === this.numbers.length) {
+      this.numbers = grown(this.numbers, new Float64Array(row * 2))
+      this.nulls = grown(this.nulls, new Uint8Array(row * 2))
+    }
+    this.numbers[row] = value
   }
 
   setMissing(row: number): void {
-    this.put(row, 0, 1)
+    this.set(row, 0)
+    this.nulls[row] = 1
+  }
+
+  /** `set` relies on it: a row that is written again has no null. */
+  truncate(rows: number): void {
+    this.nulls.fill(0, rows)
   }
 
   copy(rows: number): ColumnValues {
     return { numbers: this.numbers.slice(0, rows), nulls: this.nulls.slice(0, rows) }
   }
 
-  clear(): void {}
-
-  private put(row: number, value: number, isNull: 0 | 1): void {
-    if (row === this.numbers.length) {
-      this.numbers = grown(this.numbers, new Float64Array(row * 2))
-      this.nulls = grown(this.nulls, new Uint8Array(row * 2))
-    }
-    this.numbers[row] = value
-    this.nulls[row] = isNull
+  clear(): void {
+    this.truncate(0)
   }
 }
 
@@ -125,6 +129,8 @@ class TextColumn {
   setMissing(row: number): void {
     this.setPlace(row, -1)
   }
+
+  truncate(): void {}
 
   copy(rows: number): ColumnValues {
     return { places: this.places.slice(0, rows), texts: this.texts }

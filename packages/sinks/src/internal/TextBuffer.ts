@@ -108,6 +108,7 @@ const writeDecimal = (view: DataView, start: number, value: number): number => {
       const whole = (thousandths / 1000) | 0
       const fraction = thousandths - whole * 1000
       end = writeWhole(view, end, whole)
+      if (fraction === 0) return writePointZero(view, end)
       view.setUint8(end, POINT)
       view.setInt32(end + 1, THREE_DIGITS[fraction]!, true)
       return fraction % 10 !== 0 ? end + 4 : fraction % 100 !== 0 ? end + 3 : end + 2
@@ -123,7 +124,10 @@ const writeDecimal = (view: DataView, start: number, value: number): number => {
     return end
   }
   if ((size | 0) !== size) return -1
-  end = writeWhole(view, end, size)
+  return writePointZero(view, writeWhole(view, end, size))
+}
+
+const writePointZero = (view: DataView, end: number): number => {
   view.setInt16(end, POINT_ZERO, true)
   return end + 2
 }

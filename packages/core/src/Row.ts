@@ -42,7 +42,7 @@ export type Cell = number | string | null
 export interface CellWriter {
   /** Not -0. May be NaN or an infinity. */
   float(value: number): void
-  /** Not -0. Not always an integer if the format's own columns are written: a `SchemaLock` is strict, a device may not be. */
+  /** Not -0. From a `SchemaLock` always a safe integer; from `rowWriter` what the device gave, maybe with decimals, or NaN. */
   int(value: number): void
   /** May contain lone surrogates. */
   text(value: string): void

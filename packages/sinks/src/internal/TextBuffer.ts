@@ -7,8 +7,6 @@ import { formatTimestamp } from "@sampleline/core"
 import { ByteBuffer, ready, writeReady } from "./ByteBuffer.ts"
 
 const POINT = 0x2e
-/** `.0` */
-const POINT_ZERO = 0x302e
 const MINUS = 0x2d
 const ZERO = 0x30
 const Z = 0x5a
@@ -23,6 +21,14 @@ const word = (ascii: string): number =>
 /** 0 to 999 with leading zeros, and without. */
 const THREE_DIGITS = Int32Array.from({ length: 1000 }, (_, value) => word(String(value).padStart(3, "0")))
 const DIGITS = Int32Array.from({ length: 1000 }, (_, value) => word(String(value)))
+
+/** `.0`, `.001` to `.999`, without zeros at the end. */
+const fractions = Array.from(
+  { length: 1000 },
+  (_, value) => `.${String(value).padStart(3, "0").replace(/0{1,2}$/, "")}`
+)
+const FRACTIONS = Int32Array.from(fractions, word)
+const FRACTION_LENGTHS = Uint8Array.from(fractions, ({ length }) => length)
 
 /** `:00.` to `:59.` */
 const SECONDS = Int32Array.from({ length: 60 }, (_, value) => word(`:${String(value).padStart(2, "0")}.`))
@@ -108,10 +114,8 @@ const writeDecimal = (view: DataView, start: number, value: number): number => {
       const whole = (thousandths / 1000) | 0
       const fraction = thousandths - whole * 1000
       end = writeWhole(view, end, whole)
-      if (fraction === 0) return writePointZero(view, end)
-      view.setUint8(end, POINT)
-      view.setInt32(end + 1, THREE_DIGITS[fraction]!, true)
-      return fraction % 10 !== 0 ? end + 4 : fraction % 100 !== 0 ? end + 3 : end + 2
+      view.setInt32(end, FRACTIONS[fraction]!, true)
+      return end + FRACTION_LENGTHS[fraction]!
     }
     if (size >= 2000) return -1
     const millionths = (size * 1_000_000 + 0.5) | 0
@@ -124,12 +128,9 @@ const writeDecimal = (view: DataView, start: number, value: number): number => {
     return end
   }
   if ((size | 0) !== size) return -1
-  return writePointZero(view, writeWhole(view, end, size))
-}
-
-const writePointZero = (view: DataView, end: number): number => {
-  view.setInt16(end, POINT_ZERO, true)
-  return end + 2
+  end = writeWhole(view, end, size)
+  view.setInt32(end, FRACTIONS[0]!, true)
+  return end + FRACTION_LENGTHS[0]!
 }
 
 /** A whole number below 2^31. */

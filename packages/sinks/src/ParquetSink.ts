@@ -1,7 +1,8 @@
 /**
  * Apache Parquet: columns with types, compressed, several times smaller than text.
  *
- * Columns are fixed at the first batch. Times are UTC timestamps in microseconds. Units, the devices' identities, the run's id
+ * Columns are fixed at the first batch. Times are UTC timestamps in microseconds. NaN and infinities stay in columns of floats;
+ * in columns of integers they are null, and counted. Units, the devices' identities, the run's id
  * and its start are in the file's key-value metadata.
  *
  * Rows are collected into row groups. While one is collected, a separate thread encodes and writes the one before it. The file is
@@ -111,7 +112,7 @@ export class ParquetSink extends Context.Service<
       ...SampleSink.make({
         name: SINK,
         target: path,
-        lock: () => state.recording?.lock,
+        dropped: () => state.recording?.lock.dropped,
         lost: () => state.lost,
         write: (batch) => oneAtATime.withPermit(Effect.uninterruptible(write(batch)))
       }),

@@ -19,6 +19,8 @@ export interface Grammar {
   readonly maxParameters: number
   /** Gives the columns of a table by name and declared type. Its one parameter is the table's name. */
   readonly columnsQuery: string
+  /** Whether a column of floats can hold this value, which may be NaN or an infinity. */
+  readonly holdsFloat: (value: number) => boolean
   /** How a column of this declared type stores a time. */
   readonly timeIn: (declared: string) => (micros: number) => Cell
 }
@@ -30,6 +32,8 @@ export const SQLITE: Grammar = {
   types: { text: "TEXT", float: "REAL", int: "INTEGER", timestamp: "TEXT" },
   maxParameters: 32_766,
   columnsQuery: "SELECT name AS name, type AS type FROM pragma_table_info(?)",
+  // SQLite stores NaN as NULL.
+  holdsFloat: (value) => !Number.isNaN(value),
   timeIn: (declared) => /CHAR|CLOB|TEXT/i.test(declared) ? formatTimestamp : asNumber
 }
 
@@ -39,6 +43,7 @@ export const MYSQL: Grammar = {
   maxParameters: 65_535,
   columnsQuery: "SELECT column_name AS name, data_type AS type FROM information_schema.columns "
     + "WHERE table_schema = database() AND table_name = ? AND extra NOT LIKE '%GENERATED%' ORDER BY ordinal_position",
+  holdsFloat: Number.isFinite,
   // MySQL's times have no zone and take no Z: they are UTC.
   timeIn: (declared) =>
     /datetime|timestamp/i.test(declared)
@@ -55,7 +60,7 @@ export const tableInGrammar = (
   sql: SqlClient,
   table: string,
   options: SqlSinkOptions,
-  { columnsQuery, maxParameters, quoted, timeIn, types }: Grammar
+  { columnsQuery, holdsFloat, maxParameters, quoted, timeIn, types }: Grammar
 ): SqlTable => {
   let lock: SchemaLock | undefined
   const readColumns = sql.unsafe<DeclaredColumn>(columnsQuery, [table])
@@ -67,7 +72,10 @@ export const tableInGrammar = (
     return sql.unsafe(`CREATE TABLE IF NOT EXISTS ${quoted(table)} (${columns.join(", ")})`)
   }
   const lockTo = (columns: ReadonlyArray<DeclaredColumn>, batch: ReadonlyArray<Sample>) => {
-    const found = SchemaLock.fromTable(columns.map((column) => tableColumn(column, timeIn)), batch, options)
+    const found = SchemaLock.fromTable(columns.map((column) => tableColumn(column, timeIn)), batch, {
+      ...options,
+      holdsFloat
+    })
     return orProblem(found.columns.length > 0 ? found : NOTHING_SHARED)
   }
   const begin = Effect.fnUntraced(function*(batch: ReadonlyArray<Sample>) {

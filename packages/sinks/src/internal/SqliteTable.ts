@@ -8,6 +8,9 @@ import { describeDevices } from "./Description.ts"
 import { quoted, TIME_COLUMNS } from "./identifiers.ts"
 import type { SqliteSettings } from "./SqliteSettings.ts"
 
+/** SQLite stores NaN as NULL. */
+const holdsFloat = (value: number): boolean => !Number.isNaN(value)
+
 /** The locked columns, and how the table stores each. */
 export interface SqliteShape {
   readonly lock: SchemaLock
@@ -34,7 +37,7 @@ const shapeOfBatch = (
   batch: Iterable<Sample>,
   options: RowOptions
 ): SqliteShape => {
-  const lock = SchemaLock.fromBatch(batch, options)
+  const lock = SchemaLock.fromBatch(batch, { ...options, holdsFloat })
   const stored: { readonly [type in ColumnType]: StoredType } = {
     text: "TEXT",
     float: "REAL",
@@ -57,7 +60,7 @@ const shapeOfTable = (
     type: TIME_COLUMNS.has(name) ? "timestamp" : types[affinityOf(type)],
     nullable: true
   }))
-  const lock = SchemaLock.fromTable(columns, batch, options)
+  const lock = SchemaLock.fromTable(columns, batch, { ...options, holdsFloat })
   if (lock.columns.length === 0) {
     return { problem: `its table ${table} has none of this run's columns; choose another table` }
   }

@@ -23,6 +23,12 @@ it("stores times in MySQL as times without a zone, as text, or as microseconds",
   ])
 })
 
+it("SQLite holds no NaN in a column of floats, and MySQL no infinity either", () => {
+  const values = [100, Number.NaN, Number.POSITIVE_INFINITY]
+  assert.deepStrictEqual(values.map(SQLITE.holdsFloat), [true, false, true])
+  assert.deepStrictEqual(values.map(MYSQL.holdsFloat), [true, false, false])
+})
+
 it("quotes names as each database does", () => {
   assert.strictEqual(SQLITE.quoted("a\"b`c"), "\"a\"\"b`c\"")
   assert.strictEqual(MYSQL.quoted("a\"b`c"), "`a\"b``c`")

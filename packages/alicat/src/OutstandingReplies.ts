@@ -71,7 +71,7 @@ export class OutstandingReplies {
   }
 }
 
-/** A row of a frame or manufacturing table: `A D02 ...`, `A M4 ...`. */
-export const isTableRow = (text: string): boolean => /^[A-Z]\s+[DM]\d{1,2}\s/.test(text)
+/** A row of a frame or manufacturing table: `A D02 ...`, `A M4 ...`. It may be blank: `A M1`. */
+export const isTableRow = (text: string): boolean => /^[A-Z]\s+[DM]\d{1,2}(?:\s|$)/.test(text)
 
 const isTableHeader = (text: string): boolean => /^[A-Z]\s+(?:D00|M00?)\s/.test(text)

@@ -46,6 +46,24 @@ describe("a device with an outstanding reply", () => {
     assert.isTrue(outstanding.isResynchronised("A"))
   })
 
+  it("that rejects a request for a table has answered it", () => {
+    const outstanding = requested()
+    assert.isTrue(outstanding.requestsTable("A", 10))
+    assert.isTrue(outstanding.requestsTable("A", 20))
+    hear(outstanding, [READING], 30)
+    outstanding.rejectedTable("A")
+    assert.isFalse(outstanding.isResynchronised("A"))
+    outstanding.rejectedTable("A")
+    assert.isTrue(outstanding.isResynchronised("A"))
+  })
+
+  it("is quiet after the longest silence", () => {
+    const outstanding = requested()
+    hear(outstanding, [READING], 30)
+    assert.isFalse(outstanding.isQuiet("A", 30 + SILENCE_NANOS))
+    assert.isTrue(outstanding.isQuiet("A", 31 + SILENCE_NANOS))
+  })
+
   it("has none after its reply, and lines of other units change nothing", () => {
     const outstanding = requested()
     hear(outstanding, ["B +014.62", "B M00 Alicat Scientific", "", "?", "AB"], 10)

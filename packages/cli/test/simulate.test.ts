@@ -72,7 +72,9 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("s
       const cwd = yield* tempFolder
       const { devices: [fuel] } = yield* startSimulator(cwd, "--baud", "115200")
       const recordAt = (baud: string) =>
-        sampleline(["record", "--device", `${fuel!.flag},baud=${baud}`, "--duration", "200ms", "--out", "a.csv"], { cwd })
+        sampleline(["record", "--device", `${fuel!.flag},baud=${baud}`, "--duration", "200ms", "--out", "a.csv"], {
+          cwd
+        })
       assert.include((yield* recordAt("9600")).stderr, "did not answer at 9600 baud")
       const { code, stderr } = yield* recordAt("115200")
       assert.strictEqual(code, 0, stderr)

@@ -5,7 +5,7 @@
  * It answers the commands with which programs identify, poll, set and tare a device, and rejects all others. It always controls the
  * mass flow: the register that chooses what is controlled is only kept. A tare changes nothing, because no sensor has an offset.
  */
-import { type GasName, GASES } from "./gases.ts"
+import { GASES, type GasName } from "./gases.ts"
 import {
   columnsOf,
   FIRMWARES,

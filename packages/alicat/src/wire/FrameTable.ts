@@ -118,10 +118,10 @@ const LEGACY: Dialect = {
 }
 
 /** Devices write degrees Celsius as a backquote and C, and in the legacy dialect as C alone. */
-const unitLabel = (label: string): string => label.replace(/^[CF]$/, "`$&").replace("`", "°")
+export const unitLabel = (label: string): string => label.replace(/^[CF]$/, "`$&").replace("`", "°")
 
 /** `Mass Flow Setpt` as `Mass_Flow_Setpt`. */
-const columnName = (name: string): string => name.replaceAll(/\s+/g, "_")
+export const columnName = (name: string): string => name.replaceAll(/\s+/g, "_")
 
 /** The text of a row. Some devices send the degree sign as it is, in Latin-1 or UTF-8, and not as a backquote. */
 const rowText = (bytes: Uint8Array): Result.Result<string, MalformedReply> =>

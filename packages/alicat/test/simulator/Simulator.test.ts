@@ -10,7 +10,9 @@ describe("a simulated device with a baud rate", () => {
     Effect.gen(function*() {
       const [fuel] = yield* Simulator.make({ baud: 115200 })
       const at = (baud: number) =>
-        Effect.scoped(Effect.result(Alicat.make({ devices: { fuel: { port: fuel!.port, baud } }, timeout: "100 millis" })))
+        Effect.scoped(
+          Effect.result(Alicat.make({ devices: { fuel: { port: fuel!.port, baud } }, timeout: "100 millis" }))
+        )
       assert.isTrue(Result.isFailure(yield* at(19200)))
       assert.isTrue(Result.isSuccess(yield* at(115200)))
       assert.isTrue(Result.isFailure(yield* at(9600)))

@@ -16,8 +16,10 @@ const open = Effect.fnUntraced(function*(options: Simulator.SimulatorOptions = {
   const [device] = yield* Simulator.make(options)
   const port = yield* Effect.acquireRelease(
     Effect.callback<SerialPort, Error>((resume) => {
-      const port = new SerialPort({ path: device!.port, baudRate: 19200 }, (error) =>
-        resume(error ? Effect.fail(error) : Effect.succeed(port)))
+      const port = new SerialPort(
+        { path: device!.port, baudRate: 19200 },
+        (error) => resume(error ? Effect.fail(error) : Effect.succeed(port))
+      )
     }),
     (port) => Effect.callback<void>((resume) => port.close(() => resume(Effect.void)))
   )
@@ -58,45 +60,53 @@ describe.concurrent("the Python driver alicat", () => {
     return { unit, isLocked, numbers: values.slice(0, -1).map(Number), gas: values.at(-1) }
   }
 
-  it.live.each(["10v20", "6v21"] as const)("identifies, polls, sets and tares a device with %s", (firmware) =>
-    Effect.gen(function*() {
-      const { line } = yield* open({ firmware })
-      assert.strictEqual(lastInt(yield* line("AR122"), "="), 37)
-      assert.include(yield* line("AVE"), firmware)
+  it.live.each(["10v20", "6v21"] as const)(
+    "identifies, polls, sets and tares a device with %s",
+    (firmware) =>
+      Effect.gen(function*() {
+        const { line } = yield* open({ firmware })
+        assert.strictEqual(lastInt(yield* line("AR122"), "="), 37)
+        assert.include(yield* line("AVE"), firmware)
 
-      const polled = get(yield* line("A"))
-      assert.deepStrictEqual([polled.unit, polled.gas, polled.isLocked], ["A", "N2", false])
-      assert.strictEqual(polled.numbers.length, 5)
-      assert.isTrue(polled.numbers.every(Number.isFinite))
+        const polled = get(yield* line("A"))
+        assert.deepStrictEqual([polled.unit, polled.gas, polled.isLocked], ["A", "N2", false])
+        assert.strictEqual(polled.numbers.length, 5)
+        assert.isTrue(polled.numbers.every(Number.isFinite))
 
-      assert.strictEqual(Number((yield* line("AS12.50"))!.split(/\s+/)[5]), 12.5)
-      assert.strictEqual(Number((yield* line("A32000"))!.split(/\s+/)[5]), 250)
-      assert.strictEqual(lastInt(yield* line("AW122=34"), "="), 34)
-      assert.strictEqual(lastInt(yield* line("AR122"), "="), 34)
+        assert.strictEqual(Number((yield* line("AS12.50"))!.split(/\s+/)[5]), 12.5)
+        assert.strictEqual(Number((yield* line("A32000"))!.split(/\s+/)[5]), 250)
+        assert.strictEqual(lastInt(yield* line("AW122=34"), "="), 34)
+        assert.strictEqual(lastInt(yield* line("AR122"), "="), 34)
 
-      assert.notStrictEqual(yield* line("A$$W46=1"), "?")
-      assert.strictEqual(lastInt(yield* line("A$$R46"), " ") & 0x1ff, 1)
-      assert.strictEqual(get(yield* line("A")).gas, "Ar")
+        assert.notStrictEqual(yield* line("A$$W46=1"), "?")
+        assert.strictEqual(lastInt(yield* line("A$$R46"), " ") & 0x1ff, 1)
+        assert.strictEqual(get(yield* line("A")).gas, "Ar")
 
-      yield* line("A$$L")
-      assert.isTrue(get(yield* line("A")).isLocked)
-      assert.notInclude(yield* line("A$$U"), "LCK")
+        yield* line("A$$L")
+        assert.isTrue(get(yield* line("A")).isLocked)
+        assert.notInclude(yield* line("A$$U"), "LCK")
 
-      for (const tare of ["A$$PC", "A$$V", "AT"]) assert.strictEqual(get(yield* line(tare)).numbers.length, 5, tare)
-    }))
+        for (const tare of ["A$$PC", "A$$V", "AT"]) assert.strictEqual(get(yield* line(tare)).numbers.length, 5, tare)
+      })
+  )
 
   it.live("reads a register as `A   046 = 8`, and a rejection as `?`", () =>
     Effect.gen(function*() {
       const { line } = yield* open()
       assert.strictEqual(yield* line("A$$R46"), "A   046 = 8")
-      for (const unknown of ["AGD236", "A$$R5", "AW5=1", "A$$W46=200"]) assert.strictEqual(yield* line(unknown), "?", unknown)
+      for (const unknown of ["AGD236", "A$$R5", "AW5=1", "A$$W46=200"]) {
+        assert.strictEqual(yield* line(unknown), "?", unknown)
+      }
     }))
 
   it.live("knows a BASIS device by its serial number, and reads and sets it", () =>
     Effect.gen(function*() {
       const { line } = yield* open({ firmware: "BASIS" })
       assert.match((yield* line("A SN"))!.split(" ").at(-1)!, /^B/)
-      assert.match((yield* line("A"))!, /^A [+-]\d\d\.\d\d [+-]\d{3}\.\d [+-]\d{7}\.\d [+-]\d{3}\.\d [+-]\d\d\.\d\d N2$/)
+      assert.match(
+        (yield* line("A"))!,
+        /^A [+-]\d\d\.\d\d [+-]\d{3}\.\d [+-]\d{7}\.\d [+-]\d{3}\.\d [+-]\d\d\.\d\d N2$/
+      )
       assert.strictEqual(Number((yield* line("AS 25.00"))!.split(" ")[4]), 25)
       assert.notStrictEqual(yield* line("A V"), "?")
       assert.strictEqual(yield* line("A??D*"), "?")
@@ -122,7 +132,9 @@ describe.concurrent("the Python driver alicatlib", () => {
       assert.match(made.get(4)!, /^Model Number\s+MC-/)
 
       // It asks for what the device may have, and takes a bare `?` for a no.
-      for (const command of ["AFPF 15", "AFPF 344", "AFPF 2", "ALV"]) assert.strictEqual(yield* line(command), "?", command)
+      for (const command of ["AFPF 15", "AFPF 344", "AFPF 2", "ALV"]) {
+        assert.strictEqual(yield* line(command), "?", command)
+      }
 
       const [header, ...columns] = yield* rows("A??D*")
       assert.strictEqual(fields(header!)[2], "ID_")

@@ -75,7 +75,11 @@ describe("a frame table", () => {
   })
 
   it("of the legacy dialect keeps a row of an unknown type", () => {
-    const table = [...LEGACY, bytes("A  D10 Heat Flux   fixed     +000.00  +160.00     na"), bytes("A  D11 Note label na x na")]
+    const table = [
+      ...LEGACY,
+      bytes("A  D10 Heat Flux   fixed     +000.00  +160.00     na"),
+      bytes("A  D11 Note label na x na")
+    ]
     const { format, unknownTypes } = Result.getOrThrow(decodeFrameTable(table, "A"))
     assert.deepStrictEqual(
       format.fields.slice(-2).map(({ kind, name }) => [name, kind]),

@@ -53,10 +53,20 @@ A M09 Software Revision 10v20.0-R24
       ["A M03 alicat@alicat.com", null]
     ]
   )("has the maker of `%s` as the device writes it", (row, manufacturer) => {
-    assert.strictEqual(Result.getOrThrow(decodeManufacturing(lines(row!), "A")).manufacturer, manufacturer)
+    assert.strictEqual(Result.getOrThrow(decodeManufacturing(lines(row), "A")).manufacturer, manufacturer)
   })
 
-  it.each(["A M1 ", "A M1", "A  M01", "", "A M03 \xff\xfe", "M04 Mdl", "B M05 Serial Number 7", "A +014.62 +021.89", "?"])(
+  it.each([
+    "A M1 ",
+    "A M1",
+    "A  M01",
+    "",
+    "A M03 \xff\xfe",
+    "M04 Mdl",
+    "B M05 Serial Number 7",
+    "A +014.62 +021.89",
+    "?"
+  ])(
     "loses only the row that makes no sense: `%s`",
     (row) => {
       const table = [bytes("A M04 Model Number MC-500SCCM-D"), bytes(row), bytes("A M05 Serial Number 521641")]

@@ -16,16 +16,19 @@ export const givenLayout = Effect.fnUntraced(function*(
 ): Effect.fn.Return<FrameLayout, InvalidOptionError> {
   if (columns.length === 0) return yield* InvalidOptionError.of(option, columns, "at least one column")
   const fields = yield* Effect.forEach(columns, (column) => {
-    const [, name, unit] = /^\s*([^:]*[^:\s])\s*(?::\s*(\S.*?)\s*)?$/.exec(column) ?? []
-    return name === undefined
-      ? Effect.fail(InvalidOptionError.of(option, column, "NAME, NAME:UNIT or NAME:text, such as Flow:SCCM"))
-      : Effect.succeed(
-        {
-          name: columnName(name.trim()),
-          kind: unit === TEXT ? "text" : "float",
-          unit: unit === undefined || unit === TEXT ? null : unitLabel(unit)
-        } as const
-      )
+    const colon = column.includes(":") ? column.indexOf(":") : column.length
+    const name = column.slice(0, colon).trim()
+    const unit = colon < column.length ? column.slice(colon + 1).trim() : null
+    if (name === "" || unit === "") {
+      return Effect.fail(InvalidOptionError.of(option, column, "NAME, NAME:UNIT or NAME:text, such as Flow:SCCM"))
+    }
+    return Effect.succeed(
+      {
+        name: columnName(name),
+        kind: unit === TEXT ? "text" : "float",
+        unit: unit === null || unit === TEXT ? null : unitLabel(unit)
+      } as const
+    )
   })
   return { format: FrameFormat.make(fields), flags: new Set(), unknownTypes: [] }
 })

@@ -56,7 +56,17 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("-
   it.effect("refuses 100,000 characters at once", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
-      for (const text of ["a", "/", "a://", "x=", "fuel=tcp:////"]) {
+      for (
+        const text of [
+          "a",
+          "/",
+          "a://",
+          "x=",
+          "fuel=tcp:////",
+          "fuel=/dev/no-such-tty,columns= ",
+          "fuel=/dev/no-such-tty,columns=a:"
+        ]
+      ) {
         const long = text + text.at(-1)!.repeat(100_000)
         const { code, stderr } = yield* sampleline(["record", "--device", long, "--out", "b.csv"], { cwd }).pipe(
           Effect.timeout("4 seconds")

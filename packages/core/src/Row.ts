@@ -9,10 +9,12 @@ import { distinct, type FieldKind, type FrameField, type FrameFormat, type Frame
 import type { Sample } from "./Sample.ts"
 
 /**
+ * The type of a column's values. `any`: numbers and texts.
+ *
  * @since 0.1.0
  * @category models
  */
-export type ColumnType = FieldKind | "timestamp"
+export type ColumnType = Exclude<FieldKind, "unknown"> | "timestamp" | "any"
 
 /**
  * @since 0.1.0
@@ -122,14 +124,15 @@ const FIXED_NAMES = new Set([...BEFORE_FRAME, STATUS, ...ROW_IDS].map((column) =
 
 const fieldColumn = ({ kind, name }: FrameField, position: number, columnName: string): RowColumn => {
   const read = (sample: Sample) => sample.frame.values[position]
+  const type = kind === "unknown" ? "any" : kind
   return {
     name: columnName,
-    type: kind,
+    type,
     nullable: true,
     field: name,
     position,
     source: kind === "text" ? CellSource.text : CellSource.number,
-    write: (sample, to) => writeCell(toCell(read(sample)), kind, to),
+    write: (sample, to) => writeCell(toCell(read(sample)), type, to),
     read
   }
 }

@@ -41,7 +41,7 @@ export {
 export { type Device, type DeviceFailure, type DeviceIdentity, type Run, Sample, type Tick } from "./Sample.ts"
 export * as SampleClock from "./SampleClock.ts"
 export { SampleSink, type SinkReport, type SinkShape } from "./SampleSink.ts"
-export { SchemaLock, type TableColumn } from "./SchemaLock.ts"
+export { type LockOptions, SchemaLock, type TableColumn } from "./SchemaLock.ts"
 export {
   type SinkBatchError,
   SinkDependencyError,

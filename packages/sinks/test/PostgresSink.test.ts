@@ -89,9 +89,9 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       const { options, rows } = yield* prepared(
         "DROP ROLE IF EXISTS stranger",
         "CREATE ROLE stranger LOGIN PASSWORD 'x'",
-        "CREATE TABLE samples (device text)",
+        "CREATE TABLE samples (\"Mass_Flow\" real)",
         "CREATE TABLE dated (device text, requested_at date)",
-        "CREATE TABLE strict (device text, site text NOT NULL)",
+        "CREATE TABLE strict (\"Mass_Flow\" real, site text NOT NULL)",
         "CREATE DOMAIN needed AS text NOT NULL",
         "CREATE TABLE stricter (device text, site needed)",
         "CREATE TABLE brief (device text, requested_at varchar(10))",
@@ -123,7 +123,10 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       assert.match(yield* opening({ table: "dated" }), /^SinkSchemaError : .*requested_at is of type date/)
       assert.match(yield* opening({ table: "strict" }), /^SinkSchemaError : .*column site needs a value/)
       assert.match(yield* opening({ table: "stricter" }), /^SinkSchemaError : .*column site needs a value/)
-      assert.match(yield* opening({ table: "brief" }), /^SinkSchemaError : .*requested_at is of type varchar/)
+      assert.match(
+        yield* opening({ table: "brief" }),
+        /^SinkSchemaError : .*requested_at is of type character varying\(10\)/
+      )
       assert.match(yield* opening({ table: "small" }), /^SinkSchemaError : .*requested_at is of type numeric/)
       yield* rows("DROP ROLE stranger")
     }))
@@ -217,7 +220,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
 
   it.effect("takes its options from the configuration", () =>
     Effect.gen(function*() {
-      const { options, rows } = yield* prepared("CREATE TABLE flows (device text)")
+      const { options, rows } = yield* prepared("CREATE TABLE flows (\"Mass_Flow\" real)")
       const { database, host, password, port, user } = options
       const layer = PostgresSink.layerConfig({
         url: Config.Redacted("DATABASE_URL"),
@@ -236,9 +239,12 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       Effect.gen(function*() {
         const { options, rows } = yield* prepared(
           "CREATE TABLE nothing (a text)",
-          "CREATE TABLE strict (device text, site text NOT NULL)",
+          "CREATE TABLE strict (\"Mass_Flow\" real, site text NOT NULL)",
           "CREATE TABLE dated (device text, requested_at date)",
-          "CREATE TABLE usable (device text, other text)"
+          "CREATE TABLE times (device text, received_at timestamptz, status text)",
+          "CREATE TABLE listed (mass_flow real, status text[])",
+          "CREATE TABLE odd (mass_flow timestamptz)",
+          "CREATE TABLE usable (\"Mass_Flow\" real, other text[])"
         )
         const catalogue = rows("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1")
         const many = FrameFormat.make(Array.from({ length: 1600 }, (_, n) => ({ name: `f${n}` })))
@@ -254,6 +260,15 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         assert.match(yield* refused("nothing", flow), /^SinkSchemaError .*none of this run's columns/)
         assert.match(yield* refused("strict", flow), /^SinkSchemaError .*its column site needs a value/)
         assert.match(yield* refused("dated", flow), /^SinkSchemaError .*requested_at is of type date/)
+        assert.match(
+          yield* refused("times", flow),
+          /^SinkSchemaError .*no column for a measured value \(Mass_Flow/
+        )
+        assert.match(yield* refused("listed", flow), /^SinkSchemaError .*its column status is of type text\[\]/)
+        assert.match(
+          yield* refused("odd", flow),
+          /^SinkSchemaError .*its column mass_flow is of type timestamp with time zone/
+        )
         assert.match(yield* refused("new", many), /^SinkSchemaError .*1607 columns, and a table takes at most 1600/)
         for (const table of ["usable", "new"]) {
           yield* PostgresSink.check({ ...options, table, createTable: true }, [deviceOf(flow)])

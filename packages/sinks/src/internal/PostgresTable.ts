@@ -2,14 +2,15 @@
  * A Postgres table and how samples become its rows: reading its columns, making it, and inserting. Works with any `SqlClient`
  * of the Postgres dialect. Schema and table are checked identifiers, column names are quoted, values are always parameters.
  */
-import { type Cell, type Column, type RowOptions, type Sample, SchemaLock, type TableColumn } from "@sampleline/core"
+import { type Cell, type Column, type ColumnType, type RowOptions, type Sample, SchemaLock } from "@sampleline/core"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { describeDevices, runJson, unitsOf } from "./Description.ts"
-import { quoted, TIME_COLUMNS } from "./identifiers.ts"
+import { quoted } from "./identifiers.ts"
 import { storedNames } from "./PostgresNames.ts"
-import { canHoldTimes, convertTime, convertValue, kindOf, type PostgresKind, toArrayText } from "./PostgresTypes.ts"
+import { canHold, convertTime, convertValue, kindOf, type PostgresKind, toArrayText } from "./PostgresTypes.ts"
+import { type ExistingColumn, fitTable, type Storing, type TableProblem } from "./TableFit.ts"
 
 export interface TableName {
   readonly schema: string
@@ -24,17 +25,14 @@ export interface PostgresTable {
   readonly canInsert: boolean
 }
 
-interface TableField {
-  readonly name: string
+interface TableField extends ExistingColumn {
   /** The name of the type in the catalogue; for a domain that of its base type. */
-  readonly type: string
+  readonly baseType: string
   /** The type as written in a statement. */
   readonly sqlType: string
   readonly modifier: number
   /** The labels of an enum. */
   readonly labels: ReadonlyArray<string> | null
-  /** Whether a row must have a value for it. */
-  readonly isRequired: boolean
   /** Whether the database computes its values. */
   readonly isGenerated: boolean
   /** Whether the user may write it. */
@@ -59,7 +57,8 @@ export const readTable = Effect.fnUntraced(function*(
     TableField & { readonly kind: string; readonly isSecured: boolean; readonly hasRules: boolean }
   >(
     // A domain has the type at the end of its chain, and all limits on the way there.
-    `SELECT a.attname::text AS "name", base.name AS "type",
+    `SELECT a.attname::text AS "name", base.name AS "baseType",
+        format_type(base.oid, greatest(a.atttypmod, base.modifier)) AS "type",
         quote_ident(n2.nspname) || '.' || quote_ident(t.typname) AS "sqlType",
         greatest(a.atttypmod, base.modifier) AS "modifier",
         (SELECT array_agg(e.enumlabel::text) FROM pg_catalog.pg_enum e WHERE e.enumtypid = base.oid) AS "labels",
@@ -114,44 +113,34 @@ export const rowsOf = (
   { columns }: PostgresTable,
   batch: ReadonlyArray<Sample>,
   options: RowOptions
-): TableRows | { readonly problem: string } => {
+): TableRows | TableProblem => {
   const names = storedNames(SchemaLock.fromBatch(batch, options).columns)
-  const nameInTable = (name: string) => names.get(name)!
-  const wanted = new Set(names.values())
-  const both = columns.filter((column) => wanted.has(column.name) && !column.isGenerated)
-  const shared = both.filter((column) => column.isInsertable)
-  const kinds = new Map(shared.map((column) => [column.name, kindOf(column.type, column.labels !== null)]))
-  if (shared.length === 0) return { problem: "the table has none of this run's columns; choose another table" }
-  for (const { isRequired, name } of columns) {
-    if (isRequired && !kinds.has(name)) {
-      return { problem: `its column ${name} needs a value, and this run has none for it; give it a default` }
-    }
-  }
-  for (const { labels, modifier, name, type } of shared) {
-    const kind = kinds.get(name)
-    if (kind === undefined || (TIME_COLUMNS.has(name) && (labels !== null || !canHoldTimes(kind, modifier)))) {
-      return { problem: `its column ${name} is of type ${type}, which cannot hold these values; change its type` }
-    }
-  }
-  const lock = SchemaLock.fromTable(
-    shared.map(({ labels, modifier, name }): TableColumn => {
-      const kind = kinds.get(name)!
-      return {
-        name,
-        type: columnTypes[kind],
-        nullable: true,
-        convert: TIME_COLUMNS.has(name) ? convertTime(kind) : convertValue(kind, modifier, labels)
-      }
-    }),
+  const fit = fitTable({
+    table: "the table",
+    existing: columns.filter((column) => !column.isGenerated),
     batch,
-    { ...options, nameInTable }
-  )
-  const sqlTypes = new Map(shared.map(({ name, sqlType }) => [name, sqlType]))
+    options,
+    storing: storedInPostgres,
+    nameInTable: (name) => names.get(name)!
+  })
+  if ("problem" in fit) return fit
   return {
-    lock,
-    kinds: lock.columns.map((column) => kinds.get(column.name)!),
-    sqlTypes: lock.columns.map((column) => sqlTypes.get(column.name)!),
-    leftOut: both.filter((column) => !column.isInsertable).map((column) => column.name)
+    lock: fit.lock,
+    kinds: fit.columns.map((column) => kindOfField(column)!),
+    sqlTypes: fit.columns.map((column) => column.sqlType),
+    leftOut: fit.leftOut
+  }
+}
+
+const kindOfField = ({ baseType, labels }: TableField): PostgresKind | undefined => kindOf(baseType, labels !== null)
+
+const storedInPostgres = (column: TableField, type: ColumnType): Storing | undefined => {
+  const { labels, modifier } = column
+  const kind = kindOfField(column)
+  if (kind === undefined || !canHold(kind, modifier, labels, type)) return undefined
+  return {
+    type: columnTypes[kind],
+    convert: type === "timestamp" ? convertTime(kind) : convertValue(kind, modifier, labels)
   }
 }
 
@@ -178,7 +167,8 @@ const createdTypes: { readonly [type in Column["type"]]: string } = {
   text: "text",
   float: "double precision",
   int: "bigint",
-  timestamp: "timestamptz"
+  timestamp: "timestamptz",
+  any: "text"
 }
 
 /** The most columns that a table can have. */

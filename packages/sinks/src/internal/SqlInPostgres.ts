@@ -14,7 +14,8 @@ import {
   type TableName,
   type TableRows
 } from "./PostgresTable.ts"
-import { orProblem, type SqlTable, type TableProblem } from "./SqlTable.ts"
+import { orProblem, type SqlTable } from "./SqlTable.ts"
+import type { TableProblem } from "./TableFit.ts"
 
 export const tableInPostgres = (sql: SqlClient, name: TableName, options: SqlSinkOptions): SqlTable => {
   let rows: TableRows | undefined

@@ -31,26 +31,35 @@ const exists = Effect.fnUntraced(function*(
   return true
 })
 
-/** Opens the database, and makes its file if it is missing. If the run never began, the scope removes a new empty file. */
+/**
+ * Opens the database, and makes its file if it is missing. An empty file is a new database too. If the run never began, the scope
+ * removes a file that it made and that is empty.
+ */
 export const openSqlite = Effect.fnUntraced(function*(
   writer: Writer,
   settings: SqliteSettings,
   hasBegun: () => boolean
-): Effect.fn.Return<SqliteDatabase.SqliteDatabase, SinkOpenError, Scope.Scope> {
+): Effect.fn.Return<
+  { readonly database: SqliteDatabase.SqliteDatabase; readonly isNew: boolean },
+  SinkOpenError,
+  Scope.Scope
+> {
   const { path } = settings
-  const isNew = !(yield* exists(writer, settings))
+  const isMissing = !(yield* exists(writer, settings))
+  const isNew = isMissing || sizeOf(path) === 0
   yield* Effect.acquireRelease(
     attempt(writer, () => {
-      if (!isNew) return
+      if (!isMissing) return
       makeParents(path)
       fs.closeSync(fs.openSync(path, "wx", 0o666))
     }),
     () =>
       Effect.sync(() => {
-        if (isNew && !hasBegun() && sizeOf(path) === 0) fs.rmSync(path, { force: true })
+        if (isMissing && !hasBegun() && sizeOf(path) === 0) fs.rmSync(path, { force: true })
       }).pipe(Effect.andThen(Effect.logInfo(`${writer.sink} closed ${writer.target}`)))
   )
-  return yield* Effect.mapError(SqliteDatabase.open(path), (cause) => sqliteOpenError(writer, cause))
+  const database = yield* Effect.mapError(SqliteDatabase.open(path), (cause) => sqliteOpenError(writer, cause))
+  return { database, isNew }
 })
 
 /** The columns of the sink's table; empty if there is no such table. */

@@ -48,8 +48,8 @@ export class Parameters implements CellWriter {
   }
 
   timestamp(micros: number): void {
-    const { storedTypes } = this.shape
-    if (storedTypes[this.at % storedTypes.length] !== "TEXT") return this.number(micros)
+    const { timesAsText } = this.shape
+    if (!timesAsText[this.at % timesAsText.length]) return this.number(micros)
     this.times.timestamp(micros)
     this.places.push(this.at++)
     this.ends.push(this.times.length)

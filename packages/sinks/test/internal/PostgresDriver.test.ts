@@ -25,7 +25,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
   describe.each([{ useCopy: true }, { useCopy: false }])("with %o", ({ useCopy }) => {
     it.effect("gives up on a server that stops answering after commandTimeout, and closes within closeTimeout", () =>
       Effect.gen(function*() {
-        const { options, rows } = yield* prepared("CREATE TABLE samples (device text)")
+        const { options, rows } = yield* prepared("CREATE TABLE samples (device text, \"Mass_Flow\" real)")
         const scope = yield* Scope.make()
         const sink = yield* PostgresSink.make({
           ...options,
@@ -48,7 +48,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
 
   it.effect("closes a frozen server's idle connections within closeTimeout", () =>
     Effect.gen(function*() {
-      const { options, rows } = yield* prepared("CREATE TABLE samples (device text)")
+      const { options, rows } = yield* prepared("CREATE TABLE samples (device text, \"Mass_Flow\" real)")
       const scope = yield* Scope.make()
       const sink = yield* Scope.provide(PostgresSink.make({ ...options, closeTimeout: "300 millis" }), scope)
       yield* sink.write(nonEmpty(samplesFrom(0, 1)))

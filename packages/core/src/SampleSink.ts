@@ -3,11 +3,11 @@
  * the target, so nobody can write too early or forget to close.
  */
 import { type Array, Cause, Clock, Context, Effect, Layer, Metric, type Scope } from "effect"
+import type { DroppedValues } from "./DroppedValues.ts"
 import { type Joined, joinLayers, type Layers } from "./joinLayers.ts"
 import { messageOf } from "./messageOf.ts"
 import * as Metrics from "./Metrics.ts"
 import type { Sample } from "./Sample.ts"
-import type { SchemaLock } from "./SchemaLock.ts"
 import { type SinkBatchError, SinkSchemaError, SinkWriteError } from "./SinkError.ts"
 import { spanned } from "./tracing.ts"
 
@@ -23,7 +23,7 @@ export interface SinkReport {
   readonly target: string
   /** Samples accepted. */
   readonly rows: number
-  /** Values dropped because the target has no column for them, by column. */
+  /** Values dropped because the target has no column for them or cannot hold them, by column. */
   readonly columnsDropped: { readonly [column: string]: number }
   /** Why the sink stopped, or null. */
   readonly error: SinkBatchError | null
@@ -60,8 +60,8 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     /** Default: empty. */
     readonly target?: string | undefined
     readonly write: (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<unknown, E>
-    /** The lock that fixes the columns, once `write` has one. The values it drops are counted, with one warning per column. */
-    readonly lock?: (() => SchemaLock | undefined) | undefined
+    /** The values that `write` has dropped so far. They are in the report, with one warning per column. */
+    readonly dropped?: (() => DroppedValues | undefined) | undefined
     /** For a sink that accepts before it delivers: the samples that were accepted and then lost. */
     readonly lost?: (() => SinkWriteError | undefined) | undefined
     /** Called once or more when a run has begun. A sink that removes its output after a failed start needs this. */
@@ -73,13 +73,13 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     let rows = 0
     let error: SinkBatchError | null = null
 
-    const warnOfDropped = (columns: ReadonlyArray<string>) =>
-      Effect.forEach(columns, (column) =>
-        Effect.logWarning(
-          `${name} ${target}: dropping values of ${
-            JSON.stringify(column)
-          }: there is no such column, or it cannot hold them; columns are fixed at the first batch`
-        ), { discard: true })
+    const warnOfDropped = (dropped: ReturnType<DroppedValues["takeUnreported"]>) =>
+      Effect.forEach(
+        dropped,
+        ({ column, why }) =>
+          Effect.logWarning(`${name} ${target}: dropping values of ${JSON.stringify(column)}: ${why}`),
+        { discard: true }
+      )
     // Small batches are common, so this adds only one step before and one after the sink's own.
     const write = (batch: Array.NonEmptyReadonlyArray<Sample>) =>
       Effect.contextWith((context: Context.Context<never>) => {
@@ -97,7 +97,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
             error = null
             written.updateUnsafe(batch.length, context)
             duration.updateUnsafe(Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1_000_000, context)
-            const dropped = options.lock?.()?.takeUnreported() ?? []
+            const dropped = options.dropped?.()?.takeUnreported() ?? []
             return dropped.length === 0 ? Effect.void : warnOfDropped(dropped)
           }
         })
@@ -114,7 +114,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
           sink: name,
           target,
           rows: rows - (lost?.samples ?? 0),
-          columnsDropped: options.lock?.()?.dropped ?? {},
+          columnsDropped: options.dropped?.()?.byColumn ?? {},
           error: error ?? lost ?? null
         }]
       }

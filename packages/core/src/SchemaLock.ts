@@ -5,8 +5,9 @@
  * knows the type, the values of the first batch show it; without a value the column takes numbers and texts.
  *
  * A field that comes later has no column: its values are dropped and counted. A missing field is null. A value that its column
- * cannot hold is stored as null and counted.
+ * cannot hold is stored as null and counted. Columns of floats hold NaN and infinities, unless the sink says that its target cannot.
  */
+import { DroppedValues } from "./DroppedValues.ts"
 import { distinct, type FrameField, type FrameFormat } from "./Frame.ts"
 import {
   type Cell,
@@ -53,6 +54,8 @@ export interface TableColumn extends Column {
 export interface LockOptions extends RowOptions {
   /** Whether the target has no types, as a text file. Its columns then keep every value. Default: false. */
   readonly untyped?: boolean | undefined
+  /** Whether a column of floats can hold this value, which may be NaN or an infinity. Default: it holds all. */
+  readonly holdsFloat?: ((value: number) => boolean) | undefined
 }
 
 /** A locked column. It takes the value of the format's column with the same `source`. */
@@ -66,11 +69,11 @@ interface LockedColumn extends TableColumn {
  */
 export class SchemaLock {
   readonly columns: ReadonlyArray<Column>
+  /** The values that have no column, or that their column cannot hold. */
+  readonly dropped = new DroppedValues()
   private readonly locked: ReadonlyArray<LockedColumn>
   private readonly options: LockOptions
   private readonly plans = new WeakMap<FrameFormat, Plan>()
-  private readonly counts = new Map<string, number>()
-  private unreported: Array<string> = []
 
   private constructor(locked: ReadonlyArray<LockedColumn>, options: LockOptions) {
     this.columns = locked.map(({ name, nullable, type }) => ({ name, type, nullable }))
@@ -123,7 +126,7 @@ export class SchemaLock {
   static fromTable(
     columns: ReadonlyArray<TableColumn>,
     batch: Iterable<Sample>,
-    options: RowOptions = {}
+    options: LockOptions = {}
   ): SchemaLock {
     const sources = new Map(SchemaLock.fromBatch(batch, options).locked.map(({ name, source }) => [name, source]))
     return new SchemaLock(
@@ -179,24 +182,6 @@ export class SchemaLock {
     writeCells(this.planOf(sample).cells, sample, to)
   }
 
-  /** How many values were dropped, by column. */
-  get dropped(): { readonly [column: string]: number } {
-    return Object.fromEntries(this.counts)
-  }
-
-  /** The columns whose first value was dropped since the last call. */
-  takeUnreported(): ReadonlyArray<string> {
-    const columns = this.unreported
-    this.unreported = []
-    return columns
-  }
-
-  private count(column: string): void {
-    const before = this.counts.get(column)
-    if (before === undefined) this.unreported.push(column)
-    this.counts.set(column, (before ?? 0) + 1)
-  }
-
   /** The plan of the sample's format. Counts the values that have no column. */
   private planOf(sample: Sample): Plan {
     const { format } = sample.frame
@@ -207,7 +192,7 @@ export class SchemaLock {
     }
     const { unknown } = plan
     for (let at = 0; at < unknown.length; at++) {
-      if (unknown[at]!.read(sample) !== undefined) this.count(unknown[at]!.name)
+      if (unknown[at]!.read(sample) !== undefined) this.dropped.count(unknown[at]!.name, NO_COLUMN)
     }
     return plan
   }
@@ -219,37 +204,45 @@ export class SchemaLock {
     const readers = columns.map(({ column, from }) => from === undefined ? () => null : this.readerOf(column, from))
     return {
       readers,
-      cells: columns.map(({ column, from }, at): CellPlan => {
-        const plan = converted(readers[at]!, column.type)
-        // An int may still have decimals, so it is converted.
-        if (from?.type !== column.type || column.convert !== undefined || column.type === "int") return plan
-        // A value of another type than its field's is converted too.
-        return from.field === null ? from : { ...plan, source: from.source, position: from.position }
-      }),
+      cells: columns.map(({ column, from }, at) => cellPlan(column, from, readers[at]!)),
       unknown: [...sources.values()].filter((column) => column.field !== null || isOnDemand(column))
     }
   }
 
   private readerOf(column: LockedColumn, from: RowColumn): (sample: Sample) => Cell {
-    const convert = column.convert ?? converters[column.type]
-    const isUntyped = this.options.untyped === true
+    const convert = column.convert ?? converterTo(column.type, this.options)
+    const { untyped = false } = this.options
     return (sample) => {
       const value = toCell(from.read(sample))
       if (value === null) return null
       const cell = convert(value)
       if (cell !== null) return cell
-      if (isUntyped) return value
-      this.count(from.name)
+      // NaN and infinities would make a reader take a column of integers for one of floats.
+      if (untyped && (typeof value === "string" || Number.isFinite(value))) return value
+      this.dropped.count(from.name, CANNOT_HOLD)
       return null
     }
   }
 }
 
-const converted = (read: (sample: Sample) => Cell, type: ColumnType): CellPlan => ({
-  source: CellSource.other,
-  position: -1,
-  write: (sample, to) => writeCell(read(sample), type, to)
-})
+/** Why values are dropped. */
+const NO_COLUMN = "there is no such column; columns are fixed at the first batch"
+const CANNOT_HOLD = "the column cannot hold them"
+
+/** Always an object of the same shape: `writeCells` is faster with them. */
+const cellPlan = (
+  { convert, type }: LockedColumn,
+  from: RowColumn | undefined,
+  read: (sample: Sample) => Cell
+): CellPlan => {
+  const isSame = from !== undefined && convert === undefined && type === from.type
+  return {
+    // Usual values are written as they are. The others are converted: NaN, text for a float, decimals for an int.
+    source: isSame ? from.source : CellSource.other,
+    position: isSame ? from.position : -1,
+    write: isSame && from.field === null ? from.write : (sample, to) => writeCell(read(sample), type, to)
+  }
+}
 
 /** How the source of a field's column begins. */
 const FIELD = "field "
@@ -279,17 +272,32 @@ const widen = (a: ColumnType, b: ColumnType): ColumnType => {
   return (a === "int" || a === "float") && (b === "int" || b === "float") ? "float" : "text"
 }
 
-/** A value in its column's type, or null if the type cannot hold it. */
-const converters: { readonly [type in ColumnType]: (value: number | string) => Cell } = {
-  text: (value) => String(value),
-  float: (value) => typeof value === "number" ? value : parseNumber(value),
-  int: (value) => {
-    const number = typeof value === "number" ? value : parseNumber(value)
-    return Number.isSafeInteger(number) ? number : null
-  },
-  timestamp: (value) => typeof value === "number" ? value : null,
-  any: (value) => value
+/** Gives a value in the column's type, or null if the column cannot hold it. */
+const converterTo = (
+  type: ColumnType,
+  { holdsFloat = () => true }: LockOptions
+): (value: number | string) => Cell => {
+  switch (type) {
+    case "text":
+      return String
+    case "float":
+      return (value) => {
+        const number = toNumber(value)
+        return number !== null && holdsFloat(number) ? number : null
+      }
+    case "int":
+      return (value) => {
+        const number = toNumber(value)
+        return Number.isSafeInteger(number) ? number : null
+      }
+    case "timestamp":
+      return (value) => typeof value === "number" ? value : null
+    case "any":
+      return (value) => typeof value === "string" || holdsFloat(value) ? value : null
+  }
 }
+
+const toNumber = (value: number | string): number | null => typeof value === "number" ? value : parseNumber(value)
 
 const parseNumber = (text: string): number | null => {
   if (!/^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i.test(text)) return null

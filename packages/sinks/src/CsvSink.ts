@@ -2,8 +2,8 @@
  * CSV as in RFC 4180: comma, double quotes where needed, a header, lines that end in LF, UTF-8.
  *
  * Columns are fixed at the first batch. They have no types, so each takes every value. Times are RFC 3339 text with
- * microseconds. Null and the empty text are both an empty field. Text is written verbatim. Types, units, runs and devices are in
- * `<file>-metadata.json`.
+ * microseconds. Floats have a decimal point or an exponent, or are `NaN`, `Infinity` or `-Infinity`. Null and the empty text are
+ * both an empty field. Text is written verbatim. Types, units, runs and devices are in `<file>-metadata.json`.
  *
  * Accepted means: handed to the operating system, so it survives a kill -9 of the process. With `fsync` it survives a power
  * cut. A pipe accepts before its reader reads; what is never read is reported as an error. If the last record of a file is
@@ -27,6 +27,7 @@ import { firstBatchOf } from "./internal/firstBatch.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
 import { writeTableMetadata } from "./internal/TableMetadata.ts"
 import { checkTextFile, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
+import { warnOfWholeNumbers } from "./internal/wholeNumbers.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
 /**
@@ -70,6 +71,7 @@ export class CsvSink extends Context.Service<
       headerWritten = true
       if (!file.isFile || described) return
       described = true
+      yield* warnOfWholeNumbers(writer, locked.columns, file.content)
       // Warns if it cannot write.
       yield* writeTableMetadata(writer, batch, {
         columns: locked.columns,
@@ -84,7 +86,7 @@ export class CsvSink extends Context.Service<
         name: SINK,
         target: options.path,
         began: file.began,
-        lock: () => lock,
+        dropped: () => lock?.dropped,
         lost: file.lost,
         write
       }),

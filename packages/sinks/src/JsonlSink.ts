@@ -1,6 +1,7 @@
 /**
  * One JSON object a line, UTF-8. Each line stands alone: its keys are the sample's own columns. There is no schema to lock, and
- * no column is ever dropped. Types, units, runs and devices are in `<file>-metadata.json`.
+ * no column is ever dropped. Floats have a decimal point or an exponent. JSON has no NaN and no infinities: they are null, and
+ * counted. Types, units, runs and devices are in `<file>-metadata.json`.
  *
  * Accepted means: handed to the operating system, so it survives a kill -9 of the process. On standard output and pipes it
  * means: in memory, on its way to the reader. With `fsync` a file survives a power cut. If the last line of a file is
@@ -23,6 +24,7 @@ import { layerConfigOf } from "./internal/layerConfig.ts"
 import { openStdout, type WhenStalled } from "./internal/Pipe.ts"
 import { writeTableMetadata } from "./internal/TableMetadata.ts"
 import { checkTextFile, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
+import { warnOfWholeNumbers } from "./internal/wholeNumbers.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
 /**
@@ -59,11 +61,13 @@ export class JsonlSink extends Context.Service<
     const writer = { sink: SINK, target: options.path }
     const file = yield* openTextFile(writer, options, inspectJsonl)
     yield* Effect.logInfo(`${SINK} opened ${options.path}`)
-    const describe = (batch: Array.NonEmptyReadonlyArray<Sample>) =>
-      writeTableMetadata(writer, batch, {
-        columns: SchemaLock.fromBatch(batch, options).columns,
-        isAppending: file.content !== null
-      })
+    const describe = (batch: Array.NonEmptyReadonlyArray<Sample>) => {
+      const { columns } = SchemaLock.fromBatch(batch, options)
+      return Effect.andThen(
+        warnOfWholeNumbers(writer, columns, file.content),
+        writeTableMetadata(writer, batch, { columns, isAppending: file.content !== null })
+      )
+    }
     return linesTo(file, options.path, options, file.isFile ? describe : undefined)
   })
 
@@ -115,6 +119,7 @@ const linesTo = (
       target,
       began: output.began,
       lost: output.lost,
+      dropped: () => cells.dropped,
       write: Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
         yield* output.write(() => {
           cells.buffer.clear()

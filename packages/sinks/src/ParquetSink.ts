@@ -2,8 +2,9 @@
  * Apache Parquet: columns with types, compressed, several times smaller than text.
  *
  * Columns are fixed at the first batch. If it does not show the type of one, they are fixed at the first row group, of 10,000 rows
- * at most; a column without a value in it is text. Times are UTC timestamps in microseconds. Units, the devices' identities, the
- * run's id and its start are in the file's key-value metadata.
+ * at most; a column without a value in it is text. Times are UTC timestamps in microseconds. NaN and infinities stay in columns of
+ * floats; in columns of integers they are null, and counted. Units, the devices' identities, the run's id and its start are in the
+ * file's key-value metadata.
  *
  * Rows are collected into row groups. While one is collected, a separate thread encodes and writes the one before it. The file is
  * written as `<name>.partial` and gets its name when it is complete: at the end of the recording, however it ends, unless the
@@ -116,7 +117,7 @@ export class ParquetSink extends Context.Service<
       ...SampleSink.make({
         name: SINK,
         target: path,
-        lock: () => state.recording?.lock,
+        dropped: () => state.recording?.lock.dropped,
         lost: () => state.lost,
         write: (batch) => oneAtATime.withPermit(Effect.uninterruptible(write(batch)))
       }),

@@ -3,7 +3,7 @@
  *
  * With `createTable` a missing table is made with real types: `timestamptz`, `double precision`. Units and the devices'
  * identities become its comments. If the table exists, the columns that it shares with the run are written, each value converted
- * to its column's type. Other columns, such as a serial key or a `default now()`, are left to the database.
+ * to its column's type. NaN and infinities stay in `real` and `double precision`. Other columns, such as a serial key or a `default now()`, are left to the database.
  *
  * Accepted means: committed, all of a batch or nothing. After a time-out or a lost connection the batch is not accepted, but the
  * server may still have committed it. No message, span or error holds a password or a URL.
@@ -160,7 +160,7 @@ export class PostgresSink extends Context.Service<
       ...SampleSink.make({
         name: SINK,
         target,
-        lock: () => rows?.lock,
+        dropped: () => rows?.lock.dropped,
         write: (batch) =>
           Effect.catchTag(
             write(batch),

@@ -70,7 +70,7 @@ export class SqlSink extends Context.Service<
       ...SampleSink.make({
         name: SINK,
         target,
-        lock,
+        dropped: () => lock()?.dropped,
         write: (batch) =>
           Effect.mapError(table.write(batch), (error) =>
             "problem" in error

@@ -2,7 +2,7 @@
  * A table in an SQLite database: one transaction a batch, several rows a statement, all of a batch or nothing.
  *
  * Columns are fixed at the first batch. If the table exists, the columns that it shares with the run are written, by the table's
- * types. Times are RFC 3339 text or integer microseconds. Units and the devices' identities are in `<table>_columns`.
+ * types. Times are RFC 3339 text or integer microseconds. SQLite keeps infinities, and stores NaN as NULL, which is counted. Units and the devices' identities are in `<table>_columns`.
  *
  * Accepted means: committed. With `synchronous` NORMAL, the default, a batch survives a kill -9 of the process; with FULL it
  * survives a power cut. If another process has locked the database, the sink waits, and nothing else waits with it.
@@ -125,7 +125,7 @@ export class SqliteSink extends Context.Service<
         began: () => {
           hasBegun = true
         },
-        lock: () => shape?.lock,
+        dropped: () => shape?.lock.dropped,
         write
       }),
       path,

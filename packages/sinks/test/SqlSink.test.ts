@@ -7,7 +7,7 @@ import { SqlClient } from "effect/sql/SqlClient"
 import { SqlSink, type SqlSinkOptions } from "../src/SqlSink.ts"
 import { PostgresServer, readPostgres } from "./postgres.ts"
 import { deviceOf, flow, samplesFrom } from "./samples.ts"
-import { execute, query, tablesOf } from "./sqlite.ts"
+import { execute, keepsInSqlite, query, tablesOf } from "./sqlite.ts"
 import { sqliteClient } from "./sqliteClient.ts"
 import { tempFile } from "./tempFile.ts"
 import * as Writing from "./writing.ts"
@@ -22,6 +22,7 @@ const overSqlite = (options: SqlSinkOptions) =>
       Effect.sync(() => tablesOf(path).length === 0 ? [] : query(path, "SELECT * FROM samples ORDER BY rowid")),
     locked: true,
     emptyIsNull: false,
+    keeps: keepsInSqlite,
     rowOptions: { rowIds: options.rowIds, identity: options.identity }
   }))
 

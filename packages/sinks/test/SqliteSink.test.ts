@@ -7,7 +7,7 @@ import { DatabaseSync } from "node:sqlite"
 import { SqliteSink, type SqliteSinkOptions } from "../src/SqliteSink.ts"
 import { testFullDisk } from "./fullDisk.ts"
 import { deviceOf, flow, sampleOf, samplesFrom } from "./samples.ts"
-import { countRows, execute, lockElsewhere, query, tablesOf } from "./sqlite.ts"
+import { countRows, execute, keepsInSqlite, lockElsewhere, query, tablesOf } from "./sqlite.ts"
 import { filesBeside, tempFile } from "./tempFile.ts"
 import { nonEmpty, runWithoutSamples, writeAll, writeTo } from "./writing.ts"
 
@@ -32,6 +32,7 @@ describe.each(
     read: (columns: ReadonlyArray<Column>) => Effect.sync(() => readRows(path, columns)),
     locked: true,
     emptyIsNull: false,
+    keeps: keepsInSqlite,
     rowOptions: { rowIds: options.rowIds, identity: options.identity }
   }))
   for (const { check, promise } of conformance(fresh)) it.live(promise, () => check)

@@ -9,7 +9,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { SqlSinkOptions } from "../SqlSink.ts"
 import { quoted } from "./identifiers.ts"
-import { storedInSqlite } from "./SqliteTypes.ts"
+import { holdsInSqlite, storedInSqlite } from "./SqliteTypes.ts"
 import { orProblem, type SqlTable } from "./SqlTable.ts"
 import { dateText, datetimeText, type ExistingColumn, fitTable, type Storing, timestampText } from "./TableFit.ts"
 
@@ -25,6 +25,8 @@ export interface Grammar {
    * or 1). Its one parameter is the table's name.
    */
   readonly columnsQuery: string
+  /** Whether a column of floats can hold this value, which may be NaN or an infinity. */
+  readonly holdsFloat: (value: number) => boolean
   /** How a column stores values of a type; undefined if it cannot. */
   readonly storing: (column: DeclaredColumn, type: ColumnType) => Storing | undefined
 }
@@ -38,6 +40,7 @@ export const SQLITE: Grammar = {
   types: { text: "TEXT", float: "REAL", int: "INTEGER", timestamp: "TEXT", any: "TEXT" },
   maxParameters: 32_766,
   columnsQuery: SqliteDatabase.columnsQuery,
+  holdsFloat: holdsInSqlite,
   storing: ({ isStrict, type: declared }, type) => storedInSqlite(declared, isStrict, type)
 }
 
@@ -49,6 +52,7 @@ export const MYSQL: Grammar = {
     + "is_nullable = 'NO' AND column_default IS NULL AND extra NOT LIKE '%auto_increment%' AS isRequired, 1 AS isStrict "
     + "FROM information_schema.columns "
     + "WHERE table_schema = database() AND table_name = ? AND extra NOT LIKE '%GENERATED%' ORDER BY ordinal_position",
+  holdsFloat: Number.isFinite,
   storing: ({ type: declared }, type) => storedInMysql(declared, type)
 }
 
@@ -63,10 +67,13 @@ const storedInMysql = (declared: string, type: ColumnType): Storing | undefined 
     return /^(?:bigint|decimal|double)$/i.test(declared) ? { type } : undefined
   }
   if (isText || /^(?:enum|set)$/i.test(declared)) return { type: "text" }
-  if (/^json$/i.test(declared)) return { type: "text", convert: (value) => JSON.stringify(value) }
+  if (/^json$/i.test(declared)) return { type: "text", convert: toJson }
   if (/^(?:tiny|small|medium|big)?int$/i.test(declared)) return { type: "int" }
   return /^(?:float|double|decimal)$/i.test(declared) ? { type: "float" } : undefined
 }
+
+const toJson = (value: number | string): Cell =>
+  typeof value === "string" || Number.isFinite(value) ? JSON.stringify(value) : null
 
 /** More rows a statement are no faster. */
 const MAX_ROWS = 64
@@ -75,7 +82,7 @@ export const tableInGrammar = (
   sql: SqlClient,
   table: string,
   options: SqlSinkOptions,
-  { columnsQuery, maxParameters, quoted, storing, types }: Grammar
+  { columnsQuery, holdsFloat, maxParameters, quoted, storing, types }: Grammar
 ): SqlTable => {
   let lock: SchemaLock | undefined
   const readColumns = Effect.map(
@@ -101,7 +108,9 @@ export const tableInGrammar = (
     return sql.unsafe(`CREATE TABLE IF NOT EXISTS ${quoted(table)} (${columns.join(", ")})`)
   }
   const fitTo = (columns: ReadonlyArray<DeclaredColumn>, batch: ReadonlyArray<Sample>) =>
-    orProblem(fitTable({ table: "the table", existing: columns, batch, options, storing }))
+    orProblem(
+      fitTable({ table: "the table", existing: columns, batch, options: { ...options, holdsFloat }, storing })
+    )
   const begin = Effect.fnUntraced(function*(batch: ReadonlyArray<Sample>) {
     if (options.createTable === true) yield* create(batch)
     const { lock, losses } = yield* fitTo(yield* readColumns, batch)

@@ -39,7 +39,11 @@ export class Parameters implements CellWriter {
     return this.values
   }
 
-  number(value: number): void {
+  float(value: number): void {
+    this.values[this.at++] = value
+  }
+
+  int(value: number): void {
     this.values[this.at++] = value
   }
 
@@ -49,7 +53,7 @@ export class Parameters implements CellWriter {
 
   timestamp(micros: number): void {
     const { timesAsText } = this.shape
-    if (!timesAsText[this.at % timesAsText.length]) return this.number(micros)
+    if (!timesAsText[this.at % timesAsText.length]) return this.int(micros)
     this.times.timestamp(micros)
     this.places.push(this.at++)
     this.ends.push(this.times.length)

@@ -7,7 +7,7 @@ import type { SqliteDatabase } from "@sampleline/sqlite"
 import { describeDevices } from "./Description.ts"
 import { quoted } from "./identifiers.ts"
 import type { SqliteSettings } from "./SqliteSettings.ts"
-import { storedInSqlite, timesIn } from "./SqliteTypes.ts"
+import { holdsInSqlite, storedInSqlite, timesIn } from "./SqliteTypes.ts"
 import { fitTable, type TableProblem, timestampText } from "./TableFit.ts"
 
 /** The locked columns, and how the table stores them. */
@@ -37,7 +37,7 @@ const shapeOfBatch = (
   batch: Iterable<Sample>,
   options: RowOptions
 ): SqliteShape => {
-  const lock = SchemaLock.fromBatch(batch, options).typed()
+  const lock = SchemaLock.fromBatch(batch, { ...options, holdsFloat: holdsInSqlite }).typed()
   return { lock, timesAsText: lock.columns.map(() => timeType === "TEXT"), isNew: true, losses: [] }
 }
 
@@ -52,7 +52,13 @@ const shapeOfTable = (
     // The parameters of the statements format RFC 3339, all times of a batch at once.
     return stored?.convert === timestampText ? { type } : stored
   }
-  const fit = fitTable({ table: `its table ${table}`, existing, batch, options, storing })
+  const fit = fitTable({
+    table: `its table ${table}`,
+    existing,
+    batch,
+    options: { ...options, holdsFloat: holdsInSqlite },
+    storing
+  })
   if ("problem" in fit) return fit
   const { columns, lock, losses } = fit
   return { lock, timesAsText: columns.map(({ type }) => timesIn(type) === "text"), isNew: false, losses }

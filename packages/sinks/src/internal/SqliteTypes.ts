@@ -39,3 +39,6 @@ const TIMES = {
   datetime: { convert: datetimeText },
   date: { convert: dateText, loses: "the time of day" }
 } as const
+
+/** Whether SQLite keeps a number: it stores NaN as NULL. */
+export const holdsInSqlite = (value: number): boolean => !Number.isNaN(value)

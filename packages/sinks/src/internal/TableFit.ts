@@ -6,7 +6,7 @@ import {
   type Column,
   type ColumnType,
   formatTimestamp,
-  type RowOptions,
+  type LockOptions,
   type Sample,
   SchemaLock,
   type TableColumn
@@ -50,7 +50,7 @@ export const fitTable = <C extends ExistingColumn>({ batch, existing, nameInTabl
   readonly table: string
   readonly existing: ReadonlyArray<C>
   readonly batch: ReadonlyArray<Sample>
-  readonly options: RowOptions
+  readonly options: LockOptions
   /** How a column stores values of a type; undefined if it cannot. */
   readonly storing: (column: C, type: ColumnType) => Storing | undefined
   /** For databases that cannot store every name. */

@@ -33,6 +33,8 @@ export interface TextFileOptions {
 /** What the file holds up to the end of its last complete record. */
 export interface Content {
   readonly bytes: number
+  /** The columns with a number that has no decimal point. */
+  readonly wholeNumbers: ReadonlySet<string>
 }
 
 /** Reads the content of an existing file before it is appended to. Fails with a text if the sink did not write the file. */

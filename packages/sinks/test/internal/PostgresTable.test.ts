@@ -64,6 +64,32 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           )
         }))
 
+      it.effect("keeps NaN and infinities in real and double precision, and as words in text; elsewhere counts them", () =>
+        Effect.gen(function*() {
+          const { options, rows } = yield* prepared(
+            "CREATE TABLE samples (f8 double precision, f4 real, txt text, num numeric, i4 integer, i8 bigint, jb jsonb)"
+          )
+          const format = FrameFormat.make(["f8", "f4", "txt", "num", "i4", "i8", "jb"].map((name) => ({ name })))
+          const values = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+          const report = yield* writeTo(
+            PostgresSink.layer({ ...options, useCopy }),
+            values.map((value, n) => sampleOf(format, format.fields.map(() => value), n))
+          )
+          assert.deepStrictEqual(
+            yield* rows("SELECT f8, f4, txt, num, i4, i8, jb::text FROM samples ORDER BY ctid"),
+            values.map((value) => ({
+              f8: value,
+              f4: value,
+              txt: String(value),
+              num: null,
+              i4: null,
+              i8: null,
+              jb: null
+            }))
+          )
+          assert.deepStrictEqual(report.columnsDropped, { num: 3, i4: 3, i8: 3, jb: 3 })
+        }))
+
       it.effect("converts each value to its column's type, and counts what a column cannot hold", () =>
         Effect.gen(function*() {
           const names = ["f8", "f4", "num", "dec", "i4", "i8", "i2", "txt", "vc", "bool", "jb", "gas", "js"]

@@ -43,6 +43,12 @@ it("stores JSON in MySQL's json", () => {
   assert.strictEqual(inMysql("json", "text", "N2"), "\"N2\"")
 })
 
+it("SQLite holds no NaN in a column of floats, and MySQL no infinity either", () => {
+  const values = [100, Number.NaN, Number.POSITIVE_INFINITY]
+  assert.deepStrictEqual(values.map(SQLITE.holdsFloat), [true, false, true])
+  assert.deepStrictEqual(values.map(MYSQL.holdsFloat), [true, false, false])
+})
+
 it("quotes names as each database does", () => {
   assert.strictEqual(SQLITE.quoted("a\"b`c"), "\"a\"\"b`c\"")
   assert.strictEqual(MYSQL.quoted("a\"b`c"), "`a\"b``c`")

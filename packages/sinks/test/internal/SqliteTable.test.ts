@@ -53,6 +53,24 @@ describe("the table of SqliteSink", () => {
       )
     }))
 
+  it.live("if it exists, keeps infinities in REAL and as words in TEXT; NaN is NULL in REAL, and counted", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.db")
+      execute(path, "CREATE TABLE samples (device TEXT, f REAL, i INTEGER, t TEXT)")
+      const format = FrameFormat.make([{ name: "f" }, { name: "i" }, { name: "t" }])
+      const values = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+      const report = yield* writeTo(
+        SqliteSink.layer({ path, mode: "append" }),
+        values.map((value, n) => sampleOf(format, [value, value, value], n))
+      )
+      assert.deepStrictEqual(query(path, "SELECT f, i, t FROM samples ORDER BY rowid"), [
+        { f: null, i: null, t: "NaN" },
+        { f: Number.POSITIVE_INFINITY, i: null, t: "Infinity" },
+        { f: Number.NEGATIVE_INFINITY, i: null, t: "-Infinity" }
+      ])
+      assert.deepStrictEqual(report.columnsDropped, { f: 1, i: 3 })
+    }))
+
   it.live("if it exists, gets the columns that it shares with the run, in its own types", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.db")

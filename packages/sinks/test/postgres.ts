@@ -3,7 +3,7 @@
  * Nothing is left when the scope closes. Postgres refuses to run as root, so for root it runs as `nobody`.
  */
 import { type Cell, type Column, formatTimestamp } from "@sampleline/core"
-import { Context, Effect, Layer, Redacted } from "effect"
+import { Context, Effect, Layer, Redacted, Schedule } from "effect"
 import { execFileSync, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as net from "node:net"
@@ -104,6 +104,22 @@ export const prepared = Effect.fnUntraced(function*(...statements: ReadonlyArray
   const options = { ...server.address, user: "owner", password: server.password, database }
   return { options, rows: (sql: string) => server.query(database, sql) }
 })
+
+/** Runs a statement in a transaction that stays open until `commit`. */
+export const altered = (
+  { host, port, database, password, user }: Effect.Success<ReturnType<typeof prepared>>["options"],
+  statement: string
+) =>
+  Effect.gen(function*() {
+    const client = new Client({ host, port, user, password: Redacted.value(password), database })
+    yield* Effect.acquireRelease(Effect.promise(() => client.connect()), () => Effect.promise(() => client.end()))
+    yield* Effect.promise(() => client.query(`BEGIN; ${statement}`))
+    return { commit: Effect.promise(() => client.query("COMMIT")) }
+  })
+
+/** Looks again every few milliseconds until the condition holds. */
+export const waitFor = <E, R>(condition: Effect.Effect<boolean, E, R>) =>
+  Effect.repeat(condition, { until: (holds) => holds, schedule: Schedule.spaced("5 millis") })
 
 type Rows = ReadonlyArray<{ readonly [column: string]: any }>
 

@@ -8,6 +8,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { SqlSinkOptions } from "../SqlSink.ts"
 import { quoted, TIME_COLUMNS } from "./identifiers.ts"
+import { inTransaction } from "./inTransaction.ts"
 import { orProblem, type SqlTable, type TableProblem } from "./SqlTable.ts"
 
 /** How a database differs from others. */
@@ -93,7 +94,7 @@ export const tableInGrammar = (
       const atOnce = Math.max(1, Math.min(MAX_ROWS, Math.floor(maxParameters / columns.length)))
       const statements: Array<Effect.Effect<unknown, SqlError>> = []
       for (let at = 0; at < rows.length; at += atOnce) statements.push(insert(columns, rows.slice(at, at + atOnce)))
-      yield* sql.withTransaction(Effect.all(statements, { discard: true }))
+      yield* inTransaction(sql, Effect.all(statements, { discard: true }))
     }),
     check: Effect.fnUntraced(function*(batch) {
       const columns = yield* readColumns

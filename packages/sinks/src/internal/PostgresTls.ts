@@ -37,11 +37,10 @@ export const encryptionsOf = Effect.fnUntraced(
     if (isSystem && mode !== "verify-full") {
       return yield* InvalidOptionError.of("sslmode", mode, "verify-full, with sslrootcert=system")
     }
-    const ca = isSystem ? undefined : yield* certificate("sslrootcert", sslrootcert, "root.crt")
-    const client = {
-      cert: yield* certificate("sslcert", sslcert, "postgresql.crt"),
-      key: yield* certificate("sslkey", sslkey, "postgresql.key")
-    }
+    const ca = isSystem ? undefined : yield* fileOf("sslrootcert", sslrootcert, "root.crt", (ca) => ({ ca }))
+    const cert = yield* fileOf("sslcert", sslcert, "postgresql.crt", (cert) => ({ cert }))
+    const key = yield* fileOf("sslkey", sslkey, "postgresql.key", (key) => ({ cert, key }))
+    const client = { cert, key }
     const unverified = { ...client, rejectUnauthorized: false }
     const byAuthority = { ...client, ca, rejectUnauthorized: true, checkServerIdentity: () => undefined }
     switch (mode) {
@@ -64,12 +63,22 @@ export const encryptionsOf = Effect.fnUntraced(
   }
 )
 
-/** The text of a file in PEM, or of the user's own file of this name if there is one. */
-const certificate = Effect.fnUntraced(function*(option: string, given: string | undefined, name: string) {
+/** The text of a file, or of the user's own file of this name if there is one. OpenSSL must understand it. */
+const fileOf = Effect.fnUntraced(function*(
+  option: string,
+  given: string | undefined,
+  name: string,
+  use: (text: string) => ConnectionOptions
+) {
   const path = given ?? userFile(`.postgresql/${name}`, name)
   if (given === undefined && !fs.existsSync(path)) return undefined
+  const { createSecureContext } = yield* Effect.promise(() => import("node:tls"))
   return yield* Effect.try({
-    try: () => fs.readFileSync(path, "utf8"),
-    catch: () => InvalidOptionError.of(option, path, "a file that can be read")
+    try: () => {
+      const text = fs.readFileSync(path, "utf8")
+      createSecureContext(use(text))
+      return text
+    },
+    catch: () => InvalidOptionError.of(option, path, "a file in PEM that can be read, without a passphrase")
   })
 })

@@ -115,9 +115,10 @@ export const serverOpenError = (sink: string, target: string, failure: SqlFailur
   if (/support (?:TLS|SSL)/i.test(message)) {
     return fail("Unknown", `${message}; use sslmode=disable, or turn TLS on at the server`)
   }
-  if (isTls(code)) {
-    return fail("Unknown", `${message}; give the certificate that the server is to be trusted by as sslrootcert`)
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return fail("Unknown", `${message}; address the server by a name in its certificate`)
   }
+  if (isTls(code)) return fail("Unknown", `${message}; give the certificate to trust the server by as sslrootcert`)
   if (code === "3D000") return fail("Unknown", `${message}; check its name, or make it with CREATE DATABASE`)
   if (isForbidden(code)) return fail("PermissionDenied", `${message}; ask the owner of the table for this permission`)
   if (isTimeout(code)) {

@@ -7,6 +7,7 @@ import {
   ConfigProvider,
   Effect,
   Exit,
+  Fiber,
   Layer,
   Logger,
   Metric,
@@ -16,7 +17,7 @@ import {
 } from "effect"
 import * as util from "node:util"
 import { PostgresSink, type PostgresSinkOptions } from "../src/PostgresSink.ts"
-import { PostgresServer, prepared, readPostgres } from "./postgres.ts"
+import { altered, PostgresServer, prepared, readPostgres, waitFor } from "./postgres.ts"
 import { deviceOf, flow, sampleOf, samplesFrom } from "./samples.ts"
 import { nonEmpty, writeTo } from "./writing.ts"
 
@@ -81,6 +82,75 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           yield* sink.write(batch(2))
         }).pipe(Effect.provide(PostgresSink.layer({ ...options, useCopy, statementTimeout: "1 second" })))
         assert.deepStrictEqual(yield* rows("SELECT \"Mass_Flow\" AS f FROM samples"), [{ f: 1 }, { f: 2 }])
+      }))
+  })
+
+  describe.each(PATHS)("a table that is altered during the run, with %o", ({ useCopy }) => {
+    const TABLE = `CREATE TABLE samples (device text, "Mass_Flow" double precision, "a 'b' \\ ""c""" text)`
+    const format = FrameFormat.make([{ name: "Mass_Flow" }, { name: "a 'b' \\ \"c\"", kind: "text" }])
+    const batch = nonEmpty([sampleOf(format, [0.25, "x"])])
+    const stored = `SELECT "Mass_Flow"::text AS f FROM samples`
+
+    it.effect.each(
+      [
+        [
+          "ALTER COLUMN \"Mass_Flow\" TYPE bigint",
+          "its column Mass_Flow is of type bigint now, and was of type double precision"
+        ],
+        [
+          "ALTER COLUMN \"Mass_Flow\" TYPE real",
+          "its column Mass_Flow is of type real now, and was of type double precision"
+        ],
+        ["ALTER COLUMN device TYPE bytea USING NULL", "its column device is of type bytea now, and was of type text"],
+        ["DROP COLUMN \"Mass_Flow\"", "its column Mass_Flow is gone"]
+      ] as const
+    )("refuses batches after %s, until it is as before", ([change, problem]) =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared(TABLE)
+        yield* Effect.gen(function*() {
+          const sink = yield* PostgresSink
+          yield* sink.write(batch)
+          yield* rows(`ALTER TABLE samples ${change}`)
+          const error = yield* Effect.flip(sink.write(batch))
+          assert.strictEqual(error._tag, "SinkSchemaError")
+          assert.include(error.message, problem)
+          assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 1 }])
+          yield* rows(`DROP TABLE samples; ${TABLE}`)
+          yield* sink.write(batch)
+        }).pipe(Effect.provide(PostgresSink.layer({ ...options, useCopy })))
+        assert.deepStrictEqual(yield* rows(stored), [{ f: "0.25" }])
+      }))
+
+    it.effect("refuses the batch that waited while the table was altered", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared(TABLE)
+        yield* Effect.gen(function*() {
+          const sink = yield* PostgresSink
+          yield* sink.write(batch)
+          const altering = yield* altered(options, "ALTER TABLE samples ALTER COLUMN \"Mass_Flow\" TYPE bigint")
+          const writing = yield* Effect.forkChild(Effect.flip(sink.write(batch)), { startImmediately: true })
+          yield* waitFor(Effect.map(rows("SELECT 1 FROM pg_locks WHERE NOT granted"), ({ length }) => length > 0))
+          yield* altering.commit
+          assert.include((yield* Fiber.join(writing)).message, "its column Mass_Flow is of type bigint now")
+        }).pipe(Effect.provide(PostgresSink.layer({ ...options, useCopy })), Effect.scoped)
+        assert.deepStrictEqual(yield* rows(stored), [{ f: "0" }])
+      }))
+
+    it.effect("refuses a batch after a reconnect", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared(TABLE)
+        yield* Effect.gen(function*() {
+          const sink = yield* PostgresSink
+          yield* sink.write(batch)
+          yield* rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sampleline'")
+          yield* rows("ALTER TABLE samples ALTER COLUMN \"Mass_Flow\" TYPE bigint")
+          const refused = sink.write(batch).pipe(
+            Effect.flip,
+            Effect.repeat({ until: (error) => error._tag === "SinkSchemaError", times: 5 })
+          )
+          assert.include((yield* refused).message, "its column Mass_Flow is of type bigint now")
+        }).pipe(Effect.provide(PostgresSink.layer({ ...options, useCopy })))
+        assert.deepStrictEqual(yield* rows(stored), [{ f: "0" }])
       }))
   })
 

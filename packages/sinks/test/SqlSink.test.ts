@@ -51,6 +51,22 @@ describe("conformance", () => {
 const writeTo = (options: SqlSinkOptions, path: string, ...batches: ReadonlyArray<ReadonlyArray<Sample>>) =>
   Writing.writeTo(Layer.provide(SqlSink.layer(options), sqliteClient(path)), ...batches)
 
+it.layer(PostgresServer.layer, { excludeTestServices: true })("SqlSink in Postgres", (it) => {
+  it.effect("refuses a batch if the table was altered during the run, and says how", () =>
+    Effect.gen(function*() {
+      const { layer } = yield* overPostgres({})
+      const server = yield* PostgresServer
+      yield* Effect.gen(function*() {
+        const sink = yield* SampleSink
+        yield* sink.write(Writing.nonEmpty(samplesFrom(1, 1)))
+        yield* server.query("postgres", "ALTER TABLE samples ALTER COLUMN \"Mass_Flow\" TYPE bigint")
+        const error = yield* Effect.flip(sink.write(Writing.nonEmpty(samplesFrom(2, 1))))
+        assert.strictEqual(error._tag, "SinkSchemaError")
+        assert.include(error.message, "its column Mass_Flow is of type bigint now, and was of type double precision")
+      }).pipe(Effect.provide(layer))
+    }))
+})
+
 describe("SqlSink", () => {
   it.live("writes the columns that an existing table shares with the run", () =>
     Effect.gen(function*() {

@@ -9,6 +9,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { SqlSinkOptions } from "../SqlSink.ts"
 import { quoted } from "./identifiers.ts"
+import { inTransaction } from "./inTransaction.ts"
 import { holdsInSqlite, storedInSqlite } from "./SqliteTypes.ts"
 import { orProblem, type SqlTable } from "./SqlTable.ts"
 import { dateText, datetimeText, type ExistingColumn, fitTable, type Storing, timestampText } from "./TableFit.ts"
@@ -136,7 +137,7 @@ export const tableInGrammar = (
       const atOnce = Math.max(1, Math.min(MAX_ROWS, Math.floor(maxParameters / columns.length)))
       const statements: Array<Effect.Effect<unknown, SqlError>> = []
       for (let at = 0; at < rows.length; at += atOnce) statements.push(insert(columns, rows.slice(at, at + atOnce)))
-      yield* sql.withTransaction(Effect.all(statements, { discard: true }))
+      yield* inTransaction(sql, Effect.all(statements, { discard: true }))
     }),
     check: Effect.fnUntraced(function*(batch) {
       const columns = yield* readColumns

@@ -10,10 +10,12 @@ import { distinct, type FieldKind, type FrameField, type FrameFormat, type Frame
 import type { Sample } from "./Sample.ts"
 
 /**
+ * The type of a column's values. `any`: numbers and texts.
+ *
  * @since 0.1.0
  * @category models
  */
-export type ColumnType = FieldKind | "timestamp"
+export type ColumnType = Exclude<FieldKind, "unknown"> | "timestamp" | "any"
 
 /**
  * @since 0.1.0
@@ -126,14 +128,15 @@ const FIXED_NAMES = new Set([...BEFORE_FRAME, STATUS, ...ROW_IDS].map((column) =
 
 const fieldColumn = ({ kind, name }: FrameField, position: number, columnName: string): RowColumn => {
   const read = (sample: Sample) => sample.frame.values[position]
+  const type = kind === "unknown" ? "any" : kind
   return {
     name: columnName,
-    type: kind,
+    type,
     nullable: true,
     field: name,
     position,
-    source: kind === "int" ? CellSource.other : CellSource[kind],
-    write: (sample, to) => writeCell(toCell(read(sample)), kind, to),
+    source: kind === "int" ? CellSource.other : kind === "text" ? CellSource.text : CellSource.float,
+    write: (sample, to) => writeCell(toCell(read(sample)), type, to),
     read
   }
 }
@@ -186,8 +189,8 @@ export const writeCell = (cell: Cell, type: ColumnType, to: CellWriter): void =>
   if (cell === null) to.missing()
   else if (typeof cell === "string") to.text(cell)
   else if (type === "timestamp") to.timestamp(cell)
-  else if (type === "float") to.float(cell)
-  else to.int(cell)
+  else if (type === "int") to.int(cell)
+  else to.float(cell)
 }
 
 /** Writes a sample's cells in order. Finite floats and texts, which are most cells, cost no call of a plan's function. */

@@ -1,10 +1,11 @@
 /**
  * The columns of a table. The first batch fixes them, or the existing table does.
  *
- * Types come from the formats, not from the values of the first batch. If formats disagree, int and float become float, and
- * other pairs become text. A field that comes later has no column: its values are dropped and counted. A missing field is null.
- * A value that its column cannot hold is stored as null and counted. Columns of floats hold NaN and infinities, unless the sink
- * says that its target cannot.
+ * Types come from the formats. If formats disagree, int and float become float, and other pairs become text. Where no format
+ * knows the type, the values of the first batch show it; without a value the column takes numbers and texts.
+ *
+ * A field that comes later has no column: its values are dropped and counted. A missing field is null. A value that its column
+ * cannot hold is stored as null and counted. Columns of floats hold NaN and infinities, unless the sink says that its target cannot.
  */
 import { DroppedValues } from "./DroppedValues.ts"
 import { distinct, type FrameField, type FrameFormat } from "./Frame.ts"
@@ -40,6 +41,8 @@ interface Plan {
  * @category models
  */
 export interface TableColumn extends Column {
+  /** The column of the run whose values it takes. Default: the one of the same name. */
+  readonly takes?: string | undefined
   /** The value as the column stores it, or null if the column cannot hold it. Default: by the column's type. */
   readonly convert?: ((value: number | string) => Cell) | undefined
 }
@@ -49,6 +52,8 @@ export interface TableColumn extends Column {
  * @category options
  */
 export interface LockOptions extends RowOptions {
+  /** Whether the target has no types, as a text file. Its columns then keep every value. Default: false. */
+  readonly untyped?: boolean | undefined
   /** Whether a column of floats can hold this value, which may be NaN or an infinity. Default: it holds all. */
   readonly holdsFloat?: ((value: number) => boolean) | undefined
 }
@@ -101,35 +106,61 @@ export class SchemaLock {
 
   /** Locks to the columns of a first batch and of the run's other devices, if their formats are known. */
   static fromBatch(batch: Iterable<Sample>, options: LockOptions = {}): SchemaLock {
-    return SchemaLock.fromFormats(formatsOf(batch), options)
+    const lock = SchemaLock.fromFormats(formatsOf(batch), options)
+    if (lock.isTyped) return lock
+    const seen = lock.locked.map((column) => column.type)
+    for (const sample of batch) {
+      lock.row(sample).forEach((cell, at) => {
+        if (lock.locked[at]!.type === "any" && cell !== null) {
+          seen[at] = widen(seen[at]!, typeof cell === "string" ? "text" : "float")
+        }
+      })
+    }
+    return lock.withTypes((_, at) => seen[at]!)
   }
 
   /**
    * Locks to the columns that both an existing table and a first batch have, in the order and types of the table. The database
-   * fills the other columns. `nameInTable` is for databases that cannot store every name.
+   * fills the other columns.
    */
   static fromTable(
     columns: ReadonlyArray<TableColumn>,
     batch: Iterable<Sample>,
-    options: LockOptions & { readonly nameInTable?: ((name: string) => string) | undefined } = {}
+    options: LockOptions = {}
   ): SchemaLock {
-    const { nameInTable = (name) => name } = options
-    const sources = new Map(
-      SchemaLock.fromBatch(batch, options).locked.map(({ name, source }) => [nameInTable(name), source])
-    )
+    const sources = new Map(SchemaLock.fromBatch(batch, options).locked.map(({ name, source }) => [name, source]))
     return new SchemaLock(
       columns.flatMap((column) => {
-        const source = sources.get(column.name)
+        const source = sources.get(column.takes ?? column.name)
         return source === undefined ? [] : [{ ...column, source }]
       }),
       options
     )
   }
 
+  /** Whether every column has a type. One of a field of unknown kind has none until a value has come. */
+  get isTyped(): boolean {
+    return this.locked.every((column) => column.type !== "any")
+  }
+
+  /** The same columns. One without a type becomes text. */
+  typed(): SchemaLock {
+    return this.withTypes(({ type }) => type === "any" ? "text" : type)
+  }
+
+  private withTypes(typeOf: (column: Column, at: number) => ColumnType): SchemaLock {
+    return new SchemaLock(this.locked.map((column, at) => ({ ...column, type: typeOf(column, at) })), this.options)
+  }
+
+  /** The names of the columns that hold fields of the devices. The others are the same in every run, such as `device`. */
+  get measured(): ReadonlyArray<string> {
+    return this.locked.filter(({ source }) => source.startsWith(FIELD)).map(({ name }) => name)
+  }
+
   /** The fields of a format that have a column, with its name. */
   fields(format: FrameFormat): ReadonlyArray<{ readonly field: FrameField; readonly column: string }> {
     return format.fields.flatMap((field) => {
-      const column = this.locked.find((column) => column.source === `field ${field.name}`)
+      const column = this.locked.find((column) => column.source === `${FIELD}${field.name}`)
       return column === undefined ? [] : [{ field, column: column.name }]
     })
   }
@@ -180,12 +211,16 @@ export class SchemaLock {
 
   private readerOf(column: LockedColumn, from: RowColumn): (sample: Sample) => Cell {
     const convert = column.convert ?? converterTo(column.type, this.options)
+    const { untyped = false } = this.options
     return (sample) => {
       const value = toCell(from.read(sample))
       if (value === null) return null
       const cell = convert(value)
-      if (cell === null) this.dropped.count(from.name, CANNOT_HOLD)
-      return cell
+      if (cell !== null) return cell
+      // NaN and infinities would make a reader take a column of integers for one of floats.
+      if (untyped && (typeof value === "string" || Number.isFinite(value))) return value
+      this.dropped.count(from.name, CANNOT_HOLD)
+      return null
     }
   }
 }
@@ -209,7 +244,10 @@ const cellPlan = (
   }
 }
 
-const sourceOf = (column: RowColumn): string => column.field === null ? `fixed ${column.name}` : `field ${column.field}`
+/** How the source of a field's column begins. */
+const FIELD = "field "
+
+const sourceOf = (column: RowColumn): string => column.field === null ? `fixed ${column.name}` : FIELD + column.field
 
 /** Whether the user asked for this column. Its values must not be dropped silently. */
 const isOnDemand = ({ name }: RowColumn): boolean => name === "run_id" || name === "sequence"
@@ -228,8 +266,11 @@ const formatsOf = (batch: Iterable<Sample>): ReadonlySet<FrameFormat> => {
   return formats
 }
 
-const widen = (a: ColumnType, b: ColumnType): ColumnType =>
-  a === b ? a : (a === "int" || a === "float") && (b === "int" || b === "float") ? "float" : "text"
+const widen = (a: ColumnType, b: ColumnType): ColumnType => {
+  if (a === b || b === "any") return a
+  if (a === "any") return b
+  return (a === "int" || a === "float") && (b === "int" || b === "float") ? "float" : "text"
+}
 
 /** Gives a value in the column's type, or null if the column cannot hold it. */
 const converterTo = (
@@ -251,6 +292,8 @@ const converterTo = (
       }
     case "timestamp":
       return (value) => typeof value === "number" ? value : null
+    case "any":
+      return (value) => typeof value === "string" || holdsFloat(value) ? value : null
   }
 }
 

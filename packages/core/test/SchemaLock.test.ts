@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FrameFormat } from "../src/Frame.ts"
+import type { Cell } from "../src/Row.ts"
 import { SchemaLock } from "../src/SchemaLock.ts"
 import { sample } from "./sample.ts"
 
@@ -71,14 +72,54 @@ describe("SchemaLock", () => {
     assert.deepStrictEqual(lock.dropped.byColumn, { f: 1, n: 1 })
   })
 
+  it("takes a type that no format knows from the values of the first batch", () => {
+    const format = FrameFormat.fromRecord({ a: null, b: null, c: null, d: null, e: null })
+    const known = FrameFormat.make([{ name: "e", kind: "int" }])
+    const values = [[null, 1, "x", "x", null], [null, null, null, 2, 3]]
+    const lock = SchemaLock.fromBatch([...values.map((row) => sample(format, row)), sample(known, [3])])
+    assert.deepStrictEqual(names(lock), ["a any", "b float", "c text", "d text", "e int", "status text"])
+    assert.isFalse(lock.isTyped)
+    assert.deepStrictEqual(names(lock.typed()).slice(0, 2), ["a text", "b float"])
+    assert.isTrue(lock.typed().isTyped)
+    assert.deepStrictEqual(lock.dropped.byColumn, {})
+  })
+
+  it("keeps values of both types in a column without a type, and converts them if it was made text", () => {
+    const format = FrameFormat.fromRecord({ a: null })
+    const lock = SchemaLock.fromBatch([sample(format, [null])])
+    assert.deepStrictEqual(["open", 2.5].map((value) => lock.row(sample(format, [value]))[6]), ["open", 2.5])
+    assert.deepStrictEqual(lock.typed().row(sample(format, [2.5]))[6], "2.5")
+    assert.deepStrictEqual(lock.dropped.byColumn, {})
+  })
+
+  it("converts and counts values of another type than their own field's, however they are written", () => {
+    const format = FrameFormat.make([{ name: "f" }, { name: "t", kind: "text" }])
+    const odd = [["OVER", 1.5], ["2.5", null]].map((values) => sample(format, values))
+    const written = (lock: SchemaLock) =>
+      odd.map((sample) => {
+        const cells: Array<Cell> = []
+        const push = (cell: Cell) => void cells.push(cell)
+        lock.write(sample, { float: push, int: push, text: push, timestamp: push, missing: () => push(null) })
+        assert.deepStrictEqual(cells, lock.row(sample))
+        return cells.slice(6, 8)
+      })
+    const lock = SchemaLock.fromFormats([format])
+    assert.deepStrictEqual(written(lock), [[null, "1.5"], [2.5, null]])
+    assert.deepStrictEqual(lock.dropped.byColumn, { f: 2 })
+    const untyped = SchemaLock.fromFormats([format], { untyped: true })
+    assert.deepStrictEqual(untyped.row(odd[0]!).slice(6, 8), ["OVER", "1.5"])
+    assert.deepStrictEqual(untyped.dropped.byColumn, {})
+  })
+
   it("to an existing table writes only what both have, converted to the table's types", () => {
     const first = sample(FrameFormat.fromRecord({ Flow: 0, Pressure: 0 }), [1.5, 2])
     const lock = SchemaLock.fromTable([
       { name: "id", type: "int", nullable: false },
-      { name: "Flow", type: "text", nullable: true },
+      { name: "flow", takes: "Flow", type: "text", nullable: true },
       { name: "device", type: "text", nullable: true }
     ], [first])
-    assert.deepStrictEqual(lock.columns.map((column) => column.name), ["Flow", "device"])
+    assert.deepStrictEqual(lock.columns.map((column) => column.name), ["flow", "device"])
+    assert.deepStrictEqual(lock.measured, ["flow"])
     assert.deepStrictEqual(lock.row(first), ["1.5", "fuel"])
     assert.deepStrictEqual(lock.dropped.byColumn, { Pressure: 1 })
   })

@@ -27,7 +27,8 @@ import { layerConfigOf } from "./internal/layerConfig.ts"
 import { serverOpenError, serverWriteError, SqlFailure } from "./internal/SqlFailure.ts"
 import { MYSQL, SQLITE, tableInGrammar } from "./internal/SqlGrammar.ts"
 import { tableInPostgres } from "./internal/SqlInPostgres.ts"
-import type { SqlTable, TableProblem } from "./internal/SqlTable.ts"
+import type { SqlTable } from "./internal/SqlTable.ts"
+import type { TableProblem } from "./internal/TableFit.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
 /**

@@ -142,6 +142,7 @@ const schemaElement = ({ name, nullable, type }: Column): SchemaElement => {
     case "int":
       return { name, repetition_type, type: "INT64" }
     case "text":
+    case "any":
       return { name, repetition_type, type: "BYTE_ARRAY", converted_type: "UTF8", logical_type: { type: "STRING" } }
     case "timestamp":
       return {

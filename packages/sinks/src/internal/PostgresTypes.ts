@@ -1,7 +1,7 @@
 /**
  * The column types of Postgres: how a value is converted to each, and how it is written as text. Pure.
  */
-import { type Cell, formatTimestamp } from "@sampleline/core"
+import { type Cell, type ColumnType, formatTimestamp } from "@sampleline/core"
 
 /** The column types that can be written. `text` also stands for varchar, char and enums. */
 export type PostgresKind =
@@ -57,7 +57,18 @@ const TIME_KINDS: ReadonlySet<PostgresKind> = new Set([
 const TIME_LENGTH = 27
 const FAR_MICROS = 9_000_000_000_000_000
 
-export const canHoldTimes = (kind: PostgresKind, modifier: number): boolean =>
+/** Whether a column can hold values of a type, or at least some of them. */
+export const canHold = (
+  kind: PostgresKind,
+  modifier: number,
+  labels: ReadonlyArray<string> | null,
+  type: ColumnType
+): boolean => {
+  if (type === "timestamp") return labels === null && canHoldTimes(kind, modifier)
+  return kind === "uuid" ? type === "text" || type === "any" : kind !== "timestamptz" && kind !== "timestamp"
+}
+
+const canHoldTimes = (kind: PostgresKind, modifier: number): boolean =>
   TIME_KINDS.has(kind)
   && (kind !== "numeric" || fitsNumeric(FAR_MICROS, modifier) !== null)
   && (kind !== "text" || fitsText("0".repeat(TIME_LENGTH), modifier) !== null)

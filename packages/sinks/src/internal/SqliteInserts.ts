@@ -52,8 +52,8 @@ export class Parameters implements CellWriter {
   }
 
   timestamp(micros: number): void {
-    const { storedTypes } = this.shape
-    if (storedTypes[this.at % storedTypes.length] !== "TEXT") return this.int(micros)
+    const { timesAsText } = this.shape
+    if (!timesAsText[this.at % timesAsText.length]) return this.int(micros)
     this.times.timestamp(micros)
     this.places.push(this.at++)
     this.ends.push(this.times.length)

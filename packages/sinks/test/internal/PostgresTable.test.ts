@@ -174,6 +174,18 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           })
         }))
 
+      it.effect("finds its columns without case, and exactly first", () =>
+        Effect.gen(function*() {
+          const { options, rows } = yield* prepared(
+            `CREATE TABLE samples (device text, requested_at timestamptz, mass_flow double precision, gas text, "Gas" text)`
+          )
+          const report = yield* writeTo(PostgresSink.layer({ ...options, useCopy }), samplesFrom(4, 1))
+          assert.deepStrictEqual(yield* rows(`SELECT mass_flow, gas, "Gas" FROM samples`), [
+            { mass_flow: 1, gas: null, Gas: "N2" }
+          ])
+          assert.deepStrictEqual(report.columnsDropped, {})
+        }))
+
       it.effect("stores null for a label that an enum does not have", () =>
         Effect.gen(function*() {
           const { options, rows } = yield* prepared(
@@ -270,11 +282,11 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
     it.effect("inserts where COPY would not do the same: into views, with row-level security, with rules", () =>
       Effect.gen(function*() {
         const { options, rows } = yield* prepared(
-          "CREATE TABLE flows (device text)",
-          "CREATE VIEW samples AS SELECT device FROM flows",
-          "CREATE TABLE ruled (device text)",
-          "CREATE RULE elsewhere AS ON INSERT TO ruled DO INSTEAD INSERT INTO flows VALUES (NEW.device)",
-          "CREATE TABLE guarded (device text)",
+          "CREATE TABLE flows (\"Mass_Flow\" real)",
+          "CREATE VIEW samples AS SELECT \"Mass_Flow\" FROM flows",
+          "CREATE TABLE ruled (\"Mass_Flow\" real)",
+          "CREATE RULE elsewhere AS ON INSERT TO ruled DO INSTEAD INSERT INTO flows VALUES (NEW.\"Mass_Flow\")",
+          "CREATE TABLE guarded (\"Mass_Flow\" real)",
           "ALTER TABLE guarded ENABLE ROW LEVEL SECURITY",
           "CREATE POLICY all_in ON guarded FOR INSERT WITH CHECK (true)",
           "DROP ROLE IF EXISTS guest",

@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import {
-  canHoldTimes,
+  canHold,
   convertTime,
   convertValue,
   kindOf,
@@ -71,13 +71,21 @@ it("stores times as text in text columns, else as they are", () => {
   assert.strictEqual(convertTime("text")!(TIME), "2026-03-01T12:00:00.000001Z")
   assert.strictEqual(convertTime("jsonb")!(TIME), "\"2026-03-01T12:00:00.000001Z\"")
   assert.isUndefined(convertTime("timestamptz"))
-  const holds = (kind: PostgresKind, modifier = -1) => canHoldTimes(kind, modifier)
+  const holds = (kind: PostgresKind, modifier = -1) => canHold(kind, modifier, null, "timestamp")
   assert.deepStrictEqual([holds("timestamp"), holds("int8"), holds("int4"), holds("text", VARCHAR_4)], [
     true,
     true,
     false,
     false
   ])
+})
+
+it("takes a type that holds none of the values for no place for them", () => {
+  assert.isFalse(canHold("text", -1, ["N2"], "timestamp"))
+  assert.isFalse(canHold("timestamptz", -1, null, "float"))
+  assert.isFalse(canHold("uuid", -1, null, "int"))
+  assert.isTrue(canHold("uuid", -1, null, "text"))
+  assert.isTrue(canHold("int4", -1, null, "text"))
 })
 
 it("writes arrays as the text of statements", () => {

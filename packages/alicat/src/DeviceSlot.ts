@@ -39,7 +39,8 @@ export class DeviceSlot {
 
   /** What is known of the device. */
   get device(): Device {
-    return this.known ?? { ...this.unit, identity: null, format: null }
+    const { givenLayout, name, unitId } = this.unit
+    return this.known ?? { name, unitId, identity: null, format: givenLayout?.format ?? null }
   }
 
   /** A device has answered in this place. */

@@ -33,7 +33,7 @@ export interface DiscoverOptions {
   readonly ports?: ReadonlyArray<string> | undefined
   /** Unit ids. Default: `A` to `Z`. */
   readonly units?: ReadonlyArray<string> | undefined
-  /** Baud rates. Default: 19200, then 115200. */
+  /** Baud rates. Default: 19200, 115200, 38400, 9600 and 57600, in this order. */
   readonly bauds?: ReadonlyArray<number> | undefined
   /** How long a device may take to answer. Default: 200 milliseconds. */
   readonly timeout?: Duration.Input | undefined
@@ -41,8 +41,9 @@ export interface DiscoverOptions {
 
 /**
  * What a search finds, and its progress.
- * - `Device`: a device that answers.
+ * - `Device`: a device that answers. It may be one that cannot be recorded.
  * - `Streams`: a device streams on the port, so its unit id is unknown.
+ * - `Echoes`: no device answers on the port, but it sends back what it gets.
  * - `PortFailed`: the port cannot be opened.
  * - `Asking`: what is asked next, and how many of the tries are done.
  *
@@ -60,8 +61,11 @@ export type Discovery =
     readonly identity: DeviceIdentity | null
     /** Null if the device did not send it. */
     readonly format: FrameFormat | null
+    /** Why the device cannot be recorded; null if it can. */
+    readonly problem: SourceOpenError | null
   }
   | { readonly _tag: "Streams"; readonly port: string; readonly baud: number | null }
+  | { readonly _tag: "Echoes"; readonly port: string }
   | { readonly _tag: "PortFailed"; readonly port: string; readonly error: SourceOpenError | SourceDependencyError }
   | {
     readonly _tag: "Asking"
@@ -156,14 +160,15 @@ class Search {
       }
       if (answering.length === 1) yield* port.tell(stopStreamingCommand(answering[0]!))
       for (const unitId of answering) {
-        const device = yield* openDevice(port, { name: unitId, unitId }, baud).pipe(
-          Effect.map(({ device: { format, identity } }) => ({ identity, format })),
-          Effect.orElseSucceed(() => ({ identity: null, format: null }))
+        const device = yield* openDevice(port, { name: "the device", unitId, givenLayout: null }, baud).pipe(
+          Effect.map(({ device: { format, identity } }) => ({ identity, format, problem: null })),
+          Effect.catch((problem) => Effect.succeed({ identity: null, format: null, problem }))
         )
         yield* Queue.offer(this.queue, { _tag: "Device", port: place.given, unitId, baud, ...device })
       }
       if (answering.length > 0) return
     }
+    if (port.heardEcho) yield* Queue.offer(this.queue, { _tag: "Echoes", port: place.given })
   }, Effect.scoped)
 
   private ratesOf({ address }: Place): ReadonlyArray<number | null> {

@@ -2,13 +2,14 @@
  * A device that was found on a port: its frame format, and who it is.
  */
 import { type Device, type DeviceIdentity, type Frame, SourceOpenError } from "@sampleline/core"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import type { Unit } from "./Plan.ts"
 import type { Port, Reply } from "./Port.ts"
 import type { RequestError } from "./RequestError.ts"
 import { decodeFrameTable, type FrameLayout, frameTableCommand } from "./wire/FrameTable.ts"
 import { decodeFirmware, decodeManufacturing, firmwareCommand, manufacturingCommand } from "./wire/Identity.ts"
 import { decodePollLine, decodeUnit, pollCommand } from "./wire/PollLine.ts"
+import { quoteBytes } from "./wire/WireError.ts"
 
 export interface OpenDevice {
   readonly device: Device
@@ -29,49 +30,92 @@ export const askReading = (
 /** Asks a device for its frame format and its identity. `baud` is named in the error; null for TCP. */
 export const openDevice = Effect.fnUntraced(function*(
   port: Port,
-  { name, unitId }: Unit,
+  unit: Unit,
   baud: number | null
 ): Effect.fn.Return<OpenDevice, SourceOpenError> {
-  const layout = yield* port.askTable(frameTableCommand(unitId), (lines) => decodeFrameTable(lines, unitId)).pipe(
-    Effect.retry({ times: 1 }),
-    Effect.mapError((error) =>
-      error._tag === "NoReply"
-        ? didNotAnswer(port.path, { name, unitId }, baud === null ? [] : [baud])
-        : new SourceOpenError({
-          target: port.path,
-          reason: "Unknown",
-          detail: `${name} (unit ${unitId}) did not send its frame format: ${error.message}`,
-          cause: error
-        })
+  const { givenLayout, name, unitId } = unit
+  const layout = givenLayout ?? (yield* askLayout(port, unit, baud))
+  if (layout.unknownTypes.length > 0) {
+    yield* Effect.logWarning(
+      `${name} has columns of an unknown type: ${layout.unknownTypes.join(", ")}; check their values`
     )
-  )
-  const identity = yield* identify(port, unitId)
+  }
+  const identity = yield* identify(port, unit)
   return { device: { name, unitId, identity, format: layout.format }, port, layout }
 })
 
+/** The frame format that a device declares. */
+const askLayout = (port: Port, unit: Unit, baud: number | null): Effect.Effect<FrameLayout, SourceOpenError> =>
+  port.askTable(frameTableCommand(unit.unitId), (lines) => decodeFrameTable(lines, unit.unitId)).pipe(
+    Effect.retry({ times: 1 }),
+    Effect.catch((error) => failWithoutLayout(port, unit, baud, error))
+  )
+
+/** A device that declares no columns may still answer a poll. */
+const failWithoutLayout = Effect.fnUntraced(function*(
+  port: Port,
+  { name, unitId }: Unit,
+  baud: number | null,
+  error: RequestError
+): Effect.fn.Return<never, SourceOpenError> {
+  const decode = (line: Uint8Array) => Result.map(decodeUnit(line, unitId), () => quoteBytes(line))
+  const reading = yield* port.askLine(pollCommand(unitId), decode).pipe(
+    Effect.map(({ value }) => value),
+    Effect.orElseSucceed(() => null)
+  )
+  if (reading === null && error._tag === "NoReply") {
+    return yield* didNotAnswer(port, { name, unitId }, baud === null ? [] : [baud])
+  }
+  const problem = `${name} (unit ${unitId}) did not send its frame format: ${error.message}`
+  return yield* new SourceOpenError({
+    target: port.path,
+    reason: "Unknown",
+    detail: reading === null
+      ? problem
+      : `${problem}. It sends ${reading}. Give its columns in that order, such as ${COLUMNS_EXAMPLE}`,
+    cause: error
+  })
+})
+
+const COLUMNS_EXAMPLE = "columns=Temp:°C,Flow:SCCM,Total,Gas:text"
+
 /** The error for a device that does not answer at these baud rates; none for TCP. */
-export const didNotAnswer = (path: string, { name, unitId }: Unit, bauds: ReadonlyArray<number>): SourceOpenError => {
+export const didNotAnswer = (
+  { heardEcho, path }: Port,
+  { name, unitId }: Pick<Unit, "name" | "unitId">,
+  bauds: ReadonlyArray<number>
+): SourceOpenError => {
   const [at, last] = bauds.length === 0
     ? ["", "the serial server's baud rate"]
-    : [` at ${bauds.join(" or ")} baud`, "the baud rate"]
+    : [` at ${listOf(bauds)} baud`, "the baud rate"]
+  const check = heardEcho
+    ? "the port only echoes the command; look for a loopback plug, an adapter with its echo on, or another program on the port"
+    : `check its power, the cable, the unit id and ${last}`
   return new SourceOpenError({
     target: path,
     reason: "NoReply",
-    detail: `${name} (unit ${unitId}) did not answer${at}; check its power, the cable, the unit id and ${last}`
+    detail: `${name} (unit ${unitId}) did not answer${at}; ${check}`
   })
 }
 
+/** `9600, 19200 or 57600`. */
+const listOf = (bauds: ReadonlyArray<number>): string => bauds.join(", ").replace(/, (?=\d+$)/, " or ")
+
 /** The identity of a device. A device may be silent on either question. */
-const identify = Effect.fnUntraced(function*(port: Port, unitId: string): Effect.fn.Return<DeviceIdentity | null> {
+const identify = Effect.fnUntraced(function*(port: Port, unit: Unit): Effect.fn.Return<DeviceIdentity | null> {
+  const { unitId } = unit
   const firmware = yield* port.askLine(firmwareCommand(unitId), (line) => decodeFirmware(line, unitId)).pipe(
     Effect.map((reply) => reply.value),
     Effect.orElseSucceed(() => null)
   )
-  const made = yield* port.askTable(manufacturingCommand(unitId), (lines) => decodeManufacturing(lines, unitId)).pipe(
+  const asked = yield* port.askTable(manufacturingCommand(unitId), (lines) => decodeManufacturing(lines, unitId)).pipe(
+    // Noise may cost the one row that tells devices apart.
+    Effect.repeat({ times: 1, until: ({ serialNumber }) => serialNumber !== null }),
     Effect.retry({ times: 1 }),
-    Effect.orElseSucceed(() => null)
+    Effect.result
   )
-  port.resynchroniseWith(unitId, made === null ? frameTableCommand(unitId) : manufacturingCommand(unitId))
+  port.resynchroniseWith(unitId, resynchroniseCommand(unit, asked))
+  const made = Result.getOrNull(asked)
   if (firmware === null && made === null) return null
   return {
     manufacturer: made?.manufacturer ?? null,
@@ -81,3 +125,13 @@ const identify = Effect.fnUntraced(function*(port: Port, unitId: string): Effect
     calibrationDate: made?.calibrationDate ?? null
   }
 })
+
+/** The command for a table that the device answers, or rejects as devices without tables do. Null if it does neither. */
+const resynchroniseCommand = (
+  { givenLayout, unitId }: Unit,
+  asked: Result.Result<DeviceIdentity, RequestError>
+): string | null => {
+  if (Result.isSuccess(asked)) return manufacturingCommand(unitId)
+  if (givenLayout === null) return frameTableCommand(unitId)
+  return asked.failure._tag === "RejectedCommand" ? manufacturingCommand(unitId) : null
+}

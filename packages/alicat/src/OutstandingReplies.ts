@@ -2,7 +2,8 @@
  * Which devices on a port have a reply outstanding, so that a late reply is never taken for the reply to the next request.
  *
  * A poll reply carries no request number, but a device answers in order. To resynchronise, a device with an outstanding
- * reply is asked for a table. Everything that comes before the table is thrown away.
+ * reply is asked for a table. Everything that comes before the table is thrown away. A device without tables rejects the request,
+ * which counts as a table.
  *
  * Tables can be late too, and several may have been requested:
  * - A reading was heard: the device is slow, not off. It will answer every request, so every table must have come.
@@ -50,11 +51,23 @@ export class OutstandingReplies {
     else if (!isTableRow(text)) outstanding.isSlow = true
   }
 
+  /** The unit has rejected a request for a table. */
+  rejectedTable(unit: string): void {
+    const outstanding = this.byUnit.get(unit)
+    if (outstanding !== undefined) outstanding.tablesReceived++
+  }
+
+  /** Whether the unit has sent nothing for so long that nothing more will come. */
+  isQuiet(unit: string, nowNanos: number): boolean {
+    const outstanding = this.byUnit.get(unit)
+    return outstanding === undefined || nowNanos - outstanding.heardAtNanos > this.silenceNanos
+  }
+
   /** Whether to request a table now; counts the request. If not, tables that were requested are still to come. */
   requestsTable(unit: string, nowNanos: number): boolean {
     const outstanding = this.byUnit.get(unit)
     if (outstanding === undefined) return false
-    if (nowNanos - outstanding.heardAtNanos > this.silenceNanos) {
+    if (this.isQuiet(unit, nowNanos)) {
       Object.assign(outstanding, { tablesRequested: 0, tablesReceived: 0, isSlow: false })
     }
     if (outstanding.isSlow && outstanding.tablesReceived < outstanding.tablesRequested) return false
@@ -71,7 +84,7 @@ export class OutstandingReplies {
   }
 }
 
-/** A row of a frame or manufacturing table: `A D02 ...`, `A M4 ...`. */
-export const isTableRow = (text: string): boolean => /^[A-Z]\s+[DM]\d{1,2}\s/.test(text)
+/** A row of a frame or manufacturing table: `A D02 ...`, `A M4 ...`. It may be blank: `A M1`. */
+export const isTableRow = (text: string): boolean => /^[A-Z]\s+[DM]\d{1,2}(?:\s|$)/.test(text)
 
 const isTableHeader = (text: string): boolean => /^[A-Z]\s+(?:D00|M00?)\s/.test(text)

@@ -3,7 +3,9 @@
  */
 import { InvalidOptionError } from "@sampleline/core"
 import { Effect } from "effect"
+import { givenLayout } from "./GivenColumns.ts"
 import { locate, type Place } from "./Place.ts"
+import type { FrameLayout } from "./wire/FrameTable.ts"
 import { validUnit } from "./wire/UnitId.ts"
 
 /**
@@ -17,8 +19,13 @@ export interface DeviceOptions {
   readonly port: string
   /** The unit id, `A` to `Z`. Default: `A`. */
   readonly unit?: string | undefined
-  /** The baud rate; not for TCP. Default: 19200 is tried first, then 115200. */
+  /** The baud rate; not for TCP. Default: 19200 is tried first, then 115200, 38400, 9600 and 57600. */
   readonly baud?: number | undefined
+  /**
+   * What each reading of the device holds, in its order: `["Temp:°C", "Flow:SCCM", "Total", "Gas:text"]`. For BASIS devices and old
+   * firmware, which do not declare their columns. Default: the device is asked.
+   */
+  readonly columns?: ReadonlyArray<string> | undefined
 }
 
 /** One port and the devices to find on it. */
@@ -32,10 +39,12 @@ export interface PortPlan extends Place {
 export interface Unit {
   readonly name: string
   readonly unitId: string
+  /** How to read its replies, as its user says; null to ask the device. */
+  readonly givenLayout: FrameLayout | null
 }
 
 /** The baud rates that are tried by default. */
-export const DEFAULT_BAUDS: ReadonlyArray<number> = [19200, 115200]
+export const DEFAULT_BAUDS: ReadonlyArray<number> = [19200, 115200, 38400, 9600, 57600]
 
 /** A baud rate. `option` is named in the error. */
 export const validBaud = (option: string, baud: number): Effect.Effect<number, InvalidOptionError> =>
@@ -62,17 +71,18 @@ export const planPorts = Effect.fnUntraced(function*(
 /** A plan for this device alone. */
 const planDevice = Effect.fnUntraced(function*(
   name: string,
-  { baud, port, unit = "A" }: DeviceOptions
+  { baud, columns, port, unit = "A" }: DeviceOptions
 ): Effect.fn.Return<PortPlan, InvalidOptionError> {
   if (name === "") return yield* InvalidOptionError.of("devices", name, "a name for each device")
   const unitId = yield* validUnit(`${name}.unit`, unit)
   if (baud !== undefined) yield* validBaud(`${name}.baud`, baud)
+  const layout = columns === undefined ? null : yield* givenLayout(`${name}.columns`, columns)
   const place = yield* locate(`${name}.port`, port)
   if (place.address !== null && baud !== undefined) {
     return yield* InvalidOptionError.of(`${name}.baud`, baud, "none for TCP: set the baud rate in the serial server")
   }
   const bauds = place.address !== null ? [] : baud === undefined ? DEFAULT_BAUDS : [baud]
-  return { ...place, bauds, units: [{ name, unitId }] }
+  return { ...place, bauds, units: [{ name, unitId, givenLayout: layout }] }
 })
 
 /** The plan of a port with one more device. */

@@ -9,7 +9,7 @@ import { Duration, Effect, LogLevel, Result, type Scope } from "effect"
 import { isTableRow, OutstandingReplies } from "./OutstandingReplies.ts"
 import { PortLock } from "./PortLock.ts"
 import { type Line, LISTEN_MS, ReceivedLines } from "./ReceivedLines.ts"
-import { type NoReply, PortGone, type RequestError } from "./RequestError.ts"
+import { NoReply, PortGone, type RequestError } from "./RequestError.ts"
 import { sleepAwake, within } from "./Timeouts.ts"
 import type { OpenTransport, Transport } from "./transport/Transport.ts"
 import { encodeCommand, isRejection, lineText } from "./wire/Framing.ts"
@@ -92,8 +92,9 @@ export class Port {
   private readonly received: ReceivedLines
   private readonly outstanding: OutstandingReplies
   private readonly lock: PortLock
-  /** By unit id: the command for a table that the device answers. */
-  private readonly tableCommands = new Map<string, string>()
+  /** By unit id: the command for a table that the device answers; null if it answers none. */
+  private readonly tableCommands = new Map<string, string | null>()
+  private echoes = false
 
   constructor(parts: Parts) {
     this.path = parts.path
@@ -116,13 +117,18 @@ export class Port {
     return this.received.heardPushed
   }
 
+  /** Whether a command has come back since the port was opened. */
+  get heardEcho(): boolean {
+    return this.echoes
+  }
+
   /** Whether a device has a reply outstanding. */
   hasOutstandingReply(unitId: string): boolean {
     return this.outstanding.has(unitId)
   }
 
-  /** Sets the command that resynchronises a device: one for a table that it answers. */
-  resynchroniseWith(unitId: string, tableCommand: string): void {
+  /** Sets the command that resynchronises a device: one for a table that it answers or rejects. With null, only silence does. */
+  resynchroniseWith(unitId: string, tableCommand: string | null): void {
     this.tableCommands.set(unitId, tableCommand)
   }
 
@@ -201,19 +207,28 @@ export class Port {
 
   private readonly resynchroniseUnit = Effect.fnUntraced({ self: this }, function*(
     unit: string
-  ): Effect.fn.Return<ReadonlyArray<Uint8Array>, PortGone | NoReply | RejectedCommand> {
+  ): Effect.fn.Return<ReadonlyArray<Uint8Array>, PortGone | NoReply> {
     const command = this.tableCommands.get(unit)
     if (!this.outstanding.has(unit) || command === undefined) return []
+    if (command === null) {
+      if (!this.outstanding.isQuiet(unit, this.clock.monotonicNanos())) {
+        return yield* new NoReply({ afterMs: this.lineMs })
+      }
+      this.outstanding.clear(unit)
+      return []
+    }
     if (this.outstanding.requestsTable(unit, this.clock.monotonicNanos())) {
       yield* within(this.lineMs)(this.send(command))
     }
     while (true) {
-      const isBeforeTable = (text: string) => text[0] !== unit || !isTableRow(text)
-      const first = yield* within(this.tableMs)(this.takeReply(command, isBeforeTable))
-      const rest = yield* this.received.restOfTable
+      const isBeforeTable = (text: string) => !isRejection(text) && (text[0] !== unit || !isTableRow(text))
+      const table = yield* within(this.tableMs)(this.takeReply(command, isBeforeTable)).pipe(
+        Effect.flatMap((first) => Effect.map(this.received.restOfTable, (rest) => [first.bytes, ...rest])),
+        Effect.catchTag("RejectedCommand", () => Effect.as(Effect.sync(() => this.outstanding.rejectedTable(unit)), []))
+      )
       if (!this.outstanding.isResynchronised(unit)) continue
       this.outstanding.clear(unit)
-      return [first.bytes, ...rest]
+      return table
     }
   })
 
@@ -264,7 +279,7 @@ export class Port {
     return Effect.andThen(within(this.lineMs)(this.send(command)), this.received.drain)
   }
 
-  /** The next line that is not empty, not pushed and not left over. Fails if it is a rejection. */
+  /** The next line that is not empty, no echo, not pushed and not left over. Fails if it is a rejection. */
   private readonly takeReply = Effect.fnUntraced({ self: this }, function*(
     command: string,
     isLeftOver: (text: string) => boolean
@@ -275,7 +290,8 @@ export class Port {
       const text = Result.getOrUndefined(lineText(line.bytes))
       if (text === undefined) return line
       const trimmed = text.trim()
-      if (trimmed === "" || isLeftOver(trimmed) || isPushedText(text)) continue
+      this.echoes ||= trimmed === command
+      if (trimmed === "" || trimmed === command || isLeftOver(trimmed) || isPushedText(text)) continue
       if (isRejection(trimmed)) return yield* new RejectedCommand({ command })
       return line
     }

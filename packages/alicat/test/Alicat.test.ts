@@ -18,14 +18,14 @@ describe.concurrent("Alicat.layer", () => {
       assert.isTrue(samples.every((sample) => sample.latencyMicros > 0 && sample.receivedAt >= sample.requestedAt))
       assert.deepStrictEqual(first.run.devices.map(({ identity, name, unitId }) => [name, unitId, identity]), [
         ["fuel", "A", {
-          manufacturer: "Alicat Scientific",
+          manufacturer: "ALICAT SCIENTIFIC",
           model: "MC-500SCCM-D",
           serialNumber: "100001",
           firmware: "10v20.0-R24",
           calibrationDate: "2025-03-02"
         }],
         ["air", "A", {
-          manufacturer: "Alicat Scientific",
+          manufacturer: "ALICAT SCIENTIFIC",
           model: "MC-500SCCM-D",
           serialNumber: "100002",
           firmware: "10v20.0-R24",

@@ -6,18 +6,13 @@ import { openPty } from "../src/simulator/Pty.ts"
 import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
 import * as Simulator from "../src/simulator/Simulator.ts"
 import { encodeCommand, LineSplitter } from "../src/wire/Framing.ts"
-import { leaveStreaming, openError, recorded, scriptedPort } from "./ports.ts"
+import { leaveStreaming, openError, recorded } from "./ports.ts"
 
 describe.concurrent("opening a port", () => {
-  it.live("finds a device that answers only at 115200", () =>
+  it.live.each([19200, 115200, 38400, 9600, 57600])("finds a device at %d baud", (baud) =>
     Effect.gen(function*() {
-      const device = new SimulatedDevice()
-      const bauds: Array<number> = []
-      const port = yield* scriptedPort((command) => {
-        bauds.push(command === "A" ? 1 : 0)
-        return bauds.length === 1 ? null : device.respond(command, 0).join("\r")
-      })
-      const { samples } = yield* recorded({ fuel: { port: port.path } }, 1, "100 millis")
+      const [fuel] = yield* Simulator.make({ baud })
+      const { samples } = yield* recorded({ fuel: { port: fuel!.port } }, 1, "100 millis")
       assert.strictEqual(samples.length, 1)
     }))
 
@@ -26,7 +21,10 @@ describe.concurrent("opening a port", () => {
       const [fuel] = yield* Simulator.make()
       const error = yield* openError({ fuel: { port: fuel!.port, unit: "Q" } }, "100 millis")
       assert.deepInclude(error, { reason: "NoReply" })
-      assert.include(error.message, "fuel (unit Q) did not answer at 19200 or 115200 baud")
+      assert.include(
+        error.message,
+        "fuel (unit Q) did not answer at 19200, 115200, 38400, 9600 or 57600 baud; check its power"
+      )
     }))
 
   /** A device that a program left streaming when it died. It obeys nothing but the command that stops it. */

@@ -42,7 +42,7 @@ describe.concurrent("Alicat.discover", () => {
       // Progress never goes backwards, and its total is known from the start.
       const asked = events.flatMap((event) => event._tag === "Asking" ? [event] : [])
       assert.isTrue(asked.every(({ done, of }, n) => done < of && done >= (asked[n - 1]?.done ?? 0)))
-      assert.deepStrictEqual(new Set(asked.map(({ of }) => of)), new Set([3 * 2 + 3 * 2 + 3 * 2 + 3]))
+      assert.deepStrictEqual(new Set(asked.map(({ of }) => of)), new Set([3 * 3 * 5 + 3]))
     }))
 
   it.live("asks each unit at each baud rate on a port where no device answers, and ends", () =>
@@ -63,14 +63,45 @@ describe.concurrent("Alicat.discover", () => {
       assert.deepStrictEqual(events, [{ _tag: "Streams", port: fuel!.port, baud: null }])
     }))
 
-  it.live("finds a device that answers polls but does not identify itself", () =>
+  it.live("says why a device that answers polls cannot be recorded", () =>
     Effect.gen(function*() {
       const device = new SimulatedDevice()
       const { path } = yield* scriptedPort((command) => command === "A" ? device.respond("A", 0)[0]! : null)
-      const events = yield* Stream.runCollect(
-        Alicat.discover({ ports: [path], units: ["A"], bauds: [19200], timeout: "100 millis" })
+      const search = (ports: ReadonlyArray<string>) =>
+        Stream.runCollect(Alicat.discover({ ports, units: ["A"], bauds: [19200], timeout: "100 millis" }))
+      const [silent] = found(yield* search([path]))
+      assert.deepInclude(silent, { format: null, identity: null })
+      assert.include(
+        silent!.problem?.detail,
+        "the device (unit A) did not send its frame format: no reply within 200 ms"
       )
-      assert.deepStrictEqual(found(events).map(({ format, identity }) => [format, identity]), [[null, null]])
+      const [basis] = yield* Simulator.make({ firmware: "BASIS" })
+      const [rejecting] = found(yield* search([basis!.port]))
+      assert.match(
+        rejecting!.problem!.detail,
+        /"A\?\?D\*" was rejected\. It sends "A \+\d\d\.\d\d .* N2"\. Give its columns/
+      )
+      const [current] = yield* Simulator.make()
+      assert.isNull(found(yield* search([current!.port]))[0]!.problem)
+    }))
+
+  it.live("tells a port that echoes from one with a device", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice({ unitId: "B" })
+      const loopback = yield* scriptedPort((command) => command)
+      const adapter = yield* scriptedPort((command) => [command, ...device.respond(command, 0)].join("\r"))
+      const events = yield* Stream.runCollect(
+        Alicat.discover({
+          ports: [loopback.path, adapter.path],
+          units: ["A", "B"],
+          bauds: [19200],
+          timeout: "100 millis"
+        })
+      )
+      assert.deepStrictEqual(events.filter(({ _tag }) => _tag === "Echoes"), [{ _tag: "Echoes", port: loopback.path }])
+      assert.deepStrictEqual(found(events).map(({ port, problem, unitId }) => [port, unitId, problem]), [
+        [adapter.path, "B", null]
+      ])
     }))
 
   it.live("searches the serial ports of this machine by default", () =>

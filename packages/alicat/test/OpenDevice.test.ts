@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import * as Alicat from "../src/Alicat.ts"
 import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
 import * as Simulator from "../src/simulator/Simulator.ts"
-import { recorded, scriptedPort } from "./ports.ts"
+import { logged, openError, recorded, scriptedPort } from "./ports.ts"
 
 describe.concurrent("an open device", () => {
   it.live("without an identity is recorded", () =>
@@ -23,7 +23,7 @@ describe.concurrent("an open device", () => {
       const source = yield* Alicat.make({ devices: { fuel: fuel! } })
       const { format, identity } = source.devices[0]!
       assert.deepStrictEqual(identity, {
-        manufacturer: "Alicat Scientific",
+        manufacturer: "Alicat Scientific Inc.",
         model: "MC-500SCCM-D",
         serialNumber: "100001",
         firmware: "GP07R100",
@@ -31,7 +31,7 @@ describe.concurrent("an open device", () => {
       })
       assert.deepStrictEqual(format!.fields.map(({ name, unit }) => [name, unit]), [
         ["Pressure", "PSIA"],
-        ["Flow_Temp", "C"],
+        ["Flow_Temp", "°C"],
         ["Volu", "CCM"],
         ["Mass", "SCCM"],
         ["Mass_Setpt", "SCCM"],
@@ -41,4 +41,128 @@ describe.concurrent("an open device", () => {
       const { readings } = yield* source.poll(["fuel"])
       assert.strictEqual(readings[0]!.frame.values.length, 7)
     }))
+
+  it.live("keeps its serial number if noise cost that row of the first table", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice({ serialNumber: 7 })
+      let tables = 0
+      const port = yield* scriptedPort((command) => {
+        const reply = device.respond(command, 0).join("\r")
+        return command === "A??M*" && tables++ === 0 ? reply.replace("Serial", "S\xffrial") : reply
+      })
+      const source = yield* Alicat.make({ devices: { fuel: { port: port.path } } })
+      assert.strictEqual(source.devices[0]!.identity?.serialNumber, "7")
+    }))
+
+  it.live("with a column of an unknown type is recorded, with one warning", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice()
+      const port = yield* scriptedPort((command) =>
+        device.respond(command, 0).join("\r").replace(/string( +6)/, "label $1").replace("`C", "\xb0C")
+      )
+      const { lines, value } = yield* logged(recorded({ fuel: { port: port.path } }, 2))
+      assert.strictEqual(value.samples.length, 2)
+      assert.deepStrictEqual(lines, [
+        "fuel has columns of an unknown type: Gas (label, taken as text); check their values"
+      ])
+      assert.strictEqual(value.samples[0]!.frame.format.fields[1]!.unit, "°C")
+    }))
+
+  it.live("behind an adapter that echoes is recorded", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice()
+      const port = yield* scriptedPort((command) => [command, ...device.respond(command, 0)].join("\r"))
+      const { samples } = yield* recorded({ fuel: { port: port.path } }, 2)
+      assert.strictEqual(samples.length, 2)
+    }))
+})
+
+describe.concurrent("a port that only echoes", () => {
+  it.live("is no device", () =>
+    Effect.gen(function*() {
+      const port = yield* scriptedPort((command) => command)
+      const error = yield* openError({ fuel: { port: port.path, baud: 19200 } }, "50 millis")
+      assert.include(error.message, "fuel (unit A) did not answer at 19200 baud; the port only echoes the command")
+    }))
+})
+
+describe.concurrent("a device that does not declare its columns", () => {
+  const columns = ["Temp:°C", "Flow:SCCM", "Total", "Setpt:SCCM", "Valve:%", "Gas:text"]
+
+  it.live("is recorded with the columns that are given", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make({ firmware: "BASIS", baud: 38400 })
+      const { samples } = yield* recorded({ fuel: { port: fuel!.port, columns } }, 2, "100 millis")
+      const { frame, run } = samples[0]!
+      assert.deepStrictEqual(
+        run.devices[0]!.format!.fields.map(({ kind, name, unit }) => [name, kind, unit]),
+        [
+          ["Temp", "float", "°C"],
+          ["Flow", "float", "SCCM"],
+          ["Total", "float", null],
+          ["Setpt", "float", "SCCM"],
+          ["Valve", "float", "%"],
+          ["Gas", "text", null]
+        ]
+      )
+      assert.deepStrictEqual(frame.values.map((value) => typeof value), [...Array(5).fill("number"), "string"])
+    }))
+
+  it.live("has its status codes after the columns", () =>
+    Effect.gen(function*() {
+      const reply = "A +24.57 +100.0 +0021513.0 +100.0 +55.13 N2 HLD VTM"
+      const port = yield* scriptedPort((command) => command === "A" ? reply : "?")
+      const { samples } = yield* recorded({ fuel: { port: port.path, columns } }, 1)
+      assert.deepStrictEqual(samples[0]!.frame.values, [24.57, 100, 21_513, 100, 55.13, "N2"])
+      assert.deepStrictEqual(samples[0]!.frame.status, ["HLD", "VTM"])
+    }))
+
+  it.live.each(["?", "\r?", null])(
+    "cannot be opened without columns; the error says what it sends (`A??D*` is answered with %j)",
+    (reply) =>
+      Effect.gen(function*() {
+        const port = yield* scriptedPort((command) => command === "A" ? "A +24.57 +100.0 N2" : reply)
+        const error = yield* openError({ fuel: { port: port.path, baud: 38400 } }, "50 millis")
+        assert.include(error.message, "fuel (unit A) did not send its frame format: ")
+        assert.include(
+          error.message,
+          "It sends \"A +24.57 +100.0 N2\". Give its columns in that order, such as columns=Temp:°C,Flow:SCCM,Total,Gas:text"
+        )
+      })
+  )
+
+  it.live.each(["?", "\r?", null])(
+    "is polled again after a time-out; a late reply is not taken for the next one (unknown commands: %j)",
+    (unknown) =>
+      Effect.gen(function*() {
+        let count = 0
+        let repliesAt = 0
+        const port = yield* scriptedPort(
+          (command) => command === "A" ? `A +${++count}` : unknown,
+          (command, write, reply) => {
+            // The seventh reading is late. Replies are sent in order.
+            const delay = command === "A" && count === 7 ? 150 : 1
+            repliesAt = Math.max(performance.now(), repliesAt) + delay
+            setTimeout(() => write(reply), repliesAt - performance.now())
+          }
+        )
+        const source = yield* Alicat.make({
+          devices: { fuel: { port: port.path, columns: ["Count"] } },
+          timeout: "100 millis"
+        })
+        let last = 0
+        let isLate = false
+        while (last < 12) {
+          const before = count
+          const { failures, readings } = yield* source.poll(["fuel"])
+          isLate ||= failures.some(({ error }) => error.reason === "Timeout")
+          if (readings.length === 0) yield* Effect.sleep("10 millis")
+          else {
+            last = Number(readings[0]!.frame.values[0])
+            assert.strictEqual(last, before + 1)
+          }
+        }
+        assert.isTrue(isLate)
+      })
+  )
 })

@@ -38,6 +38,13 @@ describe("Alicat.make refuses", () => {
       ],
       [{ fuel: { port: "/dev/ttyUSB0", unit: "1" } }, "fuel.unit"],
       [{ fuel: { port: "/dev/ttyUSB0", baud: 0 } }, "fuel.baud is 0"],
+      [{ fuel: { port: "/dev/ttyUSB0", columns: [] } }, "fuel.columns is []: expected at least one column"],
+      [
+        { fuel: { port: "/dev/ttyUSB0", columns: ["Flow:SCCM", ""] } },
+        "fuel.columns is \"\": expected NAME, NAME:UNIT or NAME:text, such as Flow:SCCM"
+      ],
+      [{ fuel: { port: "/dev/ttyUSB0", columns: [":SCCM"] } }, "fuel.columns is \":SCCM\""],
+      [{ fuel: { port: "/dev/ttyUSB0", columns: ["Flow:"] } }, "fuel.columns is \"Flow:\""],
       [{ fuel: { port: "tcp://lab" } }, "fuel.port is \"tcp://lab\": expected an address such as tcp://192"],
       [{ fuel: { port: "tcp://lab:4001/x" } }, "fuel.port"],
       [{ fuel: { port: "tcp://me:s3cret@lab:4001" } }, "fuel.port is \"tcp://lab:4001\""],

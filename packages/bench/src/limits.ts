@@ -86,7 +86,13 @@ export const sqliteLimit = (
   for (let at = 0; at + ROWS_A_STATEMENT <= ready.length; at += ROWS_A_STATEMENT) {
     statements.push(ready.slice(at, at + ROWS_A_STATEMENT).flat())
   }
-  const types = { float: "REAL", int: "INTEGER", text: "TEXT", timestamp: timesAsText ? "TEXT" : "INTEGER" }
+  const types = {
+    float: "REAL",
+    int: "INTEGER",
+    text: "TEXT",
+    timestamp: timesAsText ? "TEXT" : "INTEGER",
+    any: "TEXT"
+  }
   return (samples) =>
     Effect.sync(() => {
       const database = new DatabaseSync(file)
@@ -117,7 +123,7 @@ export const parquetLimit = (recording: Recording, rowGroupSize: number, file: s
     offsetIndex: false,
     ...(type === "timestamp" ? { encoding: "DELTA_BINARY_PACKED" as const } : {})
   }))
-  const types = { float: "DOUBLE", int: "INT64", timestamp: "INT64", text: "BYTE_ARRAY" } as const
+  const types = { float: "DOUBLE", int: "INT64", timestamp: "INT64", text: "BYTE_ARRAY", any: "BYTE_ARRAY" } as const
   return (samples) =>
     Effect.sync(() => {
       const fd = fs.openSync(file, "w")
@@ -153,7 +159,8 @@ const KINDS: { readonly [type in Column["type"]]: PostgresKind } = {
   float: "float8",
   int: "int8",
   text: "text",
-  timestamp: "timestamptz"
+  timestamp: "timestamptz",
+  any: "text"
 }
 
 /** COPY of ready bytes into the sink's own table, one per batch. */

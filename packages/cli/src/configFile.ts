@@ -43,7 +43,14 @@ const Time = text(
 )
 const Port = text("a port such as /dev/ttyUSB0, COM3 or tcp://192.168.0.20:4001", (value) => value !== "")
 const Unit = text("a unit id, one letter from A to Z", (value) => /^[A-Z]$/i.test(value))
-const Device = Schema.Struct({ port: Port, unit: Schema.optionalKey(Unit), baud: Schema.optionalKey(PositiveInt) })
+const Column = text("a column such as Flow:SCCM or Gas:text, without a space after the colon")
+const Columns = Schema.Array(Column).annotate({ message: "Expected columns such as [Temp:°C, Flow:SCCM, Gas:text]" })
+const Device = Schema.Struct({
+  port: Port,
+  unit: Schema.optionalKey(Unit),
+  baud: Schema.optionalKey(PositiveInt),
+  columns: Schema.optionalKey(Columns)
+})
 const Devices = Schema.Record(
   Schema.String,
   Schema.Union([Port, Device]).annotate({

@@ -1,5 +1,5 @@
 /**
- * `--device NAME=PORT[,unit=A][,baud=19200]`.
+ * `--device NAME=PORT[,unit=A][,baud=19200][,columns=Temp:°C,Flow:SCCM,...]`.
  */
 import type { Alicat } from "@sampleline/alicat"
 import * as Effect from "effect/Effect"
@@ -7,7 +7,7 @@ import { UsageError } from "./errors.ts"
 
 type DeviceOptions = Alicat.AlicatOptions["devices"][string]
 
-export const DEVICE_FORM = "NAME=PORT[,unit=A][,baud=19200]"
+export const DEVICE_FORM = "NAME=PORT[,unit=A][,baud=19200][,columns=Temp:°C,...]"
 
 /** The devices by name. */
 export const parseDevices = Effect.fnUntraced(function*(
@@ -30,10 +30,14 @@ export const parseDevices = Effect.fnUntraced(function*(
     if (devices.has(name)) {
       return yield* new UsageError({ message: `two devices are named ${name}; give each --device its own name` })
     }
-    const options: { port: string; unit?: string; baud?: number } = { port }
+    const options: { port: string; unit?: string; baud?: number; columns?: Array<string> } = { port }
+    let last: string | undefined
     for (const setting of settings) {
-      const [key, value = ""] = setting.split("=", 2)
+      // The commas between columns look like those between settings.
+      const [key, value = ""] = last === "columns" && !setting.includes("=") ? [last, setting] : setting.split("=", 2)
+      last = key
       if (key === "unit") options.unit = value
+      else if (key === "columns") (options.columns ??= []).push(value)
       else if (key === "baud" && /^\d+$/.test(value)) options.baud = Number(value)
       else if (key === "baud") return yield* refuse(`the baud rate ${JSON.stringify(value)} is not a whole number`)
       else return yield* refuse(`unknown setting ${JSON.stringify(key)}`)

@@ -25,7 +25,7 @@ export const discoverCommand = Command.make(
     ),
     baud: Flag.Int("baud").pipe(
       Flag.withMetavar("RATE"),
-      Flag.withDescription("Baud rate to try; can be repeated (default: 19200, then 115200)"),
+      Flag.withDescription("Baud rate to try; can be repeated (default: 19200, 115200, 38400, 9600, 57600)"),
       Flag.atLeast(0)
     ),
     json: Flag.Boolean("json").pipe(
@@ -44,7 +44,9 @@ export const discoverCommand = Command.make(
     }).pipe(Stream.runForEach(Effect.fnUntraced(function*(event) {
       if (event._tag === "Device") {
         found.push(event)
-        if (!json) print(describe(event))
+        if (event.problem !== null) {
+          yield* Effect.logWarning(`${flagOf(event)} cannot be recorded: ${event.problem.detail}`)
+        } else if (!json) print(`${flagOf(event)}   ${describe(event)}`)
       } else yield* report(event, unitIds[0])
     })))
     yield* Effect.raceFirst(search, Effect.flatMap(signal, Signals.end))
@@ -56,6 +58,9 @@ export const discoverCommand = Command.make(
           : "no device answered on the serial ports of this machine; check power, cable and adapter"
       })
     }
+    if (found.every(({ problem }) => problem !== null)) {
+      return yield* new RunError({ message: "no device was found that can be recorded; see the warnings above" })
+    }
   }, Effect.scoped)
 ).pipe(
   Command.withShortDescription("Find devices and their ports"),
@@ -63,7 +68,7 @@ export const discoverCommand = Command.make(
   Command.withExamples([
     {
       command: "sampleline discover",
-      description: "Search all serial ports for unit ids A to Z at 19200 and 115200 baud"
+      description: "Search all serial ports for unit ids A to Z at the usual baud rates"
     },
     { command: "sampleline discover /dev/ttyUSB0 --units A-D --baud 19200", description: "Search less, and faster" },
     {
@@ -86,9 +91,13 @@ const parseUnits = Effect.fnUntraced(function*(text: string) {
   return units
 })
 
-/** `--device NAME=/dev/ttyUSB0,unit=A,baud=19200` and the device's identity. */
-const describe = ({ baud, identity, port, unitId }: Found): string => {
-  const who = identity === null
+/** `--device NAME=/dev/ttyUSB0,unit=A,baud=19200`. */
+const flagOf = ({ baud, port, unitId }: Found): string =>
+  `--device NAME=${port},unit=${unitId}${baud === null ? "" : `,baud=${baud}`}`
+
+/** The device's identity. */
+const describe = ({ identity }: Found): string =>
+  identity === null
     ? "identity unknown"
     : [
       identity.model ?? "model unknown",
@@ -96,15 +105,14 @@ const describe = ({ baud, identity, port, unitId }: Found): string => {
       `firmware ${identity.firmware ?? "unknown"}`,
       ...(identity.calibrationDate === null ? [] : [`calibrated ${identity.calibrationDate}`])
     ].join(", ")
-  return `--device NAME=${port},unit=${unitId}${baud === null ? "" : `,baud=${baud}`}   ${who}`
-}
 
-const toJson = ({ baud, format, identity, port, unitId }: Found) => ({
+const toJson = ({ baud, format, identity, port, problem, unitId }: Found) => ({
   port,
   unit: unitId,
   baud,
   identity,
-  columns: format === null ? null : format.fields.map(({ name, unit }) => ({ name, unit }))
+  columns: format === null ? null : format.fields.map(({ name, unit }) => ({ name, unit })),
+  problem: problem === null ? null : problem.detail
 })
 
 const report = (event: Exclude<Alicat.Discovery, Found>, firstUnit: string | undefined) => {
@@ -121,6 +129,11 @@ const report = (event: Exclude<Alicat.Discovery, Found>, firstUnit: string | und
       return Effect.logWarning(
         `${event.port}: a device is streaming, so its unit id cannot be found; switch it off and on, or record it with `
           + "its unit id (that stops the stream)"
+      )
+    case "Echoes":
+      return Effect.logWarning(
+        `${event.port}: no device answers, but the port echoes what is sent; look for a loopback plug, an adapter with its echo `
+          + "on, or another program on the port"
       )
     case "PortFailed":
       return Effect.logWarning(event.error.message)

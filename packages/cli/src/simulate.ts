@@ -29,9 +29,17 @@ export const simulateCommand = Command.make(
       ),
       Flag.optional
     ),
-    firmware: Flag.Literals("firmware", ["10v20", "GP07"]).pipe(
+    baud: Flag.Int("baud").pipe(
+      Flag.withMetavar("RATE"),
+      Flag.withDescription("Answer only at this baud rate; not for TCP (default: any)"),
+      Flag.optional
+    ),
+    firmware: Flag.Literals("firmware", ["10v20", "6v21", "GP07", "BASIS"]).pipe(
       Flag.withMetavar("VERSION"),
-      Flag.withDescription("Firmware to simulate: the current one or a legacy one (default: 10v20)"),
+      Flag.withDescription(
+        "Firmware to simulate: the current one (10v20), older ones (6v21, GP07), or a BASIS device, which has no tables "
+          + "(default: 10v20)"
+      ),
       Flag.withDefault("10v20" as const)
     ),
     numbered: Flag.Boolean("numbered").pipe(
@@ -40,13 +48,14 @@ export const simulateCommand = Command.make(
     ),
     ...faultFlags
   },
-  Effect.fnUntraced(function*({ devices, firmware, numbered, tcp, units, ...faultTexts }) {
+  Effect.fnUntraced(function*({ baud, devices, firmware, numbered, tcp, units, ...faultTexts }) {
     const { first: signal } = yield* Signals.listen
     const faults = yield* parseFaults(faultTexts)
     const ports = yield* Simulator.make({
       devices,
       units,
       tcp: Option.getOrUndefined(tcp),
+      baud: Option.getOrUndefined(baud),
       firmware,
       numbered,
       faults

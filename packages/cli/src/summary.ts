@@ -19,10 +19,10 @@ export const summaryText = (summary: AcquisitionSummary): string => {
   const lines = [
     `recorded ${count(summary.samplesEmitted)} samples in ${count(summary.ticks)} ticks, ${formatSeconds(seconds)}`,
     ...summary.sinks.map((sink) => {
-      const dropped = Object.keys(sink.columnsDropped)
+      const dropped = Object.entries(sink.columnsDropped).map(([column, values]) => `${column} ${count(values)}`)
       return [
         `  ${sink.target}: ${count(sink.rows)} rows`,
-        ...(dropped.length > 0 ? [`columns dropped: ${dropped.join(", ")}`] : []),
+        ...(dropped.length > 0 ? [`values dropped: ${dropped.join(", ")}`] : []),
         ...(sink.error === null ? [] : [`failed: ${sink.error.detail}`])
       ].join("; ")
     }),

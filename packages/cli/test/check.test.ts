@@ -6,6 +6,7 @@ import { assert, it } from "@effect/vitest"
 import * as Simulator from "@sampleline/alicat/Simulator"
 import { Effect, Layer, Redacted } from "effect"
 import * as fs from "node:fs"
+import { DatabaseSync } from "node:sqlite"
 import { PostgresServer } from "../../sinks/test/postgres.ts"
 import { sampleline, tempFolder } from "./process.ts"
 
@@ -75,6 +76,21 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       assert.strictEqual(code, 1)
       assert.include(stderr, "its header does not match")
       assert.strictEqual(fs.readFileSync(`${cwd}/old.csv`, "utf8"), "time,value\n1,2\n")
+    }))
+
+  it.effect("refuses a table that takes no measured value, as record does before it makes a file", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const database = new DatabaseSync(`${cwd}/old.db`)
+      database.exec("CREATE TABLE samples (DEVICE TEXT, received_at DATETIME)")
+      database.close()
+      const args = "--simulate 1 --quiet --append --out new.csv --out old.db".split(" ")
+      for (const command of [["check"], ["record", "--duration", "1s"]]) {
+        const { code, stderr } = yield* sampleline([...command, ...args], { cwd })
+        assert.strictEqual(code, 1)
+        assert.include(stderr, "its table samples has no column for a measured value (Abs_Press, ")
+        assert.deepStrictEqual(fs.readdirSync(cwd), ["old.db"])
+      }
     }))
 
   it.effect("takes a missing device for no problem with --allow-missing", () =>

@@ -12,6 +12,7 @@ const EVERYTHING = `# Everything that a file can set.
 devices:
   fuel: /dev/ttyUSB0
   air: { port: /dev/ttyUSB1, unit: B, baud: 19200 }
+  base: { port: /dev/ttyUSB2, columns: [Temp:°C, Flow:SCCM, Valve:%, Gas:text] }
 simulate: 2
 out: [run.csv, "postgres://me@localhost/lab"]
 rate: 20
@@ -46,7 +47,8 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("-
       assert.deepStrictEqual(Object.keys(content).toSorted(), Object.keys(ConfigFile.fields).toSorted())
       assert.deepStrictEqual(content.devices, {
         fuel: "/dev/ttyUSB0",
-        air: { port: "/dev/ttyUSB1", unit: "B", baud: 19200 }
+        air: { port: "/dev/ttyUSB1", unit: "B", baud: 19200 },
+        base: { port: "/dev/ttyUSB2", columns: ["Temp:°C", "Flow:SCCM", "Valve:%", "Gas:text"] }
       })
     }))
 
@@ -77,7 +79,15 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("-
         "devices.fuel: unknown setting \"prot\"; did you mean port?"
       ],
       ["devices: { fuel: { port: x, unit: AB } }", "devices.fuel.unit: Expected a unit id, one letter from A to Z"],
-      ["devices: { fuel: { port: x, speed: 1 } }", "devices.fuel: unknown setting \"speed\"; use port, unit, baud"],
+      [
+        "devices: { fuel: { port: x, speed: 1 } }",
+        "devices.fuel: unknown setting \"speed\"; use port, unit, baud, columns"
+      ],
+      [
+        "devices: { fuel: { port: x, columns: [Temp: °C] } }",
+        "devices.fuel.columns.0: Expected a column such as Flow:SCCM or Gas:text, without a space after the colon"
+      ],
+      ["devices: { fuel: { port: x, columns: Flow:SCCM } }", "devices.fuel.columns: Expected columns such as"],
       ["devices: 3", "devices: Expected devices with their names, such as `fuel: /dev/ttyUSB0`"],
       ["devices: [/dev/ttyUSB0]", "devices: Expected devices with their names"],
       ["devices: { fuel: 3 }", "devices.fuel: Expected a port such as /dev/ttyUSB0, or settings such as { port:"],

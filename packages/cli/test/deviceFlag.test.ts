@@ -35,6 +35,12 @@ const REFUSALS: ReadonlyArray<Refusal> = [
   { args: `${device},unit=AB --out b.csv`, code: 2, line: "expected a unit id, one letter from A to Z" },
   { args: `${device},speed=9600 --out b.csv`, code: 2, line: "unknown setting \"speed\"" },
   { args: `${device},baud=fast --out b.csv`, code: 2, line: "the baud rate \"fast\" is not a whole number" },
+  { args: `${device},unit=A,Flow:SCCM --out b.csv`, code: 2, line: "unknown setting \"Flow:SCCM\"" },
+  {
+    args: `${device},columns= --out b.csv`,
+    code: 2,
+    line: "fuel.columns is \"\": expected NAME, NAME:UNIT or NAME:text"
+  },
   { args: `${device} ${device} --out b.csv`, code: 2, line: "two devices are named fuel" },
   {
     args: `${device} --device air=/dev/no-such-tty --out b.csv`,
@@ -50,7 +56,17 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("-
   it.effect("refuses 100,000 characters at once", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
-      for (const text of ["a", "/", "a://", "x=", "fuel=tcp:////"]) {
+      for (
+        const text of [
+          "a",
+          "/",
+          "a://",
+          "x=",
+          "fuel=tcp:////",
+          "fuel=/dev/no-such-tty,columns= ",
+          "fuel=/dev/no-such-tty,columns=a:"
+        ]
+      ) {
         const long = text + text.at(-1)!.repeat(100_000)
         const { code, stderr } = yield* sampleline(["record", "--device", long, "--out", "b.csv"], { cwd }).pipe(
           Effect.timeout("4 seconds")
@@ -63,6 +79,17 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("-
   it.effect("may be named like a port", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* parseDevices(["COM3=COM3"]), { COM3: { port: "COM3" } })
+    }))
+
+  it.effect("gives the columns of a device that does not declare them", () =>
+    Effect.gen(function*() {
+      const columns = ["Temp:°C", "Flow:SCCM", "Gas:text"]
+      for (
+        const settings of ["unit=B,columns=Temp:°C,Flow:SCCM,Gas:text", "columns=Temp:°C, Flow:SCCM ,Gas:text,unit=B"]
+      ) {
+        const devices = yield* parseDevices([`fuel=/dev/ttyUSB0,${settings}`])
+        assert.deepStrictEqual(devices, { fuel: { port: "/dev/ttyUSB0", unit: "B", columns } }, settings)
+      }
     }))
 
   it.effect("names a device, its port, its unit id and its baud rate", () =>

@@ -1,6 +1,8 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
+import * as fs from "node:fs"
+import * as net from "node:net"
 import { sampleline, startSampleline, startSimulator, tempFolder } from "./process.ts"
 
 it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("sampleline discover", (it) => {
@@ -40,6 +42,52 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("s
         assert.strictEqual(code, 2, units)
         assert.include(stderr, "write unit ids as A, A-D or A,C,F")
       }
+    }))
+
+  it.effect("says which devices cannot be recorded, and how they can; record then takes the columns from the flag or the file", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const { devices: [fuel] } = yield* startSimulator(cwd, "--firmware", "BASIS", "--baud", "38400")
+      const found = yield* sampleline(["discover", fuel!.port, "--units", "A"], { cwd })
+      assert.strictEqual(found.code, 1)
+      assert.strictEqual(found.stdout, "")
+      assert.include(
+        found.stderr,
+        `--device NAME=${
+          fuel!.port
+        },unit=A,baud=38400 cannot be recorded: the device (unit A) did not send its frame format`
+      )
+      assert.include(found.stderr, "Give its columns in that order, such as columns=Temp:°C,Flow:SCCM,Total,Gas:text")
+      assert.include(found.stderr, "no device was found that can be recorded")
+      const json = yield* sampleline(["discover", fuel!.port, "--units", "A", "--json"], { cwd })
+      assert.include(JSON.parse(json.stdout)[0].problem, "did not send its frame format")
+
+      const columns = "Temp:°C,Flow:SCCM,Total:SCC,Setpt:SCCM,Valve:%,Gas:text"
+      fs.writeFileSync(`${cwd}/b.yaml`, `devices: { fuel: { port: ${fuel!.port}, columns: [${columns}] } }`)
+      const bare = yield* sampleline(["record", "--device", fuel!.flag, "--duration", "200ms", "--out", "a.csv"], {
+        cwd
+      })
+      assert.include(bare.stderr, "fuel (unit A) did not send its frame format".replace("fuel", fuel!.name))
+      for (const args of [["--device", `fuel=${fuel!.port},columns=${columns}`], ["--config", "b.yaml"]]) {
+        const { code, stderr, stdout } = yield* sampleline(["record", ...args, "--duration", "200ms", "--out", "-"], {
+          cwd
+        })
+        assert.strictEqual(code, 0, stderr)
+        assert.match(stdout, /"Temp":2\d(\.\d+)?,"Flow":.*"Gas":"N2"/)
+      }
+    }))
+
+  it.effect("tells an echo from a device", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const server = net.createServer((socket) => void socket.pipe(socket).on("error", () => {}))
+      yield* Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void)))
+      const port = `tcp://127.0.0.1:${(server.address() as net.AddressInfo).port}`
+      const { code, stderr, stdout } = yield* sampleline(["discover", port, "--units", "A-B"], { cwd })
+      server.close()
+      assert.strictEqual(code, 1)
+      assert.strictEqual(stdout, "")
+      assert.include(stderr, `${port}: no device answers, but the port echoes what is sent`)
     }))
 
   it.effect("reports a device that was left streaming, however slowly", () =>

@@ -35,7 +35,7 @@ const COLUMNS = [
   column("sequence", "int")
 ]
 
-const DUCKDB_TYPES = { text: "VARCHAR", float: "DOUBLE", int: "BIGINT", timestamp: "TIMESTAMPTZ" }
+const DUCKDB_TYPES = { text: "VARCHAR", float: "DOUBLE", int: "BIGINT", timestamp: "TIMESTAMPTZ", any: "VARCHAR" }
 
 const csvTable = (path: string) =>
   `read_csv('${path}', header = true, nullstr = '', columns = {${

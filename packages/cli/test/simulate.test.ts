@@ -23,7 +23,7 @@ const ask = (port: SerialPort, command: string, isRefused = false) =>
     port.write(`${command[0]}WHATEVER\r`)
   })
 
-const REFUSED = "A ?\r"
+const REFUSED = "?\r"
 
 const open = (path: string) =>
   Effect.acquireRelease(
@@ -49,7 +49,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("s
             const port = yield* open(path)
             assert.match((yield* ask(port, `${unit}VE`)).join(), /^A {3}10v20/)
             const made = yield* ask(port, `${unit}??M*`)
-            assert.isTrue(made.some((row) => /^A M\d\d Serial Number \d+$/.test(row)))
+            assert.isTrue(made.some((row) => /^A {2}M\d\d Serial Number \d+$/.test(row)))
             const table = yield* ask(port, `${unit}??D*`)
             assert.match(table[0]!, /^A D00 ID_ NAME_/)
             assert.isTrue(table.some((row) => row.includes("Mass Flow Setpt")))
@@ -59,13 +59,26 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("s
               yield* ask(port, `${unit}S 123.45`).pipe(Effect.map((lines) => lines[0]!.split(/ +/)[5])),
               "+123.45"
             )
-            assert.deepStrictEqual(yield* ask(port, `${unit}NONSENSE`, true), ["A ?"])
+            assert.deepStrictEqual(yield* ask(port, `${unit}NONSENSE`, true), ["?"])
           }))
         }
         running.process.kill("SIGINT")
         assert.strictEqual(yield* running.exit, 0)
       })
   )
+
+  it.effect("serves devices that answer at one baud rate only, where record finds them", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const { devices: [fuel] } = yield* startSimulator(cwd, "--baud", "115200")
+      const recordAt = (baud: string) =>
+        sampleline(["record", "--device", `${fuel!.flag},baud=${baud}`, "--duration", "200ms", "--out", "a.csv"], {
+          cwd
+        })
+      assert.include((yield* recordAt("9600")).stderr, "did not answer at 9600 baud")
+      const { code, stderr } = yield* recordAt("115200")
+      assert.strictEqual(code, 0, stderr)
+    }))
 
   it.effect("serves several units behind one TCP port, where record finds them", () =>
     Effect.gen(function*() {

@@ -38,7 +38,7 @@ it("the summary for people has a line for each output, for lateness, failures an
   assert.deepStrictEqual(summaryText(SUMMARY).split("\n"), [
     "recorded 74,489 samples in 37,250 ticks, 1:02:05",
     "  run.csv: 74,489 rows",
-    "  run.db: 64 rows; columns dropped: Humidity, Gas_2; failed: the disk is full",
+    "  run.db: 64 rows; values dropped: Humidity 3, Gas_2 1; failed: the disk is full",
     "  late ticks: 5 (3 skipped, 2 dropped); largest drift: 12.3 ms",
     "  failures: fuel 11",
     "  the system clock jumped once; see the warnings above"

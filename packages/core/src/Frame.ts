@@ -11,10 +11,12 @@
 export type FrameValue = number | string | null | undefined
 
 /**
+ * The type of a field's values. `unknown`: no value has shown it yet, so a value may be a number or a text.
+ *
  * @since 0.1.0
  * @category models
  */
-export type FieldKind = "float" | "int" | "text"
+export type FieldKind = "float" | "int" | "text" | "unknown"
 
 /**
  * @since 0.1.0
@@ -77,7 +79,8 @@ export class FrameFormat {
   }
 
   /**
-   * The format of a plain object. Numbers are floats, texts are text, and nulls are floats unless `kinds` says otherwise.
+   * The format of a plain object. A number is a float, a text is text, and the kind of a null is unknown, unless `kinds` says
+   * otherwise.
    *
    * @example
    * FrameFormat.fromRecord({ Temperature: 21.5, Door: "closed" }, { units: { Temperature: "°C" } })
@@ -123,7 +126,8 @@ export class FrameFormat {
   }
 }
 
-const kindOf = (value: FrameValue): FieldKind => typeof value === "string" ? "text" : "float"
+const kindOf = (value: FrameValue): FieldKind =>
+  typeof value === "string" ? "text" : typeof value === "number" ? "float" : "unknown"
 
 const own = <A>(record: { readonly [name: string]: A } | undefined, name: string): A | undefined =>
   record !== undefined && Object.hasOwn(record, name) ? record[name] : undefined

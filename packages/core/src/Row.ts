@@ -1,18 +1,21 @@
 /**
  * The row of a sample: fixed columns, the frame's fields, the status, and on request the run's id and the sequence.
  *
- * Every sink stores values by the rules of this module: `undefined`, NaN and infinities are null, -0 is 0. Text is stored as it
- * is, except lone surrogates, which no encoding can hold: they become U+FFFD.
+ * Every sink stores values by the rules of this module: `undefined` is null, -0 is 0. NaN and infinities are kept where the target
+ * can hold them; elsewhere they are null and counted. Text is stored as it is, except lone surrogates, which no encoding can hold:
+ * they become U+FFFD.
  */
 import { formatTimestamp } from "./formatTimestamp.ts"
 import { distinct, type FieldKind, type FrameField, type FrameFormat, type FrameValue } from "./Frame.ts"
 import type { Sample } from "./Sample.ts"
 
 /**
+ * The type of a column's values. `any`: numbers and texts.
+ *
  * @since 0.1.0
  * @category models
  */
-export type ColumnType = FieldKind | "timestamp"
+export type ColumnType = Exclude<FieldKind, "unknown"> | "timestamp" | "any"
 
 /**
  * @since 0.1.0
@@ -39,8 +42,10 @@ export type Cell = number | string | null
  * @category models
  */
 export interface CellWriter {
-  /** Finite, and not -0. */
-  number(value: number): void
+  /** Not -0. May be NaN or an infinity. */
+  float(value: number): void
+  /** Not -0. From a `SchemaLock` always a safe integer; from `rowWriter` what the device gave, maybe with decimals, or NaN. */
+  int(value: number): void
   /** May contain lone surrogates. */
   text(value: string): void
   /** Integer microseconds since the epoch. */
@@ -59,9 +64,9 @@ export interface RowOptions {
   readonly identity?: boolean | undefined
 }
 
-/** Whether a cell is a number or a text of the frame, which `writeCells` finds by its position, or is written by `write`. */
+/** Whether a cell is a float or a text of the frame, which `writeCells` finds by its position, or is written by `write`. */
 export type CellSource = (typeof CellSource)[keyof typeof CellSource]
-export const CellSource = { other: 0, number: 1, text: 2 } as const
+export const CellSource = { other: 0, float: 1, text: 2 } as const
 
 /** How one cell of a row is written. */
 export interface CellPlan {
@@ -95,7 +100,8 @@ const fixed = (name: string, type: ColumnType, write: CellPlan["write"]): RowCol
 
 let captured: number | string | null = null
 const captor: CellWriter = {
-  number: (value) => captured = value,
+  float: (value) => captured = value,
+  int: (value) => captured = value,
   text: (value) => captured = value,
   timestamp: (value) => captured = value,
   missing: () => captured = null
@@ -107,7 +113,7 @@ const BEFORE_FRAME: ReadonlyArray<RowColumn> = [
   fixed("requested_at", "timestamp", (sample, to) => to.timestamp(sample.requestedAt)),
   fixed("received_at", "timestamp", (sample, to) => to.timestamp(sample.receivedAt)),
   fixed("midpoint_at", "timestamp", (sample, to) => to.timestamp(sample.midpointAt)),
-  fixed("latency_s", "float", (sample, to) => to.number(sample.latencySeconds))
+  fixed("latency_s", "float", (sample, to) => to.float(sample.latencySeconds))
 ]
 const STATUS = fixed(
   "status",
@@ -116,20 +122,21 @@ const STATUS = fixed(
 )
 const ROW_IDS: ReadonlyArray<RowColumn> = [
   fixed("run_id", "text", (sample, to) => to.text(sample.run.id)),
-  fixed("sequence", "int", (sample, to) => to.number(sample.sequence))
+  fixed("sequence", "int", (sample, to) => to.int(sample.sequence))
 ]
 const FIXED_NAMES = new Set([...BEFORE_FRAME, STATUS, ...ROW_IDS].map((column) => column.name))
 
 const fieldColumn = ({ kind, name }: FrameField, position: number, columnName: string): RowColumn => {
   const read = (sample: Sample) => sample.frame.values[position]
+  const type = kind === "unknown" ? "any" : kind
   return {
     name: columnName,
-    type: kind,
+    type,
     nullable: true,
     field: name,
     position,
-    source: kind === "text" ? CellSource.text : CellSource.number,
-    write: (sample, to) => writeCell(toCell(read(sample)), kind, to),
+    source: kind === "int" ? CellSource.other : kind === "text" ? CellSource.text : CellSource.float,
+    write: (sample, to) => writeCell(toCell(read(sample)), type, to),
     read
   }
 }
@@ -171,9 +178,9 @@ export const fieldColumns = (
   return format.fields.map((field, at) => ({ field, column: columns[at]!.name }))
 }
 
-/** A value as every sink stores it. */
+/** A value by the rules of this module. A target that cannot hold NaN or infinities makes them null. */
 export const toCell = (value: FrameValue): Cell => {
-  if (typeof value === "number") return Number.isFinite(value) ? value + 0 : null
+  if (typeof value === "number") return value + 0
   if (typeof value === "string") return value.toWellFormed()
   return null
 }
@@ -182,18 +189,19 @@ export const writeCell = (cell: Cell, type: ColumnType, to: CellWriter): void =>
   if (cell === null) to.missing()
   else if (typeof cell === "string") to.text(cell)
   else if (type === "timestamp") to.timestamp(cell)
-  else to.number(cell)
+  else if (type === "int") to.int(cell)
+  else to.float(cell)
 }
 
-/** Writes a sample's cells in order. A frame's numbers and texts, which are most cells, cost no call of a plan's function. */
+/** Writes a sample's cells in order. Finite floats and texts, which are most cells, cost no call of a plan's function. */
 export const writeCells = (cells: ReadonlyArray<CellPlan>, sample: Sample, to: CellWriter): void => {
   const { values } = sample.frame
   for (let at = 0; at < cells.length; at++) {
     const cell = cells[at]!
     switch (cell.source) {
-      case CellSource.number: {
+      case CellSource.float: {
         const value = values[cell.position]
-        if (typeof value === "number" && value - value === 0) to.number(value === 0 ? 0 : value)
+        if (typeof value === "number" && value - value === 0) to.float(value === 0 ? 0 : value)
         else cell.write(sample, to)
         break
       }
@@ -224,7 +232,7 @@ export const rowWriter = (format: FrameFormat, options?: RowOptions): {
 }
 
 /**
- * The row of a sample as a plain object: times as text, values as sinks store them.
+ * The row of a sample as a plain object: times as text, values as sinks store them. NaN and infinities stay numbers.
  *
  * @since 0.1.0
  * @category conversions

@@ -3,13 +3,13 @@
  * the target, so nobody can write too early or forget to close.
  */
 import { type Array, Cause, Clock, Context, Effect, Layer, Metric, type Scope } from "effect"
+import type { DroppedValues } from "./DroppedValues.ts"
 import { type Joined, joinLayers, type Layers } from "./joinLayers.ts"
 import { messageOf } from "./messageOf.ts"
 import * as Metrics from "./Metrics.ts"
 import type { RunEvent } from "./RunEvent.ts"
 import type { Sample } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
-import type { SchemaLock } from "./SchemaLock.ts"
 import { type SinkBatchError, SinkSchemaError, SinkWriteError } from "./SinkError.ts"
 import { spanned } from "./tracing.ts"
 
@@ -25,7 +25,7 @@ export interface SinkReport {
   readonly target: string
   /** Samples accepted. */
   readonly rows: number
-  /** Values dropped because the target has no column for them, by column. */
+  /** Values dropped because the target has no column for them or cannot hold them, by column. */
   readonly columnsDropped: { readonly [column: string]: number }
   /** Why the sink stopped, or null. */
   readonly error: SinkBatchError | null
@@ -66,8 +66,8 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     readonly write: (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<unknown, E>
     /** Keeps an event of the run. Default: events are not kept. */
     readonly event?: ((event: RunEvent) => Effect.Effect<unknown, E>) | undefined
-    /** The lock that fixes the columns, once `write` has one. The values it drops are counted, with one warning per column. */
-    readonly lock?: (() => SchemaLock | undefined) | undefined
+    /** The values that `write` has dropped so far. They are in the report, with one warning per column. */
+    readonly dropped?: (() => DroppedValues | undefined) | undefined
     /** For a sink that accepts before it delivers: the samples that were accepted and then lost. */
     readonly lost?: (() => SinkWriteError | undefined) | undefined
     /** Called once or more when a run has begun. A sink that removes its output after a failed start needs this. */
@@ -79,13 +79,13 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     let rows = 0
     let error: SinkBatchError | null = null
 
-    const warnOfDropped = (columns: ReadonlyArray<string>) =>
-      Effect.forEach(columns, (column) =>
-        Effect.logWarning(
-          `${name} ${target}: dropping values of ${
-            JSON.stringify(column)
-          }: there is no such column, or it cannot hold them; columns are fixed at the first batch`
-        ), { discard: true })
+    const warnOfDropped = (dropped: ReturnType<DroppedValues["takeUnreported"]>) =>
+      Effect.forEach(
+        dropped,
+        ({ column, why }) =>
+          Effect.logWarning(`${name} ${target}: dropping values of ${JSON.stringify(column)}: ${why}`),
+        { discard: true }
+      )
     // Small batches are common, so this adds only one step before and one after the sink's own.
     const write = (batch: Array.NonEmptyReadonlyArray<Sample>) =>
       Effect.contextWith((context: Context.Context<never>) => {
@@ -103,7 +103,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
             error = null
             written.updateUnsafe(batch.length, context)
             duration.updateUnsafe(Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1_000_000, context)
-            const dropped = options.lock?.()?.takeUnreported() ?? []
+            const dropped = options.dropped?.()?.takeUnreported() ?? []
             return dropped.length === 0 ? Effect.void : warnOfDropped(dropped)
           }
         })
@@ -132,7 +132,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
           sink: name,
           target,
           rows: rows - (lost?.samples ?? 0),
-          columnsDropped: options.lock?.()?.dropped ?? {},
+          columnsDropped: options.dropped?.()?.byColumn ?? {},
           error: error ?? lost ?? null
         }]
       }

@@ -1,10 +1,13 @@
 /**
  * The columns of a table. The first batch fixes them, or the existing table does.
  *
- * Types come from the formats, not from the values of the first batch. If formats disagree, int and float become float, and
- * other pairs become text. A field that comes later has no column: its values are dropped and counted. A missing field is null.
- * A value that its column cannot hold is stored as null and counted.
+ * Types come from the formats. If formats disagree, int and float become float, and other pairs become text. Where no format
+ * knows the type, the values of the first batch show it; without a value the column takes numbers and texts.
+ *
+ * A field that comes later has no column: its values are dropped and counted. A missing field is null. A value that its column
+ * cannot hold is stored as null and counted. Columns of floats hold NaN and infinities, unless the sink says that its target cannot.
  */
+import { DroppedValues } from "./DroppedValues.ts"
 import { distinct, type FrameField, type FrameFormat } from "./Frame.ts"
 import {
   type Cell,
@@ -38,8 +41,21 @@ interface Plan {
  * @category models
  */
 export interface TableColumn extends Column {
+  /** The column of the run whose values it takes. Default: the one of the same name. */
+  readonly takes?: string | undefined
   /** The value as the column stores it, or null if the column cannot hold it. Default: by the column's type. */
   readonly convert?: ((value: number | string) => Cell) | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface LockOptions extends RowOptions {
+  /** Whether the target has no types, as a text file. Its columns then keep every value. Default: false. */
+  readonly untyped?: boolean | undefined
+  /** Whether a column of floats can hold this value, which may be NaN or an infinity. Default: it holds all. */
+  readonly holdsFloat?: ((value: number) => boolean) | undefined
 }
 
 /** A locked column. It takes the value of the format's column with the same `source`. */
@@ -53,20 +69,20 @@ interface LockedColumn extends TableColumn {
  */
 export class SchemaLock {
   readonly columns: ReadonlyArray<Column>
+  /** The values that have no column, or that their column cannot hold. */
+  readonly dropped = new DroppedValues()
   private readonly locked: ReadonlyArray<LockedColumn>
-  private readonly options: RowOptions
+  private readonly options: LockOptions
   private readonly plans = new WeakMap<FrameFormat, Plan>()
-  private readonly counts = new Map<string, number>()
-  private unreported: Array<string> = []
 
-  private constructor(locked: ReadonlyArray<LockedColumn>, options: RowOptions) {
+  private constructor(locked: ReadonlyArray<LockedColumn>, options: LockOptions) {
     this.columns = locked.map(({ name, nullable, type }) => ({ name, type, nullable }))
     this.locked = locked
     this.options = options
   }
 
   /** Locks to the columns of these formats: the fixed columns, the fields in first-seen order, the status. */
-  static fromFormats(formats: Iterable<FrameFormat>, options: RowOptions = {}): SchemaLock {
+  static fromFormats(formats: Iterable<FrameFormat>, options: LockOptions = {}): SchemaLock {
     const head = new Map<string, LockedColumn>()
     const tail = new Map<string, LockedColumn>()
     for (const format of formats) {
@@ -89,36 +105,62 @@ export class SchemaLock {
   }
 
   /** Locks to the columns of a first batch and of the run's other devices, if their formats are known. */
-  static fromBatch(batch: Iterable<Sample>, options: RowOptions = {}): SchemaLock {
-    return SchemaLock.fromFormats(formatsOf(batch), options)
+  static fromBatch(batch: Iterable<Sample>, options: LockOptions = {}): SchemaLock {
+    const lock = SchemaLock.fromFormats(formatsOf(batch), options)
+    if (lock.isTyped) return lock
+    const seen = lock.locked.map((column) => column.type)
+    for (const sample of batch) {
+      lock.row(sample).forEach((cell, at) => {
+        if (lock.locked[at]!.type === "any" && cell !== null) {
+          seen[at] = widen(seen[at]!, typeof cell === "string" ? "text" : "float")
+        }
+      })
+    }
+    return lock.withTypes((_, at) => seen[at]!)
   }
 
   /**
    * Locks to the columns that both an existing table and a first batch have, in the order and types of the table. The database
-   * fills the other columns. `nameInTable` is for databases that cannot store every name.
+   * fills the other columns.
    */
   static fromTable(
     columns: ReadonlyArray<TableColumn>,
     batch: Iterable<Sample>,
-    options: RowOptions & { readonly nameInTable?: ((name: string) => string) | undefined } = {}
+    options: LockOptions = {}
   ): SchemaLock {
-    const { nameInTable = (name) => name } = options
-    const sources = new Map(
-      SchemaLock.fromBatch(batch, options).locked.map(({ name, source }) => [nameInTable(name), source])
-    )
+    const sources = new Map(SchemaLock.fromBatch(batch, options).locked.map(({ name, source }) => [name, source]))
     return new SchemaLock(
       columns.flatMap((column) => {
-        const source = sources.get(column.name)
+        const source = sources.get(column.takes ?? column.name)
         return source === undefined ? [] : [{ ...column, source }]
       }),
       options
     )
   }
 
+  /** Whether every column has a type. One of a field of unknown kind has none until a value has come. */
+  get isTyped(): boolean {
+    return this.locked.every((column) => column.type !== "any")
+  }
+
+  /** The same columns. One without a type becomes text. */
+  typed(): SchemaLock {
+    return this.withTypes(({ type }) => type === "any" ? "text" : type)
+  }
+
+  private withTypes(typeOf: (column: Column, at: number) => ColumnType): SchemaLock {
+    return new SchemaLock(this.locked.map((column, at) => ({ ...column, type: typeOf(column, at) })), this.options)
+  }
+
+  /** The names of the columns that hold fields of the devices. The others are the same in every run, such as `device`. */
+  get measured(): ReadonlyArray<string> {
+    return this.locked.filter(({ source }) => source.startsWith(FIELD)).map(({ name }) => name)
+  }
+
   /** The fields of a format that have a column, with its name. */
   fields(format: FrameFormat): ReadonlyArray<{ readonly field: FrameField; readonly column: string }> {
     return format.fields.flatMap((field) => {
-      const column = this.locked.find((column) => column.source === `field ${field.name}`)
+      const column = this.locked.find((column) => column.source === `${FIELD}${field.name}`)
       return column === undefined ? [] : [{ field, column: column.name }]
     })
   }
@@ -140,24 +182,6 @@ export class SchemaLock {
     writeCells(this.planOf(sample).cells, sample, to)
   }
 
-  /** How many values were dropped, by column. */
-  get dropped(): { readonly [column: string]: number } {
-    return Object.fromEntries(this.counts)
-  }
-
-  /** The columns whose first value was dropped since the last call. */
-  takeUnreported(): ReadonlyArray<string> {
-    const columns = this.unreported
-    this.unreported = []
-    return columns
-  }
-
-  private count(column: string): void {
-    const before = this.counts.get(column)
-    if (before === undefined) this.unreported.push(column)
-    this.counts.set(column, (before ?? 0) + 1)
-  }
-
   /** The plan of the sample's format. Counts the values that have no column. */
   private planOf(sample: Sample): Plan {
     const { format } = sample.frame
@@ -168,7 +192,7 @@ export class SchemaLock {
     }
     const { unknown } = plan
     for (let at = 0; at < unknown.length; at++) {
-      if (unknown[at]!.read(sample) !== undefined) this.count(unknown[at]!.name)
+      if (unknown[at]!.read(sample) !== undefined) this.dropped.count(unknown[at]!.name, NO_COLUMN)
     }
     return plan
   }
@@ -180,35 +204,50 @@ export class SchemaLock {
     const readers = columns.map(({ column, from }) => from === undefined ? () => null : this.readerOf(column, from))
     return {
       readers,
-      cells: columns.map(({ column, from }, at): CellPlan =>
-        // An int may still have decimals, so it is converted.
-        from !== undefined && column.convert === undefined && column.type === from.type && column.type !== "int"
-          ? from
-          : converted(readers[at]!, column.type)
-      ),
+      cells: columns.map(({ column, from }, at) => cellPlan(column, from, readers[at]!)),
       unknown: [...sources.values()].filter((column) => column.field !== null || isOnDemand(column))
     }
   }
 
   private readerOf(column: LockedColumn, from: RowColumn): (sample: Sample) => Cell {
-    const convert = column.convert ?? converters[column.type]
+    const convert = column.convert ?? converterTo(column.type, this.options)
+    const { untyped = false } = this.options
     return (sample) => {
       const value = toCell(from.read(sample))
       if (value === null) return null
       const cell = convert(value)
-      if (cell === null) this.count(from.name)
-      return cell
+      if (cell !== null) return cell
+      // NaN and infinities would make a reader take a column of integers for one of floats.
+      if (untyped && (typeof value === "string" || Number.isFinite(value))) return value
+      this.dropped.count(from.name, CANNOT_HOLD)
+      return null
     }
   }
 }
 
-const converted = (read: (sample: Sample) => Cell, type: ColumnType): CellPlan => ({
-  source: CellSource.other,
-  position: -1,
-  write: (sample, to) => writeCell(read(sample), type, to)
-})
+/** Why values are dropped. */
+const NO_COLUMN = "there is no such column; columns are fixed at the first batch"
+const CANNOT_HOLD = "the column cannot hold them"
 
-const sourceOf = (column: RowColumn): string => column.field === null ? `fixed ${column.name}` : `field ${column.field}`
+/** Always an object of the same shape: `writeCells` is faster with them. */
+const cellPlan = (
+  { convert, type }: LockedColumn,
+  from: RowColumn | undefined,
+  read: (sample: Sample) => Cell
+): CellPlan => {
+  const isSame = from !== undefined && convert === undefined && type === from.type
+  return {
+    // Usual values are written as they are. The others are converted: NaN, text for a float, decimals for an int.
+    source: isSame ? from.source : CellSource.other,
+    position: isSame ? from.position : -1,
+    write: isSame && from.field === null ? from.write : (sample, to) => writeCell(read(sample), type, to)
+  }
+}
+
+/** How the source of a field's column begins. */
+const FIELD = "field "
+
+const sourceOf = (column: RowColumn): string => column.field === null ? `fixed ${column.name}` : FIELD + column.field
 
 /** Whether the user asked for this column. Its values must not be dropped silently. */
 const isOnDemand = ({ name }: RowColumn): boolean => name === "run_id" || name === "sequence"
@@ -227,19 +266,38 @@ const formatsOf = (batch: Iterable<Sample>): ReadonlySet<FrameFormat> => {
   return formats
 }
 
-const widen = (a: ColumnType, b: ColumnType): ColumnType =>
-  a === b ? a : (a === "int" || a === "float") && (b === "int" || b === "float") ? "float" : "text"
-
-/** A value in its column's type, or null if the type cannot hold it. */
-const converters: { readonly [type in ColumnType]: (value: number | string) => Cell } = {
-  text: (value) => String(value),
-  float: (value) => typeof value === "number" ? value : parseNumber(value),
-  int: (value) => {
-    const number = typeof value === "number" ? value : parseNumber(value)
-    return Number.isSafeInteger(number) ? number : null
-  },
-  timestamp: (value) => typeof value === "number" ? value : null
+const widen = (a: ColumnType, b: ColumnType): ColumnType => {
+  if (a === b || b === "any") return a
+  if (a === "any") return b
+  return (a === "int" || a === "float") && (b === "int" || b === "float") ? "float" : "text"
 }
+
+/** Gives a value in the column's type, or null if the column cannot hold it. */
+const converterTo = (
+  type: ColumnType,
+  { holdsFloat = () => true }: LockOptions
+): (value: number | string) => Cell => {
+  switch (type) {
+    case "text":
+      return String
+    case "float":
+      return (value) => {
+        const number = toNumber(value)
+        return number !== null && holdsFloat(number) ? number : null
+      }
+    case "int":
+      return (value) => {
+        const number = toNumber(value)
+        return Number.isSafeInteger(number) ? number : null
+      }
+    case "timestamp":
+      return (value) => typeof value === "number" ? value : null
+    case "any":
+      return (value) => typeof value === "string" || holdsFloat(value) ? value : null
+  }
+}
+
+const toNumber = (value: number | string): number | null => typeof value === "number" ? value : parseNumber(value)
 
 const parseNumber = (text: string): number | null => {
   if (!/^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i.test(text)) return null

@@ -2,6 +2,7 @@
  * The main flow: `PollSource` -> `Recorder.record` (ticks) -> `pipeToSink` (samples, batches) -> `SampleSink`.
  */
 export { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
+export { DroppedValues } from "./DroppedValues.ts"
 export { EndSignal } from "./EndSignal.ts"
 export { type EventRow, eventToRow } from "./EventRow.ts"
 export { formatTimestamp } from "./formatTimestamp.ts"
@@ -45,7 +46,7 @@ export { checkMetadata, type RunMetadata } from "./RunMetadata.ts"
 export { type Device, type DeviceFailure, type DeviceIdentity, type Run, Sample, type Tick } from "./Sample.ts"
 export * as SampleClock from "./SampleClock.ts"
 export { SampleSink, type SinkReport, type SinkShape } from "./SampleSink.ts"
-export { SchemaLock, type TableColumn } from "./SchemaLock.ts"
+export { type LockOptions, SchemaLock, type TableColumn } from "./SchemaLock.ts"
 export {
   type SinkBatchError,
   SinkDependencyError,

@@ -5,7 +5,7 @@
  */
 import { type Array, Effect, type Layer, Logger, Schema } from "effect"
 import { type FrameField, FrameFormat, type FrameValue, makeFrame } from "./Frame.ts"
-import { type Cell, type Column, type RowOptions, sampleToRow } from "./Row.ts"
+import { type Cell, type Column, type ColumnType, type RowOptions, rowWriter, sampleToRow } from "./Row.ts"
 import { type Run, Sample } from "./Sample.ts"
 import { SampleSink } from "./SampleSink.ts"
 import { SchemaLock } from "./SchemaLock.ts"
@@ -30,6 +30,11 @@ export interface SinkUnderTest {
   readonly locked: boolean
   /** Whether an empty text reads back as null. */
   readonly emptyIsNull: boolean
+  /**
+   * Whether a column of this type keeps this value, which is NaN or an infinity. If not, the value reads back as null and is
+   * counted. Default: columns of floats keep all, and columns of integers none.
+   */
+  readonly keeps?: ((type: ColumnType, value: number) => boolean) | undefined
   /** The sink's own row options. */
   readonly rowOptions?: RowOptions | undefined
 }
@@ -84,26 +89,30 @@ export const conformance = <E, R>(make: Effect.Effect<SinkUnderTest, E, R>): Rea
     yield* write(samples)
     yield* expectRows(samples, [format])
   }),
-  check(make, "reads back every double, NaN and infinities as null, -0 as 0", function*({ expectRows, write }) {
+  check(make, "reads back every finite double, -0 as 0", function*({ expectRows, write }) {
     const format = formatOf({ name: "Value" })
-    const values = [
-      0,
-      -0,
-      0.1,
-      1 / 3,
-      5e-324,
-      -1.7976931348623157e308,
-      1e21,
-      123456789012345680,
-      -14.62,
-      Number.NaN,
-      Number.POSITIVE_INFINITY,
-      Number.NEGATIVE_INFINITY
-    ]
+    const values = [0, -0, 100, 0.1, 1 / 3, 5e-324, -1.7976931348623157e308, 1e21, 123456789012345680, -14.62]
     const samples = values.map((value, n) => sampleOf(format, [value], { n }))
     yield* write(samples)
     yield* expectRows(samples, [format])
   }),
+  check(
+    make,
+    "keeps NaN and infinities where a column can hold them, apart from null; elsewhere they are null, and counted with one warning",
+    function*(test) {
+      const format = formatOf({ name: "Value" }, { name: "Count", kind: "int" })
+      const values = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+      const samples = [1, null, ...values, null, 2].map((value, n) => sampleOf(format, [value, value], { n }))
+      yield* test.write(samples.slice(0, 4), samples.slice(4))
+      yield* test.expectRows(samples, [format])
+      for (const [column, type] of [["Value", "float"], ["Count", "int"]] as const) {
+        const lost = values.filter((value) => !keepsOf(test.sink)(type, value)).length
+        const counted = test.report().columnsDropped[column] ?? 0
+        const warnings = test.logged("Warn").filter((line) => line.includes(column)).length
+        yield* test.expect([counted, warnings], [lost, Math.min(lost, 1)], `[values dropped, warnings] of ${column}`)
+      }
+    }
+  ),
   check(make, "leaves text as it is", function*({ expectRows, write }) {
     const format = formatOf({ name: "Note", kind: "text" }, { name: "a \"quoted\", odd;\nname 🧪", kind: "text" })
     const texts = [
@@ -262,16 +271,19 @@ const check = <E, R>(
 })
 
 /** The expected row. Locked columns may have other names and wider types than the sample's own row. */
-const wantedRow = (sample: Sample, sink: SinkUnderTest, columns: ReadonlyArray<Column>) => {
+const wantedRow = (sample: Sample, sink: SinkUnderTest, locked: ReadonlyArray<Column>) => {
   const row = sampleToRow(sample, sink.rowOptions)
-  const cells = sink.locked
-    ? columns.map(({ name, type }): [string, Cell] => {
-      const cell = row[name] ?? null
-      return [name, type === "text" && cell !== null ? String(cell) : cell]
-    })
-    : Object.entries(row)
-  return Object.fromEntries(cells.map(([name, cell]) => [name, sink.emptyIsNull && cell === "" ? null : cell]))
+  const columns = sink.locked ? locked : rowWriter(sample.frame.format, sink.rowOptions).columns
+  return Object.fromEntries(columns.map(({ name, type }) => [name, wantedCell(row[name] ?? null, type, sink)]))
 }
+
+const wantedCell = (cell: Cell, type: ColumnType, sink: SinkUnderTest): Cell => {
+  if (cell === null || (sink.emptyIsNull && cell === "")) return null
+  if (type === "text") return String(cell)
+  return typeof cell === "number" && !Number.isFinite(cell) && !keepsOf(sink)(type, cell) ? null : cell
+}
+
+const keepsOf = ({ keeps = (type) => type === "float" }: SinkUnderTest): NonNullable<SinkUnderTest["keeps"]> => keeps
 
 /** The same text for the same values. -0 and 0 differ. */
 const show = (value: unknown): string =>

@@ -2,14 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { FrameFormat } from "../src/Frame.ts"
 
 describe("FrameFormat", () => {
-  it("is inferred from a plain object: a number is a float, and so is a null unless its kind is given", () => {
+  it("is inferred from a plain object: a number is a float, and the kind of a null is unknown unless it is given", () => {
     const format = FrameFormat.fromRecord({ a: 1, b: null, c: null, d: "x" }, {
       kinds: { c: "int" },
       units: { a: "SCCM" }
     })
     assert.deepStrictEqual(format.fields.map((field) => [field.name, field.kind, field.unit]), [
       ["a", "float", "SCCM"],
-      ["b", "float", null],
+      ["b", "unknown", null],
       ["c", "int", null],
       ["d", "text", null]
     ])

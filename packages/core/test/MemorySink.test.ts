@@ -12,7 +12,8 @@ describe("MemorySink", () => {
       layer: Layer.effect(SampleSink, Effect.tap(MemorySink.make, (sink) => Effect.sync(() => opened.push(sink)))),
       read: () => Effect.sync(() => opened.flatMap((sink) => sink.samples.map((sample) => sampleToRow(sample)))),
       locked: false,
-      emptyIsNull: false
+      emptyIsNull: false,
+      keeps: () => true
     }
   })
   for (const { check, promise } of conformance(fresh)) it.effect(promise, () => check)

@@ -46,9 +46,14 @@ describe("sampleToRow", () => {
     ])
   })
 
-  it("gives null for absent, unsent, NaN and infinite values", () => {
+  it("gives null for absent and unsent values, and keeps NaN and infinities", () => {
     const format = FrameFormat.fromRecord({ a: 0, b: 0, c: 0, d: 0 })
     const row = sampleToRow(sample(format, [null, undefined, Number.NaN, Number.NEGATIVE_INFINITY]))
-    assert.deepStrictEqual([row["a"], row["b"], row["c"], row["d"]], [null, null, null, null])
+    assert.deepStrictEqual([row["a"], row["b"], row["c"], row["d"]], [
+      null,
+      null,
+      Number.NaN,
+      Number.NEGATIVE_INFINITY
+    ])
   })
 })

@@ -1,9 +1,10 @@
 /**
  * CSV as in RFC 4180: comma, double quotes where needed, a header, lines that end in LF, UTF-8.
  *
- * Columns are fixed at the first batch. Times are RFC 3339 text with microseconds. Null and the empty text are both an empty
- * field. Text is written verbatim. Types, units, runs and devices are in `<file>-metadata.json`, and the events of
- * the runs in `<file>-events.jsonl`.
+ * Columns are fixed at the first batch. They have no types, so each takes every value. Times are RFC 3339 text with
+ * microseconds. Floats have a decimal point or an exponent, or are `NaN`, `Infinity` or `-Infinity`. Null and the empty text are
+ * both an empty field. Text is written verbatim. Types, units, runs and devices are in `<file>-metadata.json`, and the events of the runs in
+ * `<file>-events.jsonl`.
  *
  * Accepted means: handed to the operating system, so it survives a kill -9 of the process. With `fsync` it survives a power
  * cut. A pipe accepts before its reader reads; what is never read is reported as an error. If the last record of a file is
@@ -27,6 +28,7 @@ import { firstBatchOf } from "./internal/firstBatch.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
 import { writeTableMetadata } from "./internal/TableMetadata.ts"
 import { checkTextFile, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
+import { warnOfWholeNumbers } from "./internal/wholeNumbers.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
 /**
@@ -62,7 +64,7 @@ export class CsvSink extends Context.Service<
     const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
       const locked = lock ??= yield* lockTo(
         writer.target,
-        SchemaLock.fromBatch(batch, options),
+        lockOf(batch, options),
         file.content?.header ?? null
       )
       const first = yield* file.write((isBeginning) => {
@@ -72,6 +74,7 @@ export class CsvSink extends Context.Service<
         return cells.buffer.content()
       }, batch.length)
       if (first === null) return
+      yield* warnOfWholeNumbers(writer, locked.columns, file.content)
       // Warns if it cannot write.
       yield* writeTableMetadata(writer, batch, {
         columns: locked.columns,
@@ -87,7 +90,7 @@ export class CsvSink extends Context.Service<
         target: options.path,
         began: file.began,
         event: file.event,
-        lock: () => lock,
+        dropped: () => lock?.dropped,
         lost: file.lost,
         write
       }),
@@ -118,7 +121,7 @@ export class CsvSink extends Context.Service<
     const content = yield* checkTextFile({ sink: SINK, target: options.path }, options, inspectCsv)
     const batch = firstBatchOf(devices)
     if (content === null || batch === null) return
-    yield* lockTo(options.path, SchemaLock.fromBatch(batch, options), content.header)
+    yield* lockTo(options.path, lockOf(batch, options), content.header)
   })
 }
 
@@ -126,6 +129,9 @@ const SINK = "CsvSink"
 
 // For the type checker only.
 void (CsvSink satisfies OpenableSink<CsvSinkOptions, SinkOpenError | SinkSchemaError>)
+
+const lockOf = (batch: ReadonlyArray<Sample>, options: CsvSinkOptions): SchemaLock =>
+  SchemaLock.fromBatch(batch, { ...options, untyped: true })
 
 /** The columns of a new file; for an existing file the same columns in its order. */
 const lockTo = (

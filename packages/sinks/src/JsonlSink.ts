@@ -1,7 +1,8 @@
 /**
  * One JSON object a line, UTF-8. Each line stands alone: its keys are the sample's own columns. There is no schema to lock, and
- * no column is ever dropped. Types, units, runs and devices are in `<file>-metadata.json`, and the events of
- * the runs in `<file>-events.jsonl`.
+ * no column is ever dropped. Floats have a decimal point or an exponent. JSON has no NaN and no infinities: they are null, and
+ * counted. Types, units, runs and devices are in `<file>-metadata.json`, and the events of the runs in
+ * `<file>-events.jsonl`.
  *
  * Accepted means: handed to the operating system, so it survives a kill -9 of the process. On standard output and pipes it
  * means: in memory, on its way to the reader. With `fsync` a file survives a power cut. If the last line of a file is
@@ -24,7 +25,9 @@ import { inspectJsonl } from "./internal/JsonlContent.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
 import { openStdout, type WhenStalled } from "./internal/Pipe.ts"
 import { writeTableMetadata } from "./internal/TableMetadata.ts"
+import type { Content } from "./internal/TextContent.ts"
 import { checkTextFile, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
+import { warnOfWholeNumbers } from "./internal/wholeNumbers.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
 /**
@@ -61,7 +64,7 @@ export class JsonlSink extends Context.Service<
     const writer = { sink: SINK, target: options.path }
     const file = yield* openTextFile(writer, options, { inspect: inspectJsonl, takesMore: () => true })
     yield* Effect.logInfo(`${SINK} opened ${options.path}`)
-    return linesTo(file, writer, options)
+    return linesTo(file, writer, options, file.content)
   })
 
   /** Provides `JsonlSink` and `SampleSink`. */
@@ -79,7 +82,7 @@ export class JsonlSink extends Context.Service<
       JsonlSink,
       Effect.map(
         openStdout({ sink: SINK, target: STDOUT }, options.whenStalled ?? "wait"),
-        (output) => linesTo(output, { sink: SINK, target: STDOUT }, options)
+        (output) => linesTo(output, { sink: SINK, target: STDOUT }, options, null)
       )
     )
 
@@ -97,7 +100,12 @@ const STDOUT = "standard output"
 // For the type checker only.
 void (JsonlSink satisfies OpenableSink<JsonlSinkOptions, SinkOpenError>)
 
-const linesTo = (output: ByteOutput, writer: Writer, options: RowOptions): JsonlSink["Service"] => {
+const linesTo = (
+  output: ByteOutput,
+  writer: Writer,
+  options: RowOptions,
+  content: Content | null
+): JsonlSink["Service"] => {
   const cells = new JsonlCells(options)
   return {
     ...SampleSink.make({
@@ -106,6 +114,7 @@ const linesTo = (output: ByteOutput, writer: Writer, options: RowOptions): Jsonl
       began: output.began,
       event: output.event,
       lost: output.lost,
+      dropped: () => cells.dropped,
       write: Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
         const first = yield* output.write(() => {
           cells.buffer.clear()
@@ -114,6 +123,7 @@ const linesTo = (output: ByteOutput, writer: Writer, options: RowOptions): Jsonl
         }, batch.length)
         if (first === null) return
         const { columns } = SchemaLock.fromBatch(batch, options)
+        yield* warnOfWholeNumbers(writer, columns, content)
         yield* writeTableMetadata(writer, batch, { columns, isAppending: first.isAppended })
       })
     }),

@@ -1,8 +1,10 @@
 /**
  * Apache Parquet: columns with types, compressed, several times smaller than text.
  *
- * Columns are fixed at the first batch. Times are UTC timestamps in microseconds. Units, the devices' identities, the run's id
- * and its start are in the file's key-value metadata.
+ * Columns are fixed at the first batch. If it does not show the type of one, they are fixed at the first row group, of 10,000 rows
+ * at most; a column without a value in it is text. Times are UTC timestamps in microseconds. NaN and infinities stay in columns of
+ * floats; in columns of integers they are null, and counted. Units, the devices' identities, the run's id and its start are in the
+ * file's key-value metadata.
  *
  * Rows are collected into row groups. While one is collected, a separate thread encodes and writes the one before it. The file is
  * written as `<name>.partial` and gets its name when it is complete: at the end of the recording, however it ends, unless the
@@ -68,7 +70,7 @@ export class ParquetSink extends Context.Service<
   ParquetSink,
   SinkShape & {
     readonly path: string
-    /** The locked columns; empty before the first batch. */
+    /** The locked columns; empty until they are fixed. */
     readonly columns: ReadonlyArray<Column>
   }
 >()("@sampleline/sinks/ParquetSink") {
@@ -79,11 +81,33 @@ export class ParquetSink extends Context.Service<
     const { path } = settings
     yield* findHyparquet(path)
     const oneAtATime = Semaphore.makeUnsafe(1)
-    const state: State = { recording: undefined, lost: undefined, isRemoved: false, movedTo: null }
+    const state: State = { waiting: [], recording: undefined, lost: undefined, isRemoved: false, movedTo: null }
     const encoder = yield* Effect.mapError(startEncoder, (cause) => fileOpenError(writerOf(path), cause))
+    const record = (recording: ParquetRecording, samples: ReadonlyArray<Sample>) =>
+      Effect.mapError(recording.write(samples), (cause) =>
+        writeError(
+          path,
+          samples.length,
+          cause,
+          "the finished row groups are complete, and later samples wait for room"
+        ))
+    /** Fixes the columns. */
+    const writeWaiting = (file: PartialFile) =>
+      Effect.suspend(() => {
+        const { waiting } = state
+        if (waiting.length === 0) return Effect.void
+        state.waiting = []
+        state.recording = startRecording(settings, file, encoder, waiting, options)
+        return record(state.recording, waiting)
+      })
     const file = yield* Effect.acquireRelease(
       openPartial(writerOf(path), settings),
-      (file) => Effect.orDie(oneAtATime.withPermit(complete(settings, file, state)))
+      (file) =>
+        Effect.catch(writeWaiting(file), (error) => Effect.sync(() => state.lost = error)).pipe(
+          Effect.andThen(complete(settings, file, state)),
+          (completed) => oneAtATime.withPermit(completed),
+          Effect.orDie
+        )
     )
     yield* onNameLost(new NameWatch(partialOf(path), idOf(file.fd)), ({ movedTo }) => {
       state.isRemoved = movedTo === null
@@ -97,21 +121,18 @@ export class ParquetSink extends Context.Service<
     const write = (batch: Array.NonEmptyReadonlyArray<Sample>) =>
       Effect.suspend(() => {
         if (state.isRemoved) return removedError(path, batch.length)
-        state.recording ??= startRecording(settings, file, encoder, batch, options)
-        return Effect.mapError(state.recording.write(batch), (cause) =>
-          writeError(
-            path,
-            batch.length,
-            cause,
-            "the finished row groups are complete, and later samples wait for room"
-          ))
+        if (state.recording !== undefined) return record(state.recording, batch)
+        const isTyped = state.waiting.length === 0 && SchemaLock.fromBatch(batch, options).isTyped
+        for (const sample of batch) state.waiting.push(sample)
+        const isFull = state.waiting.length >= Math.min(settings.rowGroupSize, MOST_WAITING)
+        return isTyped || isFull ? writeWaiting(file) : Effect.void
       })
 
     return {
       ...SampleSink.make({
         name: SINK,
         target: path,
-        lock: () => state.recording?.lock,
+        dropped: () => state.recording?.lock.dropped,
         lost: () => state.lost,
         write: (batch) => oneAtATime.withPermit(Effect.uninterruptible(write(batch)))
       }),
@@ -176,8 +197,13 @@ const validate = Effect.fnUntraced(
   }
 )
 
+/** How many samples wait at most for values that show the types of all columns. */
+const MOST_WAITING = 10_000
+
 /** What the sink holds between batches. */
 interface State {
+  /** Samples that came before the columns were fixed. */
+  waiting: globalThis.Array<Sample>
   recording: ParquetRecording | undefined
   /** What was accepted and could not be written at the end. */
   lost: SinkWriteError | undefined
@@ -194,7 +220,7 @@ const startRecording = (
   batch: ReadonlyArray<Sample>,
   options: RowOptions
 ): ParquetRecording => {
-  const lock = SchemaLock.fromBatch(batch, options)
+  const lock = SchemaLock.fromBatch(batch, options).typed()
   const { devices, ...run } = runJson(batch, describeDevices(batch, lock))
   const metadata = { ...run, devices: JSON.stringify(devices) }
   encoder.begin({ fd, reserve, settings: { columns: lock.columns, compression, dictionary, metadata } })

@@ -3,7 +3,7 @@
  *
  * With `createTable` a missing table is made with real types: `timestamptz`, `double precision`. Units and the devices'
  * identities become its comments. If the table exists, the columns that it shares with the run are written, each value converted
- * to its column's type. Other columns, such as a serial key or a `default now()`, are left to the database.
+ * to its column's type. NaN and infinities stay in `real` and `double precision`. Other columns, such as a serial key or a `default now()`, are left to the database.
  *
  * Accepted means: committed, all of a batch or nothing. After a time-out or a lost connection the batch is not accepted, but the
  * server may still have committed it. No message, span or error holds a password or a URL.
@@ -38,6 +38,7 @@ import { layerConfigOf } from "./internal/layerConfig.ts"
 import { openPostgres } from "./internal/PostgresDriver.ts"
 import { type PostgresSettings, postgresSettings } from "./internal/PostgresSettings.ts"
 import {
+  changeOf,
   copyStatement,
   createTable,
   insertRows,
@@ -45,9 +46,10 @@ import {
   type PostgresTable,
   readTable,
   rowsOf,
-  type TableRows
+  type TableRows,
+  typesUnchanged
 } from "./internal/PostgresTable.ts"
-import { serverOpenError, serverWriteError, type SqlFailure } from "./internal/SqlFailure.ts"
+import { isAboutTable, serverOpenError, serverWriteError, type SqlFailure } from "./internal/SqlFailure.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
 /**
@@ -116,7 +118,7 @@ export class PostgresSink extends Context.Service<
     yield* Effect.addFinalizer(() => Effect.logInfo(`${SINK} closed ${target}`))
 
     let rows: TableRows | undefined
-    let statement: string | undefined
+    let statements: ReadonlyArray<string> | undefined
     /** If several first batches come at once, one of them locks the columns. */
     const beginning = Semaphore.makeUnsafe(1)
     const buffers: globalThis.Array<CopyBuffer> = []
@@ -151,22 +153,31 @@ export class PostgresSink extends Context.Service<
         )
       }
       const buffer = buffers.pop() ?? new CopyBuffer(kinds)
-      yield* driver.copy(statement ??= copyStatement(settings, locked), buffer.encode(lock, batch))
+      statements ??= [copyStatement(settings, locked), `SELECT ${typesUnchanged(settings, locked)}`]
+      yield* driver.copy(statements, buffer.encode(lock, batch))
       // After a failure the buffer is not used again: a connection that is being cut may still hold it.
       buffers.push(buffer)
+    })
+
+    /** The table itself if it was altered since its columns were locked, else the failure. */
+    const refusal = Effect.fnUntraced(function*(failure: SqlFailure, samples: number) {
+      const problem = rows === undefined || !isAboutTable(failure)
+        ? null
+        : yield* driver.statements((sql) => readTable(sql, settings)).pipe(
+          Effect.map(({ table }) => changeOf(table, rows!)),
+          Effect.orElseSucceed(() => null)
+        )
+      return yield* problem === null
+        ? serverWriteError(SINK, target, samples, failure)
+        : schemaError(settings, problem)
     })
 
     return {
       ...SampleSink.make({
         name: SINK,
         target,
-        lock: () => rows?.lock,
-        write: (batch) =>
-          Effect.catchTag(
-            write(batch),
-            "SqlFailure",
-            (failure) => Effect.fail(serverWriteError(SINK, target, batch.length, failure))
-          )
+        dropped: () => rows?.lock.dropped,
+        write: (batch) => Effect.catchTag(write(batch), "SqlFailure", (failure) => refusal(failure, batch.length))
       }),
       schema,
       table,

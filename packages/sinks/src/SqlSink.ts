@@ -27,7 +27,8 @@ import { layerConfigOf } from "./internal/layerConfig.ts"
 import { serverOpenError, serverWriteError, SqlFailure } from "./internal/SqlFailure.ts"
 import { MYSQL, SQLITE, tableInGrammar } from "./internal/SqlGrammar.ts"
 import { tableInPostgres } from "./internal/SqlInPostgres.ts"
-import type { SqlTable, TableProblem } from "./internal/SqlTable.ts"
+import type { SqlTable } from "./internal/SqlTable.ts"
+import type { TableProblem } from "./internal/TableFit.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
 /**
@@ -69,7 +70,7 @@ export class SqlSink extends Context.Service<
       ...SampleSink.make({
         name: SINK,
         target,
-        lock,
+        dropped: () => lock()?.dropped,
         write: (batch) =>
           Effect.mapError(table.write(batch), (error) =>
             "problem" in error

@@ -2,10 +2,13 @@
  * A table in an SQLite database: one transaction a batch, several rows a statement, all of a batch or nothing.
  *
  * Columns are fixed at the first batch. If the table exists, the columns that it shares with the run are written, by the table's
- * types. Times are RFC 3339 text or integer microseconds. Units and the devices' identities are in `<table>_columns`.
+ * types. Times are RFC 3339 text or integer microseconds. SQLite keeps infinities, and stores NaN as NULL, which is counted. Units and the devices' identities are in `<table>_columns`.
  *
  * Accepted means: committed. With `synchronous` NORMAL, the default, a batch survives a kill -9 of the process; with FULL it
  * survives a power cut. If another process has locked the database, the sink waits, and nothing else waits with it.
+ *
+ * In WAL mode SQLite commits to `<path>-wal`. The first batch is copied into the database file at once, later ones every minute
+ * while batches come. So a copy of that file alone lacks at most the rows of a minute.
  */
 import {
   type Column,
@@ -19,7 +22,7 @@ import {
   type SinkShape
 } from "@sampleline/core"
 import { retryWhileLocked, runTransaction, SqliteDatabase } from "@sampleline/sqlite"
-import { type Array, type Config, Context, type Duration, Effect, type Layer, type Scope } from "effect"
+import { type Array, Clock, type Config, Context, type Duration, Effect, type Layer, type Scope } from "effect"
 import { withSamples } from "./internal/FileFailure.ts"
 import { firstBatchOf } from "./internal/firstBatch.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
@@ -43,7 +46,7 @@ export interface SqliteSinkOptions extends RowOptions {
   readonly table?: string | undefined
   /** Whether to make a missing table. Default: true. */
   readonly createTable?: boolean | undefined
-  /** Default: `WAL`. */
+  /** Default: `WAL` for a new database; one that exists keeps its own. */
   readonly journalMode?: "WAL" | "DELETE" | "TRUNCATE" | "PERSIST" | "MEMORY" | "OFF" | undefined
   /** Default: `NORMAL`. */
   readonly synchronous?: "NORMAL" | "FULL" | "EXTRA" | "OFF" | undefined
@@ -72,10 +75,11 @@ export class SqliteSink extends Context.Service<
     options: SqliteSinkOptions
   ): Effect.fn.Return<SqliteSink["Service"], OpenFailure, Scope.Scope> {
     const settings = yield* sqliteSettings(options)
-    const { busyTimeout, journalMode, path, synchronous, table } = settings
+    const { busyTimeout, path, synchronous, table } = settings
     const writer = { sink: SINK, target: path }
     let hasBegun = false
-    const { database, ended, watch } = yield* openSqlite(writer, settings, () => hasBegun)
+    const { database, ended, isNew, watch } = yield* openSqlite(writer, settings, () => hasBegun)
+    const journalMode = settings.journalMode ?? (isNew ? "WAL" : null)
     const existing = yield* Effect.mapError(columnsOf(database, settings), (cause) => sqliteOpenError(writer, cause))
     yield* expectTable(settings, existing)
     yield* Effect.logInfo(`${SINK} opened ${path}`)
@@ -84,6 +88,7 @@ export class SqliteSink extends Context.Service<
     let parameters: Parameters | undefined
     let isConfigured = false
     let inserts: Inserts | undefined
+    const checkpoint = checkpointing(database)
 
     const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
       const end = ended()
@@ -91,6 +96,7 @@ export class SqliteSink extends Context.Service<
       if (shape === undefined) {
         const found = shapeOf(settings, existing, batch, options)
         if ("problem" in found) return yield* schemaError(settings, found.problem)
+        for (const loss of found.losses) yield* Effect.logWarning(`${SINK} ${path}: ${loss}`)
         shape = found
       }
       const locked = shape
@@ -102,7 +108,8 @@ export class SqliteSink extends Context.Service<
       }
       const attempted = () => {
         if (!isConfigured) {
-          database.exec(`PRAGMA journal_mode = ${journalMode}; PRAGMA synchronous = ${synchronous}`)
+          if (journalMode !== null) database.exec(`PRAGMA journal_mode = ${journalMode}`)
+          database.exec(`PRAGMA synchronous = ${synchronous}`)
           isConfigured = true
         }
         inserts = runTransaction(database, transaction)
@@ -112,6 +119,7 @@ export class SqliteSink extends Context.Service<
         (cause) => sqliteWriteError(writer, batch.length, busyTimeout, cause)
       )
       watch.unseen += batch.length
+      yield* checkpoint
     })
 
     return {
@@ -121,7 +129,7 @@ export class SqliteSink extends Context.Service<
         began: () => {
           hasBegun = true
         },
-        lock: () => shape?.lock,
+        dropped: () => shape?.lock.dropped,
         lost: ended,
         write
       }),
@@ -191,6 +199,20 @@ const expectTable = (
     : Effect.fail(
       schemaError(settings, `it has no table ${settings.table}; make one, or let the sink make it with createTable`)
     )
+
+/** How long committed rows may be in the write-ahead log alone. */
+const CHECKPOINT_NANOS = 60_000_000_000n
+
+/** Copies the write-ahead log into the database if that is due. The log keeps what cannot be copied: a failure costs nothing. */
+const checkpointing = (database: SqliteDatabase.SqliteDatabase): Effect.Effect<void> => {
+  let dueNanos = 0n
+  return Clock.clockWith((clock) => {
+    const now = clock.monotonicTimeNanosUnsafe()
+    if (now < dueNanos) return Effect.void
+    dueNanos = now + CHECKPOINT_NANOS
+    return Effect.ignore(SqliteDatabase.attempt(() => database.exec("PRAGMA wal_checkpoint(PASSIVE)")))
+  })
+}
 
 /** What the first batch needs: the table, its description, and the statements. */
 const begin = (

@@ -7,6 +7,7 @@ import {
   ConfigProvider,
   Effect,
   Exit,
+  Fiber,
   Layer,
   Logger,
   Metric,
@@ -16,7 +17,7 @@ import {
 } from "effect"
 import * as util from "node:util"
 import { PostgresSink, type PostgresSinkOptions } from "../src/PostgresSink.ts"
-import { PostgresServer, prepared, readPostgres } from "./postgres.ts"
+import { altered, PostgresServer, prepared, readPostgres, waitFor } from "./postgres.ts"
 import { deviceOf, flow, sampleOf, samplesFrom } from "./samples.ts"
 import { nonEmpty, writeTo } from "./writing.ts"
 
@@ -84,14 +85,83 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       }))
   })
 
+  describe.each(PATHS)("a table that is altered during the run, with %o", ({ useCopy }) => {
+    const TABLE = `CREATE TABLE samples (device text, "Mass_Flow" double precision, "a 'b' \\ ""c""" text)`
+    const format = FrameFormat.make([{ name: "Mass_Flow" }, { name: "a 'b' \\ \"c\"", kind: "text" }])
+    const batch = nonEmpty([sampleOf(format, [0.25, "x"])])
+    const stored = `SELECT "Mass_Flow"::text AS f FROM samples`
+
+    it.effect.each(
+      [
+        [
+          "ALTER COLUMN \"Mass_Flow\" TYPE bigint",
+          "its column Mass_Flow is of type bigint now, and was of type double precision"
+        ],
+        [
+          "ALTER COLUMN \"Mass_Flow\" TYPE real",
+          "its column Mass_Flow is of type real now, and was of type double precision"
+        ],
+        ["ALTER COLUMN device TYPE bytea USING NULL", "its column device is of type bytea now, and was of type text"],
+        ["DROP COLUMN \"Mass_Flow\"", "its column Mass_Flow is gone"]
+      ] as const
+    )("refuses batches after %s, until it is as before", ([change, problem]) =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared(TABLE)
+        yield* Effect.gen(function*() {
+          const sink = yield* PostgresSink
+          yield* sink.write(batch)
+          yield* rows(`ALTER TABLE samples ${change}`)
+          const error = yield* Effect.flip(sink.write(batch))
+          assert.strictEqual(error._tag, "SinkSchemaError")
+          assert.include(error.message, problem)
+          assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 1 }])
+          yield* rows(`DROP TABLE samples; ${TABLE}`)
+          yield* sink.write(batch)
+        }).pipe(Effect.provide(PostgresSink.layer({ ...options, useCopy })))
+        assert.deepStrictEqual(yield* rows(stored), [{ f: "0.25" }])
+      }))
+
+    it.effect("refuses the batch that waited while the table was altered", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared(TABLE)
+        yield* Effect.gen(function*() {
+          const sink = yield* PostgresSink
+          yield* sink.write(batch)
+          const altering = yield* altered(options, "ALTER TABLE samples ALTER COLUMN \"Mass_Flow\" TYPE bigint")
+          const writing = yield* Effect.forkChild(Effect.flip(sink.write(batch)), { startImmediately: true })
+          yield* waitFor(Effect.map(rows("SELECT 1 FROM pg_locks WHERE NOT granted"), ({ length }) => length > 0))
+          yield* altering.commit
+          assert.include((yield* Fiber.join(writing)).message, "its column Mass_Flow is of type bigint now")
+        }).pipe(Effect.provide(PostgresSink.layer({ ...options, useCopy })), Effect.scoped)
+        assert.deepStrictEqual(yield* rows(stored), [{ f: "0" }])
+      }))
+
+    it.effect("refuses a batch after a reconnect", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared(TABLE)
+        yield* Effect.gen(function*() {
+          const sink = yield* PostgresSink
+          yield* sink.write(batch)
+          yield* rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sampleline'")
+          yield* rows("ALTER TABLE samples ALTER COLUMN \"Mass_Flow\" TYPE bigint")
+          const refused = sink.write(batch).pipe(
+            Effect.flip,
+            Effect.repeat({ until: (error) => error._tag === "SinkSchemaError", times: 5 })
+          )
+          assert.include((yield* refused).message, "its column Mass_Flow is of type bigint now")
+        }).pipe(Effect.provide(PostgresSink.layer({ ...options, useCopy })))
+        assert.deepStrictEqual(yield* rows(stored), [{ f: "0" }])
+      }))
+  })
+
   it.effect("says why it cannot open", () =>
     Effect.gen(function*() {
       const { options, rows } = yield* prepared(
         "DROP ROLE IF EXISTS stranger",
         "CREATE ROLE stranger LOGIN PASSWORD 'x'",
-        "CREATE TABLE samples (device text)",
+        "CREATE TABLE samples (\"Mass_Flow\" real)",
         "CREATE TABLE dated (device text, requested_at date)",
-        "CREATE TABLE strict (device text, site text NOT NULL)",
+        "CREATE TABLE strict (\"Mass_Flow\" real, site text NOT NULL)",
         "CREATE DOMAIN needed AS text NOT NULL",
         "CREATE TABLE stricter (device text, site needed)",
         "CREATE TABLE brief (device text, requested_at varchar(10))",
@@ -123,7 +193,10 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       assert.match(yield* opening({ table: "dated" }), /^SinkSchemaError : .*requested_at is of type date/)
       assert.match(yield* opening({ table: "strict" }), /^SinkSchemaError : .*column site needs a value/)
       assert.match(yield* opening({ table: "stricter" }), /^SinkSchemaError : .*column site needs a value/)
-      assert.match(yield* opening({ table: "brief" }), /^SinkSchemaError : .*requested_at is of type varchar/)
+      assert.match(
+        yield* opening({ table: "brief" }),
+        /^SinkSchemaError : .*requested_at is of type character varying\(10\)/
+      )
       assert.match(yield* opening({ table: "small" }), /^SinkSchemaError : .*requested_at is of type numeric/)
       yield* rows("DROP ROLE stranger")
     }))
@@ -217,7 +290,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
 
   it.effect("takes its options from the configuration", () =>
     Effect.gen(function*() {
-      const { options, rows } = yield* prepared("CREATE TABLE flows (device text)")
+      const { options, rows } = yield* prepared("CREATE TABLE flows (\"Mass_Flow\" real)")
       const { database, host, password, port, user } = options
       const layer = PostgresSink.layerConfig({
         url: Config.Redacted("DATABASE_URL"),
@@ -236,9 +309,12 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       Effect.gen(function*() {
         const { options, rows } = yield* prepared(
           "CREATE TABLE nothing (a text)",
-          "CREATE TABLE strict (device text, site text NOT NULL)",
+          "CREATE TABLE strict (\"Mass_Flow\" real, site text NOT NULL)",
           "CREATE TABLE dated (device text, requested_at date)",
-          "CREATE TABLE usable (device text, other text)"
+          "CREATE TABLE times (device text, received_at timestamptz, status text)",
+          "CREATE TABLE listed (mass_flow real, status text[])",
+          "CREATE TABLE odd (mass_flow timestamptz)",
+          "CREATE TABLE usable (\"Mass_Flow\" real, other text[])"
         )
         const catalogue = rows("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1")
         const many = FrameFormat.make(Array.from({ length: 1600 }, (_, n) => ({ name: `f${n}` })))
@@ -254,6 +330,15 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         assert.match(yield* refused("nothing", flow), /^SinkSchemaError .*none of this run's columns/)
         assert.match(yield* refused("strict", flow), /^SinkSchemaError .*its column site needs a value/)
         assert.match(yield* refused("dated", flow), /^SinkSchemaError .*requested_at is of type date/)
+        assert.match(
+          yield* refused("times", flow),
+          /^SinkSchemaError .*no column for a measured value \(Mass_Flow/
+        )
+        assert.match(yield* refused("listed", flow), /^SinkSchemaError .*its column status is of type text\[\]/)
+        assert.match(
+          yield* refused("odd", flow),
+          /^SinkSchemaError .*its column mass_flow is of type timestamp with time zone/
+        )
         assert.match(yield* refused("new", many), /^SinkSchemaError .*1607 columns, and a table takes at most 1600/)
         for (const table of ["usable", "new"]) {
           yield* PostgresSink.check({ ...options, table, createTable: true }, [deviceOf(flow)])

@@ -7,7 +7,7 @@ import { DatabaseSync } from "node:sqlite"
 import { SqliteSink, type SqliteSinkOptions } from "../src/SqliteSink.ts"
 import { testFullDisk } from "./fullDisk.ts"
 import { deviceOf, flow, sampleOf, samplesFrom } from "./samples.ts"
-import { countRows, execute, lockElsewhere, query, tablesOf } from "./sqlite.ts"
+import { countRows, execute, keepsInSqlite, lockElsewhere, query, tablesOf } from "./sqlite.ts"
 import { filesBeside, tempFile } from "./tempFile.ts"
 import { nonEmpty, runWithoutSamples, writeAll, writeTo } from "./writing.ts"
 
@@ -32,6 +32,7 @@ describe.each(
     read: (columns: ReadonlyArray<Column>) => Effect.sync(() => readRows(path, columns)),
     locked: true,
     emptyIsNull: false,
+    keeps: keepsInSqlite,
     rowOptions: { rowIds: options.rowIds, identity: options.identity }
   }))
   for (const { check, promise } of conformance(fresh)) it.live(promise, () => check)
@@ -234,7 +235,7 @@ describe("SqliteSink.check with devices", () => {
         const path = yield* tempFile("run.db")
         execute(
           path,
-          `PRAGMA journal_mode = ${journalMode}; CREATE TABLE samples (a TEXT); CREATE TABLE flows (device TEXT)`
+          `PRAGMA journal_mode = ${journalMode}; CREATE TABLE samples (a TEXT); CREATE TABLE flows (Mass_Flow REAL)`
         )
         const append = { path, mode: "append", journalMode } as const
         const problem = yield* check(append, deviceOf(flow))
@@ -262,6 +263,26 @@ describe("SqliteSink.check with devices", () => {
       assert.strictEqual(yield* write(append, flow), problem)
     }))
 
+  it.live("refuses a table that takes no measured value, or that cannot take the values", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.db")
+      execute(
+        path,
+        "CREATE TABLE times (device TEXT, received_at TEXT, status TEXT); CREATE TABLE blobs (Mass_Flow REAL, requested_at BLOB) STRICT"
+      )
+      for (
+        const [table, message] of [
+          ["times", "its table times has no column for a measured value (Mass_Flow, Gas)"],
+          ["blobs", "its column requested_at is of type BLOB, which cannot hold these values"]
+        ] as const
+      ) {
+        const append = { path, mode: "append", table } as const
+        const problem = yield* check(append, deviceOf(flow))
+        assert.include(problem!, message)
+        assert.strictEqual(yield* write(append, flow), problem)
+      }
+    }))
+
   it.live("refuses columns that SQLite cannot store", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.db")
@@ -276,7 +297,7 @@ describe("SqliteSink.check with devices", () => {
   it.live("refuses another program's table with the name of the description", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.db")
-      execute(path, "CREATE TABLE samples (device TEXT); CREATE TABLE samples_columns (a TEXT)")
+      execute(path, "CREATE TABLE samples (Mass_Flow REAL); CREATE TABLE samples_columns (a TEXT)")
       const append = { path, mode: "append" } as const
       assert.include((yield* check(append, deviceOf(flow)))!, "table samples_columns has 1 columns")
       assert.include(yield* write(append, flow), "table samples_columns has 1 columns")
@@ -291,7 +312,7 @@ describe("SqliteSink.check with devices", () => {
       const missing = { path, createTable: false }
       assert.include((yield* check(missing))!, "SinkSchemaError: ")
       assert.include((yield* check(missing))!, "it has no table samples")
-      execute(path, "CREATE TABLE other (device TEXT)")
+      execute(path, "CREATE TABLE other (Mass_Flow REAL)")
       assert.include((yield* check({ ...missing, mode: "append" }))!, "it has no table samples")
       assert.isNull(yield* check({ ...missing, mode: "append", table: "other" }, deviceOf(flow)))
     }))

@@ -2,12 +2,12 @@ import { DuckDBInstance } from "@duckdb/node-api"
 import { type Cell, type Column, formatTimestamp } from "@sampleline/core"
 import { Effect } from "effect"
 
-/** Rows of a query, as DuckDB's own values. */
-export const queryDuckDb = (sql: string) =>
+/** Rows of a query, as DuckDB's own values. `before` is a statement that is run first. */
+export const queryDuckDb = (sql: string, before = "SELECT 1") =>
   Effect.promise(() =>
     DuckDBInstance.create(":memory:").then((instance) =>
       instance.connect().then((connection) =>
-        connection.runAndReadAll(sql).then((reader) => {
+        connection.run(before).then(() => connection.runAndReadAll(sql)).then((reader) => {
           const rows = reader.getRowObjects()
           connection.closeSync()
           instance.closeSync()

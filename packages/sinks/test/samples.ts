@@ -4,16 +4,22 @@ const RUN: Run = { id: "019a0000-0000-7000-8000-000000000000", startedAt: 1_772_
 
 export const flow = FrameFormat.fromRecord({ Mass_Flow: 0, Gas: "N2" })
 
-export const sampleOf = (format: FrameFormat, values: ReadonlyArray<FrameValue>, n = 0, run = RUN): Sample =>
+export const sampleOf = (
+  format: FrameFormat,
+  values: ReadonlyArray<FrameValue>,
+  n = 0,
+  run = RUN,
+  latencyMicros = 500
+): Sample =>
   new Sample({
     run,
     device: "fuel",
     unitId: "A",
     sequence: n,
     requestedAt: run.startedAt + n * 1_000,
-    receivedAt: run.startedAt + n * 1_000 + 500,
+    receivedAt: run.startedAt + n * 1_000 + latencyMicros,
     requestedMonotonicNanos: n * 1_000_000,
-    receivedMonotonicNanos: n * 1_000_000 + 500_000,
+    receivedMonotonicNanos: n * 1_000_000 + latencyMicros * 1_000,
     frame: makeFrame(format, values)
   })
 

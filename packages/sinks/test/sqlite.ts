@@ -1,4 +1,4 @@
-import type { Cell } from "@sampleline/core"
+import type { Cell, ColumnType } from "@sampleline/core"
 import { Effect } from "effect"
 import { spawn, spawnSync } from "node:child_process"
 import { DatabaseSync } from "node:sqlite"
@@ -17,6 +17,9 @@ export const execute = (path: string, sql: string) => {
   database.exec(sql)
   database.close()
 }
+
+/** Whether a column keeps NaN or an infinity: SQLite stores NaN as NULL. */
+export const keepsInSqlite = (type: ColumnType, value: number): boolean => type === "float" && !Number.isNaN(value)
 
 export const countRows = (path: string, table = "samples") =>
   query(path, `SELECT count(*) AS n FROM ${table}`)[0]?.["n"]

@@ -34,7 +34,21 @@ export interface SqliteColumn {
   readonly type: string
   /** Whether a row must have a value for it. */
   readonly isRequired: boolean
+  /** Whether its table is STRICT, so that it takes only values of its type. */
+  readonly isStrict: boolean
 }
+
+/**
+ * Gives `name`, `type`, `isRequired` and `isStrict` (0 or 1) of each column of a table. Its one parameter is the table's name.
+ *
+ * @since 0.1.0
+ * @category queries
+ */
+export const columnsQuery = "SELECT name, type, "
+  // SQLite fills in an integer key.
+  + `"notnull" AND dflt_value IS NULL AND pk = 0 AS isRequired, `
+  + "EXISTS (SELECT * FROM pragma_table_list(?1) WHERE strict) AS isStrict "
+  + "FROM pragma_table_info(?1)"
 
 /**
  * An open database. All methods throw the driver's errors: call them in `attempt` or `retryWhileLocked`.
@@ -45,7 +59,7 @@ export interface SqliteColumn {
 export interface SqliteDatabase {
   readonly exec: (sql: string) => void
   readonly prepare: (sql: string) => SqliteStatement
-  /** The columns of a table; empty if there is no such table. `table` must be a checked identifier. */
+  /** The columns of a table; empty if there is no such table. */
   readonly columnsOf: (table: string) => ReadonlyArray<SqliteColumn>
   readonly isInTransaction: () => boolean
 }
@@ -109,11 +123,11 @@ const openWith = Effect.fnUntraced(function*(
       return { run: (values) => void statement.run(...values) }
     },
     columnsOf: (table) =>
-      database.prepare(`PRAGMA table_info("${table}")`).all().map((row) => ({
+      database.prepare(columnsQuery).all(table).map((row) => ({
         name: String(row["name"]),
         type: String(row["type"]),
-        // SQLite fills in an integer key.
-        isRequired: Number(row["notnull"]) === 1 && row["dflt_value"] === null && Number(row["pk"]) === 0
+        isRequired: row["isRequired"] === 1,
+        isStrict: row["isStrict"] === 1
       })),
     isInTransaction: () => database.isTransaction
   }

@@ -36,10 +36,10 @@ describe("SqliteDatabase", () => {
         )
       )
       assert.deepStrictEqual(database.columnsOf("samples"), [
-        { name: "id", type: "INTEGER", isRequired: false },
-        { name: "site", type: "TEXT", isRequired: true },
-        { name: "at", type: "TEXT", isRequired: false },
-        { name: "n", type: "", isRequired: false }
+        { name: "id", type: "INTEGER", isRequired: false, isStrict: false },
+        { name: "site", type: "TEXT", isRequired: true, isStrict: false },
+        { name: "at", type: "TEXT", isRequired: false, isStrict: false },
+        { name: "n", type: "", isRequired: false, isStrict: false }
       ])
       assert.deepStrictEqual(database.columnsOf("nothing"), [])
     }))

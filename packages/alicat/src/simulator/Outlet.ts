@@ -26,9 +26,12 @@ export class Outlet {
   private static readonly make = (openPort: OpenPort): Effect.Effect<Outlet, never, Scope.Scope> =>
     Effect.acquireRelease(Effect.sync(() => new Outlet(openPort)), (outlet) => outlet.unplug)
 
-  /** A pseudo-terminal. If `link` is given, that is its path. */
-  static readonly pty = (link: string | null): Effect.Effect<Outlet, never, Scope.Scope> =>
-    Outlet.make((bus) => openPtyFor(bus, link))
+  /**
+   * A pseudo-terminal. If `link` is given, that is its path. If `baud` is given, devices and programs hear each other only at that
+   * rate.
+   */
+  static readonly pty = (link: string | null, baud: number | null): Effect.Effect<Outlet, never, Scope.Scope> =>
+    Outlet.make((bus) => openPtyFor(bus, link, baud))
 
   /** A TCP port. 0 takes any free port, and keeps it. */
   static readonly tcp = (wanted: number): Effect.Effect<Outlet, never, Scope.Scope> =>
@@ -65,9 +68,13 @@ export class Outlet {
   }
 }
 
-const openPtyFor = Effect.fnUntraced(function*(bus: SimulatedBus, link: string | null) {
-  const write: Write = (bytes) => pty.write(bytes)
-  const pty: Pty = yield* openPty(bus.attach(write))
+const openPtyFor = Effect.fnUntraced(function*(bus: SimulatedBus, link: string | null, baud: number | null) {
+  // At another rate there is only noise on a real wire.
+  const isHeard = () => baud === null || pty.baud() === baud
+  const write: Write = (bytes) => isHeard() && pty.write(bytes)
+  const receive = bus.attach(write)
+  const pty: Pty = yield* openPty((chunk) => isHeard() && receive(chunk))
+  if (baud !== null && pty.baud() === null) return yield* cannotReadBaud(pty.path)
   yield* Effect.addFinalizer(() => Effect.sync(() => bus.detach(write)))
   if (link === null) return pty.path
   yield* Effect.acquireRelease(
@@ -102,6 +109,13 @@ const listen = Effect.fnUntraced(function*(port: number, bus: SimulatedBus) {
       })
   )
 })
+
+const cannotReadBaud = (path: string) =>
+  new SourceOpenError({
+    target: path,
+    reason: "Unknown",
+    detail: "its baud rate cannot be read, because the program stty is missing; simulate devices without a baud rate"
+  })
 
 const cannotListen = (port: number, cause: NodeJS.ErrnoException): SourceOpenError => {
   const isTaken = cause.code === "EADDRINUSE"

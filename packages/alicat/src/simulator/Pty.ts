@@ -7,6 +7,7 @@
  */
 import { messageOf, type SourceDependencyError, SourceOpenError } from "@sampleline/core"
 import { Effect } from "effect"
+import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import * as tty from "node:tty"
@@ -22,6 +23,8 @@ export interface Pty {
   /** The path that a serial program opens. */
   readonly path: string
   readonly write: (bytes: Uint8Array) => void
+  /** The baud rate that the serial program has set; null if it cannot be read. Starts `stty`, which takes some milliseconds. */
+  readonly baud: () => number | null
 }
 
 interface NativePty {
@@ -96,6 +99,10 @@ const open = (native: NativePty, onData: (chunk: Uint8Array) => void): Pty & { r
     write: (bytes) => {
       queue.push(bytes)
       if (queue.length === 1) flush()
+    },
+    baud: () => {
+      const { stdout } = spawnSync("stty", ["speed"], { stdio: [master, "pipe", "ignore"], encoding: "latin1" })
+      return /^\d+$/.test(stdout?.trim() ?? "") ? Number(stdout) : null
     },
     close: () => {
       closed = true

@@ -1,15 +1,20 @@
 /**
  * A simulated mass-flow controller: what it answers to a command at a given time, and what it sends while it streams. It opens no
  * port.
- */
-
-/**
- * The firmware of a device. `GP07` is legacy firmware: it pads its tables, does not answer `VE`, and does not take an interval.
  *
- * @since 0.1.0
- * @category options
+ * It answers the commands with which programs identify, poll, set and tare a device, and rejects all others. It always controls the
+ * mass flow: the register that chooses what is controlled is only kept. A tare changes nothing, because no sensor has an offset.
  */
-export type SimulatedFirmware = "10v20" | "GP07"
+import { GASES, type GasName } from "./gases.ts"
+import {
+  columnsOf,
+  FIRMWARES,
+  identityOf,
+  rejectionOf,
+  type SimulatedFirmware,
+  versionOf
+} from "./SimulatedFirmware.ts"
+import { FULL_SCALE, SimulatedFlow } from "./SimulatedFlow.ts"
 
 /**
  * What device to simulate.
@@ -23,23 +28,37 @@ export interface SimulatedDeviceOptions {
   /** Default: 100000. */
   readonly serialNumber?: number | undefined
   /** Default: `N2`. */
-  readonly gas?: string | undefined
+  readonly gas?: GasName | undefined
   /** Default: `10v20`. */
   readonly firmware?: SimulatedFirmware | undefined
   /** Adds a column that counts the readings. Default: false. */
   readonly numbered?: boolean | undefined
 }
 
-/** Full scale of the flow, in SCCM. */
-const FULL_SCALE = 500
-/** The flow follows its setpoint with this time constant, in seconds. */
-const LAG_SECONDS = 0.8
-/** The setpoints that the device steps through until it is given one. */
-const PROGRAMME = [100, 250, 400, 250, 50]
-const STEP_SECONDS = 4
+type Lines = ReadonlyArray<string>
+
+interface Command {
+  /** What follows the unit id, in capitals and without `$$`. */
+  readonly form: RegExp
+  /** The firmware that knows the command. Default: all. */
+  readonly firmware?: ReadonlyArray<SimulatedFirmware>
+  /** Whether the command changes a setting. Old firmware then wants `$$` before it. */
+  readonly sets?: boolean
+  /** Gets the argument, or an empty text. */
+  readonly answer: (argument: string, seconds: number) => Lines
+}
+
+const WITH_TABLES: ReadonlyArray<SimulatedFirmware> = ["10v20", "6v21", "GP07"]
 
 /** The streaming interval as set by the factory, in milliseconds. */
 const PUSH_MILLIS = 50
+/** The controlled variable as set by the factory: the mass flow. */
+const MASS_FLOW = 37
+
+/** The registers that can be read and written. */
+const GAS_REGISTER = 46
+const INTERVAL_REGISTER = 91
+const CONTROLLED_REGISTER = 122
 
 /**
  * A simulated device. Its state changes with the commands that it gets and with time.
@@ -50,29 +69,30 @@ const PUSH_MILLIS = 50
 export class SimulatedDevice {
   readonly unitId: string
   private readonly serialNumber: number
-  private readonly gas: string
-  private readonly isLegacy: boolean
+  private readonly firmware: SimulatedFirmware
   private readonly numbered: boolean
-  private readonly random: () => number
-  private setpoint: number | null = null
-  private flow = 0
-  private lastSeconds: number | null = null
-  private pushMillis = PUSH_MILLIS
+  private readonly flow: SimulatedFlow
+  private readonly registers: Map<number, number>
+  private isLocked = false
   private streams = false
   private count = 0
 
   constructor(options: SimulatedDeviceOptions = {}) {
     this.unitId = options.unitId ?? "A"
     this.serialNumber = options.serialNumber ?? 100_000
-    this.gas = options.gas ?? "N2"
-    this.isLegacy = options.firmware === "GP07"
+    this.firmware = options.firmware ?? "10v20"
     this.numbered = options.numbered ?? false
-    this.random = randomFrom(this.serialNumber)
+    this.flow = new SimulatedFlow(this.serialNumber)
+    this.registers = new Map([
+      [GAS_REGISTER, GASES.findIndex(({ name }) => name === (options.gas ?? "N2"))],
+      [INTERVAL_REGISTER, PUSH_MILLIS],
+      [CONTROLLED_REGISTER, MASS_FLOW]
+    ])
   }
 
   /** The streaming interval in milliseconds; null while the device does not stream. */
   get pushesEveryMillis(): number | null {
-    return this.streams ? this.pushMillis : null
+    return this.streams ? this.registers.get(INTERVAL_REGISTER)! : null
   }
 
   /** How many readings the device has sent. */
@@ -81,136 +101,182 @@ export class SimulatedDevice {
   }
 
   /** The lines of the reply to a command, without their CR; none if the device does not answer. `seconds` is monotonic. */
-  respond(command: string, seconds: number): ReadonlyArray<string> {
+  respond(command: string, seconds: number): Lines {
+    const text = command.toUpperCase()
     if (this.streams) {
       // A device that streams obeys nothing but the command that stops it.
-      if (command === `@@ ${this.unitId}`) this.streams = false
+      if (text === `@@ ${this.unitId}` || text === `@@=${this.unitId}`) this.streams = false
       return []
     }
-    if (command[0] !== this.unitId) return []
-    const verb = command.slice(1).trim()
-    const setpoint = /^LS\s*([+-]?\d+(?:\.\d+)?)$/i.exec(verb) ?? /^S\s*([+-]?\d+(?:\.\d+)?)$/i.exec(verb)
-    if (setpoint !== null) this.setpoint = Math.min(FULL_SCALE, Math.max(0, Number(setpoint[1])))
-    if (verb === "" || setpoint !== null) return [`${this.unitId} ${this.reading(seconds)}`]
-    if (/^\?\?D\*$/i.test(verb)) return this.table(this.isLegacy ? this.legacyColumns() : this.columns())
-    if (/^\?\?M\*$/i.test(verb)) return this.table(this.isLegacy ? this.legacyIdentity() : this.identity())
-    if (/^VE$/i.test(verb)) return this.isLegacy ? [] : [`${this.unitId}   10v20.0-R24 Jan  9 2025,15:04:07`]
-    if (verb === "@ @") {
-      this.streams = true
-      return []
+    if (text[0] !== this.unitId) return []
+    const [, prefix, verb = ""] = /^\s*(\$\$)?(.*?)\s*$/.exec(text.slice(1))!
+    for (const { answer, firmware = FIRMWARES, form, sets } of this.commands) {
+      const found = form.exec(verb)
+      if (found === null || !firmware.includes(this.firmware)) continue
+      return sets && this.firmware === "GP07" && prefix === undefined ? this.rejection : answer(found[1] ?? "", seconds)
     }
-    const interval = /^NCS\s+(\d{1,5})$/i.exec(verb)
-    if (interval !== null && !this.isLegacy) {
-      this.pushMillis = Number(interval[1])
-      return [`${this.unitId} ${this.pushMillis}`]
-    }
-    return [`${this.unitId} ?`]
+    return this.rejection
   }
 
   /** A reading that the device sends by itself: `@` or a space stands in the place of the unit id. */
   push(seconds: number): string {
-    return `${this.isLegacy ? "@" : " "} ${this.reading(seconds)}`
+    return `${this.firmware === "10v20" ? " " : "@"} ${this.reading(seconds)}`
+  }
+
+  private readonly commands: ReadonlyArray<Command> = [
+    { form: /^$/, answer: (_, seconds) => this.frame(seconds) },
+    { form: /^VE$/, firmware: ["10v20", "6v21"], answer: () => this.line(versionOf(this.firmware)) },
+    { form: /^VE$/, firmware: ["GP07"], answer: () => [] },
+    { form: /^SN$/, firmware: ["BASIS"], answer: () => this.line(`B${this.serialNumber}`) },
+    {
+      form: /^\?\?D\*$/,
+      firmware: WITH_TABLES,
+      answer: () => columnsOf(this.firmware, this.numbered).flatMap((row) => this.line(row))
+    },
+    {
+      form: /^\?\?M\*$/,
+      firmware: WITH_TABLES,
+      answer: () => identityOf(this.firmware, this.serialNumber).flatMap((row) => this.line(row))
+    },
+    { form: /^\?\?G\*$/, firmware: WITH_TABLES, answer: () => this.gasList() },
+    {
+      form: /^S *([+-]?\d+(?:\.\d*)?)$/,
+      sets: true,
+      answer: (value, seconds) => this.setSetpoint(Number(value), seconds)
+    },
+    {
+      form: /^(\d+)$/,
+      sets: true,
+      firmware: WITH_TABLES,
+      answer: (value, seconds) => this.setSetpoint(FULL_SCALE * Number(value) / 64_000, seconds)
+    },
+    {
+      form: /^LS(?: *([+-]?\d+(?:\.\d*)?))?$/,
+      firmware: ["10v20"],
+      answer: (value, seconds) => this.setpointState(value, seconds)
+    },
+    {
+      form: /^G *(\d+)$/,
+      sets: true,
+      firmware: WITH_TABLES,
+      answer: (gas, seconds) => this.write(GAS_REGISTER, Number(gas)) ? this.frame(seconds) : this.rejection
+    },
+    { form: /^GS(?: *(\d+)(?: [01])?)?$/, firmware: ["10v20"], answer: (gas) => this.gasState(gas) },
+    { form: /^(?:T|V|P|TP|PC)$/, firmware: ["10v20", "6v21"], answer: (_, seconds) => this.frame(seconds) },
+    { form: /^(?:T|V)$/, firmware: ["BASIS"], answer: (_, seconds) => this.frame(seconds) },
+    { form: /^L.*$/, firmware: ["6v21"], answer: (_, seconds) => this.lock(true, seconds) },
+    { form: /^L$/, firmware: ["10v20", "BASIS"], answer: (_, seconds) => this.lock(true, seconds) },
+    { form: /^U$/, answer: (_, seconds) => this.lock(false, seconds) },
+    { form: /^R(\d+)$/, firmware: WITH_TABLES, answer: (register) => this.register(Number(register)) },
+    {
+      form: /^W(\d+=\d+)$/,
+      sets: true,
+      firmware: WITH_TABLES,
+      answer: (setting) => {
+        const [register, value] = setting.split("=").map(Number) as [number, number]
+        return this.write(register, value) ? this.register(register) : this.rejection
+      }
+    },
+    {
+      form: /^NCS(?: +(\d{1,5}))?$/,
+      firmware: ["10v20"],
+      answer: (millis) => {
+        if (millis !== "") this.write(INTERVAL_REGISTER, Number(millis))
+        return this.line(`${this.registers.get(INTERVAL_REGISTER)}`)
+      }
+    },
+    {
+      form: /^@(?: |=)@$/,
+      firmware: WITH_TABLES,
+      answer: () => {
+        this.streams = true
+        return []
+      }
+    }
+  ]
+
+  private get rejection(): Lines {
+    return rejectionOf(this.firmware)
+  }
+
+  private line(text: string): Lines {
+    return [`${this.unitId} ${text}`]
+  }
+
+  private frame(seconds: number): Lines {
+    return this.line(this.reading(seconds))
   }
 
   private reading(seconds: number): string {
-    const target = this.setpoint ?? PROGRAMME[Math.floor(seconds / STEP_SECONDS) % PROGRAMME.length]!
-    const elapsed = this.lastSeconds === null ? STEP_SECONDS : seconds - this.lastSeconds
-    this.lastSeconds = seconds
-    this.flow += (target - this.flow) * (1 - Math.exp(-elapsed / LAG_SECONDS))
-    const massFlow = this.flow + this.noise(0.15)
-    const pressure = 14.7 + 0.004 * this.flow + this.noise(0.01)
-    const temperature = 22.5 + 0.8 * Math.sin(seconds / 60) + this.noise(0.02)
-    const volumetricFlow = massFlow * (14.696 / pressure) * ((273.15 + temperature) / 298.15)
-    const numbers = [pressure, temperature, volumetricFlow, massFlow, target].map((value) => decimal(value, 7, 2))
+    const { massFlow, pressure, temperature, total, volumetricFlow } = this.flow.measure(seconds)
+    const setpoint = this.flow.setpointAt(seconds)
+    const isBasis = this.firmware === "BASIS"
+    const numbers = isBasis
+      ? [
+        decimal(temperature, 6, 2),
+        decimal(massFlow, 6, 1),
+        decimal(total, 10, 1),
+        decimal(setpoint, 6, 1),
+        decimal(100 * setpoint / FULL_SCALE, 6, 2)
+      ]
+      : [pressure, temperature, volumetricFlow, massFlow, setpoint].map((value) => decimal(value, 7, 2))
     const number = this.count++
-    return [...numbers, ...(this.numbered ? [decimal(number, 10, 0)] : []), this.gas.padStart(6)].join(" ")
-  }
-
-  private table(rows: ReadonlyArray<string>): ReadonlyArray<string> {
-    return rows.map((row) => `${this.unitId} ${row}`)
-  }
-
-  private columns(): ReadonlyArray<string> {
     return [
-      "D00 ID_ NAME______________________ TYPE_______ WIDTH NOTES___________________",
-      "D01 700 Unit ID                    string          1",
-      "D02 002 Abs Press                  s decimal     7/2 010 02 PSIA",
-      "D03 003 Flow Temp                  s decimal     7/2 002 02 `C",
-      "D04 004 Volu Flow                  s decimal     7/2 012 02 CCM",
-      "D05 005 Mass Flow                  s decimal     7/2 012 02 SCCM",
-      "D06 037 Mass Flow Setpt            s decimal     7/2 012 02 SCCM",
-      ...(this.numbered ? ["D11 999 Reading Number             s decimal    10/0 000 02 -"] : []),
-      "D07 703 Gas                        string          6",
-      "D08 701 *Error                     string          3 ADC",
-      "D09 702 *Status                    string          3 OPL",
-      "D10 702 *Status                    string          3 MOV"
-    ]
+      ...numbers,
+      ...(this.numbered ? [decimal(number, 10, 0)] : []),
+      isBasis ? this.gas.name : this.gas.name.padStart(6),
+      ...(this.isLocked ? ["LCK"] : [])
+    ].join(" ")
   }
 
-  private legacyColumns(): ReadonlyArray<string> {
-    return [
-      " D00 NAME_______ TYPE_____ MinVal_  MaxVal_  UNITS__",
-      " D01 Unit ID     char         A         Z         na",
-      " D02 Pressure    signed    +000.00  +160.00     PSIA",
-      " D03 Flow Temp   signed    -010.00  +060.00        C",
-      " D04 Volu        signed    +000.00  +500.00      CCM",
-      " D05 Mass        signed    +0000.0  +0500.0     SCCM",
-      " D06 Mass Setpt  signed    +0000.0  +0500.0     SCCM",
-      ...(this.numbered ? [" D10 Reading No  signed    +0       +999999999    na"] : []),
-      " D07 Gas         string        Air       D2       na",
-      " D08 Error       string         na      ADC       na",
-      " D09 Status      string         na      LCK       na"
-    ].map((row) => `${row}\b\b`)
+  private setSetpoint(value: number, seconds: number): Lines {
+    this.flow.setpoint = value
+    return this.frame(seconds)
   }
 
-  private identity(): ReadonlyArray<string> {
-    return [
-      "M00 Alicat Scientific",
-      "M01 www.example.com",
-      "M02 Ph   000-000-0000",
-      "M03 Simulated device",
-      "M04 Model Number MC-500SCCM-D",
-      `M05 Serial Number ${this.serialNumber}`,
-      "M06 Date Manufactured 03/02/2025",
-      "M07 Date Calibrated   03/02/2025",
-      "M08 Calibrated By     SIM",
-      "M09 Software Revision 10v20.0-R24"
-    ]
+  /** Sets the setpoint if there is a value. Gives the setpoint before and after, and its unit. */
+  private setpointState(value: string, seconds: number): Lines {
+    const before = this.flow.setpointAt(seconds)
+    if (value !== "") this.flow.setpoint = Number(value)
+    return this.line(`${decimal(before, 7, 2)} ${decimal(this.flow.setpointAt(seconds), 7, 2)} 12 SCCM`)
   }
 
-  private legacyIdentity(): ReadonlyArray<string> {
-    return [
-      "M0 Alicat Scientific",
-      "M1 www.example.com",
-      "M2 000-000-0000",
-      "M3 Simulated device",
-      "M4 Mdl \b\bMC-500SCCM-D",
-      `M5 Serial No. \b${this.serialNumber}`,
-      "M6 Date Mfg.  10/03/2008",
-      "M7 Calibrated By  SIM",
-      "M8 Software GP07R100"
-    ]
+  private get gas() {
+    return GASES[this.registers.get(GAS_REGISTER)!]!
   }
 
-  /** Normally distributed noise: the sum of uniform numbers. */
-  private noise(deviation: number): number {
-    let sum = -6
-    for (let n = 0; n < 12; n++) sum += this.random()
-    return sum * deviation
+  /** Sets the gas if there is a number. */
+  private gasState(number: string): Lines {
+    if (number !== "" && !this.write(GAS_REGISTER, Number(number))) return this.rejection
+    return this.line(`${this.registers.get(GAS_REGISTER)} ${this.gas.name} ${this.gas.longName}`)
+  }
+
+  /** GP firmware sends the list in one line. */
+  private gasList(): Lines {
+    const rows = GASES.flatMap(({ name }, number) =>
+      this.line(`G${String(number).padStart(2, "0")} ${name.padStart(8)}`)
+    )
+    return this.firmware === "GP07" ? [rows.join(" ")] : rows
+  }
+
+  private lock(isLocked: boolean, seconds: number): Lines {
+    this.isLocked = isLocked
+    return this.frame(seconds)
+  }
+
+  private register(register: number): Lines {
+    const value = this.registers.get(register)
+    return value === undefined ? this.rejection : this.line(`  ${String(register).padStart(3, "0")} = ${value}`)
+  }
+
+  /** False if there is no such register, or no such gas. */
+  private write(register: number, value: number): boolean {
+    const isKnown = register === GAS_REGISTER ? value < GASES.length : this.registers.has(register)
+    if (isKnown) this.registers.set(register, value)
+    return isKnown
   }
 }
 
 /** A number as on the wire: a sign, then zeros up to the width. */
 const decimal = (value: number, width: number, decimals: number): string =>
   (value < 0 ? "-" : "+") + Math.abs(value).toFixed(decimals).padStart(width - 1, "0")
-
-/** Repeatable random numbers from 0 to 1 (mulberry32). */
-const randomFrom = (seed: number) => {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}

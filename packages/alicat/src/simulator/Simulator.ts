@@ -50,7 +50,7 @@ export interface SimulatedPort {
   readonly plug: (devicesOf?: string) => Effect.Effect<void, SourceOpenError | SourceDependencyError>
 }
 
-const GASES = ["N2", "Air", "Ar", "CO2"]
+const GASES = ["N2", "Air", "Ar", "CO2"] as const
 
 /**
  * Starts the devices; the scope ends them.
@@ -89,7 +89,7 @@ interface OpenPort {
 }
 
 const openPorts = Effect.fnUntraced(function*(options: SimulatorOptions) {
-  const { devices = 1, faults = [], tcp, units = 1 } = options
+  const { baud = null, devices = 1, faults = [], tcp, units = 1 } = options
   const isPluggable = options.pluggable ?? faults.some(isPortFault)
   const links = isPluggable && tcp === undefined ? yield* temporaryFolder : null
   const clock = yield* SampleClock.current
@@ -101,7 +101,7 @@ const openPorts = Effect.fnUntraced(function*(options: SimulatorOptions) {
     Effect.fnUntraced(function*(members, n) {
       const bus = yield* SimulatedBus.make(members, faults, seconds)
       const outlet = yield* tcp === undefined
-        ? Outlet.pty(links === null ? null : path.join(links, members[0]!.name))
+        ? Outlet.pty(links === null ? null : path.join(links, members[0]!.name), baud)
         : Outlet.tcp(tcp === 0 ? 0 : tcp + n)
       yield* outlet.plug(bus)
       return { members, bus, outlet } satisfies OpenPort

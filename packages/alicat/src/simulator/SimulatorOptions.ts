@@ -4,7 +4,7 @@
 import { InvalidOptionError, millisOf } from "@sampleline/core"
 import { type Duration, Effect } from "effect"
 import { type Fault, isPortFault, type Occasion, type PortFault } from "./Faults.ts"
-import type { SimulatedFirmware } from "./SimulatedDevice.ts"
+import type { SimulatedFirmware } from "./SimulatedFirmware.ts"
 
 /**
  * What to simulate.
@@ -21,6 +21,8 @@ export interface SimulatorOptions {
    * The first TCP port, on 127.0.0.1. Further ports follow it. 0 takes any free ports. Default: pseudo-terminals instead of TCP.
    */
   readonly tcp?: number | undefined
+  /** The one baud rate at which devices answer; not for TCP. Reading it costs some milliseconds a command. Default: any. */
+  readonly baud?: number | undefined
   /** The firmware of the devices. Default: `10v20`. */
   readonly firmware?: SimulatedFirmware | undefined
   /** Adds a column `Reading_Number`. Default: false. */
@@ -37,14 +39,20 @@ export interface SimulatorOptions {
 const MAX_DEVICES = 1000
 const MAX_UNITS = 26
 const TCP_PORTS = 65_536
+const MIN_BAUD = 50
+const MAX_BAUD = 4_000_000
 
 /** Fails if an option is out of its limits, or if a fault can never happen. */
 export const validate = Effect.fnUntraced(function*(
-  { devices = 1, faults = [], tcp, units = 1 }: SimulatorOptions
+  { baud, devices = 1, faults = [], tcp, units = 1 }: SimulatorOptions
 ): Effect.fn.Return<void, InvalidOptionError> {
   yield* validInt("devices", devices, 1, MAX_DEVICES)
   yield* validInt("units", units, 1, MAX_UNITS)
   yield* validInt("tcp", tcp ?? 0, 0, TCP_PORTS - Math.ceil(devices / units))
+  yield* validInt("baud", baud ?? MIN_BAUD, MIN_BAUD, MAX_BAUD)
+  if (baud !== undefined && tcp !== undefined) {
+    return yield* InvalidOptionError.of("baud", baud, "none for TCP, which has no baud rate")
+  }
   for (const fault of faults) {
     if (fault.kind === "swap" && devices <= units) {
       return yield* InvalidOptionError.of("faults.swap", { devices, units }, "at least two ports to swap")

@@ -9,7 +9,8 @@
  *     A M07 Date Calibrated   03/02/2025
  *     A M09 Software Revision 10v20.0-R24
  *
- * Rows are recognised by their labels, because their numbers vary. A device may not answer these commands.
+ * Rows are recognised by their labels, because their numbers vary. Each row is read by itself: a row may be blank, or noise. A
+ * device may not answer these commands.
  */
 import type { DeviceIdentity } from "@sampleline/core"
 import { Result } from "effect"
@@ -31,30 +32,27 @@ export const decodeFirmware = (bytes: Uint8Array, unitId: string): Result.Result
   })
 }
 
-const ROW = /^([A-Z])\s+M\d{1,2}\s+(.*)$/
+const ROW = /^([A-Z])\s+M\d{1,2}(?:\s+(.*))?$/
 const LABELS = {
   model: /^(?:Model Number|Mdl)[\s:]+(\S.*)$/,
   serialNumber: /^(?:Serial Number|Serial No\.)[\s:]+(\S.*)$/,
   calibrationDate: /^Date Calibrated[\s:]+(\S.*)$/,
   firmware: /^Software(?: Revision)?[\s:]+(\S.*)$/,
-  manufacturer: /^(Alicat\b.*)$/
+  manufacturer: /^(Alicat(?:\s.*)?)$/i
 } satisfies { readonly [part in keyof DeviceIdentity]: RegExp }
 
-/** The identity in the lines of a reply to `??M*`. A part that no row has is null. */
+/** The identity in the lines of a reply to `??M*`. A part that no row has is null. Fails if no line is a row. */
 export const decodeManufacturing = (
   lines: ReadonlyArray<Uint8Array>,
   unitId: string
 ): Result.Result<DeviceIdentity, MalformedReply> => {
-  const rows: Array<string> = []
-  for (const bytes of lines) {
-    const line = lineText(bytes)
-    if (Result.isFailure(line)) return Result.fail(line.failure)
-    if (line.success.trim() === "") continue
-    const [, unit, row = ""] = ROW.exec(line.success.trim()) ?? []
-    if (unit !== unitId) {
-      return Result.fail(new MalformedReply({ expected: `a row of the manufacturing table of unit ${unitId}`, bytes }))
-    }
-    rows.push(row.trim())
+  const rows = lines.flatMap((bytes) => {
+    const [, unit, row = ""] = ROW.exec(Result.getOrElse(lineText(bytes), () => "").trim()) ?? []
+    return unit === unitId ? [row.trim()] : []
+  })
+  if (rows.length === 0) {
+    const bytes = lines[0] ?? new Uint8Array()
+    return Result.fail(new MalformedReply({ expected: `a row of the manufacturing table of unit ${unitId}`, bytes }))
   }
   const find = (label: RegExp): string | null =>
     rows.map((row) => label.exec(row)?.[1]).find((text) => text !== undefined) ?? null

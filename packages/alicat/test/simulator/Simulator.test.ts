@@ -1,13 +1,28 @@
 import { assert, describe, it } from "@effect/vitest"
 
 import { InvalidOptionError } from "@sampleline/core"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
+import * as Alicat from "../../src/Alicat.ts"
 import * as Simulator from "../../src/simulator/Simulator.ts"
+
+describe("a simulated device with a baud rate", () => {
+  it.live("answers at that rate only", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make({ baud: 115200 })
+      const at = (baud: number) =>
+        Effect.scoped(
+          Effect.result(Alicat.make({ devices: { fuel: { port: fuel!.port, baud } }, timeout: "100 millis" }))
+        )
+      assert.isTrue(Result.isFailure(yield* at(19200)))
+      assert.isTrue(Result.isSuccess(yield* at(115200)))
+      assert.isTrue(Result.isFailure(yield* at(9600)))
+    }))
+})
 
 describe("Simulator.make refuses", () => {
   it.effect("numbers that are out of range", () =>
     Effect.gen(function*() {
-      for (const options of [{ devices: 0 }, { units: 27 }, { tcp: 70_000 }]) {
+      for (const options of [{ devices: 0 }, { units: 27 }, { tcp: 70_000 }, { baud: 0 }, { baud: 19200, tcp: 0 }]) {
         const error = yield* Effect.flip(Simulator.make(options))
         assert.instanceOf(error, InvalidOptionError)
       }

@@ -54,6 +54,55 @@ describe("a frame table", () => {
     assert.include(malformed(decodeFrameTable([...TABLE, LEGACY[2]!], "A")), "a row of the frame table")
   })
 
+  it.each([
+    ["integer         7 010 02 PSIA", "float", "PSIA"],
+    ["s integer       7 010 02 PSIA", "float", "PSIA"],
+    ["int             7", "float", null],
+    ["uint16          7", "float", null],
+    ["float         9/4 010 02 PSIA", "float", "PSIA"],
+    ["fixed         7/2", "float", null],
+    ["s fixed         7 010 02 PSIA", "float", "PSIA"],
+    ["char            1", "text", null],
+    ["label           8 free words", "text", null]
+  ])("keeps a row of the unknown type `%s` as what it says, and names its column", (type, kind, unit) => {
+    const table = [...TABLE, bytes(`A D10 100 Analog In 2                ${type}`)]
+    const { format, unknownTypes } = Result.getOrThrow(decodeFrameTable(table, "A"))
+    const field = format.fields.at(-1)!
+    assert.deepStrictEqual([field.name, field.kind, field.unit], ["Analog_In_2", kind, unit])
+    const taken = kind === "text" ? "text" : "a number"
+    assert.deepStrictEqual(unknownTypes, [`Analog_In_2 (${type.split(/ {2,}/)[0]}, taken as ${taken})`])
+    assert.deepStrictEqual(layout.unknownTypes, [])
+  })
+
+  it("of the legacy dialect keeps a row of an unknown type", () => {
+    const table = [
+      ...LEGACY,
+      bytes("A  D10 Heat Flux   fixed     +000.00  +160.00     na"),
+      bytes("A  D11 Note label na x na")
+    ]
+    const { format, unknownTypes } = Result.getOrThrow(decodeFrameTable(table, "A"))
+    assert.deepStrictEqual(
+      format.fields.slice(-2).map(({ kind, name }) => [name, kind]),
+      [["Heat_Flux", "float"], ["Note", "text"]]
+    )
+    assert.deepStrictEqual(unknownTypes, ["Heat_Flux (fixed, taken as a number)", "Note (label, taken as text)"])
+  })
+
+  it.each(["`C", "\xb0C", "\xc2\xb0C", "C"])("reads the unit %s as degrees Celsius", (unit) => {
+    const table = [TABLE[0]!, bytes(`A D03 003 Flow Temp                  s decimal     7/2 002 02 ${unit}`)]
+    const old = [LEGACY[0]!, bytes(`A  D03 Flow Temp   signed    -010.00  +060.00        ${unit}`)]
+    for (const lines of [table, old]) {
+      assert.strictEqual(Result.getOrThrow(decodeFrameTable(lines, "A")).format.fields[0]!.unit, "°C")
+    }
+  })
+
+  it("is an error if a byte of it is noise, because a column may be lost", () => {
+    for (const noise of ["\xff", "\x90", "\xc2"]) {
+      const row = bytes(`A D03 003 Flow Temp                  s decimal     7/2 002 02 ${noise}C`)
+      assert.include(malformed(decodeFrameTable([...TABLE, row], "A")), "ASCII")
+    }
+  })
+
   it("that comes twice because the first one was late counts once", () => {
     const twice = Result.getOrThrow(decodeFrameTable([...TABLE.slice(0, 5), ...TABLE], "A"))
     assert.deepStrictEqual(twice.format.fields, layout.format.fields)
@@ -66,7 +115,7 @@ describe("a frame table", () => {
       ) => [name, kind, unit, statistic, conditional]),
       [
         ["Pressure", "float", "PSIA", null, false],
-        ["Flow_Temp", "float", "C", null, false],
+        ["Flow_Temp", "float", "°C", null, false],
         ["Mass", "float", "SCCM", null, false],
         ["Gas", "text", null, null, false]
       ]

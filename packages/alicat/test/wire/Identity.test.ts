@@ -42,10 +42,46 @@ A M09 Software Revision 10v20.0-R24
     })
     malformed(decodeManufacturing(table, "B"))
     malformed(decodeManufacturing([bytes("A +014.62")], "A"))
+    malformed(decodeManufacturing([], "A"))
   })
+
+  it.each(
+    [
+      ["A  M00 ALICAT SCIENTIFIC", "ALICAT SCIENTIFIC"],
+      ["A M0 Alicat Scientific Inc.", "Alicat Scientific Inc."],
+      ["A M01 www.alicat.com", null],
+      ["A M03 alicat@alicat.com", null]
+    ]
+  )("has the maker of `%s` as the device writes it", (row, manufacturer) => {
+    assert.strictEqual(Result.getOrThrow(decodeManufacturing(lines(row), "A")).manufacturer, manufacturer)
+  })
+
+  it.each([
+    "A M1 ",
+    "A M1",
+    "A  M01",
+    "",
+    "A M03 \xff\xfe",
+    "M04 Mdl",
+    "B M05 Serial Number 7",
+    "A +014.62 +021.89",
+    "?"
+  ])(
+    "loses only the row that makes no sense: `%s`",
+    (row) => {
+      const table = [bytes("A M04 Model Number MC-500SCCM-D"), bytes(row), bytes("A M05 Serial Number 521641")]
+      for (const order of [table, table.toReversed()]) {
+        assert.deepInclude(Result.getOrThrow(decodeManufacturing(order, "A")), {
+          model: "MC-500SCCM-D",
+          serialNumber: "521641"
+        })
+      }
+    }
+  )
 
   it("has no calibration date with GP firmware", () => {
     const padded = `A M0 Alicat Scientific
+A M1 \b\b
 A M4 Mdl \b\b\bM-100SCCM-D
 A M5 Serial No. \b30294
 A M6 Date Mfg.  10/03/2008

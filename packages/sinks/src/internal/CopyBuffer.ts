@@ -40,7 +40,11 @@ export class CopyBuffer extends ByteBuffer implements CellWriter {
     return this.content()
   }
 
-  number(value: number): void {
+  float(value: number): void {
+    this.value(this.kinds[this.at++]!, value)
+  }
+
+  int(value: number): void {
     this.value(this.kinds[this.at++]!, value)
   }
 

@@ -26,8 +26,13 @@ export class CsvCells implements CellWriter {
     this.buffer.lastByte(NEWLINE)
   }
 
-  number(value: number): void {
-    this.buffer.number(value)
+  float(value: number): void {
+    this.buffer.float(value)
+    this.buffer.byte(COMMA)
+  }
+
+  int(value: number): void {
+    this.buffer.int(value)
     this.buffer.byte(COMMA)
   }
 

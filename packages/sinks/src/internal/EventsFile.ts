@@ -10,7 +10,7 @@ import * as fs from "node:fs"
 import type { Writer } from "./FileFailure.ts"
 import type { FileMode } from "./OutputFile.ts"
 
-export const eventsFileOf = (target: string): string => `${target}-events.jsonl`
+const eventsFileOf = (target: string): string => `${target}-events.jsonl`
 
 export class EventsFile {
   private readonly writer: Writer

@@ -1,7 +1,14 @@
 /**
- * Rows as JSON text, one object a line.
+ * Rows as JSON text, one object a line. JSON has no NaN and no infinities: they become null, and are counted.
  */
-import { type CellWriter, type FrameFormat, type RowOptions, rowWriter, type Sample } from "@sampleline/core"
+import {
+  type CellWriter,
+  DroppedValues,
+  type FrameFormat,
+  type RowOptions,
+  rowWriter,
+  type Sample
+} from "@sampleline/core"
 import { type Ready, ready } from "./ByteBuffer.ts"
 import { TextBuffer } from "./TextBuffer.ts"
 import { TextCache } from "./TextCache.ts"
@@ -13,10 +20,11 @@ const END = ready("}\n")
 /** Each format has a plan, which is made once. */
 export class JsonlCells implements CellWriter {
   readonly buffer = new TextBuffer()
+  readonly dropped = new DroppedValues()
   private readonly plans = new WeakMap<FrameFormat, ReturnType<typeof planOf>>()
   private readonly options: RowOptions
   private readonly texts = new TextCache((text) => ready(JSON.stringify(text.toWellFormed())))
-  private keys: ReadonlyArray<Ready> = []
+  private columns: ReturnType<typeof planOf>["columns"] = []
   private at = 0
 
   constructor(options: RowOptions) {
@@ -30,15 +38,22 @@ export class JsonlCells implements CellWriter {
       plan = planOf(format, this.options)
       this.plans.set(format, plan)
     }
-    this.keys = plan.keys
+    this.columns = plan.columns
     this.at = 0
     plan.write(sample, this)
     this.buffer.ready(END)
   }
 
-  number(value: number): void {
+  float(value: number): void {
+    if (!Number.isFinite(value)) return this.drop()
     this.key()
-    this.buffer.number(value)
+    this.buffer.float(value)
+  }
+
+  int(value: number): void {
+    if (!Number.isFinite(value)) return this.drop()
+    this.key()
+    this.buffer.int(value)
   }
 
   text(value: string): void {
@@ -58,14 +73,24 @@ export class JsonlCells implements CellWriter {
     this.buffer.ready(NULL)
   }
 
+  private drop(): void {
+    this.dropped.count(this.columns[this.at]!.name, "JSON has no NaN and no infinities")
+    this.missing()
+  }
+
   private key(): void {
-    this.buffer.ready(this.keys[this.at++]!)
+    this.buffer.ready(this.columns[this.at++]!.key)
   }
 }
 
-/** The text before each value: its key, and the comma after the value before. */
+/** `key` is the text before a value: its key, and the comma after the value before. */
 const planOf = (format: FrameFormat, options: RowOptions) => {
   const { columns, write } = rowWriter(format, options)
-  const keys = columns.map(({ name }, at) => ready(`${at === 0 ? "{" : ","}${JSON.stringify(name)}:`))
-  return { keys, write }
+  return {
+    write,
+    columns: columns.map(({ name }, at): { readonly name: string; readonly key: Ready } => ({
+      name,
+      key: ready(`${at === 0 ? "{" : ","}${JSON.stringify(name)}:`)
+    }))
+  }
 }

@@ -9,21 +9,27 @@ export const inspectJsonl = (fd: number, size: number): Result.Result<Content, s
   let bytes = 0
   let line = 0
   let begun: Array<Buffer> = []
+  const wholeNumbers = new Set<string>()
   for (const [chunk, offset] of chunksOf(fd, size)) {
     let start = 0
     for (let end = chunk.indexOf("\n"); end >= 0; end = chunk.indexOf("\n", start)) {
       line++
-      if (!isRowText(Buffer.concat([...begun, chunk.subarray(start, end)]).toString())) {
-        return Result.fail(`line ${line} is not a sample written by this sink`)
-      }
+      const text = Buffer.concat([...begun, chunk.subarray(start, end)]).toString()
+      if (!isRowText(text)) return Result.fail(`line ${line} is not a sample written by this sink`)
+      for (const [, key] of text.matchAll(WHOLE_NUMBER)) wholeNumbers.add(JSON.parse(key!))
       begun = []
       start = end + 1
       bytes = offset + start
     }
     begun.push(Buffer.from(chunk.subarray(start)))
   }
-  return line > 0 || beginsLikeRow(beginningOf(begun)) ? Result.succeed({ bytes }) : Result.fail(FOREIGN_BEGINNING)
+  return line > 0 || beginsLikeRow(beginningOf(begun))
+    ? Result.succeed({ bytes, wholeNumbers })
+    : Result.fail(FOREIGN_BEGINNING)
 }
+
+/** A number without a decimal point, after its key. JSON.parse does not tell 100 from 100.0. */
+const WHOLE_NUMBER = /(?<=("(?:[^"\\]|\\.)*"):)-?\d+(?=[,}])/g
 
 /** Whether an incomplete line is a row of ours, as far as it goes. */
 const beginsLikeRow = (incomplete: string): boolean => {

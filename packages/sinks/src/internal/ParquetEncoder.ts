@@ -49,6 +49,10 @@ const BUNDLED = new Set(["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND", "ERR_INVALI
 const codeOf = (error: unknown): string | undefined =>
   Predicate.hasProperty(error, "code") ? String(error.code) : undefined
 
+/** The memory of a column, which the thread takes over. */
+const arraysOf = (column: ColumnValues): ReadonlyArray<ArrayBufferView> =>
+  "places" in column ? [column.places] : [column.numbers, column.nulls]
+
 const talkTo = (worker: Worker) => {
   const ready = Deferred.makeUnsafe<void, Error>()
   let asked: Deferred.Deferred<void, Error> | undefined = ready
@@ -80,10 +84,7 @@ const talkTo = (worker: Worker) => {
   const encoder: ParquetEncoder = {
     begin: (file) => worker.postMessage({ begin: file } satisfies WorkerRequest),
     writeGroup: (values) =>
-      ask(
-        values,
-        values.map((column) => (column instanceof Float64Array ? column : column.places).buffer as ArrayBuffer)
-      ),
+      ask(values, values.flatMap((column) => arraysOf(column).map((array) => array.buffer as ArrayBuffer))),
     finish: Effect.suspend(() => Deferred.await(ask("finish")))
   }
   return { encoder, ready }

@@ -1,82 +1,116 @@
 /**
- * Where a Postgres server is and which user connects, from the options or from a connection URL:
- * `postgres://user:password@host:5432/database?sslmode=require`.
+ * Where a Postgres server is and who connects, found as libpq finds it. A setting comes from the options, else from the URL, the
+ * service file or the environment, else it has a default.
  */
 import { InvalidOptionError } from "@sampleline/core"
 import { Effect, Redacted } from "effect"
+import * as fs from "node:fs"
 import * as os from "node:os"
-import type { ConnectionOptions } from "node:tls"
 import type { PostgresSinkOptions } from "../PostgresSink.ts"
+import { fromEnvironment, fromService, fromUrl, type PostgresSource, sourceOf } from "./PostgresSource.ts"
+import { type Encryptions, encryptionsOf } from "./PostgresTls.ts"
 
 export interface PostgresAddress {
+  /** A name, an IP address, or the folder of a Unix socket. */
   readonly host: string
   readonly port: number
   readonly user: string
   readonly password: Redacted.Redacted | undefined
   readonly database: string
-  readonly ssl: boolean | ConnectionOptions
+  readonly encryptions: Encryptions
+  readonly applicationName: string
+  /** Settings of the session for the server, such as `-c search_path=lab`. */
+  readonly startupOptions: string | undefined
+  readonly connectSeconds: number | undefined
 }
 
-export const addressOf = (options: PostgresSinkOptions): Effect.Effect<PostgresAddress, InvalidOptionError> =>
-  Effect.gen(function*() {
-    const { database, host, password, port, ssl, url, user } = options
-    if (url === undefined) {
-      if (host === undefined || host === "") {
-        return yield* new InvalidOptionError({ option: "host", value: "missing", expected: "a host, or a url instead" })
-      }
-      const name = user ?? os.userInfo().username
-      return { host, port: port ?? 5432, user: name, password, database: database ?? name, ssl: ssl ?? false }
+export const addressOf = Effect.fnUntraced(
+  function*(options: PostgresSinkOptions): Effect.fn.Return<PostgresAddress, InvalidOptionError> {
+    const found = yield* settingsOf(options)
+    const port = Number(found.port ?? 5432)
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+      return yield* InvalidOptionError.of("port", found.port, "a port number from 1 to 65535")
     }
+    const seconds = Number(found.connect_timeout ?? 0)
+    if (!Number.isInteger(seconds)) {
+      return yield* InvalidOptionError.of("connect_timeout", found.connect_timeout, "whole seconds")
+    }
+    const host = found.host ?? defaultHost(port)
+    if (host.includes(",")) return yield* InvalidOptionError.of("host", host, "one host")
+    const user = found.user ?? (yield* systemUser)
+    const database = found.dbname ?? user
+    const password = found.password ?? (yield* passwordInFile({ host, port, user, database }))
+    return {
+      host,
+      port,
+      user,
+      password: password === undefined ? undefined : Redacted.make(password),
+      database,
+      encryptions: yield* encryptions(options, host, found),
+      applicationName: found.application_name ?? "sampleline",
+      startupOptions: found.options,
+      connectSeconds: seconds > 0 ? seconds : undefined
+    }
+  }
+)
+
+const settingsOf = Effect.fnUntraced(
+  function*(options: PostgresSinkOptions): Effect.fn.Return<PostgresSource, InvalidOptionError> {
+    const { database, host, password, port, url, user } = options
     const apart = Object.entries({ host, port, user, database }).find(([, value]) => value !== undefined)
-    if (apart !== undefined) {
+    if (url !== undefined && apart !== undefined) {
       return yield* new InvalidOptionError({
         option: apart[0],
         value: "given together with url",
         expected: "either a url or a host, not both"
       })
     }
-    const address = yield* parseUrl(url)
-    return { ...address, password: address.password ?? password, ssl: ssl ?? address.ssl }
-  })
-
-/** Errors say what is wrong with the URL, but never show it: it may hold the password. */
-const parseUrl = (url: Redacted.Redacted): Effect.Effect<PostgresAddress, InvalidOptionError> =>
-  Effect.suspend(() => {
-    const refuse = (expected: string) =>
-      Effect.fail(new InvalidOptionError({ option: "url", value: "not usable", expected }))
-    const form = "postgres://user:password@host:5432/database, with special characters percent-encoded"
-    const text = Redacted.value(url)
-    if (!/^postgres(?:ql)?:\/\//i.test(text) || !URL.canParse(text)) return refuse(form)
-    const parsed = new URL(text)
-    if (parsed.hash !== "") return refuse("no fragment; percent-encode # as %23")
-    const [user, password, database] = [parsed.username, parsed.password, parsed.pathname.slice(1)].map(decode)
-    if (user === undefined || password === undefined || database === undefined) return refuse(form)
-    for (const name of parsed.searchParams.keys()) {
-      if (name !== "sslmode") return refuse(`no parameter but sslmode; ${JSON.stringify(name)} is unknown`)
+    const given = {
+      ...sourceOf({
+        host,
+        port: port === undefined ? undefined : String(port),
+        user,
+        password: password === undefined ? undefined : Redacted.value(password),
+        dbname: database
+      }),
+      ...url === undefined ? {} : yield* fromUrl(url)
     }
-    const ssl = SSL_MODES[parsed.searchParams.get("sslmode") ?? "disable"]
-    if (ssl === undefined) return refuse(`sslmode to be one of ${Object.keys(SSL_MODES).join(", ")}`)
-    return Effect.succeed({
-      host: parsed.hostname === "" ? "localhost" : parsed.hostname.replace(/^\[(.*)\]$/, "$1"),
-      port: parsed.port === "" ? 5432 : Number(parsed.port),
-      user: user || os.userInfo().username,
-      password: password === "" ? undefined : Redacted.make(password),
-      database: database || user || os.userInfo().username,
-      ssl
-    })
-  })
-
-const SSL_MODES: { readonly [mode: string]: boolean | ConnectionOptions } = {
-  "disable": false,
-  "require": { rejectUnauthorized: false },
-  "verify-ca": { rejectUnauthorized: true, checkServerIdentity: () => undefined },
-  "verify-full": { rejectUnauthorized: true }
-}
-
-const decode = (text: string): string | undefined => {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return undefined
+    const environment = fromEnvironment()
+    const service = given.service ?? environment.service
+    return { ...environment, ...service === undefined ? {} : yield* fromService(service), ...given }
   }
-}
+)
+
+/** libpq's own default was chosen when it was built: one of these folders if the server has its socket there. */
+const defaultHost = (port: number): string =>
+  ["/var/run/postgresql", "/tmp"].find((folder) => fs.existsSync(`${folder}/.s.PGSQL.${port}`)) ?? "localhost"
+
+const systemUser = Effect.try({
+  try: () => os.userInfo().username,
+  catch: () =>
+    new InvalidOptionError({ option: "user", value: "missing", expected: "a user, for this process has none" })
+})
+
+/** In `PGPASSFILE`, which is `~/.pgpass` by default. */
+const passwordInFile = Effect.fnUntraced(function*(
+  { database, host, port, user }: Pick<PostgresAddress, "database" | "host" | "port" | "user">
+) {
+  const { default: pgpass } = yield* Effect.promise(() => import("pgpass"))
+  // libpq writes the default socket as localhost there.
+  const name = host === defaultHost(port) && host.startsWith("/") ? "localhost" : host
+  return yield* Effect.callback<string | undefined>((resume) =>
+    pgpass({ host: name, port, database, user }, (password) => resume(Effect.succeed(password)))
+  )
+})
+
+const encryptions = (
+  { ssl }: PostgresSinkOptions,
+  host: string,
+  found: PostgresSource
+): Effect.Effect<Encryptions, InvalidOptionError> =>
+  ssl !== undefined
+    ? Effect.succeed([ssl])
+    // A Unix socket does not leave the machine: libpq never encrypts it.
+    : host.startsWith("/")
+    ? Effect.succeed([false])
+    : encryptionsOf(found)

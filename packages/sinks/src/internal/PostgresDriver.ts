@@ -3,6 +3,9 @@
  *
  * `@effect/sql-pg` runs statements, but has no COPY. COPY goes through `pg` and `pg-copy-streams`; then a statement has a
  * connection only while it runs, before the first COPY.
+ *
+ * A pooler such as PgBouncer may be in between. It refuses settings at the start of a connection, and may give each transaction
+ * another connection to the server. So time-outs belong to a transaction, and no statement is prepared for later.
  */
 import type { SinkDependencyError, SinkOpenError } from "@sampleline/core"
 import { Duration, Effect, Exit, Fiber, Option, Redacted, Scope } from "effect"
@@ -10,19 +13,22 @@ import * as Reactivity from "effect/reactivity/Reactivity"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Pool, PoolClient } from "pg"
 import { loadDriver } from "./drivers.ts"
+import { inTransaction } from "./inTransaction.ts"
 import type { PostgresSettings } from "./PostgresSettings.ts"
-import { SqlFailure } from "./SqlFailure.ts"
+import type { Encryption, Encryptions } from "./PostgresTls.ts"
+import { isAboutEncryption, SqlFailure } from "./SqlFailure.ts"
 
 export interface PostgresDriver {
   /** Runs statements. */
   readonly statements: <A, E>(
     run: (sql: SqlClient) => Effect.Effect<A, E>
   ) => Effect.Effect<A, SqlFailure>
-  /** Sends the bytes of a COPY ... FROM STDIN in a transaction of its own. Success means that they are committed. */
-  readonly copy: (statement: string, bytes: Buffer) => Effect.Effect<void, SqlFailure>
+  /**
+   * Runs statements, one of them a COPY ... FROM STDIN that gets the bytes, in a transaction of their own. Success means that it
+   * is committed.
+   */
+  readonly copy: (statements: ReadonlyArray<string>, bytes: Buffer) => Effect.Effect<void, SqlFailure>
 }
-
-const APPLICATION = "sampleline"
 
 /** Loads the drivers. Connections are made when they are needed; the scope closes them within `closeTimeout`. */
 export const openPostgres = Effect.fnUntraced(function*(
@@ -46,36 +52,54 @@ export const openPostgres = Effect.fnUntraced(function*(
     username: settings.user,
     password: settings.password,
     database: settings.database,
-    ssl: settings.ssl,
     connectTimeout: settings.connectTimeout,
-    applicationName: APPLICATION,
-    startupOptions: startupOptions(settings)
+    applicationName: settings.applicationName,
+    startupOptions: settings.startupOptions,
+    prepare: false
   }
+  const connect = (ssl: Encryption) =>
+    acquireBounded(PgClient.makeClient({ ...config, ssl }).pipe(Effect.provide(Reactivity.layer)), closeTimeout).pipe(
+      Effect.mapError(toFailure)
+    )
+  const ssl = yield* agreedEncryption(settings.encryptions, connect)
+  const runWith = <A, E>(sql: SqlClient, run: (sql: SqlClient) => Effect.Effect<A, E>) =>
+    inTime(inTransaction(sql, Effect.andThen(sql.unsafe(timeLimit(settings)), run(sql))))
   if (!useCopy) {
     const { maxConnections, minConnections } = settings
     const sql = yield* acquireBounded(
-      PgClient.make({ ...config, maxConnections, minConnections }).pipe(Effect.provide(Reactivity.layer)),
+      PgClient.make({ ...config, ssl, maxConnections, minConnections }).pipe(Effect.provide(Reactivity.layer)),
       closeTimeout
     ).pipe(Effect.mapError(toFailure))
-    return { statements: (run) => inTime(run(sql)), copy: () => Effect.die("without COPY") }
+    return { statements: (run) => runWith(sql, run), copy: () => Effect.die("without COPY") }
   }
 
-  const pool = yield* openPool(sink, packages, settings)
+  const pool = yield* openPool(sink, packages, settings, ssl)
   return {
-    statements: (run) =>
-      acquireBounded(PgClient.makeClient(config).pipe(Effect.provide(Reactivity.layer)), closeTimeout).pipe(
-        Effect.mapError(toFailure),
-        Effect.flatMap((sql) => inTime(run(sql))),
-        Effect.scoped
-      ),
-    copy: (statement, bytes) => pool(statement, bytes, inTime)
+    statements: (run) => Effect.scoped(Effect.flatMap(connect(ssl), (sql) => runWith(sql, run))),
+    copy: (statements, bytes) => pool(statements, bytes, inTime)
   }
+})
+
+/**
+ * The first encryption with which the server lets the user in. Later connections are encrypted in the same way: no one can make
+ * a recording fall back to plain text.
+ */
+const agreedEncryption = Effect.fnUntraced(function*(
+  [first, second]: Encryptions,
+  connect: (encryption: Encryption) => Effect.Effect<unknown, SqlFailure, Scope.Scope>
+): Effect.fn.Return<Encryption, SqlFailure> {
+  if (second === undefined) return first
+  return yield* Effect.scoped(connect(first)).pipe(
+    Effect.as(first),
+    Effect.catchIf(isAboutEncryption, () => Effect.succeed(second))
+  )
 })
 
 const openPool = Effect.fnUntraced(function*(
   sink: string,
   packages: ReadonlyArray<string>,
-  settings: PostgresSettings
+  settings: PostgresSettings,
+  ssl: Encryption
 ) {
   const [{ default: pg }, { from: copyFrom }] = yield* loadDriver(
     { sink, target: settings.target },
@@ -90,13 +114,15 @@ const openPool = Effect.fnUntraced(function*(
         port: settings.port,
         user: settings.user,
         database: settings.database,
-        ssl: settings.ssl,
+        // It changes what it is given: it hides the key.
+        ssl: typeof ssl === "object" ? { ...ssl } : ssl,
+        sslnegotiation: "postgres",
         password: secretOf(settings),
         min: settings.minConnections,
         max: settings.maxConnections,
         connectionTimeoutMillis: Duration.toMillis(settings.connectTimeout),
-        application_name: APPLICATION,
-        options: startupOptions(settings),
+        application_name: settings.applicationName,
+        options: settings.startupOptions,
         keepAlive: true
       })
     ),
@@ -118,7 +144,7 @@ const openPool = Effect.fnUntraced(function*(
     client.on("end", () => clients.delete(client))
   })
   return (
-    statement: string,
+    statements: ReadonlyArray<string>,
     bytes: Buffer,
     inTime: <A, E>(run: Effect.Effect<A, E>) => Effect.Effect<A, SqlFailure>
   ): Effect.Effect<void, SqlFailure> =>
@@ -126,7 +152,7 @@ const openPool = Effect.fnUntraced(function*(
       Effect.tryPromise({ try: () => pool.connect(), catch: failureFrom(settings) }),
       (client) =>
         inTime(Effect.callback<void, unknown>((resume) => {
-          const stream = client.query(copyFrom(statement))
+          const stream = client.query(Object.assign(copyFrom(oneMessage(settings, statements)), IGNORE_ROWS))
           stream.on("finish", () => resume(Effect.void))
           stream.on("error", (cause) => resume(Effect.fail(cause)))
           stream.end(bytes)
@@ -143,8 +169,16 @@ const socketOf = (client: PoolClient) =>
   (client as unknown as { readonly connection?: { readonly stream?: { readonly destroy: () => void } } }).connection
     ?.stream
 
-const startupOptions = ({ statementTimeout }: PostgresSettings) =>
-  `-c statement_timeout=${Math.ceil(Duration.toMillis(statementTimeout))}`
+/** How long the server may work on each statement of a transaction. */
+const timeLimit = ({ statementTimeout }: PostgresSettings): string =>
+  `SET LOCAL statement_timeout = ${Math.ceil(Duration.toMillis(statementTimeout))}`
+
+/** A transaction as one message to the server: it costs no round trip of its own. */
+const oneMessage = (settings: PostgresSettings, statements: ReadonlyArray<string>): string =>
+  ["BEGIN", timeLimit(settings), ...statements, "COMMIT"].join("; ")
+
+/** `pg` gives the rows of the statements beside the COPY to its stream, which has no use for them. */
+const IGNORE_ROWS = { handleRowDescription: () => {}, handleDataRow: () => {} }
 
 const failureFrom = (settings: PostgresSettings) => (cause: unknown) => SqlFailure.from(cause, secretOf(settings))
 

@@ -29,10 +29,7 @@ export const postgresSettings = Effect.fnUntraced(
       options
     yield* checkIdentifiers({ schema, table })
     const address = yield* addressOf(options)
-    const { database, host, port } = address
-    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-      return yield* InvalidOptionError.of("port", port, "a port number from 1 to 65535")
-    }
+    const { connectSeconds, database, host, port } = address
     if (!Number.isInteger(minConnections) || minConnections < 0) {
       return yield* InvalidOptionError.of("minConnections", minConnections, "a whole number, 0 or more")
     }
@@ -44,7 +41,8 @@ export const postgresSettings = Effect.fnUntraced(
         `at least minConnections, ${minConnections}`
       )
     }
-    const { closeTimeout, commandTimeout, connectTimeout, statementTimeout = "30 seconds" } = options
+    const { closeTimeout, commandTimeout, statementTimeout = "30 seconds" } = options
+    const connectTimeout = options.connectTimeout ?? Duration.seconds(connectSeconds ?? 30)
     const statementMillis = millisOf(statementTimeout)
     if (!Number.isFinite(statementMillis) || statementMillis < 0) {
       return yield* InvalidOptionError.of(
@@ -64,7 +62,7 @@ export const postgresSettings = Effect.fnUntraced(
       maxConnections,
       statementTimeout: Duration.millis(statementMillis),
       commandTimeout: yield* positiveDuration("commandTimeout", commandTimeout ?? "10 seconds", "10 seconds"),
-      connectTimeout: yield* positiveDuration("connectTimeout", connectTimeout ?? "30 seconds", "30 seconds"),
+      connectTimeout: yield* positiveDuration("connectTimeout", connectTimeout, "30 seconds"),
       closeTimeout: yield* positiveDuration("closeTimeout", closeTimeout ?? "10 seconds", "10 seconds")
     }
   }

@@ -2,14 +2,16 @@
  * A Postgres table and how samples become its rows: reading its columns, making it, and inserting. Works with any `SqlClient`
  * of the Postgres dialect. Schema and table are checked identifiers, column names are quoted, values are always parameters.
  */
-import { type Cell, type Column, type RowOptions, type Sample, SchemaLock, type TableColumn } from "@sampleline/core"
+import { type Cell, type Column, type ColumnType, type RowOptions, type Sample, SchemaLock } from "@sampleline/core"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { describeDevices, runJson, unitsOf } from "./Description.ts"
-import { quoted, TIME_COLUMNS } from "./identifiers.ts"
+import { quoted } from "./identifiers.ts"
+import { inTransaction } from "./inTransaction.ts"
 import { storedNames } from "./PostgresNames.ts"
-import { canHoldTimes, convertTime, convertValue, kindOf, type PostgresKind, toArrayText } from "./PostgresTypes.ts"
+import { canHold, convertTime, convertValue, kindOf, type PostgresKind, toArrayText } from "./PostgresTypes.ts"
+import { type ExistingColumn, fitTable, type Storing, type TableProblem } from "./TableFit.ts"
 
 export interface TableName {
   readonly schema: string
@@ -24,17 +26,16 @@ export interface PostgresTable {
   readonly canInsert: boolean
 }
 
-interface TableField {
-  readonly name: string
+interface TableField extends ExistingColumn {
+  /** The number of the column's own type in the catalogue. */
+  readonly typeId: string
   /** The name of the type in the catalogue; for a domain that of its base type. */
-  readonly type: string
+  readonly baseType: string
   /** The type as written in a statement. */
   readonly sqlType: string
   readonly modifier: number
   /** The labels of an enum. */
   readonly labels: ReadonlyArray<string> | null
-  /** Whether a row must have a value for it. */
-  readonly isRequired: boolean
   /** Whether the database computes its values. */
   readonly isGenerated: boolean
   /** Whether the user may write it. */
@@ -59,7 +60,8 @@ export const readTable = Effect.fnUntraced(function*(
     TableField & { readonly kind: string; readonly isSecured: boolean; readonly hasRules: boolean }
   >(
     // A domain has the type at the end of its chain, and all limits on the way there.
-    `SELECT a.attname::text AS "name", base.name AS "type",
+    `SELECT a.attname::text AS "name", a.atttypid::text AS "typeId", base.name AS "baseType",
+        format_type(base.oid, greatest(a.atttypmod, base.modifier)) AS "type",
         quote_ident(n2.nspname) || '.' || quote_ident(t.typname) AS "sqlType",
         greatest(a.atttypmod, base.modifier) AS "modifier",
         (SELECT array_agg(e.enumlabel::text) FROM pg_catalog.pg_enum e WHERE e.enumtypid = base.oid) AS "labels",
@@ -104,7 +106,7 @@ export interface TableRows {
   readonly lock: SchemaLock
   /** For each locked column. */
   readonly kinds: ReadonlyArray<PostgresKind>
-  readonly sqlTypes: ReadonlyArray<string>
+  readonly fields: ReadonlyArray<TableField>
   /** Columns that the user may not write. */
   readonly leftOut: ReadonlyArray<string>
 }
@@ -114,44 +116,30 @@ export const rowsOf = (
   { columns }: PostgresTable,
   batch: ReadonlyArray<Sample>,
   options: RowOptions
-): TableRows | { readonly problem: string } => {
+): TableRows | TableProblem => {
   const names = storedNames(SchemaLock.fromBatch(batch, options).columns)
-  const nameInTable = (name: string) => names.get(name)!
-  const wanted = new Set(names.values())
-  const both = columns.filter((column) => wanted.has(column.name) && !column.isGenerated)
-  const shared = both.filter((column) => column.isInsertable)
-  const kinds = new Map(shared.map((column) => [column.name, kindOf(column.type, column.labels !== null)]))
-  if (shared.length === 0) return { problem: "the table has none of this run's columns; choose another table" }
-  for (const { isRequired, name } of columns) {
-    if (isRequired && !kinds.has(name)) {
-      return { problem: `its column ${name} needs a value, and this run has none for it; give it a default` }
-    }
-  }
-  for (const { labels, modifier, name, type } of shared) {
-    const kind = kinds.get(name)
-    if (kind === undefined || (TIME_COLUMNS.has(name) && (labels !== null || !canHoldTimes(kind, modifier)))) {
-      return { problem: `its column ${name} is of type ${type}, which cannot hold these values; change its type` }
-    }
-  }
-  const lock = SchemaLock.fromTable(
-    shared.map(({ labels, modifier, name }): TableColumn => {
-      const kind = kinds.get(name)!
-      return {
-        name,
-        type: columnTypes[kind],
-        nullable: true,
-        convert: TIME_COLUMNS.has(name) ? convertTime(kind) : convertValue(kind, modifier, labels)
-      }
-    }),
+  const fit = fitTable({
+    table: "the table",
+    existing: columns.filter((column) => !column.isGenerated),
     batch,
-    { ...options, nameInTable }
-  )
-  const sqlTypes = new Map(shared.map(({ name, sqlType }) => [name, sqlType]))
+    options,
+    storing: storedInPostgres,
+    nameInTable: (name) => names.get(name)!
+  })
+  if ("problem" in fit) return fit
+  const { columns: fields, leftOut, lock } = fit
+  return { lock, kinds: fields.map((field) => kindOfField(field)!), fields, leftOut }
+}
+
+const kindOfField = ({ baseType, labels }: TableField): PostgresKind | undefined => kindOf(baseType, labels !== null)
+
+const storedInPostgres = (field: TableField, type: ColumnType): Storing | undefined => {
+  const { labels, modifier } = field
+  const kind = kindOfField(field)
+  if (kind === undefined || !canHold(kind, modifier, labels, type)) return undefined
   return {
-    lock,
-    kinds: lock.columns.map((column) => kinds.get(column.name)!),
-    sqlTypes: lock.columns.map((column) => sqlTypes.get(column.name)!),
-    leftOut: both.filter((column) => !column.isInsertable).map((column) => column.name)
+    type: columnTypes[kind],
+    convert: type === "timestamp" ? convertTime(kind) : convertValue(kind, modifier, labels)
   }
 }
 
@@ -178,7 +166,8 @@ const createdTypes: { readonly [type in Column["type"]]: string } = {
   text: "text",
   float: "double precision",
   int: "bigint",
-  timestamp: "timestamptz"
+  timestamp: "timestamptz",
+  any: "text"
 }
 
 /** The most columns that a table can have. */
@@ -210,7 +199,7 @@ export const createTable = Effect.fnUntraced(function*(
       return comment === "" ? [] : [["COLUMN %I.%I.%I", names.get(name)!, comment]]
     })
   ] as const
-  yield* Effect.gen(function*() {
+  const make = Effect.gen(function*() {
     // If two sinks make it at once, the second waits here and then finds it.
     yield* sql.unsafe("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [qualified(name)])
     const { table } = yield* readTable(sql, name)
@@ -224,23 +213,53 @@ export const createTable = Effect.fnUntraced(function*(
       )
       yield* sql.unsafe(statement!.text)
     }
-  }).pipe(sql.withTransaction)
+  })
+  yield* inTransaction(sql, make)
 })
 
 export const copyStatement = (name: TableName, { lock }: Pick<TableRows, "lock">): string =>
   `COPY ${qualified(name)} (${lock.columns.map((column) => quoted(column.name)).join(", ")}) FROM STDIN (FORMAT binary)`
 
+/**
+ * An expression that is true while the columns have the types that they had when they were locked, and else fails. The server
+ * would take bytes of another type of the same length for values. It must come after what locks the table: a batch may wait
+ * there while the table is altered. It needs no right to read the table.
+ */
+export const typesUnchanged = (name: TableName, { fields }: Pick<TableRows, "fields">): string => {
+  const row = `(NULL::${qualified(name)})`
+  const types = fields.map((field) => `pg_catalog.pg_typeof(${row}.${quoted(field.name)})`).join(", ")
+  const locked = `{${fields.map(({ typeId }) => typeId).join(",")}}`
+  return `(CASE WHEN ARRAY[${types}]::oid[] = '${locked}' THEN 'true' ELSE 'its columns have other types now' END)::boolean`
+}
+
 /** One statement for a batch. Each column is an array of the column's own type. */
 export const insertRows = (
   sql: SqlClient,
   name: TableName,
-  { kinds, lock, sqlTypes }: TableRows,
-  rows: ReadonlyArray<ReadonlyArray<Cell>>
+  rows: TableRows,
+  cells: ReadonlyArray<ReadonlyArray<Cell>>
 ): Effect.Effect<void, SqlError> => {
+  const { fields, kinds, lock } = rows
   const columns = lock.columns.map((column) => quoted(column.name)).join(", ")
-  const arrays = sqlTypes.map((type, at) => `$${at + 1}::text::${type}[]`).join(", ")
+  const arrays = fields.map(({ sqlType }, at) => `$${at + 1}::text::${sqlType}[]`).join(", ")
   return Effect.asVoid(sql.unsafe(
-    `INSERT INTO ${qualified(name)} (${columns}) SELECT * FROM unnest(${arrays})`,
-    kinds.map((kind, at) => toArrayText(kind, rows.map((row) => row[at]!)))
+    `INSERT INTO ${qualified(name)} (${columns}) SELECT * FROM unnest(${arrays}) WHERE ${typesUnchanged(name, rows)}`,
+    kinds.map((kind, at) => toArrayText(kind, cells.map((row) => row[at]!)))
   ))
 }
+
+/** How the table has changed since its columns were locked, if that is why it refuses a batch; null if it is not. */
+export const changeOf = (table: PostgresTable | null, { fields }: Pick<TableRows, "fields">): string | null => {
+  if (table === null) return TABLE_GONE
+  const now = new Map(table.columns.map((column) => [column.name, column]))
+  for (const { name, type, typeId } of fields) {
+    const found = now.get(name)
+    if (found === undefined) return `its column ${name} is gone; make it again, or record to another table`
+    if (found.typeId !== typeId) {
+      return `its column ${name} is of type ${found.type} now, and was of type ${type}; change it back, or record to another table`
+    }
+  }
+  return null
+}
+
+export const TABLE_GONE = "the table no longer exists; make it again"

@@ -1,7 +1,7 @@
 /**
  * The column types of Postgres: how a value is converted to each, and how it is written as text. Pure.
  */
-import { type Cell, formatTimestamp } from "@sampleline/core"
+import { type Cell, type ColumnType, formatTimestamp } from "@sampleline/core"
 
 /** The column types that can be written. `text` also stands for varchar, char and enums. */
 export type PostgresKind =
@@ -57,7 +57,18 @@ const TIME_KINDS: ReadonlySet<PostgresKind> = new Set([
 const TIME_LENGTH = 27
 const FAR_MICROS = 9_000_000_000_000_000
 
-export const canHoldTimes = (kind: PostgresKind, modifier: number): boolean =>
+/** Whether a column can hold values of a type, or at least some of them. */
+export const canHold = (
+  kind: PostgresKind,
+  modifier: number,
+  labels: ReadonlyArray<string> | null,
+  type: ColumnType
+): boolean => {
+  if (type === "timestamp") return labels === null && canHoldTimes(kind, modifier)
+  return kind === "uuid" ? type === "text" || type === "any" : kind !== "timestamptz" && kind !== "timestamp"
+}
+
+const canHoldTimes = (kind: PostgresKind, modifier: number): boolean =>
   TIME_KINDS.has(kind)
   && (kind !== "numeric" || fitsNumeric(FAR_MICROS, modifier) !== null)
   && (kind !== "text" || fitsText("0".repeat(TIME_LENGTH), modifier) !== null)
@@ -72,7 +83,8 @@ export const convertTime = (kind: PostgresKind): Conversion => {
 }
 
 /**
- * For all other values. Integers are rounded as the server rounds; text that is a number becomes one. `modifier` is that of the
+ * For all other values. Integers are rounded as the server rounds; text that is a number becomes one. NaN and infinities are kept
+ * by `real` and `double precision` alone, and by text as words. `modifier` is that of the
  * type, as in `numeric(7,2)` or `varchar(20)`, and -1 if there is none. `labels` are those of an enum.
  */
 export const convertValue = (
@@ -89,8 +101,11 @@ export const convertValue = (
 const converted = (kind: Exclude<PostgresKind, "float8">, modifier: number, value: number | string): Cell => {
   switch (kind) {
     case "float4": {
-      const single = Math.fround(toNumber(value) ?? Number.NaN)
-      return Number.isFinite(single) ? single + 0 : null
+      const number = toNumber(value)
+      if (number === null) return null
+      const single = Math.fround(number) + 0
+      // A finite number that is too large must not become an infinity.
+      return Number.isFinite(single) || !Number.isFinite(number) ? single : null
     }
     case "numeric":
       return fitsNumeric(toNumber(value), modifier)
@@ -104,7 +119,8 @@ const converted = (kind: Exclude<PostgresKind, "float8">, modifier: number, valu
       return TRUE.has(String(value).toLowerCase()) ? 1 : FALSE.has(String(value).toLowerCase()) ? 0 : null
     case "json":
     case "jsonb":
-      return JSON.stringify(typeof value === "string" ? storable(value) : value)
+      if (typeof value === "string") return JSON.stringify(storable(value))
+      return Number.isFinite(value) ? JSON.stringify(value) : null
     case "uuid":
       return UUID.test(String(value)) ? String(value).toLowerCase() : null
     case "text":
@@ -138,7 +154,8 @@ const toInteger = (value: number | string, limit: number): number | null => {
 
 /** The modifier of a numeric holds precision and scale. The server would refuse the whole batch for one value that does not fit. */
 const fitsNumeric = (value: number | null, modifier: number): number | null => {
-  if (value === null || modifier < 4) return value
+  if (value === null || !Number.isFinite(value)) return null
+  if (modifier < 4) return value
   const precision = ((modifier - 4) >> 16) & 0xffff
   const scale = (((modifier - 4) & 0x7ff) ^ 1024) - 1024
   const limit = 10 ** (precision - scale)

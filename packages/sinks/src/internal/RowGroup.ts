@@ -5,9 +5,12 @@
 import type { CellWriter, Column, Sample, SchemaLock } from "@sampleline/core"
 
 /**
- * Numbers and times as doubles, which hold integers up to 2^53; null is NaN. Or texts, each as its position in a list; null is -1.
+ * Numbers and times as doubles, which hold integers up to 2^53, and a 1 for each null. Or texts, each as its position in a list;
+ * null is -1.
  */
-export type ColumnValues = Float64Array | { readonly places: Int32Array; readonly texts: ReadonlyArray<string> }
+export type ColumnValues =
+  | { readonly numbers: Float64Array; readonly nulls: Uint8Array }
+  | { readonly places: Int32Array; readonly texts: ReadonlyArray<string> }
 
 export class RowGroup implements CellWriter {
   rows = 0
@@ -28,6 +31,7 @@ export class RowGroup implements CellWriter {
   /** Removes the last rows. */
   drop(rows: number): void {
     this.rows -= rows
+    for (const column of this.columns) column.truncate(this.rows)
   }
 
   clear(): void {
@@ -39,13 +43,17 @@ export class RowGroup implements CellWriter {
     return this.columns.map((column) => column.copy(this.rows))
   }
 
-  number(value: number): void {
+  float(value: number): void {
     const column = this.columns[this.at++] as NumberColumn
     column.set(this.rows, value)
   }
 
+  int(value: number): void {
+    this.float(value)
+  }
+
   timestamp(micros: number): void {
-    this.number(micros)
+    this.float(micros)
   }
 
   text(value: string): void {
@@ -59,26 +67,39 @@ export class RowGroup implements CellWriter {
 }
 
 class NumberColumn {
-  private values: Float64Array
+  private numbers: Float64Array
+  private nulls: Uint8Array
 
   constructor(capacity: number) {
-    this.values = new Float64Array(capacity)
+    this.numbers = new Float64Array(capacity)
+    this.nulls = new Uint8Array(capacity)
   }
 
   set(row: number, value: number): void {
-    if (row === this.values.length) this.values = grown(this.values, new Float64Array(row * 2))
-    this.values[row] = value
+    if (row === this.numbers.length) {
+      this.numbers = grown(this.numbers, new Float64Array(row * 2))
+      this.nulls = grown(this.nulls, new Uint8Array(row * 2))
+    }
+    this.numbers[row] = value
   }
 
   setMissing(row: number): void {
-    this.set(row, Number.NaN)
+    this.set(row, 0)
+    this.nulls[row] = 1
+  }
+
+  /** `set` relies on it: a row that is written again has no null. */
+  truncate(rows: number): void {
+    this.nulls.fill(0, rows)
   }
 
   copy(rows: number): ColumnValues {
-    return this.values.slice(0, rows)
+    return { numbers: this.numbers.slice(0, rows), nulls: this.nulls.slice(0, rows) }
   }
 
-  clear(): void {}
+  clear(): void {
+    this.truncate(0)
+  }
 }
 
 class TextColumn {
@@ -109,6 +130,8 @@ class TextColumn {
     this.setPlace(row, -1)
   }
 
+  truncate(): void {}
+
   copy(rows: number): ColumnValues {
     return { places: this.places.slice(0, rows), texts: this.texts }
   }
@@ -125,7 +148,7 @@ class TextColumn {
   }
 }
 
-const grown = <A extends Float64Array | Int32Array>(values: A, larger: A): A => {
+const grown = <A extends Float64Array | Int32Array | Uint8Array>(values: A, larger: A): A => {
   larger.set(values)
   return larger
 }

@@ -18,7 +18,8 @@ export class SqlFailure extends Data.TaggedError("SqlFailure")<{
     const chain = causesOf(cause)
     const message = chain.map((error) => error["message"]).findLast((text) => typeof text === "string" && text !== "")
     const text = typeof message === "string" ? message : "the connection failed"
-    const code = sqlState(chain) ?? (/timed? ?out/i.test(text) ? "TIMEOUT" : codeOfReason(cause))
+    const code = sqlState(chain) ?? (/timed? ?out/i.test(text) ? "TIMEOUT" : undefined)
+      ?? chain.map((error) => String(error["code"])).find(isTls) ?? codeOfReason(cause)
       ?? chain.map((error) => error["code"]).find((code) => typeof code === "string" && code !== "")
     return new SqlFailure({
       message: secret === "" ? text : text.replaceAll(secret, "<redacted>"),
@@ -82,21 +83,42 @@ const REASONS: { readonly [reason: string]: string } = {
 const isLost = (code: string) => /^(?:08|57P0|53300|E(?:CONN|PIPE|HOST|NET|ADDR|NOTFOUND|AI_AGAIN|NOENT))/.test(code)
 const isTimeout = (code: string) => /^(?:57014|55P03|TIMEOUT|ETIMEDOUT)$/.test(code)
 const isExhausted = (code: string) => code === "EMFILE" || code === "ENFILE"
+/** Whether the server may take the connection if it is encrypted in another way. */
+export const isAboutEncryption = ({ code, message }: SqlFailure): boolean =>
+  code === "28000" || isTls(code) || /\b(?:TLS|SSL)\b/i.test(message)
+/** The codes of OpenSSL and of Node for certificates and for the handshake. */
+const isTls = (code: string) =>
+  /^(?:CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO_|ERR_TLS_|ERR_SSL_|HOSTNAME_|INVALID_CA)/.test(code)
+/** Whether a change of the table may be the cause: a value, a name or a type did not fit. */
+export const isAboutTable = ({ code }: SqlFailure): boolean => /^(?:22|42)/.test(code) && code !== "42501"
 const isForbidden = (code: string) => code === "42501" || code === "25006"
 
 export const serverOpenError = (sink: string, target: string, failure: SqlFailure): SinkOpenError => {
   const { code, message } = failure
   const fail = (reason: SinkOpenError["reason"], detail: string) =>
     new SinkOpenError({ sink, target, reason, detail, cause: failure })
-  if (code.startsWith("28") || /password|SASL/i.test(message)) {
+  if (/unsupported startup parameter/i.test(message)) {
+    return fail(
+      "Unknown",
+      `${message}; leave it out of the address, or let the pooler ignore it (ignore_startup_parameters)`
+    )
+  }
+  if (/pg_hba/.test(message)) {
     return fail(
       "AuthenticationFailed",
-      `${message}; check user and password (the command also reads PGPASSWORD)`
+      `${message}; add an entry to the server's pg_hba.conf, or choose another sslmode`
     )
+  }
+  if (code.startsWith("28") || /password|SASL/i.test(message)) {
+    return fail("AuthenticationFailed", `${message}; check user and password (PGPASSWORD and ~/.pgpass are read too)`)
   }
   if (/support (?:TLS|SSL)/i.test(message)) {
     return fail("Unknown", `${message}; use sslmode=disable, or turn TLS on at the server`)
   }
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return fail("Unknown", `${message}; address the server by a name in its certificate`)
+  }
+  if (isTls(code)) return fail("Unknown", `${message}; give the certificate to trust the server by as sslrootcert`)
   if (code === "3D000") return fail("Unknown", `${message}; check its name, or make it with CREATE DATABASE`)
   if (isForbidden(code)) return fail("PermissionDenied", `${message}; ask the owner of the table for this permission`)
   if (isTimeout(code)) {

@@ -2,13 +2,17 @@
  * A table behind an `effect/sql` client for SQLite or MySQL: several rows a statement, all statements of a batch in one
  * transaction.
  */
-import { type Cell, type Column, formatTimestamp, type Sample, SchemaLock, type TableColumn } from "@sampleline/core"
+import { type Cell, type Column, type ColumnType, type Sample, SchemaLock } from "@sampleline/core"
+import { SqliteDatabase } from "@sampleline/sqlite"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { SqlSinkOptions } from "../SqlSink.ts"
-import { quoted, TIME_COLUMNS } from "./identifiers.ts"
-import { orProblem, type SqlTable, type TableProblem } from "./SqlTable.ts"
+import { quoted } from "./identifiers.ts"
+import { inTransaction } from "./inTransaction.ts"
+import { holdsInSqlite, storedInSqlite } from "./SqliteTypes.ts"
+import { orProblem, type SqlTable } from "./SqlTable.ts"
+import { dateText, datetimeText, type ExistingColumn, fitTable, type Storing, timestampText } from "./TableFit.ts"
 
 /** How a database differs from others. */
 export interface Grammar {
@@ -17,36 +21,60 @@ export interface Grammar {
   readonly types: { readonly [type in Column["type"]]: string }
   /** The most parameters of a statement. */
   readonly maxParameters: number
-  /** Gives the columns of a table by name and declared type. Its one parameter is the table's name. */
+  /**
+   * Gives the columns of a table: name, declared type, whether a row must have a value (0 or 1), whether the types are strict (0
+   * or 1). Its one parameter is the table's name.
+   */
   readonly columnsQuery: string
-  /** How a column of this declared type stores a time. */
-  readonly timeIn: (declared: string) => (micros: number) => Cell
+  /** Whether a column of floats can hold this value, which may be NaN or an infinity. */
+  readonly holdsFloat: (value: number) => boolean
+  /** How a column stores values of a type; undefined if it cannot. */
+  readonly storing: (column: DeclaredColumn, type: ColumnType) => Storing | undefined
 }
 
-const asNumber = (micros: number): Cell => micros
+interface DeclaredColumn extends ExistingColumn {
+  readonly isStrict: boolean
+}
 
 export const SQLITE: Grammar = {
   quoted,
-  types: { text: "TEXT", float: "REAL", int: "INTEGER", timestamp: "TEXT" },
+  types: { text: "TEXT", float: "REAL", int: "INTEGER", timestamp: "TEXT", any: "TEXT" },
   maxParameters: 32_766,
-  columnsQuery: "SELECT name AS name, type AS type FROM pragma_table_info(?)",
-  timeIn: (declared) => /CHAR|CLOB|TEXT/i.test(declared) ? formatTimestamp : asNumber
+  columnsQuery: SqliteDatabase.columnsQuery,
+  holdsFloat: holdsInSqlite,
+  storing: ({ isStrict, type: declared }, type) => storedInSqlite(declared, isStrict, type)
 }
 
 export const MYSQL: Grammar = {
   quoted: (name) => `\`${name.replaceAll("`", "``")}\``,
-  types: { text: "TEXT", float: "DOUBLE", int: "BIGINT", timestamp: "DATETIME(6)" },
+  types: { text: "TEXT", float: "DOUBLE", int: "BIGINT", timestamp: "DATETIME(6)", any: "TEXT" },
   maxParameters: 65_535,
-  columnsQuery: "SELECT column_name AS name, data_type AS type FROM information_schema.columns "
+  columnsQuery: "SELECT column_name AS name, data_type AS type, "
+    + "is_nullable = 'NO' AND column_default IS NULL AND extra NOT LIKE '%auto_increment%' AS isRequired, 1 AS isStrict "
+    + "FROM information_schema.columns "
     + "WHERE table_schema = database() AND table_name = ? AND extra NOT LIKE '%GENERATED%' ORDER BY ordinal_position",
-  // MySQL's times have no zone and take no Z: they are UTC.
-  timeIn: (declared) =>
-    /datetime|timestamp/i.test(declared)
-      ? (micros) => formatTimestamp(micros).replace("T", " ").slice(0, -1)
-      : /char|text/i.test(declared)
-      ? formatTimestamp
-      : asNumber
+  holdsFloat: Number.isFinite,
+  storing: ({ type: declared }, type) => storedInMysql(declared, type)
 }
+
+/** Undefined for types that hold neither numbers nor texts, such as `blob`, and for times in a type that is too small. */
+const storedInMysql = (declared: string, type: ColumnType): Storing | undefined => {
+  const isText = /^(?:char|varchar|tinytext|text|mediumtext|longtext)$/i.test(declared)
+  if (type === "timestamp") {
+    // They have no zone and take no Z.
+    if (/^(?:datetime|timestamp)$/i.test(declared)) return { type, convert: datetimeText }
+    if (/^date$/i.test(declared)) return { type, convert: dateText, loses: "the time of day" }
+    if (isText) return { type, convert: timestampText }
+    return /^(?:bigint|decimal|double)$/i.test(declared) ? { type } : undefined
+  }
+  if (isText || /^(?:enum|set)$/i.test(declared)) return { type: "text" }
+  if (/^json$/i.test(declared)) return { type: "text", convert: toJson }
+  if (/^(?:tiny|small|medium|big)?int$/i.test(declared)) return { type: "int" }
+  return /^(?:float|double|decimal)$/i.test(declared) ? { type: "float" } : undefined
+}
+
+const toJson = (value: number | string): Cell =>
+  typeof value === "string" || Number.isFinite(value) ? JSON.stringify(value) : null
 
 /** More rows a statement are no faster. */
 const MAX_ROWS = 64
@@ -55,10 +83,24 @@ export const tableInGrammar = (
   sql: SqlClient,
   table: string,
   options: SqlSinkOptions,
-  { columnsQuery, maxParameters, quoted, timeIn, types }: Grammar
+  { columnsQuery, holdsFloat, maxParameters, quoted, storing, types }: Grammar
 ): SqlTable => {
   let lock: SchemaLock | undefined
-  const readColumns = sql.unsafe<DeclaredColumn>(columnsQuery, [table])
+  const readColumns = Effect.map(
+    sql.unsafe<
+      { readonly name: string; readonly type: string; readonly isRequired: unknown; readonly isStrict: unknown }
+    >(
+      columnsQuery,
+      [table]
+    ),
+    (columns) =>
+      columns.map(({ isRequired, isStrict, name, type }): DeclaredColumn => ({
+        name,
+        type,
+        isRequired: Number(isRequired) === 1,
+        isStrict: Number(isStrict) === 1
+      }))
+  )
 
   const create = (batch: ReadonlyArray<Sample>) => {
     const columns = SchemaLock.fromBatch(batch, options).columns.map(({ name, type }) =>
@@ -66,13 +108,15 @@ export const tableInGrammar = (
     )
     return sql.unsafe(`CREATE TABLE IF NOT EXISTS ${quoted(table)} (${columns.join(", ")})`)
   }
-  const lockTo = (columns: ReadonlyArray<DeclaredColumn>, batch: ReadonlyArray<Sample>) => {
-    const found = SchemaLock.fromTable(columns.map((column) => tableColumn(column, timeIn)), batch, options)
-    return orProblem(found.columns.length > 0 ? found : NOTHING_SHARED)
-  }
+  const fitTo = (columns: ReadonlyArray<DeclaredColumn>, batch: ReadonlyArray<Sample>) =>
+    orProblem(
+      fitTable({ table: "the table", existing: columns, batch, options: { ...options, holdsFloat }, storing })
+    )
   const begin = Effect.fnUntraced(function*(batch: ReadonlyArray<Sample>) {
     if (options.createTable === true) yield* create(batch)
-    return yield* lockTo(yield* readColumns, batch)
+    const { lock, losses } = yield* fitTo(yield* readColumns, batch)
+    for (const loss of losses) yield* Effect.logWarning(`SqlSink ${table}: ${loss}`)
+    return lock
   })
   const insert = (columns: ReadonlyArray<Column>, rows: ReadonlyArray<ReadonlyArray<Cell>>) => {
     const row = `(${columns.map(() => "?").join(", ")})`
@@ -93,28 +137,11 @@ export const tableInGrammar = (
       const atOnce = Math.max(1, Math.min(MAX_ROWS, Math.floor(maxParameters / columns.length)))
       const statements: Array<Effect.Effect<unknown, SqlError>> = []
       for (let at = 0; at < rows.length; at += atOnce) statements.push(insert(columns, rows.slice(at, at + atOnce)))
-      yield* sql.withTransaction(Effect.all(statements, { discard: true }))
+      yield* inTransaction(sql, Effect.all(statements, { discard: true }))
     }),
     check: Effect.fnUntraced(function*(batch) {
       const columns = yield* readColumns
-      if (columns.length > 0) yield* lockTo(columns, batch)
+      if (columns.length > 0) yield* fitTo(columns, batch)
     })
   }
 }
-
-interface DeclaredColumn {
-  readonly name: string
-  readonly type: string
-}
-
-const NOTHING_SHARED: TableProblem = { problem: "the table has none of this run's columns; choose another table" }
-
-const tableColumn = ({ name, type }: DeclaredColumn, timeIn: Grammar["timeIn"]): TableColumn => {
-  if (!TIME_COLUMNS.has(name)) return { name, type: columnType(type), nullable: true }
-  const toTime = timeIn(type)
-  return { name, type: "timestamp", nullable: true, convert: (value) => toTime(Number(value)) }
-}
-
-/** The type of a row's column for a declared type. */
-const columnType = (declared: string): Column["type"] =>
-  /INT/i.test(declared) ? "int" : /CHAR|CLOB|TEXT|JSON/i.test(declared) ? "text" : "float"

@@ -6,15 +6,18 @@ import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlSinkOptions } from "../SqlSink.ts"
 import {
+  changeOf,
   createTable,
   insertRows,
   newTableProblem,
   readTable,
   rowsOf,
+  TABLE_GONE,
   type TableName,
   type TableRows
 } from "./PostgresTable.ts"
-import { orProblem, type SqlTable, type TableProblem } from "./SqlTable.ts"
+import { isAboutTable, SqlFailure } from "./SqlFailure.ts"
+import { orProblem, type SqlTable } from "./SqlTable.ts"
 
 export const tableInPostgres = (sql: SqlClient, name: TableName, options: SqlSinkOptions): SqlTable => {
   let rows: TableRows | undefined
@@ -27,15 +30,23 @@ export const tableInPostgres = (sql: SqlClient, name: TableName, options: SqlSin
       yield* createTable(sql, name, batch, options)
     }
     const table = yield* read
-    return yield* orProblem(table === null ? GONE : rowsOf(table, batch, options))
+    return yield* orProblem(table === null ? { problem: TABLE_GONE } : rowsOf(table, batch, options))
   })
   return {
     target: `${name.schema}.${name.table}`,
     exists: Effect.map(read, (table) => table !== null),
     lock: () => rows?.lock,
     write: Effect.fnUntraced(function*(batch) {
-      const { lock } = rows ??= yield* begin(batch)
-      yield* insertRows(sql, name, rows, batch.map((sample) => lock.row(sample)))
+      const locked = rows ??= yield* begin(batch)
+      yield* insertRows(sql, name, locked, batch.map((sample) => locked.lock.row(sample))).pipe(
+        Effect.catchIf(
+          (error) => isAboutTable(SqlFailure.from(error, "")),
+          Effect.fnUntraced(function*(error) {
+            const problem = changeOf(yield* read, locked)
+            return yield* Effect.fail(problem === null ? error : { problem })
+          })
+        )
+      )
     }),
     check: Effect.fnUntraced(function*(batch) {
       const table = yield* read
@@ -45,5 +56,3 @@ export const tableInPostgres = (sql: SqlClient, name: TableName, options: SqlSin
     })
   }
 }
-
-const GONE: TableProblem = { problem: "the table no longer exists; make it again" }

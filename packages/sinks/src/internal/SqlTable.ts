@@ -4,6 +4,7 @@
 import type { Sample, SchemaLock } from "@sampleline/core"
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
+import type { TableProblem } from "./TableFit.ts"
 
 export interface SqlTable {
   /** What the table is called in messages. */
@@ -14,11 +15,6 @@ export interface SqlTable {
   readonly write: (batch: ReadonlyArray<Sample>) => Effect.Effect<void, SqlError | TableProblem>
   /** Fails as `write` would for a first batch, as far as this can be known. Changes nothing. */
   readonly check: (batch: ReadonlyArray<Sample>) => Effect.Effect<void, SqlError | TableProblem>
-}
-
-/** Why the samples of a run cannot go into the table. */
-export interface TableProblem {
-  readonly problem: string
 }
 
 /** Fails with the problem if there is one. */

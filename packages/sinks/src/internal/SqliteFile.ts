@@ -34,34 +34,39 @@ const exists = Effect.fnUntraced(function*(
 
 export interface OpenSqlite {
   readonly database: SqliteDatabase.SqliteDatabase
+  readonly isNew: boolean
   readonly watch: NameWatch
   /** Why the sink writes no more, with the samples that are lost: the file has lost its name. */
   readonly ended: () => SinkWriteError | undefined
 }
 
-/** Opens the database, and makes its file if it is missing. If the run never began, the scope removes a new empty file. */
+/**
+ * Opens the database, and makes its file if it is missing. An empty file is a new database too. If the run never began, the scope
+ * removes a file that it made and that is empty.
+ */
 export const openSqlite = Effect.fnUntraced(function*(
   writer: Writer,
   settings: SqliteSettings,
   hasBegun: () => boolean
 ): Effect.fn.Return<OpenSqlite, SinkOpenError, Scope.Scope> {
   const { path } = settings
-  const isNew = !(yield* exists(writer, settings))
+  const isMissing = !(yield* exists(writer, settings))
+  const isNew = isMissing || sizeOf(path) === 0
   yield* Effect.acquireRelease(
     attempt(writer, () => {
-      if (!isNew) return
+      if (!isMissing) return
       makeParents(path)
       fs.closeSync(fs.openSync(path, "wx", 0o666))
     }),
     () =>
       Effect.sync(() => {
-        if (isNew && !hasBegun() && sizeOf(path) === 0) fs.rmSync(path, { force: true })
+        if (isMissing && !hasBegun() && sizeOf(path) === 0) fs.rmSync(path, { force: true })
       }).pipe(Effect.andThen(Effect.logInfo(`${writer.sink} closed ${writer.target}`)))
   )
   const database = yield* Effect.mapError(SqliteDatabase.open(path), (cause) => sqliteOpenError(writer, cause))
   const id = yield* attempt(writer, () => fs.statSync(path, { bigint: true }))
   const watch = new NameWatch(path, Effect.succeed(id))
-  return { database, watch, ended: yield* endWhenNameLost(writer, database, watch) }
+  return { database, isNew, watch, ended: yield* endWhenNameLost(writer, database, watch) }
 })
 
 /**

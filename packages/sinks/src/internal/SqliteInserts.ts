@@ -39,7 +39,11 @@ export class Parameters implements CellWriter {
     return this.values
   }
 
-  number(value: number): void {
+  float(value: number): void {
+    this.values[this.at++] = value
+  }
+
+  int(value: number): void {
     this.values[this.at++] = value
   }
 
@@ -48,8 +52,8 @@ export class Parameters implements CellWriter {
   }
 
   timestamp(micros: number): void {
-    const { storedTypes } = this.shape
-    if (storedTypes[this.at % storedTypes.length] !== "TEXT") return this.number(micros)
+    const { timesAsText } = this.shape
+    if (!timesAsText[this.at % timesAsText.length]) return this.int(micros)
     this.times.timestamp(micros)
     this.places.push(this.at++)
     this.ends.push(this.times.length)

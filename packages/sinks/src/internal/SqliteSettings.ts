@@ -12,7 +12,8 @@ export interface SqliteSettings {
   readonly mode: FileMode
   readonly table: string
   readonly createTable: boolean
-  readonly journalMode: string
+  /** Null: WAL for a new database, and no change to one that exists. */
+  readonly journalMode: string | null
   readonly synchronous: string
   /** How a new table stores times. */
   readonly timeType: "TEXT" | "INTEGER"
@@ -24,7 +25,7 @@ const SYNCHRONOUS: ReadonlySet<string> = new Set(["NORMAL", "FULL", "EXTRA", "OF
 
 export const sqliteSettings = Effect.fnUntraced(
   function*(options: SqliteSinkOptions): Effect.fn.Return<SqliteSettings, InvalidOptionError> {
-    const { createTable = true, journalMode = "WAL", mode = "create", path, synchronous = "NORMAL" } = options
+    const { createTable = true, journalMode = null, mode = "create", path, synchronous = "NORMAL" } = options
     const { busyTimeout = "5 seconds", table = "samples", timestamps = "text" } = options
     yield* checkIdentifiers({ table })
     if (/^sqlite_/i.test(table)) {
@@ -35,7 +36,7 @@ export const sqliteSettings = Effect.fnUntraced(
       )
     }
     // These two become part of a statement.
-    if (!JOURNAL_MODES.has(journalMode)) {
+    if (journalMode !== null && !JOURNAL_MODES.has(journalMode)) {
       return yield* InvalidOptionError.of("journalMode", journalMode, [...JOURNAL_MODES].join(", "))
     }
     if (!SYNCHRONOUS.has(synchronous)) {

@@ -2,29 +2,32 @@
  * The table of `SqliteSink`: which of its columns a run fills, how a new one is made, and the table beside it that says what
  * the columns mean.
  */
-import { type Column, type ColumnType, type RowOptions, type Sample, SchemaLock } from "@sampleline/core"
+import { type ColumnType, type RowOptions, type Sample, SchemaLock } from "@sampleline/core"
 import type { SqliteDatabase } from "@sampleline/sqlite"
 import { describeDevices } from "./Description.ts"
-import { quoted, TIME_COLUMNS } from "./identifiers.ts"
+import { quoted } from "./identifiers.ts"
 import type { SqliteSettings } from "./SqliteSettings.ts"
+import { holdsInSqlite, storedInSqlite, timesIn } from "./SqliteTypes.ts"
+import { fitTable, type TableProblem, timestampText } from "./TableFit.ts"
 
-/** The locked columns, and how the table stores each. */
+/** The locked columns, and how the table stores them. */
 export interface SqliteShape {
   readonly lock: SchemaLock
-  readonly storedTypes: ReadonlyArray<StoredType>
+  /** For each locked column: whether times in it are RFC 3339 text. */
+  readonly timesAsText: ReadonlyArray<boolean>
   /** Whether the table must be made. */
   readonly isNew: boolean
+  /** What the table does not store of the values that it takes. */
+  readonly losses: ReadonlyArray<string>
 }
-
-type StoredType = "TEXT" | "REAL" | "INTEGER"
 
 /** How a first batch goes into the table, or why it cannot. `existing` are the columns of the table; empty if there is none. */
 export const shapeOf = (
   settings: SqliteSettings,
   existing: ReadonlyArray<SqliteDatabase.SqliteColumn>,
-  batch: Iterable<Sample>,
+  batch: ReadonlyArray<Sample>,
   options: RowOptions
-): SqliteShape | { readonly problem: string } =>
+): SqliteShape | TableProblem =>
   existing.length === 0 || settings.mode === "overwrite"
     ? shapeOfBatch(settings, batch, options)
     : shapeOfTable(settings, existing, batch, options)
@@ -34,55 +37,50 @@ const shapeOfBatch = (
   batch: Iterable<Sample>,
   options: RowOptions
 ): SqliteShape => {
-  const lock = SchemaLock.fromBatch(batch, options)
-  const stored: { readonly [type in ColumnType]: StoredType } = {
-    text: "TEXT",
-    float: "REAL",
-    int: "INTEGER",
-    timestamp: timeType
-  }
-  return { lock, storedTypes: lock.columns.map((column) => stored[column.type]), isNew: true }
+  const lock = SchemaLock.fromBatch(batch, { ...options, holdsFloat: holdsInSqlite }).typed()
+  return { lock, timesAsText: lock.columns.map(() => timeType === "TEXT"), isNew: true, losses: [] }
 }
 
 const shapeOfTable = (
   { table }: SqliteSettings,
   existing: ReadonlyArray<SqliteDatabase.SqliteColumn>,
-  batch: Iterable<Sample>,
+  batch: ReadonlyArray<Sample>,
   options: RowOptions
-): SqliteShape | { readonly problem: string } => {
-  const types = { INTEGER: "int", TEXT: "text", REAL: "float" } as const
-  const storedTypes = new Map(existing.map(({ name, type }) => [name, affinityOf(type)]))
-  const columns = existing.map(({ name, type }): Column => ({
-    name,
-    type: TIME_COLUMNS.has(name) ? "timestamp" : types[affinityOf(type)],
-    nullable: true
-  }))
-  const lock = SchemaLock.fromTable(columns, batch, options)
-  if (lock.columns.length === 0) {
-    return { problem: `its table ${table} has none of this run's columns; choose another table` }
+): SqliteShape | TableProblem => {
+  const storing = ({ isStrict, type: declared }: SqliteDatabase.SqliteColumn, type: ColumnType) => {
+    const stored = storedInSqlite(declared, isStrict, type)
+    // The parameters of the statements format RFC 3339, all times of a batch at once.
+    return stored?.convert === timestampText ? { type } : stored
   }
-  const names = new Set(lock.columns.map(({ name }) => name))
-  const required = existing.find(({ isRequired, name }) => isRequired && !names.has(name))
-  if (required !== undefined) {
-    return { problem: `its column ${required.name} needs a value, and this run has none for it; give it a default` }
-  }
-  return { lock, storedTypes: lock.columns.map((column) => storedTypes.get(column.name)!), isNew: false }
+  const fit = fitTable({
+    table: `its table ${table}`,
+    existing,
+    batch,
+    options: { ...options, holdsFloat: holdsInSqlite },
+    storing
+  })
+  if ("problem" in fit) return fit
+  const { columns, lock, losses } = fit
+  return { lock, timesAsText: columns.map(({ type }) => timesIn(type) === "text"), isNew: false, losses }
 }
-
-/** The type that SQLite stores a declared type as. */
-const affinityOf = (declared: string): StoredType =>
-  /INT/i.test(declared) ? "INTEGER" : /CHAR|CLOB|TEXT/i.test(declared) ? "TEXT" : "REAL"
 
 /** Makes the table, and replaces an old one in mode `overwrite`. */
 export const makeTable = (
   database: SqliteDatabase.SqliteDatabase,
-  { mode, table }: SqliteSettings,
-  { lock, storedTypes }: SqliteShape
+  { mode, table, timeType }: SqliteSettings,
+  { lock }: SqliteShape
 ): void => {
   if (mode === "overwrite") {
     database.exec(`DROP TABLE IF EXISTS ${quoted(table)}; DROP TABLE IF EXISTS ${quoted(descriptionOf(table))}`)
   }
-  const columns = lock.columns.map((column, at) => `${quoted(column.name)} ${storedTypes[at]}`)
+  const types: { readonly [type in ColumnType]: string } = {
+    text: "TEXT",
+    any: "TEXT",
+    float: "REAL",
+    int: "INTEGER",
+    timestamp: timeType
+  }
+  const columns = lock.columns.map(({ name, type }) => `${quoted(name)} ${types[type]}`)
   database.exec(`CREATE TABLE ${quoted(table)} (${columns.join(", ")})`)
 }
 

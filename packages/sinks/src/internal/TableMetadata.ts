@@ -22,7 +22,8 @@ const DATATYPES: { readonly [type in ColumnType]: string } = {
   text: "string",
   float: "double",
   int: "integer",
-  timestamp: "dateTimeStamp"
+  timestamp: "dateTimeStamp",
+  any: "any"
 }
 
 /** Describes a file after its first batch. If the description cannot be written there is a warning, and recording goes on. */

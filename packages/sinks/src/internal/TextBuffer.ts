@@ -1,6 +1,7 @@
 /**
- * Numbers and times as the bytes of their text, without making strings. Pure. `number` and `timestamp` write exactly the text of
- * `String` and `formatTimestamp`, but faster for values that instruments send.
+ * Numbers and times as the bytes of their text, without making strings. Pure. `int` and `timestamp` write exactly the text of
+ * `String` and `formatTimestamp`, but faster for values that instruments send. `float` adds `.0` to a whole number: readers
+ * that guess types must not take a column of floats for integers.
  */
 import { formatTimestamp } from "@sampleline/core"
 import { ByteBuffer, ready, writeReady } from "./ByteBuffer.ts"
@@ -21,6 +22,14 @@ const word = (ascii: string): number =>
 const THREE_DIGITS = Int32Array.from({ length: 1000 }, (_, value) => word(String(value).padStart(3, "0")))
 const DIGITS = Int32Array.from({ length: 1000 }, (_, value) => word(String(value)))
 
+/** `.0`, `.001` to `.999`, without zeros at the end. */
+const fractions = Array.from(
+  { length: 1000 },
+  (_, value) => `.${String(value).padStart(3, "0").replace(/0{1,2}$/, "")}`
+)
+const FRACTIONS = Int32Array.from(fractions, word)
+const FRACTION_LENGTHS = Uint8Array.from(fractions, ({ length }) => length)
+
 /** `:00.` to `:59.` */
 const SECONDS = Int32Array.from({ length: 60 }, (_, value) => word(`:${String(value).padStart(2, "0")}.`))
 
@@ -34,11 +43,19 @@ export class TextBuffer extends ByteBuffer {
     this.view.setUint8(this.end - 1, byte)
   }
 
-  /** A finite number, as `String` gives it. */
-  number(value: number): void {
+  /** A number as `String` gives it, but always with a point or an exponent; or `NaN`, `Infinity`, `-Infinity`. */
+  float(value: number): void {
     this.ensure(0)
     const end = writeDecimal(this.view, this.end, value)
-    this.end = end >= 0 ? end : this.end + this.bytes.write(String(value), this.end, "latin1")
+    if (end >= 0) this.end = end
+    else this.ascii(floatText(value))
+  }
+
+  /** A number as `String` gives it. */
+  int(value: number): void {
+    this.ensure(0)
+    if (value >= 0 && (value | 0) === value) this.end = writeWhole(this.view, this.end, value)
+    else this.ascii(String(value))
   }
 
   /** Microseconds since the epoch, as `formatTimestamp` gives them. */
@@ -61,6 +78,16 @@ export class TextBuffer extends ByteBuffer {
     this.end = writeSixDigits(view, end + 4, inMinute - second * 1_000_000) + 1
     view.setUint8(this.end - 1, Z)
   }
+
+  /** Shorter than the room for one value. */
+  private ascii(text: string): void {
+    this.end += this.bytes.write(text, this.end, "latin1")
+  }
+}
+
+const floatText = (value: number): string => {
+  const text = String(value)
+  return /^-?\d+$/.test(text) ? `${text}.0` : text
 }
 
 // Each of these writes at `end` and gives the new end.
@@ -74,7 +101,7 @@ const writeMinute = (view: DataView, end: number, words: Int32Array): number => 
 }
 
 /**
- * A number of at most six decimals, from its digits. Up to fifteen digits they are the shortest text that gives this number. Gives
+ * A number of at most six decimals, and at least one, from its digits. Up to fifteen digits they are the shortest text that gives this number. Gives
  * -1 for any other number; what it has written then does not count.
  */
 const writeDecimal = (view: DataView, start: number, value: number): number => {
@@ -87,10 +114,8 @@ const writeDecimal = (view: DataView, start: number, value: number): number => {
       const whole = (thousandths / 1000) | 0
       const fraction = thousandths - whole * 1000
       end = writeWhole(view, end, whole)
-      if (fraction === 0) return end
-      view.setUint8(end, POINT)
-      view.setInt32(end + 1, THREE_DIGITS[fraction]!, true)
-      return fraction % 10 !== 0 ? end + 4 : fraction % 100 !== 0 ? end + 3 : end + 2
+      view.setInt32(end, FRACTIONS[fraction]!, true)
+      return end + FRACTION_LENGTHS[fraction]!
     }
     if (size >= 2000) return -1
     const millionths = (size * 1_000_000 + 0.5) | 0
@@ -102,7 +127,10 @@ const writeDecimal = (view: DataView, start: number, value: number): number => {
     while (view.getUint8(end - 1) === ZERO) end--
     return end
   }
-  return (size | 0) === size ? writeWhole(view, end, size) : -1
+  if ((size | 0) !== size) return -1
+  end = writeWhole(view, end, size)
+  view.setInt32(end, FRACTIONS[0]!, true)
+  return end + FRACTION_LENGTHS[0]!
 }
 
 /** A whole number below 2^31. */

@@ -7,6 +7,8 @@ import * as fs from "node:fs"
 /** What the file holds up to the end of its last complete record. */
 export interface Content {
   readonly bytes: number
+  /** The columns with a number that has no decimal point. */
+  readonly wholeNumbers: ReadonlySet<string>
 }
 
 /** What a sink knows of its files. */

@@ -23,6 +23,3 @@ export const checkIdentifiers = (
 
 /** A name as the SQL standard quotes it. */
 export const quoted = (name: string): string => `"${name.replaceAll("\"", "\"\"")}"`
-
-/** The columns of a row that are times. In a table without a type for times they are recognised by name. */
-export const TIME_COLUMNS: ReadonlySet<string> = new Set(["requested_at", "received_at", "midpoint_at"])

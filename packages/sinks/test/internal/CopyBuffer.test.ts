@@ -23,6 +23,8 @@ it.each(
   [
     ["float8", 1.5, "00000008 3ff8000000000000"],
     ["float4", 1.5, "00000004 3fc00000"],
+    ["float8", Number.NaN, "00000008 7ff8000000000000"],
+    ["float4", Number.NEGATIVE_INFINITY, "00000004 ff800000"],
     ["int2", -3, "00000002 fffd"],
     ["int4", 65_536, "00000004 00010000"],
     ["int8", -1, "00000008 ffffffffffffffff"],

@@ -48,7 +48,7 @@ it.effect.each([
     assert.deepStrictEqual(
       Result.match(inspectCsv(fd, text.length), {
         onFailure: (problem): typeof found => problem,
-        onSuccess: (content): typeof found => content as typeof found
+        onSuccess: ({ bytes, header }): typeof found => ({ bytes, header }) as typeof found
       }),
       found
     )

@@ -1,58 +1,205 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
+import * as fs from "node:fs"
 import * as os from "node:os"
 import { addressOf } from "../../src/internal/PostgresAddress.ts"
+import type { Encryptions } from "../../src/internal/PostgresTls.ts"
+import type { PostgresSinkOptions } from "../../src/PostgresSink.ts"
+import { environment } from "../environment.ts"
+import { tempFile } from "../tempFile.ts"
 
-const fromUrl = (url: string) =>
-  Effect.map(addressOf({ url: Redacted.make(url) }), ({ password, ...address }) => ({
+const found = (options: PostgresSinkOptions) =>
+  Effect.map(addressOf(options), ({ password, ...address }) => ({
     ...address,
     password: password === undefined ? undefined : Redacted.value(password)
   }))
 
+const fromUrl = (url: string) => found({ url: Redacted.make(url) })
+
 it.effect("reads all parts of a URL, percent-encoded or not", () =>
   Effect.gen(function*() {
-    assert.deepStrictEqual(yield* fromUrl("postgres://me:s%40c%2Fret@db.lab:5433/run%20data?sslmode=verify-full"), {
-      host: "db.lab",
-      port: 5433,
-      user: "me",
-      password: "s@c/ret",
-      database: "run data",
-      ssl: { rejectUnauthorized: true }
-    })
+    yield* environment({})
+    assert.deepStrictEqual(
+      yield* fromUrl(
+        "postgres://me:s%40c%2Fret@db.lab:5433/run%20data%231?application_name=oven+1&options=-c%20search_path%3Dlab"
+          + "&connect_timeout=7&sslmode=disable"
+      ),
+      {
+        host: "db.lab",
+        port: 5433,
+        user: "me",
+        password: "s@c/ret",
+        database: "run data#1",
+        encryptions: [false],
+        applicationName: "oven+1",
+        startupOptions: "-c search_path=lab",
+        connectSeconds: 7
+      }
+    )
+  }))
+
+it.effect.each(
+  [
+    ["postgres://%2Fvar%2Frun%2Flab/data", { host: "/var/run/lab", port: 5432, database: "data" }],
+    ["postgres://me@/data?host=/var/run/lab&port=5433", { host: "/var/run/lab", port: 5433, user: "me" }],
+    ["postgres:///data?host=db.lab", { host: "db.lab", database: "data" }],
+    ["postgres://db.lab?user=me&password=p%2Bw&dbname=data", { user: "me", password: "p+w", database: "data" }],
+    ["postgresql://me@[::1]", { host: "::1", user: "me", database: "me" }],
+    ["POSTGRES://me:100%25@db.lab/a b", { user: "me", password: "100%", database: "a b" }]
+  ] as const
+)("reads %s as %o", ([url, parts]) =>
+  Effect.gen(function*() {
+    yield* environment({})
+    assert.deepInclude(yield* fromUrl(url), parts)
   }))
 
 it.effect("has defaults for the parts that are missing", () =>
   Effect.gen(function*() {
+    yield* environment({ HOME: yield* folder })
     const { username } = os.userInfo()
-    const defaults = { port: 5432, password: undefined, ssl: false }
-    assert.deepInclude(yield* fromUrl("postgresql://me@[::1]"), {
-      ...defaults,
-      host: "::1",
-      user: "me",
-      database: "me"
-    })
-    assert.deepInclude(yield* fromUrl("postgres:///lab"), {
-      ...defaults,
+    const defaults = {
       host: "localhost",
+      port: 5432,
       user: username,
-      database: "lab"
+      password: undefined,
+      encryptions: [{ cert: undefined, key: undefined, rejectUnauthorized: false }, false] as Encryptions,
+      applicationName: "sampleline",
+      startupOptions: undefined,
+      connectSeconds: undefined
+    }
+    assert.deepStrictEqual(yield* fromUrl("postgres:///lab"), { ...defaults, database: "lab" })
+    assert.deepStrictEqual(yield* found({}), { ...defaults, database: username })
+    assert.deepStrictEqual(yield* found({ host: "db" }), { ...defaults, host: "db", database: username })
+  }))
+
+it.effect("takes options first, then the URL, the service file, the environment and the password file", () =>
+  Effect.gen(function*() {
+    const home = yield* folder
+    fs.writeFileSync(
+      `${home}/.pg_service.conf`,
+      "# of the lab\n[other]\nhost=other\n\n[lab]\nhost=service\nport=5434\n  user=service \nuser=again\nsslmode=disable\n[third]\nhost=third\n"
+    )
+    fs.writeFileSync(`${home}/.pgpass`, "service:5434:*:service:from\\:the file\n*:*:*:*:another\n", { mode: 0o600 })
+    yield* environment({
+      HOME: home,
+      PGHOST: "environment",
+      PGPORT: "5435",
+      PGUSER: "environment",
+      PGDATABASE: "environment"
     })
-    assert.deepInclude(yield* addressOf({ host: "db" }), { ...defaults, user: username, database: username })
+    assert.deepInclude(yield* found({}), {
+      host: "environment",
+      port: 5435,
+      user: "environment",
+      database: "environment",
+      password: "another"
+    })
+    process.env["PGSERVICE"] = "lab"
+    assert.deepInclude(yield* fromUrl("postgres:///url"), {
+      host: "service",
+      port: 5434,
+      user: "service",
+      database: "url",
+      password: "from:the file",
+      encryptions: [false]
+    })
+    assert.deepInclude(yield* fromUrl("postgres://url:own@url:5436?service=third"), {
+      host: "url",
+      port: 5436,
+      user: "url",
+      database: "environment",
+      password: "own"
+    })
+    process.env["PGPASSWORD"] = "from the environment"
+    assert.deepInclude(yield* found({ host: "option", port: 5437, database: "option" }), {
+      host: "option",
+      port: 5437,
+      user: "service",
+      database: "option",
+      password: "from the environment"
+    })
+  }))
+
+it.effect("reads PGAPPNAME, PGOPTIONS, PGCONNECT_TIMEOUT, PGSSLMODE, PGSERVICEFILE, PGSYSCONFDIR and PGPASSFILE", () =>
+  Effect.gen(function*() {
+    const home = yield* folder
+    fs.writeFileSync(`${home}/mine`, "[mine]\nhost=mine\n")
+    fs.writeFileSync(`${home}/pg_service.conf`, "[system]\nhost=system\n")
+    fs.writeFileSync(`${home}/passwords`, "mine:*:*:*:secret\n", { mode: 0o600 })
+    yield* environment({
+      HOME: home,
+      PGAPPNAME: "oven",
+      PGOPTIONS: "-c a=b",
+      PGCONNECT_TIMEOUT: "3",
+      PGSSLMODE: "disable",
+      PGSERVICE: "mine",
+      PGSERVICEFILE: `${home}/mine`,
+      PGSYSCONFDIR: home,
+      PGPASSFILE: `${home}/passwords`
+    })
+    assert.deepInclude(yield* found({}), {
+      host: "mine",
+      password: "secret",
+      applicationName: "oven",
+      startupOptions: "-c a=b",
+      connectSeconds: 3,
+      encryptions: [false]
+    })
+    assert.deepInclude(yield* fromUrl("postgres://?service=system"), { host: "system", password: undefined })
+  }))
+
+it.effect("refuses a service that no file has, and a setting that is not understood, without its value", () =>
+  Effect.gen(function*() {
+    const home = yield* folder
+    fs.writeFileSync(`${home}/.pg_service.conf`, "[odd]\nkrbsrvname=s3cret\n[broken]\npassword s3cret\n")
+    yield* environment({ HOME: home })
+    const refusal = (service: string) =>
+      Effect.map(Effect.flip(fromUrl(`postgres://?service=${service}`)), (error) => error.message)
+    assert.strictEqual(
+      yield* refusal("none"),
+      `service is "none": expected a section [none] in ${home}/.pg_service.conf`
+    )
+    assert.include(yield* refusal("odd"), "no setting krbsrvname in")
+    for (const service of ["odd", "broken"]) assert.notInclude(yield* refusal(service), "s3cret")
+  }))
+
+it.effect("never encrypts a Unix socket", () =>
+  Effect.gen(function*() {
+    yield* environment({})
+    assert.deepStrictEqual((yield* fromUrl("postgres://%2Ftmp/lab?sslmode=verify-full")).encryptions, [false])
   }))
 
 it.effect("takes the password from the option if the URL has none", () =>
   Effect.gen(function*() {
-    const password = Redacted.make("from the option")
-    const passwordFor = (url: string) => addressOf({ url: Redacted.make(url), password })
-    assert.strictEqual((yield* passwordFor("postgres://me@db")).password, password)
-    assert.strictEqual(Redacted.value((yield* passwordFor("postgres://me:own@db")).password!), "own")
+    yield* environment({ PGPASSWORD: "from the environment" })
+    const passwordFor = (url: string) =>
+      Effect.map(found({ url: Redacted.make(url), password: Redacted.make("from the option") }), ({ password }) =>
+        password)
+    assert.strictEqual(yield* passwordFor("postgres://me@db"), "from the option")
+    assert.strictEqual(yield* passwordFor("postgres://me:own@db"), "own")
   }))
 
 it.effect("never shows the URL that it refuses", () =>
   Effect.gen(function*() {
-    for (const url of ["postgres://me:s3cret@db#x", "mysql://me:s3cret@db", "postgres://me:%s3cret@db", "s3cret"]) {
+    const urls = [
+      "postgres://me:s3cret@db#x",
+      "mysql://me:s3cret@db",
+      "postgres://me:%s3cret@db",
+      "postgres://me:%ff@s3cret",
+      "postgres://me:12/s3cret@db/lab",
+      "postgres://me:12?s3cret@db/lab",
+      "postgres://me:12?s3cret=@db/lab",
+      "host=db password=s3cret",
+      "s3cret"
+    ]
+    for (const url of urls) {
       const error = yield* Effect.flip(fromUrl(url))
-      assert.strictEqual(error.option, "url")
+      assert.strictEqual(error.option, "url", url)
       assert.notInclude(error.message, "s3cret")
     }
   }))
+
+const folder = Effect.map(tempFile("home"), (path) => {
+  fs.mkdirSync(path)
+  return path
+})

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Scope } from "effect"
+import { Effect, Exit, Redacted, Scope } from "effect"
 import * as net from "node:net"
 import { PostgresSink } from "../../src/PostgresSink.ts"
+import { environment } from "../environment.ts"
+import { pooler } from "../pooler.ts"
 import { PostgresServer, prepared } from "../postgres.ts"
 import { samplesFrom } from "../samples.ts"
 import { nonEmpty, writeTo } from "../writing.ts"
@@ -25,7 +27,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
   describe.each([{ useCopy: true }, { useCopy: false }])("with %o", ({ useCopy }) => {
     it.effect("gives up on a server that stops answering after commandTimeout, and closes within closeTimeout", () =>
       Effect.gen(function*() {
-        const { options, rows } = yield* prepared("CREATE TABLE samples (device text)")
+        const { options, rows } = yield* prepared("CREATE TABLE samples (device text, \"Mass_Flow\" real)")
         const scope = yield* Scope.make()
         const sink = yield* PostgresSink.make({
           ...options,
@@ -44,11 +46,73 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         for (const { pid } of backends) process.kill(pid, "SIGCONT")
         assert.strictEqual(closed._tag, "Some")
       }))
+
+    it.effect("records through a pooler that knows few startup parameters", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared()
+        const port = yield* pooler(options)
+        yield* writeTo(PostgresSink.layer({ ...options, port, useCopy, createTable: true }), samplesFrom(0, 3))
+        assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 3 }])
+      }))
+
+    it.effect("says what to do if the pooler refuses the options in the address", () =>
+      Effect.gen(function*() {
+        const { options } = yield* prepared()
+        const port = yield* pooler(options)
+        const url = Redacted.make(`postgres://owner:x@127.0.0.1:${port}/postgres?options=-c%20search_path%3Dlab`)
+        const error = yield* Effect.flip(writeTo(PostgresSink.layer({ url, useCopy })))
+        assert.include(
+          error.message,
+          "unsupported startup parameter: options; leave it out of the address, or let the pooler ignore it"
+        )
+      }))
+
+    it.effect("gives the session the application's name and the options of the address", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared(
+          "CREATE SCHEMA IF NOT EXISTS lab",
+          "CREATE TABLE samples (\"Mass_Flow\" real, seen text DEFAULT current_setting('application_name') || ' ' "
+            + "|| current_setting('search_path') || ' ' || current_setting('statement_timeout'))"
+        )
+        const password = encodeURIComponent(Redacted.value(options.password))
+        const url = Redacted.make(
+          `postgres://owner:${password}@127.0.0.1:${options.port}/postgres?application_name=oven&options=-c%20search_path%3Dlab`
+        )
+        yield* writeTo(PostgresSink.layer({ url, useCopy }), samplesFrom(0, 1))
+        assert.deepStrictEqual(yield* rows("SELECT seen FROM samples"), [{ seen: "oven lab 30s" }])
+      }))
+
+    it.effect.each(["url", "parameter", "environment"] as const)(
+      "connects through a Unix socket by %s",
+      (by) =>
+        Effect.gen(function*() {
+          const { options, rows } = yield* prepared()
+          const { socketFolder } = yield* PostgresServer
+          const folder = encodeURIComponent(socketFolder)
+          const { port } = options
+          yield* environment({
+            PGPASSWORD: Redacted.value(options.password),
+            ...by === "environment"
+              ? { PGHOST: socketFolder, PGPORT: String(port), PGUSER: "owner", PGDATABASE: "postgres" }
+              : {}
+          })
+          const urls = {
+            url: `postgres://owner@${folder}:${port}/postgres`,
+            parameter: `postgres://owner@/postgres?host=${folder}&port=${port}`,
+            environment: "postgres://"
+          }
+          yield* writeTo(
+            PostgresSink.layer({ url: Redacted.make(urls[by]), useCopy, createTable: true }),
+            samplesFrom(0, 2)
+          )
+          assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 2 }])
+        })
+    )
   })
 
   it.effect("closes a frozen server's idle connections within closeTimeout", () =>
     Effect.gen(function*() {
-      const { options, rows } = yield* prepared("CREATE TABLE samples (device text)")
+      const { options, rows } = yield* prepared("CREATE TABLE samples (device text, \"Mass_Flow\" real)")
       const scope = yield* Scope.make()
       const sink = yield* Scope.provide(PostgresSink.make({ ...options, closeTimeout: "300 millis" }), scope)
       yield* sink.write(nonEmpty(samplesFrom(0, 1)))

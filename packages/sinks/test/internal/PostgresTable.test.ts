@@ -64,6 +64,32 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           )
         }))
 
+      it.effect("keeps NaN and infinities in real and double precision, and as words in text; elsewhere counts them", () =>
+        Effect.gen(function*() {
+          const { options, rows } = yield* prepared(
+            "CREATE TABLE samples (f8 double precision, f4 real, txt text, num numeric, i4 integer, i8 bigint, jb jsonb)"
+          )
+          const format = FrameFormat.make(["f8", "f4", "txt", "num", "i4", "i8", "jb"].map((name) => ({ name })))
+          const values = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+          const report = yield* writeTo(
+            PostgresSink.layer({ ...options, useCopy }),
+            values.map((value, n) => sampleOf(format, format.fields.map(() => value), n))
+          )
+          assert.deepStrictEqual(
+            yield* rows("SELECT f8, f4, txt, num, i4, i8, jb::text FROM samples ORDER BY ctid"),
+            values.map((value) => ({
+              f8: value,
+              f4: value,
+              txt: String(value),
+              num: null,
+              i4: null,
+              i8: null,
+              jb: null
+            }))
+          )
+          assert.deepStrictEqual(report.columnsDropped, { num: 3, i4: 3, i8: 3, jb: 3 })
+        }))
+
       it.effect("converts each value to its column's type, and counts what a column cannot hold", () =>
         Effect.gen(function*() {
           const names = ["f8", "f4", "num", "dec", "i4", "i8", "i2", "txt", "vc", "bool", "jb", "gas", "js"]
@@ -146,6 +172,18 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
             vc: 1,
             bool: 1
           })
+        }))
+
+      it.effect("finds its columns without case, and exactly first", () =>
+        Effect.gen(function*() {
+          const { options, rows } = yield* prepared(
+            `CREATE TABLE samples (device text, requested_at timestamptz, mass_flow double precision, gas text, "Gas" text)`
+          )
+          const report = yield* writeTo(PostgresSink.layer({ ...options, useCopy }), samplesFrom(4, 1))
+          assert.deepStrictEqual(yield* rows(`SELECT mass_flow, gas, "Gas" FROM samples`), [
+            { mass_flow: 1, gas: null, Gas: "N2" }
+          ])
+          assert.deepStrictEqual(report.columnsDropped, {})
         }))
 
       it.effect("stores null for a label that an enum does not have", () =>
@@ -244,11 +282,11 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
     it.effect("inserts where COPY would not do the same: into views, with row-level security, with rules", () =>
       Effect.gen(function*() {
         const { options, rows } = yield* prepared(
-          "CREATE TABLE flows (device text)",
-          "CREATE VIEW samples AS SELECT device FROM flows",
-          "CREATE TABLE ruled (device text)",
-          "CREATE RULE elsewhere AS ON INSERT TO ruled DO INSTEAD INSERT INTO flows VALUES (NEW.device)",
-          "CREATE TABLE guarded (device text)",
+          "CREATE TABLE flows (\"Mass_Flow\" real)",
+          "CREATE VIEW samples AS SELECT \"Mass_Flow\" FROM flows",
+          "CREATE TABLE ruled (\"Mass_Flow\" real)",
+          "CREATE RULE elsewhere AS ON INSERT TO ruled DO INSTEAD INSERT INTO flows VALUES (NEW.\"Mass_Flow\")",
+          "CREATE TABLE guarded (\"Mass_Flow\" real)",
           "ALTER TABLE guarded ENABLE ROW LEVEL SECURITY",
           "CREATE POLICY all_in ON guarded FOR INSERT WITH CHECK (true)",
           "DROP ROLE IF EXISTS guest",

@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import {
-  canHoldTimes,
+  canHold,
   convertTime,
   convertValue,
   kindOf,
@@ -19,6 +19,20 @@ it.each(
     ["float8", -1, 0.1, 0.1],
     ["float4", -1, 0.1, Math.fround(0.1)],
     ["float4", -1, 1e300, null],
+    ["float8", -1, Number.NaN, Number.NaN],
+    ["float4", -1, Number.NaN, Number.NaN],
+    ["float4", -1, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY],
+    ["numeric", -1, Number.NaN, null],
+    ["numeric", NUMERIC_5_2, Number.NaN, null],
+    ["numeric", -1, Number.POSITIVE_INFINITY, null],
+    ["int2", -1, Number.NaN, null],
+    ["int4", -1, Number.POSITIVE_INFINITY, null],
+    ["int8", -1, Number.NEGATIVE_INFINITY, null],
+    ["bool", -1, Number.NaN, null],
+    ["json", -1, Number.NaN, null],
+    ["jsonb", -1, Number.POSITIVE_INFINITY, null],
+    ["text", VARCHAR_4, Number.NaN, "NaN"],
+    ["uuid", -1, Number.NaN, null],
     ["numeric", -1, 1e-7, 1e-7],
     ["numeric", NUMERIC_5_2, 999.99, 999.99],
     ["numeric", NUMERIC_5_2, 999.995, null],
@@ -57,7 +71,7 @@ it("stores times as text in text columns, else as they are", () => {
   assert.strictEqual(convertTime("text")!(TIME), "2026-03-01T12:00:00.000001Z")
   assert.strictEqual(convertTime("jsonb")!(TIME), "\"2026-03-01T12:00:00.000001Z\"")
   assert.isUndefined(convertTime("timestamptz"))
-  const holds = (kind: PostgresKind, modifier = -1) => canHoldTimes(kind, modifier)
+  const holds = (kind: PostgresKind, modifier = -1) => canHold(kind, modifier, null, "timestamp")
   assert.deepStrictEqual([holds("timestamp"), holds("int8"), holds("int4"), holds("text", VARCHAR_4)], [
     true,
     true,
@@ -66,9 +80,18 @@ it("stores times as text in text columns, else as they are", () => {
   ])
 })
 
+it("takes a type that holds none of the values for no place for them", () => {
+  assert.isFalse(canHold("text", -1, ["N2"], "timestamp"))
+  assert.isFalse(canHold("timestamptz", -1, null, "float"))
+  assert.isFalse(canHold("uuid", -1, null, "int"))
+  assert.isTrue(canHold("uuid", -1, null, "text"))
+  assert.isTrue(canHold("int4", -1, null, "text"))
+})
+
 it("writes arrays as the text of statements", () => {
   assert.strictEqual(toArrayText("text", ["a \"b\"", "\\", null, "\0"]), "{\"a \\\"b\\\"\",\"\\\\\",NULL,\"\uFFFD\"}")
   assert.strictEqual(toArrayText("timestamptz", [TIME]), "{\"2026-03-01T12:00:00.000001Z\"}")
   assert.strictEqual(toArrayText("int8", [9e15]), "{\"9000000000000000\"}")
+  assert.strictEqual(toArrayText("float8", [Number.NaN, Number.NEGATIVE_INFINITY]), "{\"NaN\",\"-Infinity\"}")
   assert.strictEqual(toArrayText("bool", [1, 0]), "{\"true\",\"false\"}")
 })

@@ -1,26 +1,52 @@
 import { assert, it } from "@effect/vitest"
-import { type Grammar, MYSQL, SQLITE } from "../../src/internal/SqlGrammar.ts"
+import type { ColumnType } from "@sampleline/core"
+import { MYSQL, SQLITE } from "../../src/internal/SqlGrammar.ts"
 
 const TIME = 1_772_366_400_000_001
 
-const stored = ({ timeIn }: Grammar, ...declared: ReadonlyArray<string>) => declared.map((type) => timeIn(type)(TIME))
+/** How MySQL stores a value in a column of a declared type; undefined if it cannot. */
+const inMysql = (declared: string, type: ColumnType, value: number | string) => {
+  const storing = MYSQL.storing({ name: "x", type: declared, isRequired: false, isStrict: true }, type)
+  return storing === undefined ? undefined : storing.convert === undefined ? value : storing.convert(value)
+}
 
-it("stores times in SQLite as text or as microseconds", () => {
-  assert.deepStrictEqual(stored(SQLITE, "TEXT", "varchar(30)", "INTEGER", "REAL"), [
-    "2026-03-01T12:00:00.000001Z",
-    "2026-03-01T12:00:00.000001Z",
-    TIME,
-    TIME
-  ])
+it.each<readonly [string, string | number | undefined]>([
+  ["datetime", "2026-03-01 12:00:00.000001"],
+  ["timestamp", "2026-03-01 12:00:00.000001"],
+  ["date", "2026-03-01"],
+  ["varchar", "2026-03-01T12:00:00.000001Z"],
+  ["bigint", TIME],
+  ["double", TIME],
+  ["int", undefined],
+  ["time", undefined],
+  ["blob", undefined]
+])("stores a time in MySQL's %s as %o", (declared, stored) => {
+  assert.strictEqual(inMysql(declared, "timestamp", TIME), stored)
 })
 
-it("stores times in MySQL as times without a zone, as text, or as microseconds", () => {
-  assert.deepStrictEqual(stored(MYSQL, "datetime", "timestamp", "varchar", "bigint"), [
-    "2026-03-01 12:00:00.000001",
-    "2026-03-01 12:00:00.000001",
-    "2026-03-01T12:00:00.000001Z",
-    TIME
-  ])
+it.each<readonly [string, string | undefined]>([
+  ["double", "float"],
+  ["mediumint", "int"],
+  ["enum", "text"],
+  ["json", "text"],
+  ["datetime", undefined],
+  ["varbinary", undefined],
+  ["point", undefined]
+])("takes a measured value in MySQL's %s as %s", (declared, type) => {
+  assert.strictEqual(
+    MYSQL.storing({ name: "x", type: declared, isRequired: false, isStrict: true }, "float")?.type,
+    type
+  )
+})
+
+it("stores JSON in MySQL's json", () => {
+  assert.strictEqual(inMysql("json", "text", "N2"), "\"N2\"")
+})
+
+it("SQLite holds no NaN in a column of floats, and MySQL no infinity either", () => {
+  const values = [100, Number.NaN, Number.POSITIVE_INFINITY]
+  assert.deepStrictEqual(values.map(SQLITE.holdsFloat), [true, false, true])
+  assert.deepStrictEqual(values.map(MYSQL.holdsFloat), [true, false, false])
 })
 
 it("quotes names as each database does", () => {

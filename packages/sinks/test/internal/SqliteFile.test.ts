@@ -1,13 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
+import { SampleSink } from "@sampleline/core"
 import { Effect } from "effect"
-import { spawn } from "node:child_process"
+import { TestClock } from "effect/testing"
+import { execFileSync, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { SqliteSink, type SqliteSinkOptions } from "../../src/SqliteSink.ts"
 import { deviceOf, flow, samplesFrom } from "../samples.ts"
-import { execute, isLockedForOthers } from "../sqlite.ts"
+import { countRows, execute, isLockedForOthers, query } from "../sqlite.ts"
 import { filesBeside, tempFile } from "../tempFile.ts"
-import { writeTo } from "../writing.ts"
+import { nonEmpty, writeTo } from "../writing.ts"
 
 describe("the file of SqliteSink", () => {
   it.live("is refused if it exists, is foreign, is corrupt or lacks the table, and stays as it was", () =>
@@ -65,7 +67,7 @@ describe("the file of SqliteSink", () => {
   it.live("keeps this process's locks while it is opened and checked", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.db")
-      execute(path, "CREATE TABLE samples (device TEXT)")
+      execute(path, "CREATE TABLE samples (Mass_Flow REAL)")
       const database = new DatabaseSync(path)
       database.exec("BEGIN IMMEDIATE")
       assert.isTrue(isLockedForOthers(path))
@@ -105,5 +107,47 @@ describe("the file of SqliteSink", () => {
       fs.rmSync(`${path}-shm`)
       yield* check("samples")
       assert.isFalse(fs.existsSync(`${path}-shm`))
+    }))
+
+  it.live.each(["append", "overwrite"] as const)(
+    "keeps its journal mode with %s, unless another is asked for",
+    (mode) =>
+      Effect.gen(function*() {
+        const path = yield* tempFile("run.db")
+        const journalMode = () => query(path, "PRAGMA journal_mode")[0]?.["journal_mode"]
+        for (const kept of ["delete", "wal"]) {
+          execute(path, `PRAGMA journal_mode = ${kept}; CREATE TABLE IF NOT EXISTS theirs (n)`)
+          yield* writeTo(SqliteSink.layer({ path, mode }), samplesFrom(0, 1))
+          assert.strictEqual(journalMode(), kept)
+        }
+        yield* writeTo(SqliteSink.layer({ path, mode, journalMode: "DELETE" }), samplesFrom(0, 1))
+        assert.strictEqual(journalMode(), "delete")
+        fs.rmSync(path)
+        fs.writeFileSync(path, "")
+        yield* writeTo(SqliteSink.layer({ path, mode }), samplesFrom(0, 1))
+        assert.strictEqual(journalMode(), "wal")
+      })
+  )
+
+  it.effect("has the first batch when it is copied alone, and later ones a minute after", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.db")
+      /** How many rows a copy of the database file alone has. */
+      const rowsInCopy = () => {
+        const copy = `${path}.copy`
+        execFileSync("cp", [path, copy])
+        return countRows(copy)
+      }
+      yield* Effect.gen(function*() {
+        const sink = yield* SampleSink
+        const write = (start: number) => sink.write(nonEmpty(samplesFrom(start, 10)))
+        yield* write(0)
+        assert.strictEqual(rowsInCopy(), 10)
+        yield* write(10)
+        assert.strictEqual(rowsInCopy(), 10)
+        yield* TestClock.adjust("1 minute")
+        yield* write(20)
+        assert.strictEqual(rowsInCopy(), 30)
+      }).pipe(Effect.provide(SqliteSink.layer({ path })))
     }))
 })

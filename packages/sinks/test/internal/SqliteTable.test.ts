@@ -5,7 +5,7 @@ import { SqliteSink } from "../../src/SqliteSink.ts"
 import { sampleOf, samplesFrom } from "../samples.ts"
 import { execute, query } from "../sqlite.ts"
 import { tempFile } from "../tempFile.ts"
-import { writeTo } from "../writing.ts"
+import { logged, writeTo } from "../writing.ts"
 
 describe("the table of SqliteSink", () => {
   it.live("is made with types", () =>
@@ -53,6 +53,24 @@ describe("the table of SqliteSink", () => {
       )
     }))
 
+  it.live("if it exists, keeps infinities in REAL and as words in TEXT; NaN is NULL in REAL, and counted", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.db")
+      execute(path, "CREATE TABLE samples (device TEXT, f REAL, i INTEGER, t TEXT)")
+      const format = FrameFormat.make([{ name: "f" }, { name: "i" }, { name: "t" }])
+      const values = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+      const report = yield* writeTo(
+        SqliteSink.layer({ path, mode: "append" }),
+        values.map((value, n) => sampleOf(format, [value, value, value], n))
+      )
+      assert.deepStrictEqual(query(path, "SELECT f, i, t FROM samples ORDER BY rowid"), [
+        { f: null, i: null, t: "NaN" },
+        { f: Number.POSITIVE_INFINITY, i: null, t: "Infinity" },
+        { f: Number.NEGATIVE_INFINITY, i: null, t: "-Infinity" }
+      ])
+      assert.deepStrictEqual(report.columnsDropped, { f: 1, i: 3 })
+    }))
+
   it.live("if it exists, gets the columns that it shares with the run, in its own types", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.db")
@@ -65,5 +83,46 @@ describe("the table of SqliteSink", () => {
         { id: 1, requested_at: 1_772_366_400_001_000, Mass_Flow: "0.25", entered: "now" },
         { id: 2, requested_at: 1_772_366_400_002_000, Mass_Flow: "0.5", entered: "now" }
       ])
+    }))
+
+  it.live("gets times that SQLite's functions understand, and a warning if a column loses the time of day", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.db")
+      execute(
+        path,
+        "CREATE TABLE samples (requested_at DATETIME, received_at DATE, midpoint_at TIMESTAMP, Mass_Flow REAL, Gas TEXT)"
+      )
+      const lines = yield* logged(
+        writeTo(SqliteSink.layer({ path, mode: "append" }), samplesFrom(1, 2), samplesFrom(3, 2))
+      )
+      assert.deepStrictEqual(
+        query(path, "SELECT requested_at, received_at, strftime('%s', midpoint_at) AS s FROM samples")[0],
+        { requested_at: "2026-03-01 12:00:00.001000", received_at: "2026-03-01", s: "1772366400" }
+      )
+      assert.deepStrictEqual(lines.filter((line) => line.startsWith("Warn")), [
+        `Warn SqliteSink ${path}: its column received_at is of type DATE, so the time of day is lost`
+      ])
+    }))
+
+  it.live("stores texts and numbers in columns of any other type", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.db")
+      execute(path, "CREATE TABLE samples (device STRING, requested_at BLOB, Mass_Flow BLOB, Gas, status STRING)")
+      const report = yield* writeTo(SqliteSink.layer({ path, mode: "append" }), samplesFrom(1, 1))
+      assert.deepStrictEqual(query(path, "SELECT * FROM samples"), [
+        { device: "fuel", requested_at: "2026-03-01T12:00:00.001000Z", Mass_Flow: 0.25, Gas: "N2", status: "" }
+      ])
+      assert.deepStrictEqual(Object.keys(report.columnsDropped), [])
+    }))
+
+  it.live("finds its columns without case", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.db")
+      execute(path, "CREATE TABLE samples (DEVICE TEXT, REQUESTED_AT INTEGER, MASS_FLOW REAL)")
+      yield* writeTo(SqliteSink.layer({ path, mode: "append" }), samplesFrom(1, 1))
+      assert.deepStrictEqual(query(path, "SELECT * FROM samples"), [
+        { DEVICE: "fuel", REQUESTED_AT: 1_772_366_400_001_000, MASS_FLOW: 0.25 }
+      ])
+      assert.deepStrictEqual(query(path, "SELECT column_name FROM samples_columns"), [{ column_name: "MASS_FLOW" }])
     }))
 })

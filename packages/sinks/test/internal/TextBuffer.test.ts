@@ -21,18 +21,21 @@ describe("TextBuffer", () => {
   }
   const Uint32 = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 0xffff_ffff }))
   const expectNumber = (value: number) => {
-    if (Number.isFinite(value)) assert.strictEqual(written((text) => text.number(value)), String(value))
+    const plain = String(value)
+    assert.strictEqual(written((text) => text.int(value)), plain)
+    const isWhole = Number.isFinite(value) && !/[.e]/.test(plain)
+    assert.strictEqual(written((text) => text.float(value)), isWhole ? `${plain}.0` : plain)
   }
 
   it.effect.prop(
-    "number: any double, by its bits",
+    "float, int: any double, by its bits",
     [Uint32, Uint32],
     ([high, low]) => Effect.sync(() => expectNumber(fromBits(high, low))),
     MANY
   )
 
   it.effect.prop(
-    "number: what instruments send, and its neighbours",
+    "float, int: what instruments send, and its neighbours",
     [
       Schema.Int.check(Schema.isBetween({ minimum: -2_000_000_000_000, maximum: 2_000_000_000_000 })),
       Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 12 }))
@@ -47,8 +50,35 @@ describe("TextBuffer", () => {
     MANY
   )
 
+  it("float: a whole number has a decimal; NaN and infinities are words", () => {
+    const values = [
+      100,
+      -3,
+      0,
+      2 ** 31,
+      1e20,
+      1e21,
+      99.5,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      Number.NEGATIVE_INFINITY
+    ]
+    assert.deepStrictEqual(values.map((value) => written((text) => text.float(value))), [
+      "100.0",
+      "-3.0",
+      "0.0",
+      "2147483648.0",
+      "100000000000000000000.0",
+      "1e+21",
+      "99.5",
+      "NaN",
+      "Infinity",
+      "-Infinity"
+    ])
+  })
+
   it.each([0, -0, 0.1 + 0.2, 1e-6, 1e-7, 9.5e-7, 0.0005, 999_999_999.999, 1e9, 1e9 - 1e-6, 123.4565, 1e21, 5e-324])(
-    "number: %d",
+    "float, int: %d",
     (value) => expectNumber(value)
   )
 
@@ -85,14 +115,17 @@ describe("TextBuffer", () => {
     for (let round = 0; round < 2; round++) {
       text.clear()
       for (let n = 0; n < 20_000; n++) {
-        text.number(n / 8)
+        text.float(n / 8)
         text.ready(ready("µ"))
         text.timestamp(n)
         text.byte(0x20)
       }
       text.ready(ready("a".repeat(100_000)))
       text.lastByte(0x62)
-      const expected = Array.from({ length: 20_000 }, (_, n) => `${n / 8}µ${formatTimestamp(n)} `).join("")
+      const expected = Array.from(
+        { length: 20_000 },
+        (_, n) => `${n / 8}${n % 8 === 0 ? ".0" : ""}µ${formatTimestamp(n)} `
+      ).join("")
       assert.strictEqual(Buffer.from(text.content()).toString(), `${expected}${"a".repeat(99_999)}b`)
     }
   })

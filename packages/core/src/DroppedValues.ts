@@ -1,0 +1,31 @@
+/**
+ * Values that a sink has dropped: the target has no column for them, or cannot hold them.
+ */
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export class DroppedValues {
+  private readonly counts = new Map<string, number>()
+  private unreported: Array<{ readonly column: string; readonly why: string }> = []
+
+  /** Counts a value. `why` is for the column's first one. */
+  count(column: string, why: string): void {
+    const before = this.counts.get(column)
+    if (before === undefined) this.unreported.push({ column, why })
+    this.counts.set(column, (before ?? 0) + 1)
+  }
+
+  /** How many values were dropped, by column. */
+  get byColumn(): { readonly [column: string]: number } {
+    return Object.fromEntries(this.counts)
+  }
+
+  /** The columns whose first value was dropped since the last call, and why. */
+  takeUnreported(): ReadonlyArray<{ readonly column: string; readonly why: string }> {
+    const columns = this.unreported
+    this.unreported = []
+    return columns
+  }
+}

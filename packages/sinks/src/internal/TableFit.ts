@@ -1,0 +1,132 @@
+/**
+ * How a run goes into a table that exists, in every database: which columns both have, how each is stored, and why a table
+ * cannot be used. Pure.
+ */
+import {
+  type Column,
+  type ColumnType,
+  formatTimestamp,
+  type LockOptions,
+  type Sample,
+  SchemaLock,
+  type TableColumn
+} from "@sampleline/core"
+
+/** A column that the database does not fill by itself. */
+export interface ExistingColumn {
+  readonly name: string
+  /** The type as the database calls it. */
+  readonly type: string
+  /** Whether a row must have a value for it. */
+  readonly isRequired: boolean
+  /** Whether the user may write it. Default: true. */
+  readonly isInsertable?: boolean | undefined
+}
+
+/** How a column stores values of the run. */
+export interface Storing extends Pick<TableColumn, "type" | "convert"> {
+  /** What of each value is lost, e.g. `the time of day`. */
+  readonly loses?: string | undefined
+}
+
+export interface TableFit<C> {
+  readonly lock: SchemaLock
+  /** The table's column for each locked one. */
+  readonly columns: ReadonlyArray<C>
+  /** The names of columns that the user may not write. */
+  readonly leftOut: ReadonlyArray<string>
+  /** What the table does not store of the values that it takes. */
+  readonly losses: ReadonlyArray<string>
+}
+
+/** Why the samples of a run cannot go into a table. */
+export interface TableProblem {
+  readonly problem: string
+}
+
+/** Locks to the columns that the table and the run share, in the table's order, or says why the table cannot be used. */
+export const fitTable = <C extends ExistingColumn>({ batch, existing, nameInTable, options, storing, table }: {
+  /** The table in messages. */
+  readonly table: string
+  readonly existing: ReadonlyArray<C>
+  readonly batch: ReadonlyArray<Sample>
+  readonly options: LockOptions
+  /** How a column stores values of a type; undefined if it cannot. */
+  readonly storing: (column: C, type: ColumnType) => Storing | undefined
+  /** For databases that cannot store every name. */
+  readonly nameInTable?: ((name: string) => string) | undefined
+}): TableFit<C> | TableProblem => {
+  const run = SchemaLock.fromBatch(batch, options)
+  const both = sharedColumns(existing, run.columns, nameInTable)
+  const shared = both.filter(({ column }) => column.isInsertable !== false)
+  if (shared.length === 0) return { problem: `${table} has none of this run's columns; choose another table` }
+  const filled = new Set(shared.map(({ column }) => column.name))
+  const required = existing.find(({ isRequired, name }) => isRequired && !filled.has(name))
+  if (required !== undefined) {
+    return { problem: `its column ${required.name} needs a value, and this run has none for it; give it a default` }
+  }
+  const columns: Array<TableColumn> = []
+  const losses: Array<string> = []
+  for (const { column, takes } of shared) {
+    const { name, type } = column
+    const stored = storing(column, takes.type)
+    if (stored === undefined) {
+      return { problem: `its column ${name} is of type ${type}, which cannot hold these values; change its type` }
+    }
+    columns.push({ ...stored, name, takes: takes.name, nullable: true })
+    if (stored.loses !== undefined) losses.push(`its column ${name} is of type ${type}, so ${stored.loses} is lost`)
+  }
+  const lock = SchemaLock.fromTable(columns, batch, options)
+  if (lock.measured.length === 0 && run.measured.length > 0) {
+    const names = run.measured.join(", ")
+    return { problem: `${table} has no column for a measured value (${names}); add one, or choose another table` }
+  }
+  return {
+    lock,
+    columns: shared.map(({ column }) => column),
+    leftOut: both.filter(({ column }) => column.isInsertable === false).map(({ column }) => column.name),
+    losses
+  }
+}
+
+interface SharedColumn<C> {
+  readonly column: C
+  /** The run's column whose values it takes. */
+  readonly takes: Column
+}
+
+/** A name is matched exactly, or else without case if that leaves one column of the table and one of the run. */
+const sharedColumns = <C extends ExistingColumn>(
+  existing: ReadonlyArray<C>,
+  run: ReadonlyArray<Column>,
+  nameInTable: (name: string) => string = (name) => name
+): ReadonlyArray<SharedColumn<C>> => {
+  const wanted = new Map(run.map((column) => [nameInTable(column.name), column]))
+  const names = new Set(existing.map(({ name }) => name))
+  const wantedLeft = byLowerCase([...wanted.keys()].filter((name) => !names.has(name)))
+  const existingLeft = byLowerCase([...names].filter((name) => !wanted.has(name)))
+  const alike = ({ name }: C): Column | undefined => {
+    const key = name.toLowerCase()
+    const [first, second] = wantedLeft.get(key) ?? []
+    return first !== undefined && second === undefined && existingLeft.get(key)?.length === 1
+      ? wanted.get(first)
+      : undefined
+  }
+  return existing.flatMap((column) => {
+    const takes = wanted.get(column.name) ?? alike(column)
+    return takes === undefined ? [] : [{ column, takes }]
+  })
+}
+
+const byLowerCase = (names: ReadonlyArray<string>): ReadonlyMap<string, ReadonlyArray<string>> =>
+  Map.groupBy(names, (name) => name.toLowerCase())
+
+/** A time as RFC 3339 text. */
+export const timestampText: TableColumn["convert"] = (micros) => formatTimestamp(Number(micros))
+
+/** A time as databases write one without a zone, in UTC: `2026-03-01 12:00:00.000123`. */
+export const datetimeText: TableColumn["convert"] = (micros) =>
+  formatTimestamp(Number(micros)).replace("T", " ").slice(0, -1)
+
+/** The day of a time: `2026-03-01`. */
+export const dateText: TableColumn["convert"] = (micros) => formatTimestamp(Number(micros)).slice(0, 10)

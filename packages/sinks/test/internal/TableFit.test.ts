@@ -1,0 +1,107 @@
+import { assert, describe, it } from "@effect/vitest"
+import { FrameFormat } from "@sampleline/core"
+import { type ExistingColumn, fitTable } from "../../src/internal/TableFit.ts"
+import { sampleOf } from "../samples.ts"
+
+const columns = (...names: ReadonlyArray<string>): ReadonlyArray<ExistingColumn> =>
+  names.map((name) => ({ name, type: "real", isRequired: false }))
+
+const batchOf = (...fields: ReadonlyArray<string>) => [
+  sampleOf(FrameFormat.make(fields.map((name) => ({ name }))), fields.map((_, n) => n + 1))
+]
+
+const fit = (
+  existing: ReadonlyArray<ExistingColumn>,
+  batch = batchOf("Mass_Flow", "Temperature"),
+  nameInTable?: (name: string) => string
+) =>
+  fitTable({
+    table: "the table",
+    existing,
+    batch,
+    options: {},
+    nameInTable,
+    storing: ({ type }, taken) =>
+      type === "text[]" ? undefined : { type: taken, loses: type === "date" ? "the time of day" : undefined }
+  })
+
+describe("a table and a run share columns", () => {
+  const shared = (existing: ReadonlyArray<string>, nameInTable?: (name: string) => string) => {
+    const batch = batchOf("Mass_Flow", "Gas")
+    const found = fit(columns(...existing), batch, nameInTable)
+    if ("problem" in found) throw new Error(found.problem)
+    const row = found.lock.row(batch[0]!)
+    return Object.fromEntries(found.lock.columns.map(({ name }, at) => [name, row[at]]))
+  }
+
+  it("of the same name", () => {
+    assert.deepStrictEqual(shared(["Gas", "Mass_Flow", "other"]), { Gas: 2, Mass_Flow: 1 })
+  })
+
+  it("of the same name but for case", () => {
+    assert.deepStrictEqual(shared(["mass_flow", "GAS", "Device"]), { mass_flow: 1, GAS: 2, Device: "fuel" })
+  })
+
+  it("of exactly the same name first", () => {
+    assert.deepStrictEqual(shared(["mass_flow", "Mass_Flow", "MASS_FLOW"]), { Mass_Flow: 1 })
+  })
+
+  it("never by a guess", () => {
+    assert.deepStrictEqual(shared(["mass_flow", "MASS_FLOW", "Gas"]), { Gas: 2 })
+  })
+
+  it("under the name that the database can store", () => {
+    assert.deepStrictEqual(shared(["MAS", "Gas"], (name) => name.slice(0, 3)), { MAS: 1, Gas: 2 })
+  })
+})
+
+it("tells what a table does not store", () => {
+  const found = fit([
+    { name: "received_at", type: "date", isRequired: false },
+    { name: "mass_flow", type: "real", isRequired: false },
+    { name: "Temperature", type: "real", isRequired: false, isInsertable: false }
+  ])
+  assert.deepInclude(found, {
+    leftOut: ["Temperature"],
+    losses: ["its column received_at is of type date, so the time of day is lost"]
+  })
+})
+
+describe("a table cannot be used", () => {
+  const problemOf = (...args: Parameters<typeof fit>) => {
+    const found = fit(...args)
+    return "problem" in found ? found.problem : null
+  }
+
+  it("if it has none of the run's columns, or none for a measured value", () => {
+    assert.strictEqual(problemOf(columns("a")), "the table has none of this run's columns; choose another table")
+    assert.strictEqual(
+      problemOf(columns("device", "received_at", "status")),
+      "the table has no column for a measured value (Mass_Flow, Temperature); add one, or choose another table"
+    )
+    assert.isNull(problemOf(columns("device", "temperature")))
+    assert.isNull(problemOf(columns("device"), batchOf()))
+  })
+
+  it("if a column that it shares cannot hold the values", () => {
+    const status = { name: "STATUS", type: "text[]", isRequired: false }
+    assert.strictEqual(
+      problemOf([...columns("Mass_Flow"), status]),
+      "its column STATUS is of type text[], which cannot hold these values; change its type"
+    )
+    assert.isNull(problemOf([...columns("Mass_Flow"), { ...status, name: "other" }]))
+  })
+
+  it("if a column needs a value and gets none", () => {
+    const site = { name: "site", type: "text", isRequired: true }
+    assert.strictEqual(
+      problemOf([...columns("Mass_Flow"), site]),
+      "its column site needs a value, and this run has none for it; give it a default"
+    )
+    assert.isNull(problemOf([{ ...site, name: "MASS_FLOW" }]))
+    assert.include(
+      problemOf([...columns("Mass_Flow"), { ...site, name: "Temperature", isInsertable: false }])!,
+      "needs a value"
+    )
+  })
+})

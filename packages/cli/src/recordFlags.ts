@@ -79,7 +79,7 @@ export const recordFlags = {
   ),
   "row-ids": switchFlag(
     "row-ids",
-    "Add the columns run_id and sequence to every row"
+    "Add the columns run_id, sequence and tick to every row"
   ),
   identity: Flag.withHidden(switchFlag("identity", "The old name of --row-ids")),
   "batch-size": countFlag("batch-size").pipe(

@@ -32,7 +32,8 @@ const COLUMNS = [
   column("Gas", "text"),
   column("status", "text"),
   column("run_id", "text"),
-  column("sequence", "int")
+  column("sequence", "int"),
+  column("tick", "int")
 ]
 
 const DUCKDB_TYPES = { text: "VARCHAR", float: "DOUBLE", int: "BIGINT", timestamp: "TIMESTAMPTZ", any: "VARCHAR" }

@@ -79,10 +79,10 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("s
     }))
 
   it.effect.each([
-    { inFile: {}, args: "--row-ids", columns: ["run_id", "sequence"] },
-    { inFile: {}, args: "--identity", columns: ["run_id", "sequence"] },
-    { inFile: { "row-ids": true }, args: "", columns: ["run_id", "sequence"] },
-    { inFile: { identity: true }, args: "", columns: ["run_id", "sequence"] },
+    { inFile: {}, args: "--row-ids", columns: ["run_id", "sequence", "tick"] },
+    { inFile: {}, args: "--identity", columns: ["run_id", "sequence", "tick"] },
+    { inFile: { "row-ids": true }, args: "", columns: ["run_id", "sequence", "tick"] },
+    { inFile: { identity: true }, args: "", columns: ["run_id", "sequence", "tick"] },
     { inFile: { identity: true }, args: "--no-row-ids", columns: [] },
     { inFile: { "row-ids": true }, args: "--no-identity", columns: [] },
     { inFile: {}, args: "", columns: [] }
@@ -100,7 +100,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("s
           { cwd }
         )
         assert.strictEqual(code, 0, stderr)
-        const added = headerOf(`${cwd}/a.csv`).filter((name) => name === "run_id" || name === "sequence")
+        const added = headerOf(`${cwd}/a.csv`).filter((name) => ["run_id", "sequence", "tick"].includes(name))
         assert.deepStrictEqual(added, columns)
       })
   )

@@ -1,5 +1,5 @@
 /**
- * The row of a sample: fixed columns, the frame's fields, the status, and on request the run's id and the sequence.
+ * The row of a sample: fixed columns, the frame's fields, the status, and on request the run's id, the sequence and the tick.
  *
  * Every sink stores values by the rules of this module: `undefined` is null, -0 is 0. NaN and infinities are kept where the target
  * can hold them; elsewhere they are null and counted. Text is stored as it is, except lone surrogates, which no encoding can hold:
@@ -58,7 +58,10 @@ export interface CellWriter {
  * @category options
  */
 export interface RowOptions {
-  /** Adds the columns `run_id` and `sequence` after the status. Default: false. */
+  /**
+   * Adds the columns `run_id`, `sequence` and `tick` after the status: the run, the place of the sample in it, and the place of its
+   * tick on the grid. Default: false.
+   */
   readonly rowIds?: boolean | undefined
   /** The old name of `rowIds`. */
   readonly identity?: boolean | undefined
@@ -122,8 +125,10 @@ const STATUS = fixed(
 )
 const ROW_IDS: ReadonlyArray<RowColumn> = [
   fixed("run_id", "text", (sample, to) => to.text(sample.run.id)),
-  fixed("sequence", "int", (sample, to) => to.int(sample.sequence))
+  fixed("sequence", "int", (sample, to) => to.int(sample.sequence)),
+  { ...fixed("tick", "int", ({ tick }, to) => tick === null ? to.missing() : to.int(tick)), nullable: true }
 ]
+export const ROW_ID_NAMES: ReadonlySet<string> = new Set(ROW_IDS.map(({ name }) => name))
 const FIXED_NAMES = new Set([...BEFORE_FRAME, STATUS, ...ROW_IDS].map((column) => column.name))
 
 const fieldColumn = ({ kind, name }: FrameField, position: number, columnName: string): RowColumn => {

@@ -71,6 +71,8 @@ export class Sample {
   readonly unitId: string
   /** Position in the run, from 0. A gap is a sample that was thinned. */
   readonly sequence: number
+  /** The tick's position on the grid: the devices of one poll share it. Null if the sample was made without a tick. */
+  readonly tick: number | null
   readonly requestedAt: number
   readonly receivedAt: number
   readonly requestedMonotonicNanos: number
@@ -82,6 +84,8 @@ export class Sample {
     readonly device: string
     readonly unitId: string
     readonly sequence: number
+    /** Default: null. */
+    readonly tick?: number | null | undefined
     readonly requestedAt: number
     readonly receivedAt: number
     readonly requestedMonotonicNanos: number
@@ -92,6 +96,7 @@ export class Sample {
     this.device = fields.device
     this.unitId = fields.unitId
     this.sequence = fields.sequence
+    this.tick = fields.tick ?? null
     this.requestedAt = fields.requestedAt
     this.receivedAt = fields.receivedAt
     this.requestedMonotonicNanos = fields.requestedMonotonicNanos

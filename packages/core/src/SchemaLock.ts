@@ -17,6 +17,7 @@ import {
   type Column,
   type ColumnType,
   fieldColumnName,
+  ROW_ID_NAMES,
   type RowColumn,
   rowColumns,
   type RowOptions,
@@ -250,7 +251,7 @@ const FIELD = "field "
 const sourceOf = (column: RowColumn): string => column.field === null ? `fixed ${column.name}` : FIELD + column.field
 
 /** Whether the user asked for this column. Its values must not be dropped silently. */
-const isOnDemand = ({ name }: RowColumn): boolean => name === "run_id" || name === "sequence"
+const isOnDemand = ({ field, name }: RowColumn): boolean => field === null && ROW_ID_NAMES.has(name)
 
 /** The formats of a batch, then the known formats of the run's other devices. */
 const formatsOf = (batch: Iterable<Sample>): ReadonlySet<FrameFormat> => {

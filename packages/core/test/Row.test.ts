@@ -21,9 +21,9 @@ describe("sampleToRow", () => {
     ])
   })
 
-  it("adds the run's id and the sequence on demand", () => {
+  it("adds the run's id, the sequence and the tick on demand", () => {
     const row = sampleToRow(sample(FrameFormat.fromRecord({ Flow: 0 }), [1]), { identity: true })
-    assert.deepStrictEqual(Object.keys(row).slice(-3), ["status", "run_id", "sequence"])
+    assert.deepStrictEqual(Object.keys(row).slice(-4), ["status", "run_id", "sequence", "tick"])
     assert.strictEqual(row["sequence"], 7)
   })
 

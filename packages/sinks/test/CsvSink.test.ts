@@ -98,7 +98,7 @@ describe("CsvSink", () => {
       yield* writeTo(CsvSink.layer({ path, rowIds: true }), samplesFrom(0, 2))
       yield* CsvSink.check({ path, mode: "append", rowIds: true }, [deviceOf(flow)])
       const error = yield* Effect.flip(CsvSink.check({ path, mode: "append" }, [deviceOf(flow)]))
-      assert.include(error.message, "run_id, sequence are unexpected")
+      assert.include(error.message, "run_id, sequence, tick are unexpected")
     }))
 
   it.effect("writes the bytes of RFC 4180", () =>
@@ -111,9 +111,9 @@ describe("CsvSink", () => {
       ])
       assert.strictEqual(
         fs.readFileSync(path, "utf8"),
-        "device,unit_id,requested_at,received_at,midpoint_at,latency_s,Flow,\"a,b\",status,run_id,sequence\n"
-          + "fuel,A,2026-03-01T12:00:00.000000Z,2026-03-01T12:00:00.000500Z,2026-03-01T12:00:00.000250Z,0.0005,-0.5,\"say \"\"hi\"\"\n\",,019a0000-0000-7000-8000-000000000000,0\n"
-          + "fuel,A,2026-03-01T12:00:00.001000Z,2026-03-01T12:00:00.001500Z,2026-03-01T12:00:00.001250Z,0.0005,,=1+1,,019a0000-0000-7000-8000-000000000000,1\n"
+        "device,unit_id,requested_at,received_at,midpoint_at,latency_s,Flow,\"a,b\",status,run_id,sequence,tick\n"
+          + "fuel,A,2026-03-01T12:00:00.000000Z,2026-03-01T12:00:00.000500Z,2026-03-01T12:00:00.000250Z,0.0005,-0.5,\"say \"\"hi\"\"\n\",,019a0000-0000-7000-8000-000000000000,0,\n"
+          + "fuel,A,2026-03-01T12:00:00.001000Z,2026-03-01T12:00:00.001500Z,2026-03-01T12:00:00.001250Z,0.0005,,=1+1,,019a0000-0000-7000-8000-000000000000,1,\n"
       )
     }))
 
@@ -138,7 +138,7 @@ describe("CsvSink", () => {
       Effect.gen(function*() {
         const path = yield* tempFile("run.csv")
         yield* writeTo(CsvSink.layer({ path, ...options }), samplesFrom(0, 1))
-        assert.deepStrictEqual(columnsOf(path).slice(-3), ["status", "run_id", "sequence"])
+        assert.deepStrictEqual(columnsOf(path).slice(-4), ["status", "run_id", "sequence", "tick"])
       })
   )
 

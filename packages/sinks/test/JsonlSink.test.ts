@@ -66,7 +66,7 @@ describe("JsonlSink", () => {
       Effect.gen(function*() {
         const path = yield* tempFile("run.jsonl")
         yield* writeTo(JsonlSink.layer({ path, ...options }), samplesFrom(0, 1))
-        assert.deepStrictEqual(Object.keys(readJsonl(path)[0]!).slice(-3), ["status", "run_id", "sequence"])
+        assert.deepStrictEqual(Object.keys(readJsonl(path)[0]!).slice(-4), ["status", "run_id", "sequence", "tick"])
       })
   )
 
@@ -78,7 +78,7 @@ describe("JsonlSink", () => {
         Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ OUT: path, ROW_IDS: "true" })))
       )
       assert.deepInclude(readJsonl(path)[0], { device: "fuel", sequence: 0 })
-      assert.strictEqual(Object.keys(readJsonl(path)[0]!).length, 9 + flow.fields.length)
+      assert.strictEqual(Object.keys(readJsonl(path)[0]!).length, 10 + flow.fields.length)
     }))
 
   testFullDisk("JsonlSink", "run.jsonl", (file) =>

@@ -105,7 +105,7 @@ describe("ParquetSink", () => {
       Effect.gen(function*() {
         const path = yield* tempFile("run.parquet")
         yield* writeTo(ParquetSink.layer({ path, ...options }), samplesFrom(0, 1))
-        assert.deepStrictEqual((yield* columnsOf(path)).slice(-3), ["status", "run_id", "sequence"])
+        assert.deepStrictEqual((yield* columnsOf(path)).slice(-4), ["status", "run_id", "sequence", "tick"])
       })
   )
 

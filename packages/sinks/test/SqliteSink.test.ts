@@ -65,12 +65,12 @@ describe("SqliteSink", () => {
       assert.deepStrictEqual(tablesOf(path), ["theirs"])
     }))
 
-  it.live("counts the run's id and the sequence as dropped if an existing table has no column for them", () =>
+  it.live("counts the run's id, the sequence and the tick as dropped if an existing table has no column for them", () =>
     Effect.gen(function*() {
       const path = yield* tempDatabase
       yield* writeTo(SqliteSink.layer({ path }), samplesFrom(0, 1))
       const report = yield* writeTo(SqliteSink.layer({ path, mode: "append", rowIds: true }), samplesFrom(1, 3))
-      assert.deepStrictEqual(report.columnsDropped, { run_id: 3, sequence: 3 })
+      assert.deepStrictEqual(report.columnsDropped, { run_id: 3, sequence: 3, tick: 3 })
     }))
 
   it.live.each([{ rowIds: true }, { identity: true }])(

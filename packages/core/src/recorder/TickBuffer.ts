@@ -142,7 +142,9 @@ export class TickBuffer<E> {
       driftMs,
       ...losses,
       clockSteps: droppedSteps.length === 0 ? clockSteps : [...droppedSteps, ...clockSteps],
-      samples: readings.map((reading) => new Sample({ ...reading, run: this.run, sequence: this.sequence++ })),
+      samples: readings.map((reading) =>
+        new Sample({ ...reading, run: this.run, sequence: this.sequence++, tick: index })
+      ),
       thinned: NONE,
       failures,
       isTrailer: false

@@ -174,7 +174,7 @@ const physicalValues = ({ type }: Column, values: ColumnValues): Array<unknown> 
 
 /** Times and counters are stored as differences. For other columns the driver decides whether a dictionary helps. */
 const encodingOf = ({ name, type }: Column, dictionary: boolean) =>
-  type === "timestamp" || name === "sequence"
+  type === "timestamp" || name === "sequence" || name === "tick"
     ? { encoding: "DELTA_BINARY_PACKED" } as const
     : dictionary
     ? {}

@@ -164,6 +164,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           ])
           assert.deepStrictEqual(report.columnsDropped, {
             sequence: 2,
+            tick: 2,
             f4: 1,
             dec: 1,
             i4: 1,

@@ -1,5 +1,5 @@
 /**
- * The lines that a port has received and no request has taken yet.
+ * The lines that a port has received and no request has taken yet. If nobody takes them, the oldest are dropped.
  */
 import { Cause, Deferred, Effect, Queue } from "effect"
 import { PortGone } from "./RequestError.ts"
@@ -15,6 +15,8 @@ export interface Line {
   readonly monotonicNanos: number
 }
 
+/** So many lines are read before a fiber has its turn, if a device streams while this process stands still. */
+const MAX_WAITING = 10_000
 /** A table ends with this much silence. */
 const TABLE_SILENCE_MS = 100
 /** Far more rows than any table has. A device that streams is never silent. */
@@ -37,7 +39,10 @@ export class ReceivedLines {
   }
 
   static readonly make: Effect.Effect<ReceivedLines> = Effect.gen(function*() {
-    return new ReceivedLines(yield* Queue.make<Line, PortGone>(), yield* Deferred.make<void>())
+    return new ReceivedLines(
+      yield* Queue.make<Line, PortGone>({ capacity: MAX_WAITING, strategy: "sliding" }),
+      yield* Deferred.make<void>()
+    )
   })
 
   /** Returns when the port is gone. */

@@ -48,7 +48,7 @@ const findBaud = Effect.fnUntraced(function*(port: Port, { bauds, path, units }:
   if (Option.isSome(closed)) return yield* closedAtOnce(path, bauds.length === 0)
   return yield* units.length > 1 && port.heardPushed
     ? unknownUnitStreams(path, units.length)
-    : didNotAnswer(path, first, bauds)
+    : didNotAnswer(port, first, bauds)
 })
 
 const isStreaming = (port: Port): Effect.Effect<boolean> =>

@@ -9,6 +9,7 @@ import type { RequestError } from "./RequestError.ts"
 import { decodeFrameTable, type FrameLayout, frameTableCommand } from "./wire/FrameTable.ts"
 import { decodeFirmware, decodeManufacturing, firmwareCommand, manufacturingCommand } from "./wire/Identity.ts"
 import { decodePollLine, decodeUnit, pollCommand } from "./wire/PollLine.ts"
+import { quoteBytes } from "./wire/WireError.ts"
 
 export interface OpenDevice {
   readonly device: Device
@@ -36,7 +37,7 @@ export const openDevice = Effect.fnUntraced(function*(
     Effect.retry({ times: 1 }),
     Effect.mapError((error) =>
       error._tag === "NoReply"
-        ? didNotAnswer(port.path, { name, unitId }, baud === null ? [] : [baud])
+        ? didNotAnswer(port, { name, unitId }, baud === null ? [] : [baud])
         : new SourceOpenError({
           target: port.path,
           reason: "Unknown",
@@ -50,15 +51,22 @@ export const openDevice = Effect.fnUntraced(function*(
 })
 
 /** The error for a device that does not answer at these baud rates; none for TCP. */
-export const didNotAnswer = (path: string, { name, unitId }: Unit, bauds: ReadonlyArray<number>): SourceOpenError => {
-  const [at, last] = bauds.length === 0
+export const didNotAnswer = (port: Port, { name, unitId }: Unit, bauds: ReadonlyArray<number>): SourceOpenError => {
+  const [at, rate] = bauds.length === 0
     ? ["", "the serial server's baud rate"]
     : [` at ${bauds.join(" or ")} baud`, "the baud rate"]
   return new SourceOpenError({
-    target: path,
+    target: port.path,
     reason: "NoReply",
-    detail: `${name} (unit ${unitId}) did not answer${at}; check its power, the cable, the unit id and ${last}`
+    detail: `${name} (unit ${unitId}) did not answer${at}; ${adviceFor(port, rate)}`
   })
+}
+
+const adviceFor = ({ heardPushed, lastHeard }: Port, rate: string): string => {
+  if (heardPushed) return "a device streams on the port and does not stop; check the unit id, or switch it off and on"
+  return lastHeard === null
+    ? `check its power, the cable, the unit id and ${rate}, and that no other program reads the port`
+    : `${quoteBytes(lastHeard)} was heard instead; check that no other program reads the port, the unit id and ${rate}`
 }
 
 /** The identity of a device. A device may be silent on either question. */

@@ -6,6 +6,7 @@
  */
 import { SampleClock, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
 import { Duration, Effect, LogLevel, Result, type Scope } from "effect"
+import { OnlyFailures } from "./OnlyFailures.ts"
 import { isTableRow, OutstandingReplies } from "./OutstandingReplies.ts"
 import { PortLock } from "./PortLock.ts"
 import { type Line, LISTEN_MS, ReceivedLines } from "./ReceivedLines.ts"
@@ -67,7 +68,16 @@ export const openPort = Effect.fnUntraced(function*(
     },
     onClose: (cause) => received.close(path, cause)
   }, baud)
-  return new Port({ path, clock, lineMs, received, outstanding, transport, lock: yield* PortLock.make(path) })
+  return new Port({
+    path,
+    clock,
+    lineMs,
+    received,
+    outstanding,
+    onlyFailures: yield* OnlyFailures.make,
+    transport,
+    lock: yield* PortLock.make(path)
+  })
 })
 
 interface Parts {
@@ -77,11 +87,13 @@ interface Parts {
   readonly transport: Transport
   readonly received: ReceivedLines
   readonly outstanding: OutstandingReplies
+  readonly onlyFailures: OnlyFailures
   readonly lock: PortLock
 }
 
 /**
- * What changes on a port is in three parts: the lines received, the replies outstanding, and who uses the port now.
+ * What changes on a port is in four parts: the lines received, the replies outstanding, how long it has failed, and who uses
+ * it now.
  */
 export class Port {
   readonly path: string
@@ -91,6 +103,7 @@ export class Port {
   private readonly transport: Transport
   private readonly received: ReceivedLines
   private readonly outstanding: OutstandingReplies
+  private readonly onlyFailures: OnlyFailures
   private readonly lock: PortLock
   /** By unit id: the command for a table that the device answers. */
   private readonly tableCommands = new Map<string, string>()
@@ -103,6 +116,7 @@ export class Port {
     this.transport = parts.transport
     this.received = parts.received
     this.outstanding = parts.outstanding
+    this.onlyFailures = parts.onlyFailures
     this.lock = parts.lock
   }
 
@@ -111,9 +125,29 @@ export class Port {
     return this.received.closed
   }
 
+  /** Returns when the port has given nothing but failures for some seconds. */
+  get givesOnlyFailures(): Effect.Effect<void> {
+    return this.onlyFailures.await
+  }
+
+  /** A device on the port gave a reading. */
+  gaveReading(): void {
+    this.onlyFailures.reading()
+  }
+
+  /** A device on the port gave no reading. */
+  gaveFailure(): void {
+    this.onlyFailures.failure(this.clock.monotonicNanos())
+  }
+
   /** Whether a device has sent a reading by itself since the port was opened. */
   get heardPushed(): boolean {
     return this.received.heardPushed
+  }
+
+  /** The last bytes that came since the port was opened; null if there were none. */
+  get lastHeard(): Uint8Array | null {
+    return this.received.lastHeard
   }
 
   /** Whether a device has a reply outstanding. */

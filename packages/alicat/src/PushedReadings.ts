@@ -60,6 +60,7 @@ const untilPortGone = Effect.fnUntraced(
         lastAt = line.value.monotonicNanos
         yield* emit(toOutcome(opened, line.value))
       }
+      port.gaveFailure()
       yield* emit(failureOf(
         new DeviceError({
           device: device.name,
@@ -91,13 +92,17 @@ const setInterval = ({ device, port }: OpenDevice, millis: number) =>
   )
 
 const toOutcome = (
-  { device, layout }: OpenDevice,
+  { device, layout, port }: OpenDevice,
   { at, bytes, monotonicNanos }: Line
 ): Effect.Effect<Outcome> =>
   Result.match(decodePushedLine(bytes, layout), {
-    onFailure: (error) => failureOf(toDeviceError(device.name, error)),
-    onSuccess: (frame) =>
-      Effect.succeed({
+    onFailure: (error) => {
+      port.gaveFailure()
+      return failureOf(toDeviceError(device.name, error))
+    },
+    onSuccess: (frame) => {
+      port.gaveReading()
+      return Effect.succeed({
         device: device.name,
         unitId: device.unitId,
         requestedAt: at,
@@ -106,4 +111,5 @@ const toOutcome = (
         receivedMonotonicNanos: monotonicNanos,
         frame
       })
+    }
   })

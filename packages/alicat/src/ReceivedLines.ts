@@ -32,6 +32,7 @@ export class ReceivedLines {
   /** Holds the start of a line that is not complete yet. */
   private readonly splitter = new LineSplitter()
   private pushed = false
+  private heard: Uint8Array | null = null
 
   private constructor(queue: Queue.Queue<Line, PortGone>, closedPort: Deferred.Deferred<void>) {
     this.queue = queue
@@ -55,11 +56,17 @@ export class ReceivedLines {
     return this.pushed
   }
 
+  /** The last line, also if it is not complete; null if nothing came. */
+  get lastHeard(): Uint8Array | null {
+    return this.splitter.incomplete ?? this.heard
+  }
+
   /** Bytes came in. Calls `onLine` with the text of each line that they complete. */
   receive(chunk: Uint8Array, at: number, monotonicNanos: number, onLine: (text: string) => void): void {
     for (const bytes of this.splitter.push(chunk)) {
       const text = String.fromCharCode(...bytes)
       this.pushed ||= isPushedText(text)
+      this.heard = bytes
       onLine(text)
       Queue.offerUnsafe(this.queue, { bytes, at, monotonicNanos })
     }
@@ -73,7 +80,13 @@ export class ReceivedLines {
 
   /** Throws away what has come so far. */
   get discard(): Effect.Effect<void, PortGone> {
-    return Effect.andThen(Queue.clear(this.queue), Effect.sync(() => this.splitter.reset()))
+    return Effect.andThen(
+      Queue.clear(this.queue),
+      Effect.sync(() => {
+        this.heard = this.lastHeard
+        this.splitter.reset()
+      })
+    )
   }
 
   /** The next line. */

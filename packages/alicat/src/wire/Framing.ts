@@ -38,6 +38,11 @@ export class LineSplitter {
     return lines
   }
 
+  /** The bytes of a line that is not complete yet; null if there are none. */
+  get incomplete(): Uint8Array | null {
+    return this.pending.length === 0 ? null : Uint8Array.from(this.pending)
+  }
+
   /** Discards an incomplete line. */
   reset(): void {
     this.pending = []

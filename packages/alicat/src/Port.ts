@@ -14,7 +14,13 @@ import { type NoReply, PortGone, type RequestError } from "./RequestError.ts"
 import { sleepAwake, within } from "./Timeouts.ts"
 import type { OpenTransport, Transport } from "./transport/Transport.ts"
 import { encodeCommand, isRejection, lineText } from "./wire/Framing.ts"
-import { isPushedText, startStreamingCommand, stopStreamingCommand } from "./wire/PollLine.ts"
+import {
+  isPushedText,
+  olderStartStreamingCommand,
+  olderStopStreamingCommand,
+  startStreamingCommand,
+  stopStreamingCommand
+} from "./wire/PollLine.ts"
 import { type MalformedReply, quoteBytes, RejectedCommand } from "./wire/WireError.ts"
 
 /** A value from a reply, with the times of request and reply. */
@@ -194,9 +200,9 @@ export class Port {
     )
   }
 
-  /** Sends a command that has no reply, and throws away what still comes. */
-  tell(command: string): Effect.Effect<void, RequestError> {
-    return this.lock.request(Effect.asVoid(this.sendAndDrain(command)))
+  /** Stops a device that sends readings by itself, and throws away what still comes. Does nothing to any other device. */
+  stopStreaming(unitId: string): Effect.Effect<void, RequestError> {
+    return this.lock.request(Effect.asVoid(this.silence(unitId)))
   }
 
   setBaud(baud: number): Effect.Effect<void, RequestError> {
@@ -220,14 +226,16 @@ export class Port {
 
   /** Reserves the port for one device until the scope ends. Every other request fails at once, and no byte of it is sent. */
   stream(unitId: string): Effect.Effect<PushedLines, RequestError, Scope.Scope> {
-    const stop = Effect.repeat(this.sendAndDrain(stopStreamingCommand(unitId)), {
-      until: (isSilent) => isSilent,
-      times: STOP_REPEATS
-    })
+    const stop = Effect.repeat(this.silence(unitId), { until: (isSilent) => isSilent, times: STOP_REPEATS })
+    // A device that was started twice and is still silent may have older firmware.
+    let starts = 0
+    const start = Effect.suspend(() =>
+      this.send(++starts % 3 === 0 ? olderStartStreamingCommand(unitId) : startStreamingCommand(unitId))
+    )
     return this.lock.stream(unitId).pipe(
       Effect.andThen(Effect.addFinalizer(() => Effect.ignore(stop))),
       Effect.as({
-        start: Effect.andThen(stop, within(this.lineMs)(this.send(startStreamingCommand(unitId)))),
+        start: Effect.andThen(stop, within(this.lineMs)(start)),
         next: Effect.tap(this.received.take, ({ bytes }) => this.logWire(() => `> ${quoteBytes(bytes)}`))
       })
     )
@@ -292,6 +300,14 @@ export class Port {
       return { requestedAt, requestedMonotonicNanos }
     }
   )
+
+  /** Stops a device that streams; whether there is silence then. Older firmware obeys another command. */
+  private silence(unitId: string): Effect.Effect<boolean, PortGone | NoReply> {
+    return Effect.flatMap(
+      this.sendAndDrain(stopStreamingCommand(unitId)),
+      (isSilent) => isSilent ? Effect.succeed(true) : this.sendAndDrain(olderStopStreamingCommand(unitId))
+    )
+  }
 
   /** Sends a command and throws away what comes; whether there was silence then. */
   private sendAndDrain(command: string): Effect.Effect<boolean, PortGone | NoReply> {

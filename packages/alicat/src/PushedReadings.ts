@@ -10,7 +10,7 @@ import type { OpenDevice } from "./OpenDevice.ts"
 import { failureOf, type Outcome, toDeviceError } from "./Outcome.ts"
 import type { Line } from "./ReceivedLines.ts"
 import type { RequestError } from "./RequestError.ts"
-import { decodePushedLine, streamingIntervalCommand } from "./wire/PollLine.ts"
+import { decodePushedLine, olderStreamingIntervalCommand, streamingIntervalCommand } from "./wire/PollLine.ts"
 
 /** A device that sends nothing for this long, or for three intervals, is started again. */
 const SILENCE_MILLIS = 1000
@@ -76,20 +76,23 @@ const untilPortGone = Effect.fnUntraced(
     Effect.mapError(effect, (error) => error instanceof DeviceError ? error : toDeviceError(device.name, error))
 )
 
-const setInterval = ({ device, port }: OpenDevice, millis: number) =>
-  port.askLine(streamingIntervalCommand(device.unitId, millis), Result.succeed).pipe(
+const setInterval = ({ device, port }: OpenDevice, millis: number) => {
+  const ask = (command: string) => port.askLine(command, Result.succeed)
+  return ask(streamingIntervalCommand(device.unitId, millis)).pipe(
+    Effect.catchTag("RejectedCommand", () => ask(olderStreamingIntervalCommand(device.unitId, millis))),
     Effect.catchTag("RejectedCommand", (cause) =>
       Effect.fail(
         new DeviceError({
           device: device.name,
           reason: "Rejected",
-          detail:
-            `its interval cannot be set (firmware ${device.identity?.firmware ?? "unknown"}; needs 10v05 or newer); `
-            + "leave the interval out",
+          detail: `its interval cannot be set (firmware ${
+            device.identity?.firmware ?? "unknown"
+          }); leave the interval out`,
           cause
         })
       ))
   )
+}
 
 const toOutcome = (
   { device, layout, port }: OpenDevice,

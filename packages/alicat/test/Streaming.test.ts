@@ -66,6 +66,35 @@ describe.concurrent("Alicat.stream", () => {
       })
   )
 
+  it.live("starts, stops and sets devices of older firmware by their own commands", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice({ numbered: true })
+      const newer = new Map([["A@=@", "A@ @"], ["@@=A", "@@ A"]])
+      let millis = 50
+      const { commands, path, write } = yield* scriptedPort((command) => {
+        const interval = /^AW91=(\d+)$/.exec(command)
+        if (interval !== null) {
+          millis = Number(interval[1])
+          return `A   091 = ${millis}`
+        }
+        if (command === "ANCS 5") return "?"
+        if (command === "A@ @" || command === "@@ A") return null
+        return device.respond(newer.get(command) ?? command, 0).join("\r") || null
+      })
+      const talk = setInterval(() => {
+        if (device.pushesEveryMillis !== null) write(device.push(0))
+      }, 5)
+      yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(talk)))
+      device.respond("A@ @", 0)
+      const { instruments, stream } = yield* open({ fuel: { port: path } })
+      const samples = yield* Stream.runCollect(Stream.take(stream("fuel", { interval: "5 millis" }), 20))
+      assert.strictEqual(samples.length, 20)
+      assert.strictEqual(millis, 5)
+      assert.includeMembers(commands, ["@@ A", "@@=A", "ANCS 5", "AW91=5", "A@ @", "A@=@"])
+      assert.isNull(device.pushesEveryMillis)
+      assert.strictEqual((yield* instruments.poll(["fuel"])).readings.length, 1)
+    }))
+
   it.live("sets the interval of the device", () =>
     Effect.gen(function*() {
       const [fuel] = yield* Simulator.make()
@@ -250,7 +279,7 @@ describe.concurrent("Alicat.stream", () => {
       }
       const own = yield* fail(stream("a", { interval: "10 millis" }))
       assert.instanceOf(own, DeviceError)
-      assert.include(own.message, "its interval cannot be set (firmware GP07R100; needs 10v05 or newer)")
+      assert.include(own.message, "its interval cannot be set (firmware GP07R100); leave the interval out")
     }))
 
   it.live("stops the device if its layer is closed first", () =>

@@ -21,11 +21,20 @@ export const pollCommand = (unitId: string): string => unitId
 /** Makes a device send readings by itself. It gives up its unit id, and obeys nothing but the command that stops it. */
 export const startStreamingCommand = (unitId: string): string => `${unitId}@ @`
 
-/** Sets the time between readings that a device sends by itself; 0 is as fast as it can. Needs firmware 10v05 or newer. */
+/** The same for older firmware. */
+export const olderStartStreamingCommand = (unitId: string): string => `${unitId}@=@`
+
+/** Sets the time between readings that a device sends by itself; 0 is as fast as it can. For firmware 10v05 and newer. */
 export const streamingIntervalCommand = (unitId: string, millis: number): string => `${unitId}NCS ${millis}`
+
+/** The same for older firmware, by a register. */
+export const olderStreamingIntervalCommand = (unitId: string, millis: number): string => `${unitId}W91=${millis}`
 
 /** Stops a device that sends readings by itself, and gives its unit id back. */
 export const stopStreamingCommand = (unitId: string): string => `@@ ${unitId}`
+
+/** The same for older firmware. */
+export const olderStopStreamingCommand = (unitId: string): string => `@@=${unitId}`
 
 /** Status codes that devices send although their frame table may not declare them. */
 const STATUS_CODES: ReadonlySet<string> = new Set([

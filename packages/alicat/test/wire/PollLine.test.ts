@@ -5,6 +5,9 @@ import {
   decodePollLine,
   decodePushedLine,
   decodeUnit,
+  olderStartStreamingCommand,
+  olderStopStreamingCommand,
+  olderStreamingIntervalCommand,
   pollCommand,
   startStreamingCommand,
   stopStreamingCommand,
@@ -22,6 +25,13 @@ describe("the commands for readings", () => {
         streamingIntervalCommand("A", 50)
       ],
       ["A", "A@ @", "@@ A", "ANCS 50"]
+    )
+  })
+
+  it("have other forms for older firmware", () => {
+    assert.deepStrictEqual(
+      [olderStartStreamingCommand("A"), olderStopStreamingCommand("A"), olderStreamingIntervalCommand("A", 50)],
+      ["A@=@", "@@=A", "AW91=50"]
     )
   })
 })

@@ -134,16 +134,21 @@ export class Bus {
   private pollDevice(slot: DeviceSlot, opened: OpenDevice): Effect.Effect<Outcome> {
     const { device, port } = opened
     if (port.hasOutstandingReply(device.unitId)) {
+      port.gaveFailure()
       return Effect.andThen(this.resynchronise(slot, opened), failureOf(this.noReplySince(device.name)))
     }
     return Effect.matchEffect(askReading(opened), {
-      onSuccess: ({ value: frame, ...times }) =>
-        Effect.succeed<Reading>({ device: device.name, unitId: device.unitId, ...times, frame }),
-      onFailure: (error) =>
-        Effect.andThen(
+      onSuccess: ({ value: frame, ...times }) => {
+        port.gaveReading()
+        return Effect.succeed<Reading>({ device: device.name, unitId: device.unitId, ...times, frame })
+      },
+      onFailure: (error) => {
+        port.gaveFailure()
+        return Effect.andThen(
           port.hasOutstandingReply(device.unitId) ? this.resynchronise(slot, opened) : Effect.void,
           failureOf(toDeviceError(device.name, error))
         )
+      }
     })
   }
 

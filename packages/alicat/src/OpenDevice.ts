@@ -81,25 +81,32 @@ const COLUMNS_EXAMPLE = "columns=Temp:°C,Flow:SCCM,Total,Gas:text"
 
 /** The error for a device that does not answer at these baud rates; none for TCP. */
 export const didNotAnswer = (
-  { heardEcho, path }: Port,
+  port: Port,
   { name, unitId }: Pick<Unit, "name" | "unitId">,
   bauds: ReadonlyArray<number>
 ): SourceOpenError => {
-  const [at, last] = bauds.length === 0
+  const [at, rate] = bauds.length === 0
     ? ["", "the serial server's baud rate"]
     : [` at ${listOf(bauds)} baud`, "the baud rate"]
-  const check = heardEcho
-    ? "the port only echoes the command; look for a loopback plug, an adapter with its echo on, or another program on the port"
-    : `check its power, the cable, the unit id and ${last}`
   return new SourceOpenError({
-    target: path,
+    target: port.path,
     reason: "NoReply",
-    detail: `${name} (unit ${unitId}) did not answer${at}; ${check}`
+    detail: `${name} (unit ${unitId}) did not answer${at}; ${adviceFor(port, rate)}`
   })
 }
 
 /** `9600, 19200 or 57600`. */
 const listOf = (bauds: ReadonlyArray<number>): string => bauds.join(", ").replace(/, (?=\d+$)/, " or ")
+
+const adviceFor = ({ heardEcho, heardPushed, lastHeard }: Port, rate: string): string => {
+  if (heardEcho) {
+    return "the port only echoes the command; look for a loopback plug, an adapter with its echo on, or another program on the port"
+  }
+  if (heardPushed) return "a device streams on the port and does not stop; check the unit id, or switch it off and on"
+  return lastHeard === null
+    ? `check its power, the cable, the unit id and ${rate}, and that no other program reads the port`
+    : `${quoteBytes(lastHeard)} was heard instead; check that no other program reads the port, the unit id and ${rate}`
+}
 
 /** The identity of a device. A device may be silent on either question. */
 const identify = Effect.fnUntraced(function*(port: Port, unit: Unit): Effect.fn.Return<DeviceIdentity | null> {

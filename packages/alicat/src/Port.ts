@@ -6,6 +6,7 @@
  */
 import { SampleClock, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
 import { Duration, Effect, LogLevel, Result, type Scope } from "effect"
+import { OnlyFailures } from "./OnlyFailures.ts"
 import { isTableRow, OutstandingReplies } from "./OutstandingReplies.ts"
 import { PortLock } from "./PortLock.ts"
 import { type Line, LISTEN_MS, ReceivedLines } from "./ReceivedLines.ts"
@@ -13,7 +14,13 @@ import { NoReply, PortGone, type RequestError } from "./RequestError.ts"
 import { sleepAwake, within } from "./Timeouts.ts"
 import type { OpenTransport, Transport } from "./transport/Transport.ts"
 import { encodeCommand, isRejection, lineText } from "./wire/Framing.ts"
-import { isPushedText, startStreamingCommand, stopStreamingCommand } from "./wire/PollLine.ts"
+import {
+  isPushedText,
+  olderStartStreamingCommand,
+  olderStopStreamingCommand,
+  startStreamingCommand,
+  stopStreamingCommand
+} from "./wire/PollLine.ts"
 import { type MalformedReply, quoteBytes, RejectedCommand } from "./wire/WireError.ts"
 
 /** A value from a reply, with the times of request and reply. */
@@ -67,7 +74,16 @@ export const openPort = Effect.fnUntraced(function*(
     },
     onClose: (cause) => received.close(path, cause)
   }, baud)
-  return new Port({ path, clock, lineMs, received, outstanding, transport, lock: yield* PortLock.make(path) })
+  return new Port({
+    path,
+    clock,
+    lineMs,
+    received,
+    outstanding,
+    onlyFailures: yield* OnlyFailures.make,
+    transport,
+    lock: yield* PortLock.make(path)
+  })
 })
 
 interface Parts {
@@ -77,11 +93,13 @@ interface Parts {
   readonly transport: Transport
   readonly received: ReceivedLines
   readonly outstanding: OutstandingReplies
+  readonly onlyFailures: OnlyFailures
   readonly lock: PortLock
 }
 
 /**
- * What changes on a port is in three parts: the lines received, the replies outstanding, and who uses the port now.
+ * What changes on a port is in four parts: the lines received, the replies outstanding, how long it has failed, and who uses
+ * it now.
  */
 export class Port {
   readonly path: string
@@ -91,6 +109,7 @@ export class Port {
   private readonly transport: Transport
   private readonly received: ReceivedLines
   private readonly outstanding: OutstandingReplies
+  private readonly onlyFailures: OnlyFailures
   private readonly lock: PortLock
   /** By unit id: the command for a table that the device answers; null if it answers none. */
   private readonly tableCommands = new Map<string, string | null>()
@@ -104,12 +123,28 @@ export class Port {
     this.transport = parts.transport
     this.received = parts.received
     this.outstanding = parts.outstanding
+    this.onlyFailures = parts.onlyFailures
     this.lock = parts.lock
   }
 
   /** Returns when the port is gone. */
   get closed(): Effect.Effect<void> {
     return this.received.closed
+  }
+
+  /** Returns when the port has given nothing but failures for some seconds. */
+  get givesOnlyFailures(): Effect.Effect<void> {
+    return this.onlyFailures.await
+  }
+
+  /** A device on the port gave a reading. */
+  gaveReading(): void {
+    this.onlyFailures.reading()
+  }
+
+  /** A device on the port gave no reading. */
+  gaveFailure(): void {
+    this.onlyFailures.failure(this.clock.monotonicNanos())
   }
 
   /** Whether a device has sent a reading by itself since the port was opened. */
@@ -120,6 +155,11 @@ export class Port {
   /** Whether a command has come back since the port was opened. */
   get heardEcho(): boolean {
     return this.echoes
+  }
+
+  /** The last bytes that came since the port was opened; null if there were none. */
+  get lastHeard(): Uint8Array | null {
+    return this.received.lastHeard
   }
 
   /** Whether a device has a reply outstanding. */
@@ -166,9 +206,9 @@ export class Port {
     )
   }
 
-  /** Sends a command that has no reply, and throws away what still comes. */
-  tell(command: string): Effect.Effect<void, RequestError> {
-    return this.lock.request(Effect.asVoid(this.sendAndDrain(command)))
+  /** Stops a device that sends readings by itself, and throws away what still comes. Does nothing to any other device. */
+  stopStreaming(unitId: string): Effect.Effect<void, RequestError> {
+    return this.lock.request(Effect.asVoid(this.silence(unitId)))
   }
 
   setBaud(baud: number): Effect.Effect<void, RequestError> {
@@ -192,14 +232,16 @@ export class Port {
 
   /** Reserves the port for one device until the scope ends. Every other request fails at once, and no byte of it is sent. */
   stream(unitId: string): Effect.Effect<PushedLines, RequestError, Scope.Scope> {
-    const stop = Effect.repeat(this.sendAndDrain(stopStreamingCommand(unitId)), {
-      until: (isSilent) => isSilent,
-      times: STOP_REPEATS
-    })
+    const stop = Effect.repeat(this.silence(unitId), { until: (isSilent) => isSilent, times: STOP_REPEATS })
+    // A device that was started twice and is still silent may have older firmware.
+    let starts = 0
+    const start = Effect.suspend(() =>
+      this.send(++starts % 3 === 0 ? olderStartStreamingCommand(unitId) : startStreamingCommand(unitId))
+    )
     return this.lock.stream(unitId).pipe(
       Effect.andThen(Effect.addFinalizer(() => Effect.ignore(stop))),
       Effect.as({
-        start: Effect.andThen(stop, within(this.lineMs)(this.send(startStreamingCommand(unitId)))),
+        start: Effect.andThen(stop, within(this.lineMs)(start)),
         next: Effect.tap(this.received.take, ({ bytes }) => this.logWire(() => `> ${quoteBytes(bytes)}`))
       })
     )
@@ -273,6 +315,14 @@ export class Port {
       return { requestedAt, requestedMonotonicNanos }
     }
   )
+
+  /** Stops a device that streams; whether there is silence then. Older firmware obeys another command. */
+  private silence(unitId: string): Effect.Effect<boolean, PortGone | NoReply> {
+    return Effect.flatMap(
+      this.sendAndDrain(stopStreamingCommand(unitId)),
+      (isSilent) => isSilent ? Effect.succeed(true) : this.sendAndDrain(olderStopStreamingCommand(unitId))
+    )
+  }
 
   /** Sends a command and throws away what comes; whether there was silence then. */
   private sendAndDrain(command: string): Effect.Effect<boolean, PortGone | NoReply> {

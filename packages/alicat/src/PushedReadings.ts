@@ -10,7 +10,7 @@ import type { OpenDevice } from "./OpenDevice.ts"
 import { failureOf, type Outcome, toDeviceError } from "./Outcome.ts"
 import type { Line } from "./ReceivedLines.ts"
 import type { RequestError } from "./RequestError.ts"
-import { decodePushedLine, streamingIntervalCommand } from "./wire/PollLine.ts"
+import { decodePushedLine, olderStreamingIntervalCommand, streamingIntervalCommand } from "./wire/PollLine.ts"
 
 /** A device that sends nothing for this long, or for three intervals, is started again. */
 const SILENCE_MILLIS = 1000
@@ -60,6 +60,7 @@ const untilPortGone = Effect.fnUntraced(
         lastAt = line.value.monotonicNanos
         yield* emit(toOutcome(opened, line.value))
       }
+      port.gaveFailure()
       yield* emit(failureOf(
         new DeviceError({
           device: device.name,
@@ -75,29 +76,36 @@ const untilPortGone = Effect.fnUntraced(
     Effect.mapError(effect, (error) => error instanceof DeviceError ? error : toDeviceError(device.name, error))
 )
 
-const setInterval = ({ device, port }: OpenDevice, millis: number) =>
-  port.askLine(streamingIntervalCommand(device.unitId, millis), Result.succeed).pipe(
+const setInterval = ({ device, port }: OpenDevice, millis: number) => {
+  const ask = (command: string) => port.askLine(command, Result.succeed)
+  return ask(streamingIntervalCommand(device.unitId, millis)).pipe(
+    Effect.catchTag("RejectedCommand", () => ask(olderStreamingIntervalCommand(device.unitId, millis))),
     Effect.catchTag("RejectedCommand", (cause) =>
       Effect.fail(
         new DeviceError({
           device: device.name,
           reason: "Rejected",
-          detail:
-            `its interval cannot be set (firmware ${device.identity?.firmware ?? "unknown"}; needs 10v05 or newer); `
-            + "leave the interval out",
+          detail: `its interval cannot be set (firmware ${
+            device.identity?.firmware ?? "unknown"
+          }); leave the interval out`,
           cause
         })
       ))
   )
+}
 
 const toOutcome = (
-  { device, layout }: OpenDevice,
+  { device, layout, port }: OpenDevice,
   { at, bytes, monotonicNanos }: Line
 ): Effect.Effect<Outcome> =>
   Result.match(decodePushedLine(bytes, layout), {
-    onFailure: (error) => failureOf(toDeviceError(device.name, error)),
-    onSuccess: (frame) =>
-      Effect.succeed({
+    onFailure: (error) => {
+      port.gaveFailure()
+      return failureOf(toDeviceError(device.name, error))
+    },
+    onSuccess: (frame) => {
+      port.gaveReading()
+      return Effect.succeed({
         device: device.name,
         unitId: device.unitId,
         requestedAt: at,
@@ -106,4 +114,5 @@ const toOutcome = (
         receivedMonotonicNanos: monotonicNanos,
         frame
       })
+    }
   })

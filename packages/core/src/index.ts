@@ -5,6 +5,7 @@ export { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
 export { EndSignal } from "./EndSignal.ts"
 export { formatTimestamp } from "./formatTimestamp.ts"
 export {
+  type FieldFailure,
   type FieldKind,
   type Frame,
   type FrameField,

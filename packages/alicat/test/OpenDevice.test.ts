@@ -136,9 +136,15 @@ describe.concurrent("a device that does not declare its columns", () => {
     (unknown) =>
       Effect.gen(function*() {
         let count = 0
+        let repliesAt = 0
         const port = yield* scriptedPort(
           (command) => command === "A" ? `A +${++count}` : unknown,
-          (command, write, reply) => command === "A" && count === 3 ? setTimeout(() => write(reply), 150) : write(reply)
+          (command, write, reply) => {
+            // The seventh reading is late. Replies are sent in order.
+            const delay = command === "A" && count === 7 ? 150 : 1
+            repliesAt = Math.max(performance.now(), repliesAt) + delay
+            setTimeout(() => write(reply), repliesAt - performance.now())
+          }
         )
         const source = yield* Alicat.make({
           devices: { fuel: { port: port.path, columns: ["Count"] } },
@@ -146,7 +152,7 @@ describe.concurrent("a device that does not declare its columns", () => {
         })
         let last = 0
         let isLate = false
-        while (last < 8) {
+        while (last < 12) {
           const before = count
           const { failures, readings } = yield* source.poll(["fuel"])
           isLate ||= failures.some(({ error }) => error.reason === "Timeout")

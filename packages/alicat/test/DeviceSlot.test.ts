@@ -94,15 +94,18 @@ describe.concurrent("a device's name", () => {
       )
     }))
 
-  it.live("has no readings of another device if two TCP ports are swapped by a fault", () =>
-    Effect.gen(function*() {
-      const faults = [{ kind: "swap", after: "1500 millis", for: "200 millis" }] as const
-      const ports = yield* Simulator.make({ devices: 2, tcp: 0, faults })
-      const { samples } = yield* Effect.gen(function*() {
-        yield* Recorder.record({ rateHz: 20, duration: "3 seconds" }).pipe(pipeToSink())
-        return yield* MemorySink
-      }).pipe(Effect.provide([MemorySink.layer, Alicat.layer({ devices: devicesOf(ports) })]))
-      const gases = new Set(samples.map(({ device, frame }) => `${device} ${frame.values.at(-1)}`))
-      assert.deepStrictEqual([...gases].toSorted(), ["sim1 N2", "sim2 Air"])
-    }))
+  it.live.each(["10v20", "GP07"] as const)(
+    "has no readings of another device if two TCP ports are swapped (firmware %s)",
+    (firmware) =>
+      Effect.gen(function*() {
+        const faults = [{ kind: "swap", after: "1500 millis", for: "200 millis" }] as const
+        const ports = yield* Simulator.make({ devices: 2, tcp: 0, faults, firmware })
+        const { samples } = yield* Effect.gen(function*() {
+          yield* Recorder.record({ rateHz: 20, duration: "3 seconds" }).pipe(pipeToSink())
+          return yield* MemorySink
+        }).pipe(Effect.provide([MemorySink.layer, Alicat.layer({ devices: devicesOf(ports) })]))
+        const gases = new Set(samples.map(({ device, frame }) => `${device} ${frame.values.at(-1)}`))
+        assert.deepStrictEqual([...gases].toSorted(), ["sim1 N2", "sim2 Air"])
+      })
+  )
 })

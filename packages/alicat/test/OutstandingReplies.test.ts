@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { OutstandingReplies } from "../src/OutstandingReplies.ts"
+import { isTableRow, OutstandingReplies } from "../src/OutstandingReplies.ts"
 
 const READING = "A +014.62 +021.89"
 const TABLE = ["A M00 Alicat Scientific", "A M01 www.example.com"]
@@ -73,5 +73,14 @@ describe("a device with an outstanding reply", () => {
     assert.isFalse(outstanding.has("A"))
     assert.isFalse(outstanding.requestsTable("A", 30))
     assert.isTrue(outstanding.isResynchronised("A"))
+  })
+})
+
+describe("a row of a table", () => {
+  it("may be blank, and is never a reading", () => {
+    for (const row of ["A M1", "A M1 ", "A  M00 ALICAT SCIENTIFIC", "A D02 002 Abs Press"]) {
+      assert.isTrue(isTableRow(row), row)
+    }
+    for (const line of ["A", READING, "A +1 D2", "A D2O", "A M1x"]) assert.isFalse(isTableRow(line), line)
   })
 })

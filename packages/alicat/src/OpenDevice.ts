@@ -2,7 +2,7 @@
  * A device that was found on a port: its frame format, and who it is.
  */
 import { type Device, type DeviceIdentity, type Frame, SourceOpenError } from "@sampleline/core"
-import { Effect } from "effect"
+import { Effect, type Option, Result } from "effect"
 import type { Unit } from "./Plan.ts"
 import type { Port, Reply } from "./Port.ts"
 import type { RequestError } from "./RequestError.ts"
@@ -15,6 +15,18 @@ export interface OpenDevice {
   readonly device: Device
   readonly port: Port
   readonly layout: FrameLayout
+  readonly table: TableSize
+}
+
+/** How long a frame table is: in rows, and in time from the command to the last row. */
+interface TableSize {
+  readonly rows: number
+  readonly nanos: number
+}
+
+interface AskedColumns {
+  readonly layout: FrameLayout
+  readonly table: TableSize
 }
 
 /** Whether a device answers a poll. */
@@ -27,13 +39,30 @@ export const askReading = (
 ): Effect.Effect<Reply<Frame>, RequestError> =>
   port.askLine(pollCommand(unitId), (line) => decodePollLine(line, unitId, layout))
 
+/** Asks a device for its columns. */
+export const askColumns = (port: Port, unitId: string): Effect.Effect<AskedColumns, RequestError> =>
+  port.askTable(frameTableCommand(unitId), decodeTable(unitId))
+
+/** Asks a device for its columns again. Gives up at the deadline, or if the port is not free: none then. */
+export const askColumnsUntil = (
+  deadlineNanos: number,
+  { device: { unitId }, port, table }: OpenDevice
+): Effect.Effect<Option.Option<AskedColumns>, RequestError> =>
+  port.askTableUntil(deadlineNanos, frameTableCommand(unitId), table.rows, decodeTable(unitId))
+
+const decodeTable = (unitId: string) => (lines: ReadonlyArray<Uint8Array>, nanos: number) =>
+  Result.map(
+    decodeFrameTable(lines, unitId),
+    (layout): AskedColumns => ({ layout, table: { rows: lines.length, nanos } })
+  )
+
 /** Asks a device for its frame format and its identity. `baud` is named in the error; null for TCP. */
 export const openDevice = Effect.fnUntraced(function*(
   port: Port,
   { name, unitId }: Unit,
   baud: number | null
 ): Effect.fn.Return<OpenDevice, SourceOpenError> {
-  const layout = yield* port.askTable(frameTableCommand(unitId), (lines) => decodeFrameTable(lines, unitId)).pipe(
+  const columns = yield* askColumns(port, unitId).pipe(
     Effect.retry({ times: 1 }),
     Effect.mapError((error) =>
       error._tag === "NoReply"
@@ -47,7 +76,7 @@ export const openDevice = Effect.fnUntraced(function*(
     )
   )
   const identity = yield* identify(port, unitId)
-  return { device: { name, unitId, identity, format: layout.format }, port, layout }
+  return { device: { name, unitId, identity, format: columns.layout.format }, port, ...columns }
 })
 
 /** The error for a device that does not answer at these baud rates; none for TCP. */

@@ -19,7 +19,7 @@ const LONGER_NANOS = 10e6
 /** Asks a device for its columns. What it does not answer is asked again after more malformed replies. */
 export const checkColumns = (slot: DeviceSlot, opened: OpenDevice): Effect.Effect<void> =>
   Effect.match(askColumns(opened.port, opened.device.unitId), {
-    onSuccess: ({ layout }) => slot.columnsChecked(opened, layout.format),
+    onSuccess: (now) => slot.columnsChecked(opened, now),
     onFailure: () => {}
   })
 
@@ -78,7 +78,7 @@ export class ColumnChecks {
     deadlineNanos: number
   ) {
     const asked = yield* Effect.orElseSucceed(askColumnsUntil(deadlineNanos, opened), Option.none)
-    if (Option.isSome(asked)) slot.columnsChecked(opened, asked.value.layout.format)
+    if (Option.isSome(asked)) slot.columnsChecked(opened, asked.value)
     this.intervalNanos = Option.isSome(asked) ? INTERVAL_NANOS : 2 * this.intervalNanos
     this.dueNanos = this.clock.monotonicNanos() + this.intervalNanos
   })

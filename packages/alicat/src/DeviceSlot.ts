@@ -7,13 +7,14 @@
 import {
   type Device,
   DeviceError,
+  formatTimestamp,
   type FrameFormat,
   type SourceDependencyError,
   type SourceOpenError
 } from "@sampleline/core"
 import { Result } from "effect"
 import { MalformedInARow } from "./MalformedInARow.ts"
-import type { OpenDevice } from "./OpenDevice.ts"
+import type { AskedColumns, OpenDevice } from "./OpenDevice.ts"
 import type { Unit } from "./Plan.ts"
 import { formatChange } from "./wire/FormatChange.ts"
 import { decodeManufacturing } from "./wire/Identity.ts"
@@ -26,6 +27,8 @@ export class DeviceSlot {
   private known: Device | null = null
   /** The device to poll, or why there is none. */
   private current: OpenDevice | DeviceError
+  /** When the device last had the columns of the run, in microseconds since the epoch. */
+  private sameColumnsAt = 0
 
   /** `path` is the port, as the user wrote it. */
   constructor(unit: Unit, path: string) {
@@ -62,6 +65,7 @@ export class DeviceSlot {
     // A device that did not send its serial number before is known by it from now on. Its columns stay those of the run.
     if (serialOf(this.known) === null) this.known = { ...now.device, format: this.known?.format ?? now.device.format }
     this.current = this.checked(this.known ?? now.device, now)
+    this.sameColumnsAt = now.table.at
   }
 
   /** The port is open, but the device does not answer. */
@@ -87,9 +91,12 @@ export class DeviceSlot {
   }
 
   /** The device has sent its columns again. */
-  columnsChecked(opened: OpenDevice, now: FrameFormat): void {
+  columnsChecked(opened: OpenDevice, now: AskedColumns): void {
     if (this.current !== opened) return
-    this.current = this.changedColumns(opened.layout.format, now) ?? opened
+    const when = ` at some time after ${formatTimestamp(this.sameColumnsAt)}`
+    const changed = this.changedColumns(opened.layout.format, now.layout.format, when)
+    if (changed === null) this.sameColumnsAt = now.table.at
+    else this.current = changed
   }
 
   /** The device, if it is the same as before. Without a serial number it is asked again later. */
@@ -109,11 +116,11 @@ export class DeviceSlot {
     return this.changedColumns(format, now.layout.format) ?? { ...now, layout: { ...now.layout, format } }
   }
 
-  private changedColumns(before: FrameFormat, now: FrameFormat): DeviceError | null {
+  private changedColumns(before: FrameFormat, now: FrameFormat, when = ""): DeviceError | null {
     const change = formatChange(before, now)
     return change === null ? null : this.failure(
       "DeviceChanged",
-      `its columns have changed: ${change}. It is not recorded until they are as before: set them back, or start again`
+      `its columns have changed${when}: ${change}. It is not recorded until they are as before: set them back, or start again`
     )
   }
 

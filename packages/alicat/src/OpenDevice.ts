@@ -4,7 +4,7 @@
 import { type Device, type DeviceIdentity, type Frame, SourceOpenError } from "@sampleline/core"
 import { Effect, type Option, Result } from "effect"
 import type { Unit } from "./Plan.ts"
-import type { Port, Reply } from "./Port.ts"
+import type { Port, Reply, TableTimes } from "./Port.ts"
 import type { RequestError } from "./RequestError.ts"
 import { decodeFrameTable, type FrameLayout, frameTableCommand } from "./wire/FrameTable.ts"
 import { decodeFirmware, decodeManufacturing, firmwareCommand, manufacturingCommand } from "./wire/Identity.ts"
@@ -15,18 +15,17 @@ export interface OpenDevice {
   readonly device: Device
   readonly port: Port
   readonly layout: FrameLayout
-  readonly table: TableSize
+  readonly table: AskedTable
 }
 
-/** How long a frame table is: in rows, and in time from the command to the last row. */
-interface TableSize {
+/** A frame table as it came: how many rows, when, and how long after the command. */
+interface AskedTable extends TableTimes {
   readonly rows: number
-  readonly nanos: number
 }
 
-interface AskedColumns {
+export interface AskedColumns {
   readonly layout: FrameLayout
-  readonly table: TableSize
+  readonly table: AskedTable
 }
 
 /** Whether a device answers a poll. */
@@ -50,10 +49,10 @@ export const askColumnsUntil = (
 ): Effect.Effect<Option.Option<AskedColumns>, RequestError> =>
   port.askTableUntil(deadlineNanos, frameTableCommand(unitId), table.rows, decodeTable(unitId))
 
-const decodeTable = (unitId: string) => (lines: ReadonlyArray<Uint8Array>, nanos: number) =>
+const decodeTable = (unitId: string) => (lines: ReadonlyArray<Uint8Array>, times: TableTimes) =>
   Result.map(
     decodeFrameTable(lines, unitId),
-    (layout): AskedColumns => ({ layout, table: { rows: lines.length, nanos } })
+    (layout): AskedColumns => ({ layout, table: { rows: lines.length, ...times } })
   )
 
 /** Asks a device for its frame format and its identity. `baud` is named in the error; null for TCP. */

@@ -41,6 +41,14 @@ export interface PushedLines {
   readonly next: Effect.Effect<Line, PortGone>
 }
 
+/** When the last row of a table came, in microseconds since the epoch, and how long after the command. */
+export interface TableTimes {
+  readonly at: number
+  readonly nanos: number
+}
+
+type DecodeTable<A> = (lines: ReadonlyArray<Uint8Array>, times: TableTimes) => Result.Result<A, MalformedReply>
+
 /** What can go wrong once the port is this request's own. */
 type ExchangeError = Exclude<RequestError, PortStreams>
 
@@ -189,10 +197,10 @@ export class Port {
     ))
   }
 
-  /** Sends a command that is answered with a table. `decode` also gets the time from the command to the last row. */
+  /** Sends a command that is answered with a table. */
   askTable<A>(
     command: string,
-    decode: (lines: ReadonlyArray<Uint8Array>, nanos: number) => Result.Result<A, MalformedReply>
+    decode: DecodeTable<A>
   ): Effect.Effect<A, RequestError> {
     return this.lock.request(this.exchangeTable(command, this.received.restOfTable, decode))
   }
@@ -205,7 +213,7 @@ export class Port {
     deadlineNanos: number,
     command: string,
     rows: number,
-    decode: (lines: ReadonlyArray<Uint8Array>, nanos: number) => Result.Result<A, MalformedReply>
+    decode: DecodeTable<A>
   ): Effect.Effect<Option.Option<A>, RequestError> {
     return Effect.suspend(() =>
       this.lock.requestIfFree(this.exchangeTable(command, this.received.moreRows(rows - 1), decode)).pipe(
@@ -277,18 +285,18 @@ export class Port {
   private exchangeTable<A>(
     command: string,
     restOfTable: Effect.Effect<ReadonlyArray<Uint8Array>, PortGone>,
-    decode: (lines: ReadonlyArray<Uint8Array>, nanos: number) => Result.Result<A, MalformedReply>
+    decode: DecodeTable<A>
   ): Effect.Effect<A, ExchangeError> {
     return this.exchange(
       command,
       this.tableMs,
       (text) => this.isOfOtherUnit(text, command[0]!),
       ({ requestedMonotonicNanos }, first) =>
-        Effect.flatMap(
-          restOfTable,
-          (rest) =>
-            Effect.fromResult(decode([first.bytes, ...rest], this.received.lastLineNanos - requestedMonotonicNanos))
-        )
+        Effect.flatMap(restOfTable, (rest) => {
+          const last = this.received.lastLine ?? first
+          const times = { nanos: last.monotonicNanos - requestedMonotonicNanos, at: last.at }
+          return Effect.fromResult(decode([first.bytes, ...rest], times))
+        })
     )
   }
 

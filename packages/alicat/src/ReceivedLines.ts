@@ -32,7 +32,7 @@ export class ReceivedLines {
   /** Holds the start of a line that is not complete yet. */
   private readonly splitter = new LineSplitter()
   private pushed = false
-  private lastNanos = 0
+  private last: Line | null = null
   private heard: Uint8Array | null = null
 
   private constructor(queue: Queue.Queue<Line, PortGone>, closedPort: Deferred.Deferred<void>) {
@@ -68,9 +68,9 @@ export class ReceivedLines {
       const text = String.fromCharCode(...bytes)
       this.pushed ||= isPushedText(text)
       this.heard = bytes
-      this.lastNanos = monotonicNanos
       onLine(text)
-      Queue.offerUnsafe(this.queue, { bytes, at, monotonicNanos })
+      this.last = { bytes, at, monotonicNanos }
+      Queue.offerUnsafe(this.queue, this.last)
     }
   }
 
@@ -101,9 +101,9 @@ export class ReceivedLines {
     return Queue.size(this.queue)
   }
 
-  /** When the last line came. */
-  get lastLineNanos(): number {
-    return this.lastNanos
+  /** The last line that came, taken or not. */
+  get lastLine(): Line | null {
+    return this.last
   }
 
   /** The lines of a table that follow its first one. */

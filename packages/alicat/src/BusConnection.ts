@@ -102,7 +102,8 @@ export class BusConnection {
     return Effect.matchEffect(openDevice(port, slot.unit, baud), {
       onSuccess: (opened) => {
         slot.opened(opened)
-        return Effect.logInfo(describe(opened))
+        // Why it is not polled is a failure of each tick.
+        return slot.isMissing ? Effect.void : Effect.logInfo(describe(opened))
       },
       onFailure: (error) => {
         if (!slot.wasFound && !this.options.allowMissing) return Effect.fail(error)

@@ -5,12 +5,12 @@
  * reply is therefore resynchronised before its next request (`OutstandingReplies.ts`).
  */
 import { SampleClock, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
-import { Duration, Effect, LogLevel, Result, type Scope } from "effect"
+import { Duration, Effect, LogLevel, Option, Result, type Scope } from "effect"
 import { OnlyFailures } from "./OnlyFailures.ts"
 import { isTableRow, OutstandingReplies } from "./OutstandingReplies.ts"
 import { PortLock } from "./PortLock.ts"
 import { type Line, LISTEN_MS, ReceivedLines } from "./ReceivedLines.ts"
-import { NoReply, PortGone, type RequestError } from "./RequestError.ts"
+import { NoReply, PortGone, type PortStreams, type RequestError } from "./RequestError.ts"
 import { sleepAwake, within } from "./Timeouts.ts"
 import type { OpenTransport, Transport } from "./transport/Transport.ts"
 import { encodeCommand, isRejection, lineText } from "./wire/Framing.ts"
@@ -40,6 +40,17 @@ export interface PushedLines {
   readonly start: Effect.Effect<void, PortGone | NoReply>
   readonly next: Effect.Effect<Line, PortGone>
 }
+
+/** When the last row of a table came, in microseconds since the epoch, and how long after the command. */
+export interface TableTimes {
+  readonly at: number
+  readonly nanos: number
+}
+
+type DecodeTable<A> = (lines: ReadonlyArray<Uint8Array>, times: TableTimes) => Result.Result<A, MalformedReply>
+
+/** What can go wrong once the port is this request's own. */
+type ExchangeError = Exclude<RequestError, PortStreams>
 
 type Sent = Pick<Reply<unknown>, "requestedAt" | "requestedMonotonicNanos">
 
@@ -177,7 +188,7 @@ export class Port {
     command: string,
     decode: (line: Uint8Array) => Result.Result<A, MalformedReply>
   ): Effect.Effect<Reply<A>, RequestError> {
-    return this.exchange(
+    return this.lock.request(this.exchange(
       command,
       this.lineMs,
       // A table row never answers a poll. It is from a table that was given up.
@@ -189,20 +200,32 @@ export class Port {
           receivedAt: line.at,
           receivedMonotonicNanos: line.monotonicNanos
         }))
-    )
+    ))
   }
 
   /** Sends a command that is answered with a table. */
   askTable<A>(
     command: string,
-    decode: (lines: ReadonlyArray<Uint8Array>) => Result.Result<A, MalformedReply>
+    decode: DecodeTable<A>
   ): Effect.Effect<A, RequestError> {
-    return this.exchange(
-      command,
-      this.tableMs,
-      (text) => this.isOfOtherUnit(text, command[0]!),
-      (_sent, first) =>
-        Effect.flatMap(this.received.restOfTable, (rest) => Effect.fromResult(decode([first.bytes, ...rest])))
+    return this.lock.request(this.exchangeTable(command, this.received.restOfTable, decode))
+  }
+
+  /**
+   * Asks again for a table with so many rows, if the port is free, and gives up at the deadline. Fails or gives nothing without
+   * the table. A table that was given up is outstanding.
+   */
+  askTableUntil<A>(
+    deadlineNanos: number,
+    command: string,
+    rows: number,
+    decode: DecodeTable<A>
+  ): Effect.Effect<Option.Option<A>, RequestError> {
+    return Effect.suspend(() =>
+      this.lock.requestIfFree(this.exchangeTable(command, this.received.moreRows(rows - 1), decode)).pipe(
+        Effect.timeoutOption(Math.max(0, deadlineNanos - this.clock.monotonicNanos()) / 1e6),
+        Effect.map(Option.flatten)
+      )
     )
   }
 
@@ -274,34 +297,50 @@ export class Port {
     }
   })
 
+  private exchangeTable<A>(
+    command: string,
+    restOfTable: Effect.Effect<ReadonlyArray<Uint8Array>, PortGone>,
+    decode: DecodeTable<A>
+  ): Effect.Effect<A, ExchangeError> {
+    return this.exchange(
+      command,
+      this.tableMs,
+      (text) => this.isOfOtherUnit(text, command[0]!),
+      ({ requestedMonotonicNanos }, first) =>
+        Effect.flatMap(restOfTable, (rest) => {
+          const last = this.received.lastLine ?? first
+          const times = { nanos: last.monotonicNanos - requestedMonotonicNanos, at: last.at }
+          return Effect.fromResult(decode([first.bytes, ...rest], times))
+        })
+    )
+  }
+
   /** One request. Outstanding replies of the same device are cleared away first. */
   private exchange<A>(
     command: string,
     timeoutMs: number,
     isLeftOver: (text: string) => boolean,
-    finish: (sent: Sent, first: Line) => Effect.Effect<A, RequestError>
-  ): Effect.Effect<A, RequestError> {
+    finish: (sent: Sent, first: Line) => Effect.Effect<A, ExchangeError>
+  ): Effect.Effect<A, ExchangeError> {
     const unit = command[0]!
-    return this.lock.request(
-      Effect.gen({ self: this }, function*() {
-        yield* this.resynchroniseUnit(unit)
-        this.outstanding.requested(unit, this.clock.monotonicNanos())
-        const [sent, first] = yield* within(timeoutMs)(
-          Effect.flatMap(
-            this.send(command),
-            (sent) => Effect.map(this.takeReply(command, isLeftOver), (first) => [sent, first] as const)
-          )
+    return Effect.gen({ self: this }, function*() {
+      yield* this.resynchroniseUnit(unit)
+      this.outstanding.requested(unit, this.clock.monotonicNanos())
+      const [sent, first] = yield* within(timeoutMs)(
+        Effect.flatMap(
+          this.send(command),
+          (sent) => Effect.map(this.takeReply(command, isLeftOver), (first) => [sent, first] as const)
         )
-        // Noise and lines of another unit are not the reply, which may still come.
-        if (first.bytes[0] === unit.charCodeAt(0)) this.outstanding.clear(unit)
-        return yield* finish(sent, first)
-      }).pipe(Effect.tapError((error: RequestError) => {
-        if (error._tag === "RejectedCommand" || error._tag === "PortGone") this.outstanding.clear(unit)
-        return error._tag === "MalformedReply" || error._tag === "RejectedCommand"
-          ? Effect.sleep(MALFORMED_PAUSE)
-          : Effect.void
-      }))
-    )
+      )
+      // Noise and lines of another unit are not the reply, which may still come.
+      if (first.bytes[0] === unit.charCodeAt(0)) this.outstanding.clear(unit)
+      return yield* finish(sent, first)
+    }).pipe(Effect.tapError((error) => {
+      if (error._tag === "RejectedCommand" || error._tag === "PortGone") this.outstanding.clear(unit)
+      return error._tag === "MalformedReply" || error._tag === "RejectedCommand"
+        ? Effect.sleep(MALFORMED_PAUSE)
+        : Effect.void
+    }))
   }
 
   private readonly send = Effect.fnUntraced(

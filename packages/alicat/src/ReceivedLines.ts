@@ -32,6 +32,7 @@ export class ReceivedLines {
   /** Holds the start of a line that is not complete yet. */
   private readonly splitter = new LineSplitter()
   private pushed = false
+  private last: Line | null = null
   private heard: Uint8Array | null = null
 
   private constructor(queue: Queue.Queue<Line, PortGone>, closedPort: Deferred.Deferred<void>) {
@@ -68,7 +69,8 @@ export class ReceivedLines {
       this.pushed ||= isPushedText(text)
       this.heard = bytes
       onLine(text)
-      Queue.offerUnsafe(this.queue, { bytes, at, monotonicNanos })
+      this.last = { bytes, at, monotonicNanos }
+      Queue.offerUnsafe(this.queue, this.last)
     }
   }
 
@@ -99,11 +101,21 @@ export class ReceivedLines {
     return Queue.size(this.queue)
   }
 
+  /** The last line that came, taken or not. */
+  get lastLine(): Line | null {
+    return this.last
+  }
+
   /** The lines of a table that follow its first one. */
   get restOfTable(): Effect.Effect<ReadonlyArray<Uint8Array>, PortGone> {
+    return this.moreRows(MAX_TABLE_ROWS)
+  }
+
+  /** The next lines of a table: so many, or fewer if it ends before. */
+  moreRows(rows: number): Effect.Effect<ReadonlyArray<Uint8Array>, PortGone> {
     return Effect.gen({ self: this }, function*() {
       const rest: Array<Uint8Array> = []
-      while (rest.length < MAX_TABLE_ROWS) {
+      while (rest.length < rows) {
         const line = yield* this.takeWithin(TABLE_SILENCE_MS)
         if (line === null) break
         rest.push(line.bytes)

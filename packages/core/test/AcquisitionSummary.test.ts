@@ -28,6 +28,7 @@ describe("AcquisitionSummary", () => {
         ticksDropped: 0,
         maxDriftMs: 0,
         failures: { probe: 0 },
+        changedDevices: {},
         fieldFailures: {},
         clockSteps: [],
         sinks: [{ sink: "MemorySink", target: "memory", rows: 5, columnsDropped: {}, error: null }]

@@ -6,6 +6,7 @@ export { DroppedValues } from "./DroppedValues.ts"
 export { EndSignal } from "./EndSignal.ts"
 export { formatTimestamp } from "./formatTimestamp.ts"
 export {
+  type FieldFailure,
   type FieldKind,
   type Frame,
   type FrameField,

@@ -84,7 +84,7 @@ export const make = Effect.fnUntraced(function*(
     },
     buses: buses.map(({ timing }) => timing),
     host: os.hostname(),
-    poll: (names) => pollBuses(buses, names),
+    poll: (names, nextPollAtNanos) => pollBuses(buses, names, nextPollAtNanos),
     checkStreaming: (names) => checkPorts(busOf, names),
     pushed: (names, intervalMillis) => pushedBy(busOf, names, intervalMillis)
   }
@@ -165,9 +165,15 @@ export const check = Effect.fnUntraced(function*(
 
 type BusOf = ReadonlyMap<string, Bus>
 
-const pollBuses = Effect.fnUntraced(function*(buses: ReadonlyArray<Bus>, names: ReadonlyArray<string>) {
+const pollBuses = Effect.fnUntraced(function*(
+  buses: ReadonlyArray<Bus>,
+  names: ReadonlyArray<string>,
+  nextPollAtNanos: number | undefined
+) {
   const wanted = new Set(names)
-  const outcomes = yield* Effect.forEach(buses, (bus) => bus.poll(wanted), { concurrency: "unbounded" })
+  const outcomes = yield* Effect.forEach(buses, (bus) => bus.poll(wanted, nextPollAtNanos), {
+    concurrency: "unbounded"
+  })
   return inOrder(names, outcomes.flat())
 })
 

@@ -7,7 +7,6 @@ import { answers, didNotAnswer } from "./OpenDevice.ts"
 import { openPlace } from "./Place.ts"
 import type { PortPlan, Unit } from "./Plan.ts"
 import type { Port } from "./Port.ts"
-import { stopStreamingCommand } from "./wire/PollLine.ts"
 
 /** Even a slow device that streams sends a reading within this time. */
 const STREAM_INTERVAL = "1 second"
@@ -36,7 +35,7 @@ const findBaud = Effect.fnUntraced(function*(port: Port, { bauds, path, units }:
   const rates: ReadonlyArray<number | null> = bauds.length === 0 ? [null] : bauds
   for (const baud of [...rates, ...rates]) {
     if (bauds.length > 1) yield* Effect.ignore(port.setBaud(baud!))
-    if (units.length === 1) yield* Effect.ignore(port.tell(stopStreamingCommand(first.unitId)))
+    if (units.length === 1) yield* Effect.ignore(port.stopStreaming(first.unitId))
     const silent = yield* Effect.filter(units, (unit) => Effect.map(answers(port, unit), (answered) => !answered))
     if (units.length > 1 && silent.length > 0 && (yield* isStreaming(port))) {
       if (silent.length > 1) continue
@@ -62,7 +61,7 @@ const isStreaming = (port: Port): Effect.Effect<boolean> =>
  */
 const stopStreaming = Effect.fnUntraced(function*(port: Port, { name, unitId }: Unit) {
   yield* Effect.logWarning(`${port.path}: ${name} (unit ${unitId}) was left streaming; it is stopped`)
-  yield* Effect.ignore(port.tell(stopStreamingCommand(unitId)))
+  yield* Effect.ignore(port.stopStreaming(unitId))
 })
 
 /** Many serial servers accept a second connection only to close it. */

@@ -7,17 +7,20 @@ import {
   DeviceError,
   type PollBus,
   type Reading,
+  SampleClock,
   type SourceDependencyError,
   type SourceOpenError
 } from "@sampleline/core"
 import { Array, Deferred, Duration, Effect, Exit, Option, Schedule, Scope, type Stream } from "effect"
 import { AGAIN_SHARED, BusConnection, type ConnectionOptions } from "./BusConnection.ts"
+import { ColumnChecks } from "./ColumnChecks.ts"
 import { DeviceSlot } from "./DeviceSlot.ts"
 import { askReading, type OpenDevice } from "./OpenDevice.ts"
 import { failureOf, type Outcome, toDeviceError } from "./Outcome.ts"
 import type { PortPlan } from "./Plan.ts"
 import type { Port } from "./Port.ts"
 import { pushedReadings } from "./PushedReadings.ts"
+import type { RequestError } from "./RequestError.ts"
 
 /** How often a device with an outstanding reply is asked to resynchronise. */
 const RESYNCHRONISE_AGAIN = Schedule.spaced("100 millis")
@@ -34,7 +37,7 @@ export const openBus = Effect.fnUntraced(function*(
   const slots = plan.units.map((unit) => new DeviceSlot(unit, plan.given))
   const connection = new BusConnection(plan, slots, options)
   yield* Effect.addFinalizer(() => connection.close)
-  const bus = new Bus(plan.given, slots, options.timeout, yield* Scope.Scope)
+  const bus = new Bus(plan.given, slots, options.timeout, yield* SampleClock.current, yield* Scope.Scope)
   const open = Effect.tap(connection.open, () => bus.measureRoundTrips)
   if (options.allowMissing) yield* openMissing(plan.given, open, connection)
   else yield* Effect.forkScoped(connection.keepOpen(yield* open))
@@ -46,7 +49,7 @@ export const pollOnce = Effect.fnUntraced(function*(plan: PortPlan, timeout: Dur
   const slots = plan.units.map((unit) => new DeviceSlot(unit, plan.given))
   const connection = new BusConnection(plan, slots, { timeout, allowMissing: true })
   yield* Effect.addFinalizer(() => connection.close)
-  const bus = new Bus(plan.given, slots, timeout, yield* Scope.Scope)
+  const bus = new Bus(plan.given, slots, timeout, yield* SampleClock.current, yield* Scope.Scope)
   // Why it could not be opened is in the slots.
   yield* Effect.ignore(connection.open)
   return { outcomes: yield* bus.poll(new Set(plan.units.map(({ name }) => name))), devices: bus.devices }
@@ -78,14 +81,22 @@ export class Bus {
   private readonly timeout: Duration.Duration
   private readonly scope: Scope.Scope
   private readonly roundTripSeconds = new Map<string, number>()
+  private readonly columnChecks: ColumnChecks
   /** Devices that are being resynchronised. */
   private readonly resynchronising = new Set<OpenDevice>()
 
-  /** Resynchronising goes on until the scope ends. */
-  constructor(name: string, slots: ReadonlyArray<DeviceSlot>, timeout: Duration.Duration, scope: Scope.Scope) {
+  /** Work in the background goes on until the scope ends. */
+  constructor(
+    name: string,
+    slots: ReadonlyArray<DeviceSlot>,
+    timeout: Duration.Duration,
+    clock: SampleClock.SampleClock,
+    scope: Scope.Scope
+  ) {
     this.name = name
     this.slots = slots
     this.timeout = timeout
+    this.columnChecks = new ColumnChecks(slots, clock, scope)
     this.scope = scope
   }
 
@@ -103,18 +114,21 @@ export class Bus {
     return this.slots.some(({ unit }) => unit.name === name)
   }
 
-  /** One try at each of these devices; never fails. */
-  poll(names: ReadonlySet<string>): Effect.Effect<ReadonlyArray<Outcome>> {
-    return Effect.forEach(
+  /** One try at each of these devices; never fails. The time until the next poll is used to check their columns. */
+  poll(names: ReadonlySet<string>, nextPollAtNanos?: number): Effect.Effect<ReadonlyArray<Outcome>> {
+    const outcomes = Effect.forEach(
       this.slots.filter(({ unit }) => names.has(unit.name)),
       (slot) => slot.found instanceof DeviceError ? failureOf(slot.found) : this.pollDevice(slot, slot.found)
     )
+    return nextPollAtNanos === undefined
+      ? outcomes
+      : Effect.tap(outcomes, () => this.columnChecks.polled(nextPollAtNanos))
   }
 
   /** What a device sends by itself, and its failures. No other request can be sent on the port then. */
   pushed(name: string, intervalMillis: number | undefined): Stream.Stream<Outcome, DeviceError> {
     const slot = this.slots.find(({ unit }) => unit.name === name)!
-    return pushedReadings(() => slot.found, intervalMillis)
+    return pushedReadings(slot, intervalMillis)
   }
 
   /** Takes the shortest of a few round trips: this machine may have been busy during the others. */
@@ -134,17 +148,30 @@ export class Bus {
   private pollDevice(slot: DeviceSlot, opened: OpenDevice): Effect.Effect<Outcome> {
     const { device, port } = opened
     if (port.hasOutstandingReply(device.unitId)) {
+      port.gaveFailure()
       return Effect.andThen(this.resynchronise(slot, opened), failureOf(this.noReplySince(device.name)))
     }
+    if (this.columnChecks.isAsking(opened)) return failureOf(columnsAsked(device.name))
     return Effect.matchEffect(askReading(opened), {
-      onSuccess: ({ value: frame, ...times }) =>
-        Effect.succeed<Reading>({ device: device.name, unitId: device.unitId, ...times, frame }),
-      onFailure: (error) =>
-        Effect.andThen(
-          port.hasOutstandingReply(device.unitId) ? this.resynchronise(slot, opened) : Effect.void,
-          failureOf(toDeviceError(device.name, error))
-        )
+      onSuccess: ({ value: frame, ...times }) => {
+        port.gaveReading()
+        const reading: Reading = { device: device.name, unitId: device.unitId, ...times, frame }
+        return slot.malformed.replied(frame.fieldFailures === undefined)
+          ? Effect.as(this.columnChecks.ask(slot, opened), reading)
+          : Effect.succeed(reading)
+      },
+      onFailure: (error) => {
+        port.gaveFailure()
+        return Effect.andThen(this.afterFailure(slot, opened, error), failureOf(toDeviceError(device.name, error)))
+      }
     })
+  }
+
+  private afterFailure(slot: DeviceSlot, opened: OpenDevice, error: RequestError): Effect.Effect<unknown> {
+    if (opened.port.hasOutstandingReply(opened.device.unitId)) return this.resynchronise(slot, opened)
+    return error._tag === "MalformedReply" && slot.malformed.replied(false)
+      ? this.columnChecks.ask(slot, opened)
+      : Effect.void
   }
 
   /** Resynchronises a device in the background. It is not polled until then, and holds no other device up. */
@@ -173,3 +200,10 @@ export class Bus {
     })
   }
 }
+
+const columnsAsked = (device: string): DeviceError =>
+  new DeviceError({
+    device,
+    reason: "Malformed",
+    detail: "its replies made no sense; it is asked for its columns again"
+  })

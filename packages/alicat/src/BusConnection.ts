@@ -1,5 +1,6 @@
 /**
- * The open port of a bus. If it vanishes, it is opened again as soon as it is back.
+ * The open port of a bus. If it vanishes, it is opened again as soon as it is back. It is also opened again if it gives nothing
+ * but failures.
  */
 import type { SourceDependencyError, SourceOpenError } from "@sampleline/core"
 import { type Duration, Effect, Exit, Schedule, Scope } from "effect"
@@ -84,9 +85,13 @@ export class BusConnection {
           port = yield* Effect.retry(this.open, REOPEN)
           yield* Effect.logInfo(`${given} is open`)
         }
-        yield* Effect.raceFirst(port.closed, this.lookAgain(port))
+        const why = yield* Effect.raceAllFirst([
+          Effect.as(port.closed, "is gone; it is opened again as soon as it is back"),
+          Effect.as(port.givesOnlyFailures, "gives nothing but failures; it is opened again"),
+          this.lookAgain(port)
+        ])
         port = null
-        yield* Effect.logWarning(`${given} is gone; it is opened again as soon as it is back`)
+        yield* Effect.logWarning(`${given} ${why}`)
         yield* this.close
       }
     }
@@ -97,7 +102,8 @@ export class BusConnection {
     return Effect.matchEffect(openDevice(port, slot.unit, baud), {
       onSuccess: (opened) => {
         slot.opened(opened)
-        return Effect.logInfo(describe(opened))
+        // Why it is not polled is a failure of each tick.
+        return slot.isMissing ? Effect.void : Effect.logInfo(describe(opened))
       },
       onFailure: (error) => {
         if (!slot.wasFound && !this.options.allowMissing) return Effect.fail(error)
@@ -107,7 +113,7 @@ export class BusConnection {
     })
   }
 
-  private lookAgain(port: Port): Effect.Effect<unknown> {
+  private lookAgain(port: Port): Effect.Effect<never> {
     const baud = this.bauds[0] ?? null
     return Effect.gen({ self: this }, function*() {
       for (const slot of this.slots.filter(({ isMissing }) => isMissing)) {
@@ -115,7 +121,8 @@ export class BusConnection {
       }
     }).pipe(
       Effect.delay(LOOK_AFTER),
-      Effect.repeat({ schedule: this.slots.length > 1 ? AGAIN_SHARED : LOOK_AGAIN })
+      Effect.repeat({ schedule: this.slots.length > 1 ? AGAIN_SHARED : LOOK_AGAIN }),
+      Effect.andThen(Effect.never)
     )
   }
 

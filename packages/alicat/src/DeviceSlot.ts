@@ -1,21 +1,34 @@
 /**
  * The place of one device on a bus: which device the run records under its name, and whether that device can be polled now.
  *
- * A device is known by its serial number. Another device is never recorded under the same name.
+ * A device is known by its serial number. Another device is never recorded under the same name. Nor is the same device while its
+ * columns or units are not those of the run: outputs have fixed their columns, and units are written once.
  */
-import { type Device, DeviceError, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
+import {
+  type Device,
+  DeviceError,
+  formatTimestamp,
+  type FrameFormat,
+  type SourceDependencyError,
+  type SourceOpenError
+} from "@sampleline/core"
 import { Result } from "effect"
-import type { OpenDevice } from "./OpenDevice.ts"
+import { MalformedInARow } from "./MalformedInARow.ts"
+import type { AskedColumns, OpenDevice } from "./OpenDevice.ts"
 import type { Unit } from "./Plan.ts"
+import { formatChange } from "./wire/FormatChange.ts"
 import { decodeManufacturing } from "./wire/Identity.ts"
 
 export class DeviceSlot {
   readonly unit: Unit
+  readonly malformed = new MalformedInARow()
   private readonly path: string
   /** The device that the run has under this name; null until it was found for the first time. */
   private known: Device | null = null
   /** The device to poll, or why there is none. */
   private current: OpenDevice | DeviceError
+  /** When the device last had the columns of the run, in microseconds since the epoch. */
+  private sameColumnsAt = 0
 
   /** `path` is the port, as the user wrote it. */
   constructor(unit: Unit, path: string) {
@@ -29,8 +42,13 @@ export class DeviceSlot {
     return this.current
   }
 
+  /** The device to poll; null if there is none. */
+  get open(): OpenDevice | null {
+    return this.current instanceof DeviceError ? null : this.current
+  }
+
   get isMissing(): boolean {
-    return this.current instanceof DeviceError
+    return this.open === null
   }
 
   get wasFound(): boolean {
@@ -45,9 +63,10 @@ export class DeviceSlot {
 
   /** A device has answered in this place. */
   opened(now: OpenDevice): void {
-    // A device that did not send its serial number before is known by it from now on.
-    if (serialOf(this.known) === null) this.known = now.device
+    // A device that did not send its serial number before is known by it from now on. Its columns stay those of the run.
+    if (serialOf(this.known) === null) this.known = { ...now.device, format: this.known?.format ?? now.device.format }
     this.current = this.checked(this.known ?? now.device, now)
+    this.sameColumnsAt = now.table?.at ?? 0
   }
 
   /** The port is open, but the device does not answer. */
@@ -72,6 +91,15 @@ export class DeviceSlot {
     if (other !== null) this.current = other
   }
 
+  /** The device has sent its columns again. */
+  columnsChecked(opened: OpenDevice, now: AskedColumns): void {
+    if (this.current !== opened) return
+    const when = ` at some time after ${formatTimestamp(this.sameColumnsAt)}`
+    const changed = this.changedColumns(opened.layout.format, now.layout.format, when)
+    if (changed === null) this.sameColumnsAt = now.table.at
+    else this.current = changed
+  }
+
   /** The device, if it is the same as before. Without a serial number it is asked again later. */
   private checked(before: Device, now: OpenDevice): OpenDevice | DeviceError {
     const expected = serialOf(before)
@@ -80,7 +108,21 @@ export class DeviceSlot {
         "Timeout",
         `it has not sent its serial number since ${now.port.path} is back; expected ${expected}`
       )
-      : this.otherDevice(before, now) ?? now
+      : this.otherDevice(before, now) ?? this.sameColumns(before, now)
+  }
+
+  /** The device with the format that the run has of it, or a failure if its columns are others. */
+  private sameColumns({ format }: Device, now: OpenDevice): OpenDevice | DeviceError {
+    if (format === null) return now
+    return this.changedColumns(format, now.layout.format) ?? { ...now, layout: { ...now.layout, format } }
+  }
+
+  private changedColumns(before: FrameFormat, now: FrameFormat, when = ""): DeviceError | null {
+    const change = formatChange(before, now)
+    return change === null ? null : this.failure(
+      "DeviceChanged",
+      `its columns have changed${when}: ${change}. It is not recorded until they are as before: set them back, or start again`
+    )
   }
 
   /** A failure if both have a serial number and they differ; null otherwise. */

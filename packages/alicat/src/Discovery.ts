@@ -19,7 +19,6 @@ import { locate, openPlace, type Place } from "./Place.ts"
 import { DEFAULT_BAUDS, validBaud } from "./Plan.ts"
 import type { RequestError } from "./RequestError.ts"
 import { listPorts } from "./transport/SerialTransport.ts"
-import { stopStreamingCommand } from "./wire/PollLine.ts"
 import { UNIT_IDS, validUnit } from "./wire/UnitId.ts"
 
 /**
@@ -158,7 +157,7 @@ class Search {
         if (yield* answers(port, { unitId })) answering.push(unitId)
         if (port.heardPushed) return yield* streams
       }
-      if (answering.length === 1) yield* port.tell(stopStreamingCommand(answering[0]!))
+      if (answering.length === 1) yield* port.stopStreaming(answering[0]!)
       for (const unitId of answering) {
         const device = yield* openDevice(port, { name: "the device", unitId, givenLayout: null }, baud).pipe(
           Effect.map(({ device: { format, identity } }) => ({ identity, format, problem: null })),

@@ -2,9 +2,9 @@
  * A device that was found on a port: its frame format, and who it is.
  */
 import { type Device, type DeviceIdentity, type Frame, SourceOpenError } from "@sampleline/core"
-import { Effect, Result } from "effect"
+import { Effect, type Option, Result } from "effect"
 import type { Unit } from "./Plan.ts"
-import type { Port, Reply } from "./Port.ts"
+import type { Port, Reply, TableTimes } from "./Port.ts"
 import type { RequestError } from "./RequestError.ts"
 import { decodeFrameTable, type FrameLayout, frameTableCommand } from "./wire/FrameTable.ts"
 import { decodeFirmware, decodeManufacturing, firmwareCommand, manufacturingCommand } from "./wire/Identity.ts"
@@ -15,6 +15,18 @@ export interface OpenDevice {
   readonly device: Device
   readonly port: Port
   readonly layout: FrameLayout
+  /** Null if the columns were given, and the device declares none. */
+  readonly table: AskedTable | null
+}
+
+/** A frame table as it came: how many rows, when, and how long after the command. */
+interface AskedTable extends TableTimes {
+  readonly rows: number
+}
+
+export interface AskedColumns {
+  readonly layout: FrameLayout
+  readonly table: AskedTable
 }
 
 /** Whether a device answers a poll. */
@@ -27,6 +39,24 @@ export const askReading = (
 ): Effect.Effect<Reply<Frame>, RequestError> =>
   port.askLine(pollCommand(unitId), (line) => decodePollLine(line, unitId, layout))
 
+/** Asks a device for its columns. */
+export const askColumns = (port: Port, unitId: string): Effect.Effect<AskedColumns, RequestError> =>
+  port.askTable(frameTableCommand(unitId), decodeTable(unitId))
+
+/** Asks a device for its columns again, which are in this many rows. Gives up at the deadline, or if the port is not free: none then. */
+export const askColumnsUntil = (
+  deadlineNanos: number,
+  { device: { unitId }, port }: OpenDevice,
+  rows: number
+): Effect.Effect<Option.Option<AskedColumns>, RequestError> =>
+  port.askTableUntil(deadlineNanos, frameTableCommand(unitId), rows, decodeTable(unitId))
+
+const decodeTable = (unitId: string) => (lines: ReadonlyArray<Uint8Array>, times: TableTimes) =>
+  Result.map(
+    decodeFrameTable(lines, unitId),
+    (layout): AskedColumns => ({ layout, table: { rows: lines.length, ...times } })
+  )
+
 /** Asks a device for its frame format and its identity. `baud` is named in the error; null for TCP. */
 export const openDevice = Effect.fnUntraced(function*(
   port: Port,
@@ -34,25 +64,24 @@ export const openDevice = Effect.fnUntraced(function*(
   baud: number | null
 ): Effect.fn.Return<OpenDevice, SourceOpenError> {
   const { givenLayout, name, unitId } = unit
-  const layout = givenLayout ?? (yield* askLayout(port, unit, baud))
-  if (layout.unknownTypes.length > 0) {
-    yield* Effect.logWarning(
-      `${name} has columns of an unknown type: ${layout.unknownTypes.join(", ")}; check their values`
-    )
+  const columns = givenLayout === null ? yield* askForColumns(port, unit, baud) : { layout: givenLayout, table: null }
+  const { format, unknownTypes } = columns.layout
+  if (unknownTypes.length > 0) {
+    yield* Effect.logWarning(`${name} has columns of an unknown type: ${unknownTypes.join(", ")}; check their values`)
   }
   const identity = yield* identify(port, unit)
-  return { device: { name, unitId, identity, format: layout.format }, port, layout }
+  return { device: { name, unitId, identity, format }, port, ...columns }
 })
 
-/** The frame format that a device declares. */
-const askLayout = (port: Port, unit: Unit, baud: number | null): Effect.Effect<FrameLayout, SourceOpenError> =>
-  port.askTable(frameTableCommand(unit.unitId), (lines) => decodeFrameTable(lines, unit.unitId)).pipe(
+/** The columns that a device declares. */
+const askForColumns = (port: Port, unit: Unit, baud: number | null): Effect.Effect<AskedColumns, SourceOpenError> =>
+  askColumns(port, unit.unitId).pipe(
     Effect.retry({ times: 1 }),
-    Effect.catch((error) => failWithoutLayout(port, unit, baud, error))
+    Effect.catch((error) => failWithoutColumns(port, unit, baud, error))
   )
 
 /** A device that declares no columns may still answer a poll. */
-const failWithoutLayout = Effect.fnUntraced(function*(
+const failWithoutColumns = Effect.fnUntraced(function*(
   port: Port,
   { name, unitId }: Unit,
   baud: number | null,
@@ -81,25 +110,32 @@ const COLUMNS_EXAMPLE = "columns=Temp:°C,Flow:SCCM,Total,Gas:text"
 
 /** The error for a device that does not answer at these baud rates; none for TCP. */
 export const didNotAnswer = (
-  { heardEcho, path }: Port,
+  port: Port,
   { name, unitId }: Pick<Unit, "name" | "unitId">,
   bauds: ReadonlyArray<number>
 ): SourceOpenError => {
-  const [at, last] = bauds.length === 0
+  const [at, rate] = bauds.length === 0
     ? ["", "the serial server's baud rate"]
     : [` at ${listOf(bauds)} baud`, "the baud rate"]
-  const check = heardEcho
-    ? "the port only echoes the command; look for a loopback plug, an adapter with its echo on, or another program on the port"
-    : `check its power, the cable, the unit id and ${last}`
   return new SourceOpenError({
-    target: path,
+    target: port.path,
     reason: "NoReply",
-    detail: `${name} (unit ${unitId}) did not answer${at}; ${check}`
+    detail: `${name} (unit ${unitId}) did not answer${at}; ${adviceFor(port, rate)}`
   })
 }
 
 /** `9600, 19200 or 57600`. */
 const listOf = (bauds: ReadonlyArray<number>): string => bauds.join(", ").replace(/, (?=\d+$)/, " or ")
+
+const adviceFor = ({ heardEcho, heardPushed, lastHeard }: Port, rate: string): string => {
+  if (heardEcho) {
+    return "the port only echoes the command; look for a loopback plug, an adapter with its echo on, or another program on the port"
+  }
+  if (heardPushed) return "a device streams on the port and does not stop; check the unit id, or switch it off and on"
+  return lastHeard === null
+    ? `check its power, the cable, the unit id and ${rate}, and that no other program reads the port`
+    : `${quoteBytes(lastHeard)} was heard instead; check that no other program reads the port, the unit id and ${rate}`
+}
 
 /** The identity of a device. A device may be silent on either question. */
 const identify = Effect.fnUntraced(function*(port: Port, unit: Unit): Effect.fn.Return<DeviceIdentity | null> {

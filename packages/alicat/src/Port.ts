@@ -5,15 +5,22 @@
  * reply is therefore resynchronised before its next request (`OutstandingReplies.ts`).
  */
 import { SampleClock, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
-import { Duration, Effect, LogLevel, Result, type Scope } from "effect"
+import { Duration, Effect, LogLevel, Option, Result, type Scope } from "effect"
+import { OnlyFailures } from "./OnlyFailures.ts"
 import { isTableRow, OutstandingReplies } from "./OutstandingReplies.ts"
 import { PortLock } from "./PortLock.ts"
 import { type Line, LISTEN_MS, ReceivedLines } from "./ReceivedLines.ts"
-import { NoReply, PortGone, type RequestError } from "./RequestError.ts"
+import { NoReply, PortGone, type PortStreams, type RequestError } from "./RequestError.ts"
 import { sleepAwake, within } from "./Timeouts.ts"
 import type { OpenTransport, Transport } from "./transport/Transport.ts"
 import { encodeCommand, isRejection, lineText } from "./wire/Framing.ts"
-import { isPushedText, startStreamingCommand, stopStreamingCommand } from "./wire/PollLine.ts"
+import {
+  isPushedText,
+  olderStartStreamingCommand,
+  olderStopStreamingCommand,
+  startStreamingCommand,
+  stopStreamingCommand
+} from "./wire/PollLine.ts"
 import { type MalformedReply, quoteBytes, RejectedCommand } from "./wire/WireError.ts"
 
 /** A value from a reply, with the times of request and reply. */
@@ -33,6 +40,17 @@ export interface PushedLines {
   readonly start: Effect.Effect<void, PortGone | NoReply>
   readonly next: Effect.Effect<Line, PortGone>
 }
+
+/** When the last row of a table came, in microseconds since the epoch, and how long after the command. */
+export interface TableTimes {
+  readonly at: number
+  readonly nanos: number
+}
+
+type DecodeTable<A> = (lines: ReadonlyArray<Uint8Array>, times: TableTimes) => Result.Result<A, MalformedReply>
+
+/** What can go wrong once the port is this request's own. */
+type ExchangeError = Exclude<RequestError, PortStreams>
 
 type Sent = Pick<Reply<unknown>, "requestedAt" | "requestedMonotonicNanos">
 
@@ -67,7 +85,16 @@ export const openPort = Effect.fnUntraced(function*(
     },
     onClose: (cause) => received.close(path, cause)
   }, baud)
-  return new Port({ path, clock, lineMs, received, outstanding, transport, lock: yield* PortLock.make(path) })
+  return new Port({
+    path,
+    clock,
+    lineMs,
+    received,
+    outstanding,
+    onlyFailures: yield* OnlyFailures.make,
+    transport,
+    lock: yield* PortLock.make(path)
+  })
 })
 
 interface Parts {
@@ -77,11 +104,13 @@ interface Parts {
   readonly transport: Transport
   readonly received: ReceivedLines
   readonly outstanding: OutstandingReplies
+  readonly onlyFailures: OnlyFailures
   readonly lock: PortLock
 }
 
 /**
- * What changes on a port is in three parts: the lines received, the replies outstanding, and who uses the port now.
+ * What changes on a port is in four parts: the lines received, the replies outstanding, how long it has failed, and who uses
+ * it now.
  */
 export class Port {
   readonly path: string
@@ -91,6 +120,7 @@ export class Port {
   private readonly transport: Transport
   private readonly received: ReceivedLines
   private readonly outstanding: OutstandingReplies
+  private readonly onlyFailures: OnlyFailures
   private readonly lock: PortLock
   /** By unit id: the command for a table that the device answers; null if it answers none. */
   private readonly tableCommands = new Map<string, string | null>()
@@ -104,12 +134,28 @@ export class Port {
     this.transport = parts.transport
     this.received = parts.received
     this.outstanding = parts.outstanding
+    this.onlyFailures = parts.onlyFailures
     this.lock = parts.lock
   }
 
   /** Returns when the port is gone. */
   get closed(): Effect.Effect<void> {
     return this.received.closed
+  }
+
+  /** Returns when the port has given nothing but failures for some seconds. */
+  get givesOnlyFailures(): Effect.Effect<void> {
+    return this.onlyFailures.await
+  }
+
+  /** A device on the port gave a reading. */
+  gaveReading(): void {
+    this.onlyFailures.reading()
+  }
+
+  /** A device on the port gave no reading. */
+  gaveFailure(): void {
+    this.onlyFailures.failure(this.clock.monotonicNanos())
   }
 
   /** Whether a device has sent a reading by itself since the port was opened. */
@@ -120,6 +166,11 @@ export class Port {
   /** Whether a command has come back since the port was opened. */
   get heardEcho(): boolean {
     return this.echoes
+  }
+
+  /** The last bytes that came since the port was opened; null if there were none. */
+  get lastHeard(): Uint8Array | null {
+    return this.received.lastHeard
   }
 
   /** Whether a device has a reply outstanding. */
@@ -137,7 +188,7 @@ export class Port {
     command: string,
     decode: (line: Uint8Array) => Result.Result<A, MalformedReply>
   ): Effect.Effect<Reply<A>, RequestError> {
-    return this.exchange(
+    return this.lock.request(this.exchange(
       command,
       this.lineMs,
       // A table row never answers a poll. It is from a table that was given up.
@@ -149,26 +200,38 @@ export class Port {
           receivedAt: line.at,
           receivedMonotonicNanos: line.monotonicNanos
         }))
-    )
+    ))
   }
 
   /** Sends a command that is answered with a table. */
   askTable<A>(
     command: string,
-    decode: (lines: ReadonlyArray<Uint8Array>) => Result.Result<A, MalformedReply>
+    decode: DecodeTable<A>
   ): Effect.Effect<A, RequestError> {
-    return this.exchange(
-      command,
-      this.tableMs,
-      (text) => this.isOfOtherUnit(text, command[0]!),
-      (_sent, first) =>
-        Effect.flatMap(this.received.restOfTable, (rest) => Effect.fromResult(decode([first.bytes, ...rest])))
+    return this.lock.request(this.exchangeTable(command, this.received.restOfTable, decode))
+  }
+
+  /**
+   * Asks again for a table with so many rows, if the port is free, and gives up at the deadline. Fails or gives nothing without
+   * the table. A table that was given up is outstanding.
+   */
+  askTableUntil<A>(
+    deadlineNanos: number,
+    command: string,
+    rows: number,
+    decode: DecodeTable<A>
+  ): Effect.Effect<Option.Option<A>, RequestError> {
+    return Effect.suspend(() =>
+      this.lock.requestIfFree(this.exchangeTable(command, this.received.moreRows(rows - 1), decode)).pipe(
+        Effect.timeoutOption(Math.max(0, deadlineNanos - this.clock.monotonicNanos()) / 1e6),
+        Effect.map(Option.flatten)
+      )
     )
   }
 
-  /** Sends a command that has no reply, and throws away what still comes. */
-  tell(command: string): Effect.Effect<void, RequestError> {
-    return this.lock.request(Effect.asVoid(this.sendAndDrain(command)))
+  /** Stops a device that sends readings by itself, and throws away what still comes. Does nothing to any other device. */
+  stopStreaming(unitId: string): Effect.Effect<void, RequestError> {
+    return this.lock.request(Effect.asVoid(this.silence(unitId)))
   }
 
   setBaud(baud: number): Effect.Effect<void, RequestError> {
@@ -192,14 +255,16 @@ export class Port {
 
   /** Reserves the port for one device until the scope ends. Every other request fails at once, and no byte of it is sent. */
   stream(unitId: string): Effect.Effect<PushedLines, RequestError, Scope.Scope> {
-    const stop = Effect.repeat(this.sendAndDrain(stopStreamingCommand(unitId)), {
-      until: (isSilent) => isSilent,
-      times: STOP_REPEATS
-    })
+    const stop = Effect.repeat(this.silence(unitId), { until: (isSilent) => isSilent, times: STOP_REPEATS })
+    // A device that was started twice and is still silent may have older firmware.
+    let starts = 0
+    const start = Effect.suspend(() =>
+      this.send(++starts % 3 === 0 ? olderStartStreamingCommand(unitId) : startStreamingCommand(unitId))
+    )
     return this.lock.stream(unitId).pipe(
       Effect.andThen(Effect.addFinalizer(() => Effect.ignore(stop))),
       Effect.as({
-        start: Effect.andThen(stop, within(this.lineMs)(this.send(startStreamingCommand(unitId)))),
+        start: Effect.andThen(stop, within(this.lineMs)(start)),
         next: Effect.tap(this.received.take, ({ bytes }) => this.logWire(() => `> ${quoteBytes(bytes)}`))
       })
     )
@@ -232,34 +297,50 @@ export class Port {
     }
   })
 
+  private exchangeTable<A>(
+    command: string,
+    restOfTable: Effect.Effect<ReadonlyArray<Uint8Array>, PortGone>,
+    decode: DecodeTable<A>
+  ): Effect.Effect<A, ExchangeError> {
+    return this.exchange(
+      command,
+      this.tableMs,
+      (text) => this.isOfOtherUnit(text, command[0]!),
+      ({ requestedMonotonicNanos }, first) =>
+        Effect.flatMap(restOfTable, (rest) => {
+          const last = this.received.lastLine ?? first
+          const times = { nanos: last.monotonicNanos - requestedMonotonicNanos, at: last.at }
+          return Effect.fromResult(decode([first.bytes, ...rest], times))
+        })
+    )
+  }
+
   /** One request. Outstanding replies of the same device are cleared away first. */
   private exchange<A>(
     command: string,
     timeoutMs: number,
     isLeftOver: (text: string) => boolean,
-    finish: (sent: Sent, first: Line) => Effect.Effect<A, RequestError>
-  ): Effect.Effect<A, RequestError> {
+    finish: (sent: Sent, first: Line) => Effect.Effect<A, ExchangeError>
+  ): Effect.Effect<A, ExchangeError> {
     const unit = command[0]!
-    return this.lock.request(
-      Effect.gen({ self: this }, function*() {
-        yield* this.resynchroniseUnit(unit)
-        this.outstanding.requested(unit, this.clock.monotonicNanos())
-        const [sent, first] = yield* within(timeoutMs)(
-          Effect.flatMap(
-            this.send(command),
-            (sent) => Effect.map(this.takeReply(command, isLeftOver), (first) => [sent, first] as const)
-          )
+    return Effect.gen({ self: this }, function*() {
+      yield* this.resynchroniseUnit(unit)
+      this.outstanding.requested(unit, this.clock.monotonicNanos())
+      const [sent, first] = yield* within(timeoutMs)(
+        Effect.flatMap(
+          this.send(command),
+          (sent) => Effect.map(this.takeReply(command, isLeftOver), (first) => [sent, first] as const)
         )
-        // Noise and lines of another unit are not the reply, which may still come.
-        if (first.bytes[0] === unit.charCodeAt(0)) this.outstanding.clear(unit)
-        return yield* finish(sent, first)
-      }).pipe(Effect.tapError((error: RequestError) => {
-        if (error._tag === "RejectedCommand" || error._tag === "PortGone") this.outstanding.clear(unit)
-        return error._tag === "MalformedReply" || error._tag === "RejectedCommand"
-          ? Effect.sleep(MALFORMED_PAUSE)
-          : Effect.void
-      }))
-    )
+      )
+      // Noise and lines of another unit are not the reply, which may still come.
+      if (first.bytes[0] === unit.charCodeAt(0)) this.outstanding.clear(unit)
+      return yield* finish(sent, first)
+    }).pipe(Effect.tapError((error) => {
+      if (error._tag === "RejectedCommand" || error._tag === "PortGone") this.outstanding.clear(unit)
+      return error._tag === "MalformedReply" || error._tag === "RejectedCommand"
+        ? Effect.sleep(MALFORMED_PAUSE)
+        : Effect.void
+    }))
   }
 
   private readonly send = Effect.fnUntraced(
@@ -273,6 +354,14 @@ export class Port {
       return { requestedAt, requestedMonotonicNanos }
     }
   )
+
+  /** Stops a device that streams; whether there is silence then. Older firmware obeys another command. */
+  private silence(unitId: string): Effect.Effect<boolean, PortGone | NoReply> {
+    return Effect.flatMap(
+      this.sendAndDrain(stopStreamingCommand(unitId)),
+      (isSilent) => isSilent ? Effect.succeed(true) : this.sendAndDrain(olderStopStreamingCommand(unitId))
+    )
+  }
 
   /** Sends a command and throws away what comes; whether there was silence then. */
   private sendAndDrain(command: string): Effect.Effect<boolean, PortGone | NoReply> {

@@ -1,7 +1,7 @@
 /**
  * Who may use a port: one request at a time, or one device that streams.
  */
-import { Effect, type Scope, Semaphore } from "effect"
+import { Effect, type Option, type Scope, Semaphore } from "effect"
 import { PortStreams } from "./RequestError.ts"
 
 export class PortLock {
@@ -22,6 +22,11 @@ export class PortLock {
     return Effect.suspend((): Effect.Effect<A, E | PortStreams> =>
       this.streamingUnit === null ? this.inFlight.withPermits(1)(request) : this.refuse(this.streamingUnit)
     )
+  }
+
+  /** Runs a request if the port is free now. */
+  requestIfFree<A, E>(request: Effect.Effect<A, E>): Effect.Effect<Option.Option<A>, E> {
+    return Effect.suspend(() => this.inFlight.withPermitsIfAvailable(1)(request))
   }
 
   /** Reserves the port for this unit until the scope ends. Waits for a request under way. */

@@ -4,13 +4,16 @@
  *
  * No request is sent for a reading, so both of its times are those of its arrival.
  */
-import { DeviceError } from "@sampleline/core"
+import { DeviceError, type Frame } from "@sampleline/core"
 import { Effect, Option, Queue, Result, Stream } from "effect"
+import { checkColumns } from "./ColumnChecks.ts"
+import type { DeviceSlot } from "./DeviceSlot.ts"
 import type { OpenDevice } from "./OpenDevice.ts"
 import { failureOf, type Outcome, toDeviceError } from "./Outcome.ts"
 import type { Line } from "./ReceivedLines.ts"
 import type { RequestError } from "./RequestError.ts"
-import { decodePushedLine, streamingIntervalCommand } from "./wire/PollLine.ts"
+import { decodePushedLine, olderStreamingIntervalCommand, streamingIntervalCommand } from "./wire/PollLine.ts"
+import type { MalformedReply } from "./wire/WireError.ts"
 
 /** A device that sends nothing for this long, or for three intervals, is started again. */
 const SILENCE_MILLIS = 1000
@@ -22,29 +25,32 @@ const RETRY = "250 millis"
 type Emit = (outcome: Effect.Effect<Outcome>) => Effect.Effect<unknown>
 
 /**
- * The readings of the device that `current` gives, also after its port went and came back. Failures on the way are data. Fails
- * where streaming cannot work: the port is in use, or the device refuses the interval.
+ * The readings of the device in this place, also after its port went and came back. Failures on the way are data. Fails where
+ * streaming cannot work: the port is in use, or the device refuses the interval.
  */
 export const pushedReadings = (
-  current: () => OpenDevice | DeviceError,
+  slot: DeviceSlot,
   intervalMillis: number | undefined
 ): Stream.Stream<Outcome, DeviceError> =>
   Stream.callback<Outcome, DeviceError>((queue) => {
     const emit: Emit = (outcome) => Effect.flatMap(outcome, (value) => Queue.offer(queue, value))
-    return Effect.forever(Effect.gen(function*() {
-      const found = current()
-      if (found instanceof DeviceError) yield* emit(failureOf(found))
-      else {
-        const error = yield* Effect.flip(untilPortGone(found, intervalMillis, emit))
-        if (error.reason === "Busy" || error.reason === "Rejected") return yield* error
-        yield* emit(failureOf(error))
-      }
-      yield* Effect.sleep(RETRY)
+    const untilFailure = Effect.forever(Effect.gen(function*() {
+      const { found } = slot
+      if (found instanceof DeviceError) return yield* found
+      yield* untilMalformed(slot, found, intervalMillis, emit)
+      // Nothing can be asked while a device streams.
+      yield* checkColumns(slot, found)
     }))
+    return Effect.forever(Effect.catchIf(
+      untilFailure,
+      ({ reason }) => reason !== "Busy" && reason !== "Rejected",
+      (error) => Effect.andThen(emit(failureOf(error)), Effect.sleep(RETRY))
+    ))
   })
 
-const untilPortGone = Effect.fnUntraced(
-  function*(opened: OpenDevice, intervalMillis: number | undefined, emit: Emit) {
+/** Emits what a device sends, until its lines make no sense. Fails if the port is gone. The device is stopped at the end. */
+const untilMalformed = Effect.fnUntraced(
+  function*(slot: DeviceSlot, opened: OpenDevice, intervalMillis: number | undefined, emit: Emit) {
     const { device, port } = opened
     if (intervalMillis !== undefined) yield* setInterval(opened, intervalMillis)
     const lines = yield* port.stream(device.unitId)
@@ -58,8 +64,11 @@ const untilPortGone = Effect.fnUntraced(
         const gap = (line.value.monotonicNanos - lastAt) / 1_000_000
         if (lastAt > 0 && intervalMillis === undefined) silence = Math.max(silence, Math.min(3 * gap, LONGEST_MILLIS))
         lastAt = line.value.monotonicNanos
-        yield* emit(toOutcome(opened, line.value))
+        const frame = decodePushedLine(line.value.bytes, opened.layout)
+        yield* emit(toOutcome(opened, line.value, frame))
+        if (slot.malformed.replied(Result.isSuccess(frame) && frame.success.fieldFailures === undefined)) return
       }
+      port.gaveFailure()
       yield* emit(failureOf(
         new DeviceError({
           device: device.name,
@@ -71,39 +80,45 @@ const untilPortGone = Effect.fnUntraced(
     }
   },
   Effect.scoped,
-  (effect: Effect.Effect<never, RequestError | DeviceError>, { device }) =>
+  (effect: Effect.Effect<void, RequestError | DeviceError>, _slot, { device }) =>
     Effect.mapError(effect, (error) => error instanceof DeviceError ? error : toDeviceError(device.name, error))
 )
 
-const setInterval = ({ device, port }: OpenDevice, millis: number) =>
-  port.askLine(streamingIntervalCommand(device.unitId, millis), Result.succeed).pipe(
+const setInterval = ({ device, port }: OpenDevice, millis: number) => {
+  const ask = (command: string) => port.askLine(command, Result.succeed)
+  return ask(streamingIntervalCommand(device.unitId, millis)).pipe(
+    Effect.catchTag("RejectedCommand", () => ask(olderStreamingIntervalCommand(device.unitId, millis))),
     Effect.catchTag("RejectedCommand", (cause) =>
       Effect.fail(
         new DeviceError({
           device: device.name,
           reason: "Rejected",
-          detail:
-            `its interval cannot be set (firmware ${device.identity?.firmware ?? "unknown"}; needs 10v05 or newer); `
-            + "leave the interval out",
+          detail: `its interval cannot be set (firmware ${
+            device.identity?.firmware ?? "unknown"
+          }); leave the interval out`,
           cause
         })
       ))
   )
+}
 
 const toOutcome = (
-  { device, layout }: OpenDevice,
-  { at, bytes, monotonicNanos }: Line
-): Effect.Effect<Outcome> =>
-  Result.match(decodePushedLine(bytes, layout), {
-    onFailure: (error) => failureOf(toDeviceError(device.name, error)),
-    onSuccess: (frame) =>
-      Effect.succeed({
-        device: device.name,
-        unitId: device.unitId,
-        requestedAt: at,
-        receivedAt: at,
-        requestedMonotonicNanos: monotonicNanos,
-        receivedMonotonicNanos: monotonicNanos,
-        frame
-      })
+  { device, port }: OpenDevice,
+  { at, monotonicNanos }: Line,
+  frame: Result.Result<Frame, MalformedReply>
+): Effect.Effect<Outcome> => {
+  if (Result.isFailure(frame)) {
+    port.gaveFailure()
+    return failureOf(toDeviceError(device.name, frame.failure))
+  }
+  port.gaveReading()
+  return Effect.succeed({
+    device: device.name,
+    unitId: device.unitId,
+    requestedAt: at,
+    receivedAt: at,
+    requestedMonotonicNanos: monotonicNanos,
+    receivedMonotonicNanos: monotonicNanos,
+    frame: frame.success
   })
+}

@@ -1,5 +1,5 @@
 /**
- * The lines that a port has received and no request has taken yet.
+ * The lines that a port has received and no request has taken yet. If nobody takes them, the oldest are dropped.
  */
 import { Cause, Deferred, Effect, Queue } from "effect"
 import { PortGone } from "./RequestError.ts"
@@ -15,6 +15,8 @@ export interface Line {
   readonly monotonicNanos: number
 }
 
+/** So many lines are read before a fiber has its turn, if a device streams while this process stands still. */
+const MAX_WAITING = 10_000
 /** A table ends with this much silence. */
 const TABLE_SILENCE_MS = 100
 /** Far more rows than any table has. A device that streams is never silent. */
@@ -30,6 +32,8 @@ export class ReceivedLines {
   /** Holds the start of a line that is not complete yet. */
   private readonly splitter = new LineSplitter()
   private pushed = false
+  private last: Line | null = null
+  private heard: Uint8Array | null = null
 
   private constructor(queue: Queue.Queue<Line, PortGone>, closedPort: Deferred.Deferred<void>) {
     this.queue = queue
@@ -37,7 +41,10 @@ export class ReceivedLines {
   }
 
   static readonly make: Effect.Effect<ReceivedLines> = Effect.gen(function*() {
-    return new ReceivedLines(yield* Queue.make<Line, PortGone>(), yield* Deferred.make<void>())
+    return new ReceivedLines(
+      yield* Queue.make<Line, PortGone>({ capacity: MAX_WAITING, strategy: "sliding" }),
+      yield* Deferred.make<void>()
+    )
   })
 
   /** Returns when the port is gone. */
@@ -50,13 +57,20 @@ export class ReceivedLines {
     return this.pushed
   }
 
+  /** The last line, also if it is not complete; null if nothing came. */
+  get lastHeard(): Uint8Array | null {
+    return this.splitter.incomplete ?? this.heard
+  }
+
   /** Bytes came in. Calls `onLine` with the text of each line that they complete. */
   receive(chunk: Uint8Array, at: number, monotonicNanos: number, onLine: (text: string) => void): void {
     for (const bytes of this.splitter.push(chunk)) {
       const text = String.fromCharCode(...bytes)
       this.pushed ||= isPushedText(text)
+      this.heard = bytes
       onLine(text)
-      Queue.offerUnsafe(this.queue, { bytes, at, monotonicNanos })
+      this.last = { bytes, at, monotonicNanos }
+      Queue.offerUnsafe(this.queue, this.last)
     }
   }
 
@@ -68,7 +82,13 @@ export class ReceivedLines {
 
   /** Throws away what has come so far. */
   get discard(): Effect.Effect<void, PortGone> {
-    return Effect.andThen(Queue.clear(this.queue), Effect.sync(() => this.splitter.reset()))
+    return Effect.andThen(
+      Queue.clear(this.queue),
+      Effect.sync(() => {
+        this.heard = this.lastHeard
+        this.splitter.reset()
+      })
+    )
   }
 
   /** The next line. */
@@ -81,11 +101,21 @@ export class ReceivedLines {
     return Queue.size(this.queue)
   }
 
+  /** The last line that came, taken or not. */
+  get lastLine(): Line | null {
+    return this.last
+  }
+
   /** The lines of a table that follow its first one. */
   get restOfTable(): Effect.Effect<ReadonlyArray<Uint8Array>, PortGone> {
+    return this.moreRows(MAX_TABLE_ROWS)
+  }
+
+  /** The next lines of a table: so many, or fewer if it ends before. */
+  moreRows(rows: number): Effect.Effect<ReadonlyArray<Uint8Array>, PortGone> {
     return Effect.gen({ self: this }, function*() {
       const rest: Array<Uint8Array> = []
-      while (rest.length < MAX_TABLE_ROWS) {
+      while (rest.length < rows) {
         const line = yield* this.takeWithin(TABLE_SILENCE_MS)
         if (line === null) break
         rest.push(line.bytes)

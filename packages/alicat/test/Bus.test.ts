@@ -47,6 +47,16 @@ describe.concurrent("a bus", () => {
       assert.strictEqual(samples.length, summary.ticks - summary.failures["fuel"]!)
     }))
 
+  it.live("keeps a reading with one bad field, and counts the field", () =>
+    Effect.gen(function*() {
+      const port = yield* scriptedPort(misbehaving((n, reply) => n === 5 ? reply.replace(/\+0\d/, "+0x") : reply))
+      const { samples, summary } = yield* recorded({ fuel: { port: port.path } }, 20)
+      assert.strictEqual(samples.length, summary.ticks)
+      assert.deepStrictEqual([summary.failures, summary.fieldFailures], [{ fuel: 0 }, { fuel: { Abs_Press: 1 } }])
+      const [bad] = samples.filter(({ frame }) => frame.values[0] === null)
+      assert.isNumber(bad!.frame.values[1])
+    }))
+
   it.live("counts the time-outs of a silent device, and delays the other devices by the first of them at most", () =>
     Effect.gen(function*() {
       let isSilent = false

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 
-import { Recorder, SampleClock, type Tick } from "@sampleline/core"
+import { MemorySink, pipeToSink, Recorder, SampleClock, type Tick } from "@sampleline/core"
 import { Effect, Exit, Fiber, Scope, Stream } from "effect"
+import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as Alicat from "../src/Alicat.ts"
 import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
@@ -113,6 +114,61 @@ describe.concurrent("a port that vanishes", () => {
       yield* pollUntil(source, (reasons) => reasons.includes("fuel Timeout"))
       const { failures } = yield* source.poll(["fuel"])
       assert.include(failures[0]!.error.message, "fuel (unit A) did not answer at 19200 baud")
+    }))
+})
+
+describe.concurrent("a port that gives nothing but failures", () => {
+  it.live("because another program changed its settings is opened again, and is then recorded", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make()
+      const { lines, value: source } = yield* logged(Alicat.make({ devices: { fuel: fuel! }, timeout: "100 millis" }))
+      yield* Effect.sync(() => execFileSync("stty", ["-F", fuel!.port, "echo", "icanon"]))
+      yield* pollUntil(source, (reasons) => reasons.includes("fuel Timeout"))
+      yield* pollUntil(source, (reasons) => reasons.length === 0)
+      assert.deepStrictEqual(lines, [`${fuel!.port} gives nothing but failures; it is opened again`])
+    }))
+
+  it.live("is opened again while a device streams there", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make()
+      let samples = 0
+      let wanted = 5
+      const summary = yield* Alicat.recordStreaming().pipe(
+        Stream.tap((tick) =>
+          Effect.sync(() => {
+            samples += tick.samples.length
+            if (samples < 5 || wanted > 5) return
+            wanted = samples + 5
+            execFileSync("stty", ["-F", fuel!.port, "icanon"])
+          })
+        ),
+        Stream.takeUntil(() => samples >= wanted && wanted > 5),
+        pipeToSink(),
+        Effect.provide([MemorySink.layer, Alicat.layer({ devices: { fuel: fuel! } })])
+      )
+      assert.isAbove(summary.failures["fuel"]!, 0)
+    }))
+})
+
+describe.concurrent("a device that does not answer", () => {
+  const heard = (bytes: string | null) =>
+    Effect.gen(function*() {
+      const { path } = yield* scriptedPort((command) => command === "A" ? bytes : null)
+      return (yield* openError({ fuel: { port: path, baud: 19200 } }, "100 millis")).message
+    })
+
+  it.live("is told with what was heard, and what may be the cause", () =>
+    Effect.gen(function*() {
+      assert.include(
+        yield* heard(null),
+        "fuel (unit A) did not answer at 19200 baud; check its power, the cable, the unit id and the baud rate, "
+          + "and that no other program reads the port"
+      )
+      assert.include(
+        yield* heard("14.62 +02\xff.89"),
+        "did not answer at 19200 baud; \"14.62 +02\\xff.89\" was heard instead; check that no other program reads the port"
+      )
+      assert.include(yield* heard(" +014.62 +021.89"), "a device streams on the port and does not stop")
     }))
 })
 

@@ -114,6 +114,24 @@ describe.concurrent("a late reply", () => {
     }))
 })
 
+describe.concurrent("a port with noise before each line", () => {
+  it.live.each(["\0", "\n", "\xff\xfe", "\0\xff\n", "\xff\xfb\x01"])(
+    "%j is opened and polled",
+    (noise) =>
+      Effect.gen(function*() {
+        const device = new SimulatedDevice()
+        const port = yield* scriptedPort((command) =>
+          device.respond(command, 0).map((line) => `${noise}${line}`).join("\r") || null
+        )
+        const source = yield* Alicat.make({ devices: { fuel: { port: port.path } } })
+        assert.strictEqual(source.devices[0]!.identity!.serialNumber, "100000")
+        const { readings } = yield* source.poll(["fuel"])
+        assert.strictEqual(readings[0]?.frame.values.length, 6)
+        assert.isUndefined(readings[0]?.frame.fieldFailures)
+      })
+  )
+})
+
 describe("a process that stands still", () => {
   const standStill = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 

@@ -7,15 +7,16 @@ import * as Simulator from "../src/simulator/Simulator.ts"
 import { pollUntil, scriptedPort } from "./ports.ts"
 
 /** A device on a pty, and the commands that it got. */
-const streamingPort = Effect.gen(function*() {
-  const device = new SimulatedDevice({ numbered: true })
-  const { commands, path, write } = yield* scriptedPort((command) => device.respond(command, 0).join("\r") || null)
-  const talk = setInterval(() => {
-    if (device.pushesEveryMillis !== null) write(device.push(0))
-  }, 5)
-  yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(talk)))
-  return { port: path, commands, device, push: write }
-})
+const streamingPort = (pushed: (line: string) => string = (line) => line) =>
+  Effect.gen(function*() {
+    const device = new SimulatedDevice({ numbered: true })
+    const { commands, path, write } = yield* scriptedPort((command) => device.respond(command, 0).join("\r") || null)
+    const talk = setInterval(() => {
+      if (device.pushesEveryMillis !== null) write(pushed(device.push(0)))
+    }, 5)
+    yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(talk)))
+    return { port: path, commands, device, push: write }
+  })
 
 const open = Effect.fnUntraced(function*(devices: Alicat.AlicatOptions["devices"]) {
   const instruments = yield* Alicat.make({ devices })
@@ -49,6 +50,51 @@ describe.concurrent("Alicat.stream", () => {
       })
   )
 
+  it.live.each(["\n  ", "\0 ", "\xff@ ", ""])(
+    "gives every reading of a device whose lines begin with %j",
+    (start) =>
+      Effect.gen(function*() {
+        const { port } = yield* streamingPort((line) => `${start}${line.trim()}`)
+        const { instruments } = yield* open({ fuel: { port } })
+        const summary = yield* Alicat.recordStreaming().pipe(
+          Stream.takeUntil((tick) => (tick.samples[0]?.sequence ?? 0) >= 17),
+          pipeToSink(),
+          Effect.provide(MemorySink.layer),
+          Effect.provideService(Alicat.Instruments, instruments)
+        )
+        assert.deepInclude(summary, { samplesEmitted: 18, failures: { fuel: 0 }, fieldFailures: {} })
+      })
+  )
+
+  it.live("starts, stops and sets devices of older firmware by their own commands", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice({ numbered: true })
+      const newer = new Map([["A@=@", "A@ @"], ["@@=A", "@@ A"]])
+      let millis = 50
+      const { commands, path, write } = yield* scriptedPort((command) => {
+        const interval = /^AW91=(\d+)$/.exec(command)
+        if (interval !== null) {
+          millis = Number(interval[1])
+          return `A   091 = ${millis}`
+        }
+        if (command === "ANCS 5") return "?"
+        if (command === "A@ @" || command === "@@ A") return null
+        return device.respond(newer.get(command) ?? command, 0).join("\r") || null
+      })
+      const talk = setInterval(() => {
+        if (device.pushesEveryMillis !== null) write(device.push(0))
+      }, 5)
+      yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(talk)))
+      device.respond("A@ @", 0)
+      const { instruments, stream } = yield* open({ fuel: { port: path } })
+      const samples = yield* Stream.runCollect(Stream.take(stream("fuel", { interval: "5 millis" }), 20))
+      assert.strictEqual(samples.length, 20)
+      assert.strictEqual(millis, 5)
+      assert.includeMembers(commands, ["@@ A", "@@=A", "ANCS 5", "AW91=5", "A@ @", "A@=@"])
+      assert.isNull(device.pushesEveryMillis)
+      assert.strictEqual((yield* instruments.poll(["fuel"])).readings.length, 1)
+    }))
+
   it.live("sets the interval of the device", () =>
     Effect.gen(function*() {
       const [fuel] = yield* Simulator.make()
@@ -59,7 +105,7 @@ describe.concurrent("Alicat.stream", () => {
 
   it.live("stops the device however it ends, and until then fails other requests without sending a byte", () =>
     Effect.gen(function*() {
-      const { commands, device, port } = yield* streamingPort
+      const { commands, device, port } = yield* streamingPort()
       const { instruments, stream } = yield* open({ fuel: { port } })
       const ends: ReadonlyArray<
         readonly [string, (began: Deferred.Deferred<void>) => Effect.Effect<unknown, unknown>]
@@ -116,7 +162,7 @@ describe.concurrent("Alicat.stream", () => {
 
   it.live("gives garbled lines as failures, and restarts a device that has stopped", () =>
     Effect.gen(function*() {
-      const { device, port, push } = yield* streamingPort
+      const { device, port, push } = yield* streamingPort()
       const { instruments } = yield* open({ fuel: { port } })
       let seen = 0
       const summary = yield* Alicat.recordStreaming().pipe(
@@ -139,7 +185,7 @@ describe.concurrent("Alicat.stream", () => {
 
   it.live("delivers every reading that came before the end of the run, however slow the sink is", () =>
     Effect.gen(function*() {
-      const { device, port } = yield* streamingPort
+      const { device, port } = yield* streamingPort()
       const { instruments } = yield* open({ fuel: { port } })
       const numbers: Array<number> = []
       const summary = yield* Alicat.recordStreaming({ bufferSize: 2 }).pipe(
@@ -233,12 +279,12 @@ describe.concurrent("Alicat.stream", () => {
       }
       const own = yield* fail(stream("a", { interval: "10 millis" }))
       assert.instanceOf(own, DeviceError)
-      assert.include(own.message, "its interval cannot be set (firmware GP07R100; needs 10v05 or newer)")
+      assert.include(own.message, "its interval cannot be set (firmware GP07R100); leave the interval out")
     }))
 
   it.live("stops the device if its layer is closed first", () =>
     Effect.gen(function*() {
-      const { device, port } = yield* streamingPort
+      const { device, port } = yield* streamingPort()
       const exit = yield* Stream.runForEach(Alicat.stream("fuel"), () => Effect.interrupt).pipe(
         Effect.provide(Alicat.layer({ devices: { fuel: { port } } })),
         Effect.exit

@@ -38,8 +38,8 @@ export const recordFlags = {
   out: Flag.String("out").pipe(
     Flag.withMetavar("TARGET"),
     Flag.withDescription(
-      "Where samples go: NAME.csv, NAME.jsonl, NAME.parquet, NAME.db (SQLite), postgres://USER@HOST/DATABASE (password in "
-        + "PGPASSWORD), or - for JSON lines on stdout; repeat for more outputs"
+      "Where samples go: NAME.csv, NAME.jsonl, NAME.parquet, NAME.db (SQLite), postgres://USER@HOST/DATABASE (what is "
+        + "left out is found as psql finds it: PGHOST, PGPASSWORD, ~/.pgpass), or - for JSON lines on stdout; repeat for more outputs"
     ),
     Flag.atLeast(0)
   ),

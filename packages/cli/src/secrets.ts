@@ -4,7 +4,11 @@
 
 /** The text without users, passwords and URL parameters: `postgres://host/database`. */
 export const withoutSecrets = (text: string): string =>
-  text.replaceAll(/[^\s"'`]+/g, (word) => withoutUser(withoutUrlSecrets(word)))
+  withoutAssigned(text).replaceAll(/[^\s"'`]+/g, (word) => withoutUser(withoutUrlSecrets(word)))
+
+/** `password=...`, with or without spaces and quotes. In front of a host it belongs to a URL. */
+const withoutAssigned = (text: string): string =>
+  text.replaceAll(/(?<![^\s"'`?&])(\w*password\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|"[^"]*"?|[^\s"'`]+)/gis, "$1...")
 
 /** A URL without what is in front of its host, and without its parameters. */
 const withoutUrlSecrets = (word: string): string => {

@@ -31,6 +31,11 @@ export const summaryText = (summary: AcquisitionSummary): string => {
     } dropped); largest drift: ${summary.maxDriftMs.toFixed(1)} ms`,
     `  failures: ${failures.map(([device, failures]) => `${device} ${count(failures)}`).join(", ") || "none"}`
   ]
+  const fields = Object.entries(summary.fieldFailures).flatMap(([device, fields]) =>
+    Object.entries(fields).map(([field, failures]) => `${device} ${field} ${count(failures)}`)
+  )
+  if (fields.length > 0) lines.push(`  failures of single fields: ${fields.join(", ")}`)
+  for (const [device, change] of Object.entries(summary.changedDevices)) lines.push(`  ${device}: ${change}`)
   const jumps = summary.clockSteps.length
   if (jumps > 0) {
     lines.push(`  the system clock jumped ${jumps === 1 ? "once" : `${jumps} times`}; see the warnings above`)

@@ -84,17 +84,13 @@ const FILE_TARGETS: { readonly [extension: string]: FileTarget } = {
 
 const isPostgres = (text: string): boolean => /^postgres(?:ql)?:/i.test(text)
 
-/** The password is in the URL or in `PGPASSWORD`. */
+/** libpq's other way to write where a database is: `host=db user=me`. */
+const isKeywords = (text: string): boolean =>
+  /(?:^|\s)(?:host|hostaddr|port|user|password|dbname|service)\s*=/i.test(text)
+
 const postgres = (url: string, options: OutputOptions): Target => {
-  const { createTable, table } = options
-  const password = process.env["PGPASSWORD"]
-  const database = {
-    url: Redacted.make(url),
-    password: password === undefined ? undefined : Redacted.make(password),
-    createTable,
-    table,
-    rowIds: options.rowIds
-  }
+  const { createTable, rowIds, table } = options
+  const database = { url: Redacted.make(url), createTable, table, rowIds }
   return {
     text: withoutSecrets(url),
     layer: PostgresSink.layer(database),
@@ -158,6 +154,15 @@ const parseTarget = (
     return Effect.succeed({ text, layer, check: () => Effect.void })
   }
   if (isPostgres(text)) return Effect.succeed(postgres(text, options))
+  if (isKeywords(text)) {
+    return Effect.fail(
+      new UsageError({
+        message: `--out ${
+          withoutSecrets(text)
+        }: write the address of a database as a URL, such as postgres://HOST/DATABASE`
+      })
+    )
+  }
   const target = FILE_TARGETS[path.extname(text).toLowerCase()]
   if (target === undefined) {
     return Effect.fail(

@@ -245,6 +245,37 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       assert.strictEqual(rows.length, samplesEmitted)
     }))
 
+  it.effect("finds a server by a socket, a service and a password file", () =>
+    Effect.gen(function*() {
+      const server = yield* PostgresServer
+      const database = yield* server.database
+      const cwd = yield* tempFolder
+      const { port } = server.address
+      const password = Redacted.value(server.password).replaceAll(/[\\:]/g, "\\$&")
+      fs.writeFileSync(`${cwd}/services`, `[lab]\nhost=${server.socketFolder}\nport=${port}\ndbname=${database}\n`)
+      fs.writeFileSync(`${cwd}/passwords`, `${server.socketFolder}:${port}:*:owner:${password}\n`, { mode: 0o600 })
+      const { code, stderr, stdout } = yield* sampleline(
+        [
+          "record",
+          "--simulate",
+          "1",
+          "--duration",
+          "200ms",
+          "--quiet",
+          "--create-table",
+          "--out",
+          "postgres://?service=lab"
+        ],
+        {
+          cwd,
+          env: { ...process.env, PGUSER: "owner", PGSERVICEFILE: `${cwd}/services`, PGPASSFILE: `${cwd}/passwords` }
+        }
+      )
+      assert.strictEqual(code, 0, stderr)
+      assert.notInclude(stdout + stderr, password)
+      assert.deepStrictEqual(yield* server.query(database, "SELECT count(*) > 0 AS any FROM samples"), [{ any: true }])
+    }))
+
   it.effect("no password is printed, wherever it was given and whatever fails", () =>
     Effect.gen(function*() {
       const server = yield* PostgresServer

@@ -21,7 +21,12 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("p
           ["discover", "postgres://me:s3cret@h/d", "--units", "A"],
           ["record", "--device", "a=tcp://me:s3cret@127.0.0.1:1", "--out", "a.csv"],
           ["record", "--device", "a=postgres://me:s3cret@h/d", "--out", "a.csv"],
-          ["record", "--config", "bench.yaml"]
+          ["record", "--config", "bench.yaml"],
+          ["record", "--simulate", "1", "--out", "host=h password=s3cret"],
+          ["record", "--simulate", "1", "--out", "host=h password='s3cret.csv'"],
+          ["record", "--simulate", "1", "--out", "dbname=lab password=s3cret", "--out", "dbname=lab password=s3cret"],
+          ["check", "--simulate", "1", "--out", "user=me password=s3cret"],
+          ["record", "--simulate", "1", "--table", "password=s3cret", "--out", "a.db"]
         ],
         expectNoSecret,
         { concurrency: 3, discard: true }
@@ -33,12 +38,18 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("p
     ["cannot open tcp://me:s3cret@10.0.0.2:4001", "cannot open tcp://10.0.0.2:4001"],
     ["postgres:me:s3cret@host/lab", "postgres:host/lab"],
     ["me:s3cret@host/lab", "...@host/lab"],
+    ["host=h password=s3cret dbname=lab", "host=h password=... dbname=lab"],
+    ["host=h PASSWORD = 's3c\\'ret s3cret' user=me", "host=h PASSWORD = ... user=me"],
+    ["--out \"host=h password=me:s3cret@x\": no", "--out \"host=h password=...\": no"],
+    ["PGPASSWORD=s3cret", "PGPASSWORD=..."],
+    ["sslpassword=\"s3 cret\"", "sslpassword=..."],
+    ["postgres://me:password=s3cret@host/lab", "postgres://host/lab"],
     ["fuel: no reply within 500 ms", "fuel: no reply within 500 ms"]
   ])("are cut out of %s", (text, expected) => {
     assert.strictEqual(withoutSecrets(text), expected)
   })
 
-  it.each(["x", ":", "@", "a:", "a://", "a.", "postgres:", "x@:"])(
+  it.each(["x", ":", "@", "a:", "a://", "a.", "postgres:", "x@:", "password ", "password=", "password='"])(
     "are looked for in a second in 1 MB of %s",
     (part) => {
       const text = part.repeat(1_000_000 / part.length)

@@ -2,11 +2,42 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"
+import * as net from "node:net"
 import { DatabaseSync } from "node:sqlite"
+import { SimulatedDevice } from "../../alicat/src/simulator/SimulatedDevice.ts"
 import { readWithDuckDb } from "../../sinks/test/duckdb.ts"
 import { sampleline, startSampleline, startSimulator, tempFolder } from "./process.ts"
 import { startOnTerminal } from "./pty.ts"
 import { fileGrowsBeyond, linesOf, rowsOf } from "./recordings.ts"
+
+/** A device on TCP that sends this text without end after some polls. */
+const floodingPort = Effect.fnUntraced(function*(text: string) {
+  const device = new SimulatedDevice()
+  const flood = Buffer.alloc(65_536, text)
+  const server = yield* Effect.acquireRelease(
+    Effect.callback<net.Server>((resume) => {
+      const server = net.createServer((socket) => {
+        const pump = () => {
+          socket.write(flood, (error) => error ?? setImmediate(pump))
+        }
+        socket.on("error", () => {})
+        socket.on("data", (chunk) => {
+          for (const command of chunk.toString().split("\r").slice(0, -1)) {
+            const reply = device.respond(command, 0).join("\r")
+            if (reply !== "") socket.write(`${reply}\r`)
+          }
+          if (device.readings > 30 && socket.listenerCount("data") > 0) {
+            socket.removeAllListeners("data").resume()
+            pump()
+          }
+        })
+      })
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => server.close())
+  )
+  return `tcp://127.0.0.1:${(server.address() as net.AddressInfo).port}`
+})
 
 it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a signal", (it) => {
   it.effect.each(
@@ -40,6 +71,28 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
           linesOf(fs.readFileSync(`${cwd}/a.jsonl`, "utf8")).map((row) => row["sequence"]),
           sequences
         )
+      })
+  )
+
+  it.effect.each(["\r", "A\r", " +014.62 +021.89 +000.00 +000.00 +078.95     N2\r"])(
+    "SIGINT ends a run, and memory is bounded, while a peer sends %j without end",
+    (text) =>
+      Effect.gen(function*() {
+        const cwd = yield* tempFolder
+        const port = yield* floodingPort(text)
+        const running = yield* startSampleline(
+          ["record", "--device", `fuel=${port}`, "--rate", "20", "--out", "a.csv", "--json"],
+          { cwd }
+        )
+        yield* running.printed("further failures are only counted")
+        yield* Effect.sleep("3 seconds")
+        const resident = Number(
+          /VmRSS:\s+(\d+) kB/.exec(fs.readFileSync(`/proc/${running.process.pid}/status`, "utf8"))?.[1]
+        )
+        assert.isBelow(resident, 500_000)
+        running.process.kill("SIGINT")
+        assert.strictEqual(yield* running.exit, 0, running.stderr())
+        assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, JSON.parse(running.stdout()).samplesEmitted)
       })
   )
 

@@ -23,7 +23,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("r
       assert.strictEqual(rows.length, summaryIn(running.stderr()).samplesEmitted)
       assert.strictEqual(rows.length, running.stdout().trim().split("\n").length)
       assert.deepStrictEqual(new Set(rows.map(({ device }) => device)), new Set(["sim1", "sim2"]))
-      assert.isTrue(rows.every((row) => row["requested_at"] === row["received_at"] && row["latency_s"] === "0"))
+      assert.isTrue(rows.every((row) => row["requested_at"] === row["received_at"] && row["latency_s"] === "0.0"))
     }))
 
   it.effect("leaves a device streaming after kill -9; the next recording starts cleanly", () =>

@@ -15,6 +15,8 @@ const SUMMARY: AcquisitionSummary = {
   ticksDropped: 2,
   maxDriftMs: 12.34,
   failures: { fuel: 11, air: 0 },
+  fieldFailures: { fuel: { Flow_Temp: 1200, Gas: 1 } },
+  changedDevices: { fuel: "another device is on /dev/ttyUSB0 now" },
   clockSteps: [{ at: START, jumpMicros: 250 }],
   sinks: [
     { sink: "CsvSink", target: "run.csv", rows: 74_489, columnsDropped: {}, error: null },
@@ -41,12 +43,14 @@ it("the summary for people has a line for each output, for lateness, failures an
     "  run.db: 64 rows; values dropped: Humidity 3, Gas_2 1; failed: the disk is full",
     "  late ticks: 5 (3 skipped, 2 dropped); largest drift: 12.3 ms",
     "  failures: fuel 11",
+    "  failures of single fields: fuel Flow_Temp 1,200, fuel Gas 1",
+    "  fuel: another device is on /dev/ttyUSB0 now",
     "  the system clock jumped once; see the warnings above"
   ])
 })
 
 it("the summary for people says that nothing failed", () => {
-  const text = summaryText({ ...SUMMARY, failures: { fuel: 0 }, clockSteps: [] })
+  const text = summaryText({ ...SUMMARY, failures: { fuel: 0 }, changedDevices: {}, fieldFailures: {}, clockSteps: [] })
   assert.isTrue(text.endsWith("\n  failures: none"))
 })
 

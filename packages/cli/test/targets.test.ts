@@ -38,7 +38,16 @@ const REFUSALS: ReadonlyArray<Refusal> = [
     code: 2,
     line: "table is \"a;b\": expected"
   },
-  { args: "--simulate 1 --out b.csv --out postgres://h/lab?a=b", code: 2, line: "no parameter but sslmode" },
+  {
+    args: "--simulate 1 --out b.csv --out postgres://h/lab?a=b",
+    code: 2,
+    line: "no parameter \"a\"; understood are host,"
+  },
+  {
+    args: "--simulate 1 --out b.csv --out host=h.csv",
+    code: 2,
+    line: "--out host=h.csv: write the address of a database as a URL, such as postgres://HOST/DATABASE"
+  },
   {
     args: "--simulate 1 --out b.csv --out exists.csv",
     code: 1,

@@ -1,7 +1,7 @@
 /**
  * What a run did. The same value shows its progress and, at the end, its result.
  */
-import type { Tick } from "./Sample.ts"
+import type { Sample, Tick } from "./Sample.ts"
 import type { ClockStep } from "./SampleClock.ts"
 import type { SinkReport } from "./SampleSink.ts"
 
@@ -32,6 +32,10 @@ export interface AcquisitionSummary {
   readonly maxDriftMs: number
   /** Failed polls by device. Every device of the run is listed. */
   readonly failures: { readonly [device: string]: number }
+  /** Devices that were not the same as before, and what was found: their failures with the reason `DeviceChanged`. */
+  readonly changedDevices: { readonly [device: string]: string }
+  /** Fields that made no sense and are null, by device and field. Their readings count as samples. Only what failed is listed. */
+  readonly fieldFailures: { readonly [device: string]: { readonly [field: string]: number } }
   /** Devices of the run that gave no sample. */
   readonly silentDevices: ReadonlyArray<string>
   /** Jumps of the system clock. */
@@ -56,6 +60,8 @@ export class Progress {
   private dropped = 0
   private maxDriftMs = 0
   private readonly failures = new Map<string, number>()
+  private readonly changedDevices = new Map<string, string>()
+  private readonly fieldFailures = new Map<string, Map<string, number>>()
   private readonly silent = new Set<string>()
   private readonly clockSteps: Array<ClockStep> = []
   private report: () => ReadonlyArray<SinkReport> = () => []
@@ -74,6 +80,10 @@ export class Progress {
       ticksDropped: this.dropped,
       maxDriftMs: this.maxDriftMs,
       failures: Object.fromEntries(this.failures),
+      changedDevices: Object.fromEntries(this.changedDevices),
+      fieldFailures: Object.fromEntries(
+        [...this.fieldFailures].map(([device, fields]) => [device, Object.fromEntries(fields)])
+      ),
       silentDevices: [...this.silent],
       clockSteps: [...this.clockSteps],
       sinks: this.report()
@@ -92,6 +102,8 @@ export class Progress {
     this.dropped = 0
     this.maxDriftMs = 0
     this.failures.clear()
+    this.changedDevices.clear()
+    this.fieldFailures.clear()
     this.silent.clear()
     this.clockSteps.length = 0
     this.report = report
@@ -128,8 +140,18 @@ export class Progress {
       for (const { device } of tick.samples) this.silent.delete(device)
       for (const { device } of tick.thinned) this.silent.delete(device)
     }
+    for (const sample of tick.samples) if (sample.frame.fieldFailures !== undefined) this.addFieldFailures(sample)
     if (tick.driftMs > this.maxDriftMs) this.maxDriftMs = tick.driftMs
-    for (const { device } of tick.failures) this.addFailures(device, 1)
+    for (const { device, error } of tick.failures) {
+      this.addFailures(device, 1)
+      if (error.reason === "DeviceChanged") this.changedDevices.set(device, error.detail)
+    }
+  }
+
+  private addFieldFailures({ device, frame: { fieldFailures = [] } }: Sample): void {
+    const fields = this.fieldFailures.get(device) ?? new Map<string, number>()
+    for (const { field } of fieldFailures) fields.set(field, (fields.get(field) ?? 0) + 1)
+    this.fieldFailures.set(device, fields)
   }
 
   private addFailures(device: string, count: number): void {

@@ -110,6 +110,9 @@ export class EventFold {
       this.outages.set(device, outage)
       events.push({ _tag: "DeviceFailing", runId: run.id, at, device, reason, detail })
     }
+    if (reason === "DeviceChanged" && !outage.reasons.has(reason)) {
+      events.push({ _tag: "DeviceChanged", runId: run.id, at, device, detail })
+    }
     outage.failures++
     outage.reasons.set(reason, (outage.reasons.get(reason) ?? 0) + 1)
     outage.readings = 0

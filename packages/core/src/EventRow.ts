@@ -51,6 +51,7 @@ export const eventToRow = (event: RunEvent): EventRow => {
     RunStarted: ({ devices, host, metadata, rateHz, version }) =>
       row({ data: { rate_hz: rateHz, host, version, metadata, devices: devices.map(deviceData) } }),
     DeviceFailing: ({ detail, device, reason }) => row({ device, reason, detail }),
+    DeviceChanged: ({ detail, device }) => row({ device, detail }),
     DeviceBack: outage,
     DeviceLost: outage,
     SlotsSkipped: ({ cause, causes, count, fromTick, since, toTick, until }) =>

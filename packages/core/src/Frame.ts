@@ -144,6 +144,19 @@ export const distinct = (name: string, taken: Set<string>, key: (name: string) =
 }
 
 /**
+ * A field of a reading that made no sense. Its value is null; the other fields are good.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FieldFailure {
+  /** The field's name. */
+  readonly field: string
+  /** What came instead of a value. */
+  readonly detail: string
+}
+
+/**
  * One reading: values in the order of the format's fields, and the sorted status codes of the device.
  *
  * @since 0.1.0
@@ -153,6 +166,8 @@ export interface Frame {
   readonly format: FrameFormat
   readonly values: ReadonlyArray<FrameValue>
   readonly status: ReadonlyArray<string>
+  /** Fields that made no sense. Default: none. */
+  readonly fieldFailures?: ReadonlyArray<FieldFailure> | undefined
 }
 
 /**
@@ -164,5 +179,11 @@ export interface Frame {
 export const makeFrame = (
   format: FrameFormat,
   values: ReadonlyArray<FrameValue>,
-  status: ReadonlyArray<string> = []
-): Frame => ({ format, values, status: status.length < 2 ? status : [...new Set(status)].toSorted() })
+  status: ReadonlyArray<string> = [],
+  fieldFailures?: ReadonlyArray<FieldFailure>
+): Frame => ({
+  format,
+  values,
+  status: status.length < 2 ? status : [...new Set(status)].toSorted(),
+  fieldFailures
+})

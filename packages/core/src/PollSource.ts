@@ -86,8 +86,14 @@ export interface PollSourceOptions<E, R> {
  */
 export class PollSource extends Context.Service<PollSource, {
   readonly devices: ReadonlyArray<Device>
-  /** Asks each of the named devices once. */
-  readonly poll: (names: ReadonlyArray<string>) => Effect.Effect<PollResult>
+  /**
+   * Asks each of the named devices once. `nextPollAtNanos` is when the next poll is due, by the monotonic clock; `undefined` if
+   * that is not known. A source may use the time between, but must not be late for the next poll.
+   */
+  readonly poll: (
+    names: ReadonlyArray<string>,
+    nextPollAtNanos?: number
+  ) => Effect.Effect<PollResult>
   /** Buses that devices share. The recorder warns of a rate that they cannot reach. */
   readonly buses?: ReadonlyArray<PollBus> | undefined
   /** The machine that the devices are attached to. */
@@ -191,11 +197,11 @@ const join = Effect.fnUntraced(function*(sources: ReadonlyArray<PollSource["Serv
     },
     buses: sources.flatMap((source) => source.buses ?? []),
     host: sources.find(({ host }) => host !== undefined)?.host,
-    poll: (names) =>
+    poll: (names, nextPollAtNanos) =>
       Effect.map(
         Effect.forEach(
           sources,
-          (source) => source.poll(names.filter((name) => sourceOf.get(name) === source)),
+          (source) => source.poll(names.filter((name) => sourceOf.get(name) === source), nextPollAtNanos),
           { concurrency: "unbounded" }
         ),
         (results) => {

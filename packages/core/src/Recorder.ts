@@ -12,7 +12,7 @@ import { type Duration, Effect, Metric, Stream } from "effect"
 import { EndSignal } from "./EndSignal.ts"
 import { InvalidOptionError, millisOf } from "./InvalidOptionError.ts"
 import * as Metrics from "./Metrics.ts"
-import { PollSource } from "./PollSource.ts"
+import { type PollResult, PollSource } from "./PollSource.ts"
 import { buffered, validateBuffering } from "./recorder/buffering.ts"
 import type { Overflow, TickBuffer } from "./recorder/TickBuffer.ts"
 import { skipCauseOf, warnOfRate, watchPolls, watchSkips } from "./recorder/warnings.ts"
@@ -68,7 +68,8 @@ export const record = (options: RecordOptions): Stream.Stream<Tick, InvalidOptio
         host: source.host,
         metadata: yield* checkMetadata(options.metadata)
       }
-      return yield* buffered(run, plan, (buffer: TickBuffer<never>) => pollOnGrid(source.poll(names), plan, buffer))
+      const poll: Poll = (nextAtNanos) => source.poll(names, nextAtNanos)
+      return yield* buffered(run, plan, (buffer: TickBuffer<never>) => pollOnGrid(poll, plan, buffer))
     }).pipe(spanned("sampleline.record"))
   )
 
@@ -79,12 +80,15 @@ interface Grid {
   readonly precise: boolean
 }
 
+/** Polls all devices of the run. `nextAtNanos` is when the next poll is due; `undefined` if there is none. */
+type Poll = (nextAtNanos: number | undefined) => Effect.Effect<PollResult>
+
 /** How long a poll under way may go on after the run was told to end. `pipeToSink` may cut it off earlier, by `stopTimeout`. */
 const POLL_GRACE = "1 second"
 
 /** Polls until the last slot, or until the run is told to end. What a poll gave is always put into the buffer. */
 const pollOnGrid = Effect.fnUntraced(function*(
-  poll: ReturnType<PollSource["Service"]["poll"]>,
+  poll: Poll,
   { periodNanos, precise, slots }: Grid,
   buffer: TickBuffer<never>
 ) {
@@ -108,7 +112,7 @@ const pollOnGrid = Effect.fnUntraced(function*(
       phase = "polling"
       // The buffer finds skipped slots by this index.
       buffer.nextIndex = index + 1
-      const result = yield* spanned("sampleline.poll")(poll)
+      const result = yield* spanned("sampleline.poll")(poll(index + 1 < slots ? targetOf(index + 1) : undefined))
       const polledAt = clock.monotonicNanos()
       phase = "offering"
       const clockSteps = yield* watch(result)

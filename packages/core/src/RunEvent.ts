@@ -103,6 +103,8 @@ export const RunEvent = Schema.TaggedUnion({
   },
   /** A device begins to fail. */
   DeviceFailing: { ...common, device: Schema.String, reason: Schema.String, detail: Schema.String },
+  /** A device is not as it was: other units, columns or another serial number. What was and what is stands in the detail. */
+  DeviceChanged: { ...common, device: Schema.String, detail: Schema.String },
   /** A device that failed is back: it gave ten readings in a row, or readings for five seconds. */
   DeviceBack: failures,
   /** A device failed until the run ended. */

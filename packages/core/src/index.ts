@@ -7,6 +7,7 @@ export { EndSignal } from "./EndSignal.ts"
 export { type EventRow, eventToRow } from "./EventRow.ts"
 export { formatTimestamp } from "./formatTimestamp.ts"
 export {
+  type FieldFailure,
   type FieldKind,
   type Frame,
   type FrameField,

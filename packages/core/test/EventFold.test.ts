@@ -119,6 +119,19 @@ describe("the events of a run", () => {
     })
   })
 
+  it("tell once that a device has changed", () => {
+    const changed = ticksOf(run, [ok, fail, fail, fail]).map((tick): Tick => ({
+      ...tick,
+      failures: tick.failures.map((failure) => ({
+        ...failure,
+        error: new DeviceError({ device: "fuel", reason: "DeviceChanged", detail: "Mass_Flow was in SCCM, is in SLPM" })
+      }))
+    }))
+    const { events } = foldAll(changed)
+    assert.deepStrictEqual(tagsOf(events), ["RunStarted", "DeviceFailing", "DeviceChanged", "DeviceLost", "RunEnded"])
+    assert.deepInclude(events[2], { device: "fuel", detail: "Mass_Flow was in SCCM, is in SLPM" })
+  })
+
   it("say that a device was back at the end, or was not", () => {
     const back = eventsOf([ok, fail, fail, ok])
     assert.deepStrictEqual(tagsOf(back), ["RunStarted", "DeviceFailing", "DeviceBack", "RunEnded"])

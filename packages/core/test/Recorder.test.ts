@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Stream } from "effect"
+import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { PollSource } from "../src/PollSource.ts"
 import * as Recorder from "../src/Recorder.ts"
+import { current as currentClock } from "../src/SampleClock.ts"
 import { lossesOf } from "./losses.ts"
 import { timedSource } from "./sources.ts"
 
@@ -35,6 +36,31 @@ describe("Recorder.record", () => {
       const ticks = yield* Fiber.join(fiber)
       assert.deepStrictEqual(begins, [0, 150, 200, 300])
       assert.deepStrictEqual(ticks.map((tick) => tick.driftMs), [0, 50, 0, 0])
+    }))
+
+  it.effect("tells the source when the next poll is due, also through layerAll, and nothing at the last one", () =>
+    Effect.gen(function*() {
+      const due: Array<number | undefined> = []
+      const source = Layer.succeed(PollSource, {
+        devices: [{ name: "probe", unitId: "A", identity: null, format: null }],
+        poll: (_names, nextPollAtNanos) =>
+          Effect.sync(() => {
+            due.push(nextPollAtNanos)
+            return { readings: [], failures: [] }
+          })
+      })
+      for (const layer of [source, PollSource.layerAll([source])]) {
+        const start = (yield* currentClock).monotonicNanos()
+        due.length = 0
+        const fiber = yield* Recorder.record({ period: 100, duration: 300 }).pipe(
+          Stream.runDrain,
+          Effect.provide(layer),
+          Effect.forkChild
+        )
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.join(fiber)
+        assert.deepStrictEqual(due, [start + 100e6, start + 200e6, undefined])
+      }
     }))
 
   it.effect("has max(1, round(duration * rate)) slots", () =>

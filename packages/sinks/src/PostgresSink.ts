@@ -5,6 +5,11 @@
  * identities become its comments. If the table exists, the columns that it shares with the run are written, each value converted
  * to its column's type. NaN and infinities stay in `real` and `double precision`. Other columns, such as a serial key or a `default now()`, are left to the database.
  *
+ * A batch is refused if a column's type was altered since recording began.
+ *
+ * The server and the user are found as libpq, the library of psql, finds them: what the options leave out comes from the URL, a
+ * service file, the environment (`PGHOST`, `PGPASSWORD`) and `~/.pgpass`. The README has a table of what is understood.
+ *
  * Accepted means: committed, all of a batch or nothing. After a time-out or a lost connection the batch is not accepted, but the
  * server may still have committed it. No message, span or error holds a password or a URL.
  */
@@ -57,18 +62,22 @@ import type { OpenableSink } from "./OpenableSink.ts"
  * @category options
  */
 export interface PostgresSinkOptions extends RowOptions {
-  /** `postgres://user:password@host:5432/database?sslmode=require`. Give this or `host`. */
+  /** `postgres://user:password@host:5432/database?sslmode=require`. Give this or the parts below. */
   readonly url?: Redacted.Redacted | undefined
+  /**
+   * A name, an IP address, or the folder of a Unix socket. Default: `PGHOST`, else the socket of a server on this machine, else
+   * `localhost`.
+   */
   readonly host?: string | undefined
-  /** Default: 5432. */
+  /** Default: `PGPORT`, else 5432. */
   readonly port?: number | undefined
-  /** Default: the name of the system's user. */
+  /** Default: `PGUSER`, else the name of the system's user. */
   readonly user?: string | undefined
-  /** Default: the password in `url`. */
+  /** Default: the password in `url`, `PGPASSWORD`, or the one in `~/.pgpass`. */
   readonly password?: Redacted.Redacted | undefined
-  /** Default: the user's name. */
+  /** Default: `PGDATABASE`, else the user's name. */
   readonly database?: string | undefined
-  /** Whether and how the connection is encrypted. Default: the `sslmode` of `url`, else false. */
+  /** Whether and how the connection is encrypted. Default: by the `sslmode` of `url` or of `PGSSLMODE`, else `prefer`. */
   readonly ssl?: boolean | ConnectionOptions | undefined
   /** Default: `public`. */
   readonly schema?: string | undefined
@@ -86,7 +95,7 @@ export interface PostgresSinkOptions extends RowOptions {
   readonly statementTimeout?: Duration.Input | undefined
   /** How long to wait for the server's answer to a batch. Default: 10 seconds. */
   readonly commandTimeout?: Duration.Input | undefined
-  /** How long connecting may take. Default: 30 seconds. */
+  /** How long connecting may take. Default: the `connect_timeout` of `url` or of `PGCONNECT_TIMEOUT`, else 30 seconds. */
   readonly connectTimeout?: Duration.Input | undefined
   /** How long closing may take. After that the connections are cut. Default: 10 seconds. */
   readonly closeTimeout?: Duration.Input | undefined

@@ -81,7 +81,8 @@ export class WiredDevice {
   private get sendDelayed(): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
       const { atSeconds, send } = yield* Queue.take(this.delayed)
-      yield* Effect.sleep(Math.max(0, 1000 * (atSeconds - this.seconds())))
+      // A timer may end early.
+      while (this.seconds() < atSeconds) yield* Effect.sleep(Math.max(1, 1000 * (atSeconds - this.seconds())))
       send()
       this.waiting--
     })

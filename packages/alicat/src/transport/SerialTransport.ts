@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import * as fs from "node:fs"
 import type { SerialPort } from "serialport"
 import { toLoadError } from "./loadError.ts"
+import { throttled } from "./throttled.ts"
 import type { OpenTransport } from "./Transport.ts"
 
 /** Opens the port at `path`; the scope closes it. */
@@ -21,7 +22,7 @@ export const serialTransport = (path: string): OpenTransport =>
     const port = yield* Effect.acquireRelease(
       Effect.callback<SerialPort, SourceOpenError>((resume) => {
         const port = new SerialPort({ path, baudRate: baud, autoOpen: false })
-        port.on("data", handlers.onData)
+        port.on("data", throttled(port, handlers.onData))
         port.on("close", onClose)
         port.on("error", () => {})
         port.open((error) => resume(error ? toOpenError(SerialPort, path, error) : Effect.succeed(port)))

@@ -5,6 +5,7 @@ import { SourceOpenError } from "@sampleline/core"
 import { Effect } from "effect"
 import * as dns from "node:dns"
 import * as net from "node:net"
+import { throttled } from "./throttled.ts"
 import type { OpenTransport } from "./Transport.ts"
 
 export interface TcpAddress {
@@ -63,7 +64,7 @@ export const tcpTransport = (path: string, { host, port }: TcpAddress): OpenTran
       { interruptible: true }
     )
     const onClose = () => handlers.onClose(null)
-    socket.on("data", handlers.onData)
+    socket.on("data", throttled(socket, handlers.onData))
     socket.on("error", () => {})
     socket.on("close", onClose)
     return {

@@ -1,17 +1,24 @@
 /**
- * Bytes to lines and back. The wire is ASCII, with one CR after each command and each line of a reply. Old firmware pads lines
- * with 0x08, which is deleted.
+ * Bytes to lines and back. The wire is ASCII, with one CR after each command and each line of a reply.
+ *
+ * Here lines are cleaned, whoever sends them and why:
+ * - Old firmware pads lines with 0x08.
+ * - Serial servers send CR LF or CR NUL for a CR.
+ * - When a bus turns around, or a server begins to talk, there is noise before a line: NUL, 0xFF and the like.
+ *
+ * A byte of noise within a line stays, because it may stand for a digit.
  */
 import { Result } from "effect"
 import { MalformedReply } from "./WireError.ts"
 
 const CR = 0x0d
+const SPACE = 0x20
 const PADDING = 0x08
 
 /** A line ends after this many bytes even without a CR, so that noise cannot fill the memory. */
 export const MAX_LINE_BYTES = 512
 
-/** Splits bytes into lines, however they are cut into chunks. */
+/** Splits bytes into clean lines, however they are cut into chunks. Empty lines are dropped. */
 export class LineSplitter {
   private pending: Array<number> = []
 
@@ -21,12 +28,19 @@ export class LineSplitter {
     for (const byte of chunk) {
       if (byte === PADDING) continue
       if (byte !== CR) this.pending.push(byte)
+      else if (this.pending.length === 0) continue
       if (byte === CR || this.pending.length === MAX_LINE_BYTES) {
-        lines.push(Uint8Array.from(this.pending))
+        const line = clean(this.pending)
+        if (line.length > 0) lines.push(line)
         this.pending = []
       }
     }
     return lines
+  }
+
+  /** The bytes of a line that is not complete yet; null if there are none. */
+  get incomplete(): Uint8Array | null {
+    return this.pending.length === 0 ? null : Uint8Array.from(this.pending)
   }
 
   /** Discards an incomplete line. */
@@ -34,6 +48,20 @@ export class LineSplitter {
     this.pending = []
   }
 }
+
+/** The line without noise before it, and without control characters after it. */
+const clean = (bytes: ReadonlyArray<number>): Uint8Array => {
+  let [from, to] = [0, bytes.length]
+  while (from < to && !isPrintable(bytes[from]!)) from++
+  while (to > from && isControl(bytes[to - 1]!)) to--
+  // A byte of noise right before a space may stand for a unit id. Without it, the line would look like a pushed one.
+  if (from > 0 && bytes[from] === SPACE && !isControl(bytes[from - 1]!)) from--
+  return Uint8Array.from(bytes.slice(from, to))
+}
+
+const isControl = (byte: number): boolean => byte < SPACE
+
+const isPrintable = (byte: number): boolean => byte >= SPACE && byte < 0x7f
 
 /** The text of a line, or `MalformedReply` if a byte is not ASCII. */
 export const lineText = (bytes: Uint8Array): Result.Result<string, MalformedReply> => {

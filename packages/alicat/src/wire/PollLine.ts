@@ -4,24 +4,37 @@
  *
  *     A +014.62 +021.89 +000.00 +000.00 +078.95     N2 MOV
  *
- * `A@ @` CR makes the device send such lines by itself until `@@ A` CR. They begin with `@` or a space instead of the unit id.
+ * `A@ @` CR makes the device send such lines by itself until `@@ A` CR. They begin with `@` or a space instead of the unit id, or
+ * with the first number.
+ *
+ * A token that its column cannot take is a failure of that field alone, if the rest of the line is exactly as declared. Any other
+ * line that does not fit is refused whole: a token was lost or added, and values would get into wrong columns.
  */
-import { type Frame, type FrameField, type FrameValue, makeFrame } from "@sampleline/core"
+import { type FieldFailure, type Frame, type FrameField, type FrameValue, makeFrame } from "@sampleline/core"
 import { Result } from "effect"
 import type { FrameLayout } from "./FrameTable.ts"
 import { lineText } from "./Framing.ts"
-import { MalformedReply } from "./WireError.ts"
+import { MalformedReply, quoteBytes } from "./WireError.ts"
 
 export const pollCommand = (unitId: string): string => unitId
 
 /** Makes a device send readings by itself. It gives up its unit id, and obeys nothing but the command that stops it. */
 export const startStreamingCommand = (unitId: string): string => `${unitId}@ @`
 
-/** Sets the time between readings that a device sends by itself; 0 is as fast as it can. Needs firmware 10v05 or newer. */
+/** The same for older firmware. */
+export const olderStartStreamingCommand = (unitId: string): string => `${unitId}@=@`
+
+/** Sets the time between readings that a device sends by itself; 0 is as fast as it can. For firmware 10v05 and newer. */
 export const streamingIntervalCommand = (unitId: string, millis: number): string => `${unitId}NCS ${millis}`
+
+/** The same for older firmware, by a register. */
+export const olderStreamingIntervalCommand = (unitId: string, millis: number): string => `${unitId}W91=${millis}`
 
 /** Stops a device that sends readings by itself, and gives its unit id back. */
 export const stopStreamingCommand = (unitId: string): string => `@@ ${unitId}`
+
+/** The same for older firmware. */
+export const olderStopStreamingCommand = (unitId: string): string => `@@=${unitId}`
 
 /** Status codes that devices send although their frame table may not declare them. */
 const STATUS_CODES: ReadonlySet<string> = new Set([
@@ -50,23 +63,30 @@ export const decodePollLine = (
   unitId: string,
   layout: FrameLayout
 ): Result.Result<Frame, MalformedReply> => {
-  const text = lineText(bytes)
-  if (Result.isFailure(text)) return Result.fail(text.failure)
-  const [echo, ...tokens] = text.success.trim().split(/ +/)
+  const [echo, ...tokens] = tokensOf(textOf(bytes))
   return echo === unitId
     ? decodeTokens(bytes, tokens, layout)
     : Result.fail(new MalformedReply({ expected: `a reply of unit ${unitId}`, bytes }))
 }
 
 /** The frame in a line that a device sent by itself. */
-export const decodePushedLine = (bytes: Uint8Array, layout: FrameLayout): Result.Result<Frame, MalformedReply> =>
-  Result.flatMap(lineText(bytes), (text) =>
-    text.startsWith(" ") || text.startsWith("@ ")
-      ? decodeTokens(bytes, text.replace(/^@/, "").trim().split(/ +/), layout)
-      : Result.fail(new MalformedReply({ expected: "a reading that begins with @ or a space", bytes })))
+export const decodePushedLine = (bytes: Uint8Array, layout: FrameLayout): Result.Result<Frame, MalformedReply> => {
+  const text = textOf(bytes)
+  return /^@?[-+ ]/.test(text)
+    ? decodeTokens(bytes, tokensOf(text.replace(/^@/, "")), layout)
+    : Result.fail(new MalformedReply({ expected: "a reading that begins with @, a space or a number", bytes }))
+}
 
-/** Whether a line is a reading that a device sent by itself: `@ +014.62 ...`, or a space for the `@`. It is never a reply. */
-export const isPushedText = (text: string): boolean => /^[@ ] *[-+]?\d/.test(text)
+/**
+ * Whether a line is a reading that a device sent by itself: `@ +014.62 ...`, a space for the `@`, or neither. It is never a
+ * reply.
+ */
+export const isPushedText = (text: string): boolean => /^(?:[@ ] *[-+]?|[-+])\d/.test(text)
+
+/** Noise stays what it is: a letter that no number and no text has. */
+const textOf = (bytes: Uint8Array): string => String.fromCharCode(...bytes)
+
+const tokensOf = (text: string): ReadonlyArray<string> => text.split(" ").filter((token) => token !== "")
 
 const decodeTokens = (
   bytes: Uint8Array,
@@ -77,27 +97,30 @@ const decodeTokens = (
   const { fields } = layout.format
   const values: Array<FrameValue> = fields.map(() => undefined)
   const status: Array<string> = []
+  const failures: Array<FieldFailure> = []
   let used = 0
   for (const [at, field] of fields.entries()) {
     if (field.conditional) continue
     const token = tokens[used++]
-    const value = token === undefined ? undefined : valueOf(token, field)
-    if (value === undefined) return malformed(`${field.kind === "text" ? "a text" : "a number"} for ${field.name}`)
-    values[at] = value
+    if (token === undefined || field.kind === "text" && isMeasured(token)) return malformed(expectedOf(field))
+    const value = valueOf(token, field)
+    values[at] = value ?? null
+    if (value === undefined) failures.push(failureOf(token, field))
   }
+  if (failures.length > 0 && !fitsExactly(tokens, used, failures.length, layout)) return malformed(failures[0]!.detail)
   let next = 0
   for (const token of tokens.slice(used)) {
-    const at = layout.flags.has(token) || STATUS_CODES.has(token)
+    const at = isStatusCode(token, layout)
       ? -1
       : fields.findIndex((field, at) => at >= next && field.conditional && valueOf(token, field) !== undefined)
-    if (at < 0 && isNumber(token)) return malformed("a status code after the columns")
+    if (at < 0 && (isNumber(token) || !isText(token))) return malformed("a status code after the columns")
     if (at < 0) status.push(token)
     else {
       values[at] = valueOf(token, fields[at]!)
       next = at + 1
     }
   }
-  return Result.succeed(makeFrame(layout.format, values, status))
+  return Result.succeed(makeFrame(layout.format, values, status, failures.length > 0 ? failures : undefined))
 }
 
 /** The unit id, if a poll reply is of this unit. Only the first token is read. */
@@ -109,12 +132,30 @@ export const decodeUnit = (bytes: Uint8Array, unitId: string): Result.Result<str
 
 const isNumber = (token: string): boolean => /^[+-]?\d+(?:\.\d*)?$/.test(token)
 
+const isStatusCode = (token: string, layout: FrameLayout): boolean => layout.flags.has(token) || STATUS_CODES.has(token)
+
+const expectedOf = ({ kind, name }: FrameField): string => `${kind === "text" ? "a text" : "a number"} for ${name}`
+
+const failureOf = (token: string, field: FrameField): FieldFailure => ({
+  field: field.name,
+  detail: `${expectedOf(field)} instead of ${quoteBytes(Buffer.from(token, "latin1"))}`
+})
+
+/**
+ * Whether no token can have been lost or added, although some are bad: only known status codes follow the columns, none is
+ * among them, and at least half of the columns are good.
+ */
+const fitsExactly = (tokens: ReadonlyArray<string>, columns: number, bad: number, layout: FrameLayout): boolean =>
+  2 * bad <= columns && tokens.every((token, at) => isStatusCode(token, layout) === at >= columns)
+
 /** Whether a token is a measured value. In a text column it shows that a line lost its end and ran into the next one. */
 const isMeasured = (token: string): boolean => /^[+-]\d+(?:\.\d*)?$|^\d+\.\d*$/.test(token)
+
+const isText = (token: string): boolean => /^[!-~]+$/.test(token)
 
 /** The token's value in this field, or undefined if the field cannot take it. */
 const valueOf = (token: string, field: FrameField): FrameValue => {
   if (/^-+$/.test(token)) return null
-  if (field.kind === "text") return isMeasured(token) ? undefined : token
+  if (field.kind === "text") return isMeasured(token) || !isText(token) ? undefined : token
   return isNumber(token) ? Number(token) : undefined
 }

@@ -20,6 +20,34 @@ describe("framing", () => {
     assert.deepStrictEqual(new LineSplitter().push(bytes("\bA \b\b12\b\r")), [bytes("A 12")])
   })
 
+  it("deletes noise before a line, and what servers send beside a CR", () => {
+    const split = (text: string) =>
+      new LineSplitter().push(bytes(text)).map((line) => Buffer.from(line).toString("latin1"))
+    const reply = "A +014.62 +021.89"
+    for (
+      const noisy of [
+        `${reply}\r\n`,
+        `${reply}\r\0`,
+        `\0${reply}\r`,
+        `\n\0${reply}\n\r`,
+        `\xff${reply}\r`,
+        `\xff\xfe\0\x7f\x80${reply}\0\r`,
+        `\xff\xfb\x01${reply}\r`
+      ]
+    ) assert.deepStrictEqual(split(noisy), [reply], JSON.stringify(noisy))
+    assert.deepStrictEqual(split("\n  +014.62\r\n@ +014.62\r\0 +014.62\r"), ["  +014.62", "@ +014.62", " +014.62"])
+  })
+
+  it("keeps noise within a line, and noise that may stand for a unit id", () => {
+    for (const text of ["A +01\x004.62", "A +01\xff.62 N2\xff", "\xff +014.62"]) {
+      assert.deepStrictEqual(new LineSplitter().push(bytes(`${text}\r`)), [bytes(text)])
+    }
+  })
+
+  it("drops empty lines", () => {
+    assert.deepStrictEqual(new LineSplitter().push(bytes("\r\r\r\n\r\0\r\xff\r\b\rA\r\r")), [bytes("A")])
+  })
+
   it("limits the length of a line that never ends", () => {
     const splitter = new LineSplitter()
     const chunk = new Uint8Array(10_000).fill(0x58)

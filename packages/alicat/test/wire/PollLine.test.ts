@@ -5,6 +5,9 @@ import {
   decodePollLine,
   decodePushedLine,
   decodeUnit,
+  olderStartStreamingCommand,
+  olderStopStreamingCommand,
+  olderStreamingIntervalCommand,
   pollCommand,
   startStreamingCommand,
   stopStreamingCommand,
@@ -22,6 +25,13 @@ describe("the commands for readings", () => {
         streamingIntervalCommand("A", 50)
       ],
       ["A", "A@ @", "@@ A", "ANCS 50"]
+    )
+  })
+
+  it("have other forms for older firmware", () => {
+    assert.deepStrictEqual(
+      [olderStartStreamingCommand("A"), olderStopStreamingCommand("A"), olderStreamingIntervalCommand("A", 50)],
+      ["A@=@", "@@=A", "AW91=50"]
     )
   })
 })
@@ -90,13 +100,49 @@ describe("a poll line", () => {
     assert.deepStrictEqual(tail("1 2"), [1, "2"])
   })
 
-  it("is an error if it is of another unit, cut or garbled", () => {
+  it("is an error if it is of another unit or cut", () => {
     assert.include(malformed(decode("B +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "a reply of unit A")
     assert.include(malformed(decode("A +014.62 +021.89 +00")), "a number for Mass_Flow")
-    assert.include(malformed(decode("A +014.62 +0x1.89 +000.00 +000.00 +078.95     N2")), "a number for Flow_Temp")
     assert.include(malformed(decode("A +014.62 +021.89 +000.00 +000.00 +078.95")), "a text for Gas")
-    assert.include(malformed(decode("A +014.62 +021.8\xff +000.00 +000.00 +078.95     N2")), "\\xff")
     assert.include(malformed(decode("")), "a reply of unit A")
+    assert.include(malformed(decode("A\xff +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "\\xff")
+  })
+
+  it.each([
+    ["+014.62 +0x1.89 +000.00 +000.00 +078.95 N2", "Flow_Temp", "0x1"],
+    ["+014.62 +021.8\xff +000.00 +000.00 +078.95 N2 MOV", "Flow_Temp", "\\xff"],
+    ["+014.62 ERR +000.00 +000.00 +078.95 N2", "Flow_Temp", "ERR"],
+    ["+014.62 +0\x001.89 +000.00 +000.00 +078.95 N2", "Flow_Temp", "\\x00"],
+    ["+014.62 +021.89 +000.00 +000.00 +078.95 N\xff", "Gas", "\\xff"],
+    ["+014.62 +021.89 +000.00 +000.00 NaN N2 LCK", "Mass_Flow_Setpt", "NaN"]
+  ])("with one bad field keeps the others: %j", (fields, name, quoted) => {
+    const good = ["14.62", "21.89", "0", "0", "78.95", "N2"]
+    const frame = Result.getOrThrow(decode(`A ${fields}`))
+    const at = layout.format.positionOf(name)
+    assert.deepStrictEqual(
+      frame.values.map((value) => value === null ? null : String(value)),
+      good.map((value, n) => n === at ? null : value)
+    )
+    assert.deepStrictEqual(frame.fieldFailures!.map(({ field }) => field), [name])
+    assert.include(frame.fieldFailures![0]!.detail, quoted)
+  })
+
+  it.each([
+    ["a token was lost", "+014.62 +021.89 +000.00 N2 MOV"],
+    ["a token was lost before a status code that nobody knows", "+014.62 +021.89 +000.00 +000.00 N2 XYZ ABC"],
+    ["a token was lost before a known status code", "+014.62 +021.89 +000.00 +000.00 N2 MOV"],
+    ["noise stands between two tokens", "+014.62 \xff +021.89 +000.00 +000.00 +078.95 N2"],
+    ["noise stands before the last token", "+014.62 +021.89 +000.00 +000.00 +078.95 \xff N2"],
+    ["noise joins two tokens", "+014.62\xff+021.89 +000.00 +000.00 +078.95 N2"],
+    ["a status code is noise", "+014.62 +021.89 +000.00 +000.00 +078.95 N2 MO\xff"],
+    ["most fields are bad", "a b c d +078.95 N2"],
+    ["a conditional value follows a bad field", "+014.62 ERR +000.00 +000.00 +078.95 N2 +00012.5"]
+  ])("is refused whole if %s", (_, fields) => {
+    for (const using of [layout, conditional]) malformed(decode(`A ${fields}`, using))
+  })
+
+  it("has no failed fields otherwise", () => {
+    assert.isUndefined(Result.getOrThrow(decode("A +014.62 -- +000.00 +000.00 +078.95 N2")).fieldFailures)
   })
 
   it("gives its unit id", () => {
@@ -108,19 +154,19 @@ describe("a poll line", () => {
 describe("a pushed line", () => {
   const pushed = (text: string) => decodePushedLine(bytes(text), layout)
 
-  it("begins with @ or a space instead of the unit id", () => {
-    for (const unit of ["@", " "]) {
-      const { status, values } = Result.getOrThrow(pushed(`${unit} +014.62 +021.89 +000.00 +000.00 +078.95     N2 MOV`))
+  it("begins with @ or a space instead of the unit id, or with the first number", () => {
+    for (const start of ["@ ", "@", "  ", " ", ""]) {
+      const { status, values } = Result.getOrThrow(pushed(`${start}+014.62 +021.89 +000.00 +000.00 +078.95     N2 MOV`))
       assert.deepStrictEqual({ values, status }, { values: [14.62, 21.89, 0, 0, 78.95, "N2"], status: ["MOV"] })
     }
   })
 
   it("is an error if it has a unit id, is cut or garbled", () => {
-    assert.include(malformed(pushed("A +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "@ or a space")
-    assert.include(malformed(pushed("@A +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "@ or a space")
+    assert.include(malformed(pushed("A +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "@, a space or a number")
+    assert.include(malformed(pushed("@A +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "@, a space or a number")
     assert.include(malformed(pushed("  +014.62 +021.89 +00")), "a number for Mass_Flow")
     assert.include(malformed(pushed("  +014.62 \xff")), "\\xff")
-    assert.include(malformed(pushed("")), "@ or a space")
+    assert.include(malformed(pushed("")), "@, a space or a number")
   })
 })
 

@@ -168,6 +168,6 @@ class Mapping {
       const value = values[at]
       if (typeof value === "number") values[at] = this.mappings.get(name)?.map(value) ?? value
     })
-    return { format: this.format(frame.format), values, status: frame.status }
+    return { ...frame, format: this.format(frame.format), values }
   }
 }

@@ -43,15 +43,19 @@ export const warnOfUnits = (run: Run) => {
 }
 
 /**
- * A function to call with the result of each poll. It warns of devices that start to fail and of clock steps, and gives the
- * clock steps since the last call.
+ * A function to call with the result of each poll. It warns of devices that start to fail, of fields that fail, and of clock
+ * steps, and gives the clock steps since the last call.
  */
 export const watchPolls = Effect.gen(function*() {
   const clock = yield* currentClock
   const failing: Failing = new Map()
+  const failedFields = new Set<string>()
   let stepsSeen = clock.steps.length
   return Effect.fnUntraced(function*({ failures, readings }: PollResult) {
     if (failures.length > 0 || failing.size > 0) yield* warnOfChanges(failing, readings, failures)
+    for (const reading of readings) {
+      if (reading.frame.fieldFailures !== undefined) yield* warnOfFields(failedFields, reading)
+    }
     if (clock.steps.length === stepsSeen) return NO_STEPS
     const clockSteps = clock.steps.slice(stepsSeen)
     stepsSeen += clockSteps.length
@@ -80,6 +84,18 @@ const warnOfChanges = Effect.fnUntraced(function*(
   }
   for (const { device } of readings) {
     if (failing.delete(device)) yield* Effect.logInfo(`${device}: answers again`)
+  }
+})
+
+/** One line for each field in a run. Noise may hit any of them, now and then. */
+const warnOfFields = Effect.fnUntraced(function*(failed: Set<string>, { device, frame }: Reading) {
+  for (const { detail, field } of frame.fieldFailures ?? []) {
+    const name = `${device}: ${field}`
+    if (failed.has(name)) continue
+    failed.add(name)
+    yield* Effect.logWarning(
+      `${name} is null, the rest of the reading is kept: expected ${detail}; further ones are only counted`
+    )
   }
 })
 

@@ -1,3 +1,6 @@
+// The package has no types, and a program that imports this source would not find ours otherwise.
+// oxlint-disable-next-line typescript/triple-slash-reference
+/// <reference path="./pgpass.d.ts" />
 /**
  * Where a Postgres server is and who connects, found as libpq finds it. A setting comes from the options, else from the URL, the
  * service file or the environment, else it has a default.

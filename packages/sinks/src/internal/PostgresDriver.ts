@@ -38,6 +38,7 @@ export const openPostgres = Effect.fnUntraced(function*(
   const { closeTimeout, commandTimeout, target, useCopy } = settings
   const packages = useCopy ? ["@effect/sql-pg", "pg", "pg-copy-streams"] : ["@effect/sql-pg"]
   const { PgClient } = yield* loadDriver({ sink, target }, packages, () => import("@effect/sql-pg"))
+  const copyDrivers = useCopy ? yield* loadDriver({ sink, target }, packages, importCopyDrivers) : undefined
   const toFailure = failureFrom(settings)
   const inTime = <A, E>(run: Effect.Effect<A, E>): Effect.Effect<A, SqlFailure> =>
     abandonAfter(
@@ -64,7 +65,7 @@ export const openPostgres = Effect.fnUntraced(function*(
   const ssl = yield* agreedEncryption(settings.encryptions, connect)
   const runWith = <A, E>(sql: SqlClient, run: (sql: SqlClient) => Effect.Effect<A, E>) =>
     inTime(inTransaction(sql, Effect.andThen(sql.unsafe(timeLimit(settings)), run(sql))))
-  if (!useCopy) {
+  if (copyDrivers === undefined) {
     const { maxConnections, minConnections } = settings
     const sql = yield* acquireBounded(
       PgClient.make({ ...config, ssl, maxConnections, minConnections }).pipe(Effect.provide(Reactivity.layer)),
@@ -73,7 +74,7 @@ export const openPostgres = Effect.fnUntraced(function*(
     return { statements: (run) => runWith(sql, run), copy: () => Effect.die("without COPY") }
   }
 
-  const pool = yield* openPool(sink, packages, settings, ssl)
+  const pool = yield* openPool(copyDrivers, settings, ssl)
   return {
     statements: (run) => Effect.scoped(Effect.flatMap(connect(ssl), (sql) => runWith(sql, run))),
     copy: (statements, bytes) => pool(statements, bytes, inTime)
@@ -95,17 +96,13 @@ const agreedEncryption = Effect.fnUntraced(function*(
   )
 })
 
+const importCopyDrivers = () => Promise.all([import("pg"), import("pg-copy-streams")])
+
 const openPool = Effect.fnUntraced(function*(
-  sink: string,
-  packages: ReadonlyArray<string>,
+  [{ default: pg }, { from: copyFrom }]: Awaited<ReturnType<typeof importCopyDrivers>>,
   settings: PostgresSettings,
   ssl: Encryption
 ) {
-  const [{ default: pg }, { from: copyFrom }] = yield* loadDriver(
-    { sink, target: settings.target },
-    packages,
-    () => Promise.all([import("pg"), import("pg-copy-streams")])
-  )
   const clients = new Set<PoolClient>()
   const pool: Pool = yield* Effect.acquireRelease(
     Effect.sync(() =>

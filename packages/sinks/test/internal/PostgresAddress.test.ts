@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Cause, Effect, Redacted, Schema } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import { addressOf } from "../../src/internal/PostgresAddress.ts"
@@ -52,6 +52,38 @@ it.effect.each(
     yield* environment({})
     assert.deepInclude(yield* fromUrl(url), parts)
   }))
+
+const text = Schema.NonEmptyString.check(Schema.makeFilter((value: string) => value.isWellFormed()))
+
+it.effect.prop("reads back any user, password, database and options", {
+  user: text,
+  password: text,
+  database: text,
+  options: text
+}, ({ database, options, password, user }) =>
+  Effect.gen(function*() {
+    yield* environment({ PGSSLMODE: "disable" })
+    const [u, p, d, o] = [user, password, database, options].map(encodeURIComponent)
+    const parts = { user, password, database, startupOptions: options, host: "db.lab" }
+    assert.deepInclude(yield* fromUrl(`postgres://${u}:${p}@db.lab/${d}?options=${o}`), parts)
+    assert.deepInclude(
+      yield* fromUrl(`postgres://db.lab?dbname=${d}&user=${u}&password=${p}&options=${o}`),
+      parts
+    )
+  }))
+
+it.effect.prop(
+  "never shows a password, encoded or not, in what it refuses",
+  { rest: text },
+  ({ rest }) =>
+    Effect.gen(function*() {
+      yield* environment({ PGSSLMODE: "disable" })
+      for (const secret of ["s3cret", `s3cret${rest}s3cret`]) {
+        const exit = yield* Effect.exit(fromUrl(`postgres://me:${secret}@db.lab/lab?x=y`))
+        if (exit._tag === "Failure") assert.notInclude(Cause.pretty(exit.cause), "s3cret")
+      }
+    })
+)
 
 it.effect("has defaults for the parts that are missing", () =>
   Effect.gen(function*() {

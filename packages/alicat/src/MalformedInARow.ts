@@ -1,0 +1,21 @@
+/**
+ * The replies of a device that made no sense, one after the other. Its columns may have changed.
+ */
+const FIRST = 3
+
+export class MalformedInARow {
+  private count = 0
+  private limit = FIRST
+
+  /** A reply came. True if there were so many that the device should be asked for its columns: after 3, 6, 12 and so on. */
+  replied(madeSense: boolean): boolean {
+    if (madeSense) {
+      this.count = 0
+      this.limit = FIRST
+      return false
+    }
+    if (++this.count < this.limit) return false
+    this.limit *= 2
+    return true
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * Devices whose units or columns change while they are recorded.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { MemorySink, pipeToSink, type PollSource, Recorder, type Tick } from "@sampleline/core"
+import { Effect, Exit, Scope, Stream } from "effect"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import * as Alicat from "../src/Alicat.ts"
+import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
+import { logged, pollUntil, scriptedPort } from "./ports.ts"
+
+type Panel = (command: string, line: string) => string
+
+/** As set at the panel: the flow in another unit. */
+const slpm: Panel = (_, line) => line.replace(/^(A D05 .*)SCCM$/, "$1SLPM")
+
+/** The totalizer is shown: a column more. */
+const withTotalizer: Panel = (command, line) =>
+  command === "A" || command === ""
+    ? line.replace(/ +(\S+)$/, " +00012.5     $1")
+    : line.replace(/^(A D07 703 Gas.*)$/, "A D11 100 Totalizer                  s decimal     9/1 008 02 SCC\r$1")
+
+/** The last two numbers are shown in the other order. */
+const reordered: Panel = (command, line) =>
+  command === "A"
+    ? line.replace(/(\S+) (\S+)( +\S+)$/, "$2 $1$3")
+    : line.replace(/^A D05 .*$/, "A D05 037 Mass Flow Setpt            s decimal     7/2 012 02 SCCM")
+      .replace(/^A D06 037.*$/, "A D06 005 Mass Flow                  s decimal     7/2 012 02 SCCM")
+
+/** A device on a pty, whose panel can be used. `rowMillis` is the time that a row of its frame table takes. */
+const panelPort = Effect.fnUntraced(function*() {
+  const device = new SimulatedDevice()
+  const at: { panel: Panel; rowMillis: number } = { panel: (_, line) => line, rowMillis: 0 }
+  const port = yield* scriptedPort(
+    (command) => device.respond(command, 0).map((line) => at.panel(command, line)).join("\r") || null,
+    (command, write, reply) => {
+      if (command !== "A??D*" || at.rowMillis === 0) return write(reply)
+      for (const [n, row] of reply.split("\r").entries()) setTimeout(() => write(row), n * at.rowMillis)
+    }
+  )
+  return { ...port, at, device, tablesAsked: () => port.commands.filter((command) => command === "A??D*").length }
+})
+
+const detailOf = Effect.fnUntraced(function*(source: PollSource["Service"]) {
+  const { failures } = yield* source.poll(["fuel"])
+  return failures[0]?.error.message ?? ""
+})
+
+describe.concurrent("a device whose units or columns were changed", () => {
+  it.live.each(
+    [
+      ["units", slpm, "Mass_Flow is in SLPM instead of SCCM"],
+      ["columns", withTotalizer, "Totalizer is new"],
+      ["order", reordered, "they are in another order"]
+    ] as const
+  )(
+    "while its port was away is not recorded until they are as before: %s",
+    ([, panel, change]) =>
+      Effect.gen(function*() {
+        const link = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "panel-")), "port")
+        const plug = Effect.fnUntraced(function*(panel?: Panel) {
+          const scope = yield* Scope.make()
+          const port = yield* Scope.provide(panelPort(), scope)
+          if (panel !== undefined) port.at.panel = panel
+          fs.symlinkSync(port.path, link)
+          return {
+            ...port,
+            unplug: Effect.andThen(Effect.sync(() => fs.rmSync(link)), Scope.close(scope, Exit.void))
+          }
+        })
+        const first = yield* plug()
+        const source = yield* Alicat.make({ devices: { fuel: { port: link } } })
+        const { format } = source.devices[0]!
+        yield* first.unplug
+        yield* pollUntil(source, (reasons) => reasons.includes("fuel Disconnected"))
+        const second = yield* plug(panel)
+        const readings = yield* pollUntil(source, (reasons) => !reasons.includes("fuel Disconnected"))
+        assert.deepStrictEqual(readings, [])
+        assert.include(yield* detailOf(source), `fuel: its columns have changed: ${change}. It is not recorded until`)
+        second.at.panel = (_, line) => line
+        const [reading] = yield* pollUntil(source, (reasons) => reasons.length === 0)
+        assert.strictEqual(reading!.frame.format, format)
+        yield* second.unplug
+      })
+  )
+
+  it.live("is asked for its columns after some replies that make no sense, and not polled until they are as before", () =>
+    Effect.gen(function*() {
+      const { at, path, tablesAsked } = yield* panelPort()
+      const source = yield* Alicat.make({ devices: { fuel: { port: path } } })
+      at.panel = withTotalizer
+      yield* pollUntil(source, (reasons) => reasons.includes("fuel DeviceChanged"))
+      assert.match(
+        yield* detailOf(source),
+        /its columns have changed at some time after 20\S+Z: Totalizer is new\. It is not recorded until/
+      )
+      at.panel = (_, line) => line
+      yield* pollUntil(source, (reasons) => reasons.length === 0)
+      // Noise alone asks more and more rarely.
+      const before = tablesAsked()
+      at.panel = (command, line) => command === "A" ? "A noise" : line
+      let malformed = 0
+      while (malformed < 30) {
+        const { failures } = yield* source.poll(["fuel"])
+        if (failures[0]?.error.cause !== undefined) malformed++
+        yield* Effect.sleep("5 millis")
+      }
+      assert.strictEqual(tablesAsked() - before, 4)
+    }))
+
+  it.live("while it streams is stopped, asked for its columns, and not recorded until they are as before", () =>
+    Effect.gen(function*() {
+      const { at, device, path, write } = yield* panelPort()
+      const talk = setInterval(() => {
+        if (device.pushesEveryMillis !== null) write(at.panel("", device.push(0)))
+      }, 5)
+      yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(talk)))
+      let seen = 0
+      let isChanged = false
+      const summary = yield* Alicat.recordStreaming().pipe(
+        Stream.tap((tick) =>
+          Effect.sync(() => {
+            seen += tick.samples.length
+            if (seen === 5 && !isChanged) at.panel = withTotalizer
+            if (tick.failures[0]?.error.reason !== "DeviceChanged") return
+            isChanged = true
+            at.panel = (_, line) => line
+          })
+        ),
+        Stream.takeUntil(() => isChanged && seen >= 10),
+        pipeToSink(),
+        Effect.provide([MemorySink.layer, Alicat.layer({ devices: { fuel: { port: path } } })])
+      )
+      assert.include(summary.changedDevices["fuel"], "Totalizer is new")
+      assert.isNull(device.pushesEveryMillis)
+    }))
+})
+
+describe.concurrent("units that change without a trace in the readings", () => {
+  const record = Effect.fnUntraced(function*(
+    port: string,
+    rateHz: number,
+    onTick: (tick: Tick) => Effect.Effect<unknown>,
+    until: (tick: Tick) => boolean
+  ) {
+    return yield* Recorder.record({ rateHz }).pipe(
+      Stream.tap(onTick),
+      Stream.takeUntil(until),
+      pipeToSink(),
+      Effect.provide([MemorySink.layer, Alicat.layer({ devices: { fuel: { port } } })])
+    )
+  })
+
+  it.live.each([2, 10])(
+    "are noticed at %i Hz in the time between two polls, and make no tick late",
+    (rateHz) =>
+      Effect.gen(function*() {
+        const { at, path } = yield* panelPort()
+        let failed = false
+        const { lines, value: summary } = yield* logged(record(
+          path,
+          rateHz,
+          (tick) =>
+            Effect.sync(() => {
+              if (tick.index === 1) at.panel = slpm
+              if (tick.failures.length > 0) {
+                failed = true
+                at.panel = (_, line) => line
+              }
+            }),
+          (tick) => failed && tick.samples.length > 0
+        ))
+        assert.deepStrictEqual(Object.keys(summary.changedDevices), ["fuel"])
+        assert.include(summary.changedDevices["fuel"], "Mass_Flow is in SLPM instead of SCCM")
+        assert.include(lines.join("\n"), "Mass_Flow is in SLPM instead of SCCM")
+        assert.strictEqual(summary.ticksSkipped, 0)
+      })
+  )
+
+  it.live("are not looked for where the table takes longer than there is time", () =>
+    Effect.gen(function*() {
+      const { at, path, tablesAsked } = yield* panelPort()
+      at.rowMillis = 40
+      const summary = yield* record(path, 5, () => Effect.void, (tick) => tick.index === 40)
+      assert.strictEqual(summary.samplesEmitted, 41)
+      assert.strictEqual(tablesAsked(), 1)
+    }))
+
+  it.live("are given up if the table suddenly takes longer, make no tick late, and are looked for more rarely", () =>
+    Effect.gen(function*() {
+      const { at, path, tablesAsked } = yield* panelPort()
+      const summary = yield* record(
+        path,
+        5,
+        () => Effect.sync(() => (at.rowMillis = 40)),
+        (tick) => tick.index === 60
+      )
+      assert.strictEqual(tablesAsked(), 2)
+      assert.strictEqual(summary.ticksSkipped, 0)
+      assert.isAtLeast(summary.samplesEmitted, 50)
+    }))
+})

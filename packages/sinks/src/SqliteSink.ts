@@ -2,7 +2,8 @@
  * A table in an SQLite database: one transaction a batch, several rows a statement, all of a batch or nothing.
  *
  * Columns are fixed at the first batch. If the table exists, the columns that it shares with the run are written, by the table's
- * types. Times are RFC 3339 text or integer microseconds. SQLite keeps infinities, and stores NaN as NULL, which is counted. Units and the devices' identities are in `<table>_columns`.
+ * types. Times are RFC 3339 text or integer microseconds. SQLite keeps infinities, and stores NaN as NULL, which is counted. Units and the devices'
+ * identities are in `<table>_columns`, the runs in `<table>_runs`, and their events in `<table>_events`.
  *
  * Accepted means: committed. With `synchronous` NORMAL, the default, a batch survives a kill -9 of the process; with FULL it
  * survives a power cut. If another process has locked the database, the sink waits, and nothing else waits with it.
@@ -15,6 +16,7 @@ import {
   type Device,
   type InvalidOptionError,
   type RowOptions,
+  type RunEvent,
   type Sample,
   SampleSink,
   type SinkOpenError,
@@ -30,6 +32,7 @@ import type { FileMode } from "./internal/OutputFile.ts"
 import { sqliteOpenError, sqliteWriteError } from "./internal/SqliteFailures.ts"
 import { columnsOf, openSqlite, viewSqlite } from "./internal/SqliteFile.ts"
 import { insertAll, type Inserts, Parameters, prepareInserts } from "./internal/SqliteInserts.ts"
+import { SqliteRuns } from "./internal/SqliteRuns.ts"
 import { type SqliteSettings, sqliteSettings } from "./internal/SqliteSettings.ts"
 import { checkDescription, describeColumns, makeTable, shapeOf, type SqliteShape } from "./internal/SqliteTable.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
@@ -89,6 +92,32 @@ export class SqliteSink extends Context.Service<
     let isConfigured = false
     let inserts: Inserts | undefined
     const checkpoint = checkpointing(database)
+    const runs = new SqliteRuns(database, settings)
+    let eventsLeftOut = false
+    const configure = () => {
+      if (isConfigured) return
+      if (journalMode !== null) database.exec(`PRAGMA journal_mode = ${journalMode}`)
+      database.exec(`PRAGMA synchronous = ${synchronous}`)
+      isConfigured = true
+    }
+
+    const event = Effect.fnUntraced(function*(event: RunEvent) {
+      const end = ended()
+      if (end !== undefined) return yield* withSamples(end, 0)
+      const attempted = () => {
+        configure()
+        return runs.write(event)
+      }
+      const isKept = yield* Effect.mapError(
+        retryWhileLocked(attempted, busyTimeout),
+        (cause) => sqliteWriteError(writer, 0, busyTimeout, cause)
+      )
+      if (isKept || eventsLeftOut) return
+      eventsLeftOut = true
+      yield* Effect.logInfo(
+        `${SINK} ${path}: events are not kept: there are no tables ${table}_runs and ${table}_events for them`
+      )
+    })
 
     const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
       const end = ended()
@@ -107,11 +136,7 @@ export class SqliteSink extends Context.Service<
         return prepared
       }
       const attempted = () => {
-        if (!isConfigured) {
-          if (journalMode !== null) database.exec(`PRAGMA journal_mode = ${journalMode}`)
-          database.exec(`PRAGMA synchronous = ${synchronous}`)
-          isConfigured = true
-        }
+        configure()
         inserts = runTransaction(database, transaction)
       }
       yield* Effect.mapError(
@@ -130,6 +155,7 @@ export class SqliteSink extends Context.Service<
           hasBegun = true
         },
         dropped: () => shape?.lock.dropped,
+        event,
         lost: ended,
         write
       }),

@@ -8,7 +8,7 @@
  */
 import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
-import type { SQLInputValue } from "node:sqlite"
+import type { SQLInputValue, SQLOutputValue } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import { SqliteFailure } from "./SqliteFailure.ts"
 
@@ -20,6 +20,8 @@ import { SqliteFailure } from "./SqliteFailure.ts"
  */
 export interface SqliteStatement {
   readonly run: (values: ReadonlyArray<SQLInputValue>) => void
+  /** The rows of a query. */
+  readonly all: (values: ReadonlyArray<SQLInputValue>) => ReadonlyArray<{ readonly [column: string]: SQLOutputValue }>
 }
 
 /**
@@ -120,7 +122,10 @@ const openWith = Effect.fnUntraced(function*(
     exec: (sql) => database.exec(sql),
     prepare: (sql) => {
       const statement = database.prepare(sql)
-      return { run: (values) => void statement.run(...values) }
+      return {
+        run: (values) => void statement.run(...values),
+        all: (values) => statement.all(...values)
+      }
     },
     columnsOf: (table) =>
       database.prepare(columnsQuery).all(table).map((row) => ({

@@ -58,7 +58,7 @@ export class EventFold {
 
   /** A text that a user marked the run with. Before the first tick it waits for the run. */
   mark(mark: Mark): ReadonlyArray<RunEvent> {
-    if (this.run !== undefined) return [{ _tag: "Marker", runId: this.run.id, ...mark }]
+    if (this.run !== undefined) return [{ _tag: "Marker", runId: this.run.id, at: mark.at, text: mark.text }]
     this.marks.push(mark)
     return NONE
   }

@@ -4,10 +4,15 @@
 import { Context, Effect, type Scope } from "effect"
 import { current as currentClock } from "./SampleClock.ts"
 
-export interface Mark {
+export class Mark {
   /** Microseconds since the epoch. */
   readonly at: number
   readonly text: string
+
+  constructor(at: number, text: string) {
+    this.at = at
+    this.text = text
+  }
 }
 
 type Listener = (mark: Mark) => Effect.Effect<unknown>
@@ -31,7 +36,7 @@ export const mark = Effect.fnUntraced(function*(text: string): Effect.fn.Return<
   const at = clock.epochMicros()
   const listeners = yield* Listeners
   if (listeners.size === 0) yield* Effect.logWarning(`the mark "${text}" is lost: nothing is recorded`)
-  yield* Effect.forEach(listeners, (listen) => listen({ at, text }), { discard: true })
+  yield* Effect.forEach(listeners, (listen) => listen(new Mark(at, text)), { discard: true })
 })
 
 /** Hears of marks until the scope closes. */

@@ -14,7 +14,7 @@ import { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
 import { type EndedBy, EndSignal, make as makeEndSignal } from "./EndSignal.ts"
 import { EventFold } from "./EventFold.ts"
 import { type InvalidOptionError, positiveDuration, positiveInt } from "./InvalidOptionError.ts"
-import { type Mark, onMark } from "./Marks.ts"
+import { Mark, onMark } from "./Marks.ts"
 import { messageOf } from "./messageOf.ts"
 import type { RunEvent } from "./RunEvent.ts"
 import { Sample, type Tick } from "./Sample.ts"
@@ -76,7 +76,7 @@ export const pipeToSink = (options: PipeOptions = {}) =>
         },
         onFailure: (cause) => upstreamFailure ??= cause
       }),
-      Stream.map((item) => "text" in item ? events.mark(item) : events.tick(item)),
+      Stream.map((item) => item instanceof Mark ? events.mark(item) : events.tick(item)),
       Stream.filter(Array.isReadonlyArrayNonEmpty),
       Stream.mapArray(Array.flatten),
       Stream.groupedWithin(batchSize, flushInterval),
@@ -127,25 +127,24 @@ const LOOKS = 5
 const COMPLETED = { cause: "completed", detail: null } as const
 
 /** Writes a batch, split at its events, so that samples and events reach the sink in their order. */
-const writeInOrder = Effect.fnUntraced(function*(
+const writeInOrder = (
   sink: SampleSink["Service"],
   batch: ReadonlyArray<Sample | RunEvent>,
   onAccepted: (samples: number) => void
-) {
-  let samples: Array<Sample> = []
-  const flush = Effect.suspend(() => {
-    const written = samples
-    samples = []
-    return Array.isArrayNonEmpty(written)
-      ? Effect.map(sink.write(written), () => onAccepted(written.length))
+): Effect.Effect<void, SinkBatchError> => {
+  const write = (samples: ReadonlyArray<Sample>) =>
+    Array.isReadonlyArrayNonEmpty(samples)
+      ? Effect.map(sink.write(samples), () => onAccepted(samples.length))
       : Effect.void
-  })
-  for (const item of batch) {
-    if (item instanceof Sample) samples.push(item)
-    else yield* Effect.andThen(flush, sink.event(item))
-  }
-  yield* flush
-})
+  if (batch.every(isSample)) return write(batch)
+  const at = batch.findIndex((item) => !isSample(item))
+  return write(batch.slice(0, at) as Array<Sample>).pipe(
+    Effect.andThen(Effect.suspend(() => sink.event(batch[at] as RunEvent))),
+    Effect.andThen(Effect.suspend(() => writeInOrder(sink, batch.slice(at + 1), onAccepted)))
+  )
+}
+
+const isSample = (item: Sample | RunEvent): item is Sample => item instanceof Sample
 
 /**
  * The same ticks, with the user's marks among them, through a queue. It ends when the ticks end or fail, or when the run is told to end. It never fails. `onTicks`

@@ -3,6 +3,7 @@ import { Effect, Schema } from "effect"
 import { type AcquisitionSummary, Progress } from "../src/AcquisitionSummary.ts"
 import { EventFold } from "../src/EventFold.ts"
 import { FrameFormat } from "../src/Frame.ts"
+import { Mark } from "../src/Marks.ts"
 import { RunEvent } from "../src/RunEvent.ts"
 import { type Device, type Run, Sample, type Tick } from "../src/Sample.ts"
 import { DeviceError } from "../src/SourceError.ts"
@@ -161,13 +162,13 @@ describe("the events of a run", () => {
 
   it("have the marks of before the first tick behind the start", () => {
     const fold = new EventFold()
-    assert.deepStrictEqual(fold.mark({ at: START - 5, text: "early" }), [])
+    assert.deepStrictEqual(fold.mark(new Mark(START - 5, "early")), [])
     const items = fold.tick(ticksOf(run, [ok])[0]!)
     assert.deepStrictEqual(items.slice(0, 2).map((item) => item instanceof Sample ? "Sample" : item._tag), [
       "RunStarted",
       "Marker"
     ])
-    assert.deepStrictEqual(fold.mark({ at: START + 5, text: "later" }), [
+    assert.deepStrictEqual(fold.mark(new Mark(START + 5, "later")), [
       { _tag: "Marker", runId: "run", at: START + 5, text: "later" }
     ])
   })

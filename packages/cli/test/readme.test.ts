@@ -8,6 +8,7 @@ import * as Simulator from "@sampleline/alicat/Simulator"
 import { Effect, Layer, Redacted, Semaphore } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { fileURLToPath } from "node:url"
 import { PostgresServer } from "../../sinks/test/postgres.ts"
 import { BIN, run, tempFolder } from "./process.ts"
@@ -126,9 +127,11 @@ it.layer(services, inParallel)("the code blocks", (it) => {
           : [program]
         yield* expectSuccess(process.execPath, args)
       }
-      for (
-        const { code } of blocks.filter((block) => block.language === "sql")
-      ) yield* server.query(database, code)
+      for (const { code } of blocks.filter((block) => block.language === "sql")) {
+        const file = /^-- ([\w.-]+\.db)\n/.exec(code)?.[1]
+        if (file === undefined) yield* server.query(database, code)
+        else new DatabaseSync(`${cwd}/${file}`, { readOnly: true }).prepare(code).all()
+      }
       for (const { code } of blocks.filter((block) => block.language === "sh")) {
         for (const line of code.trim().split("\n")) {
           if (line === "npm ci && npm test") continue // that is what runs now

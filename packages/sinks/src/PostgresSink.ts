@@ -18,6 +18,7 @@ import {
   type Device,
   type InvalidOptionError,
   type RowOptions,
+  type RunEvent,
   type Sample,
   SampleSink,
   type SinkDependencyError,
@@ -41,6 +42,7 @@ import { CopyBuffer } from "./internal/CopyBuffer.ts"
 import { firstBatchOf } from "./internal/firstBatch.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
 import { openPostgres } from "./internal/PostgresDriver.ts"
+import { prepareRuns, writeEvent } from "./internal/PostgresRuns.ts"
 import { type PostgresSettings, postgresSettings } from "./internal/PostgresSettings.ts"
 import {
   changeOf,
@@ -168,6 +170,21 @@ export class PostgresSink extends Context.Service<
       buffers.push(buffer)
     })
 
+    let keepsEvents: boolean | undefined
+    /** Events are beside the samples: one that cannot be written is told, and recording goes on. */
+    const event = (event: RunEvent) =>
+      driver.statements(Effect.fnUntraced(function*(sql) {
+        keepsEvents ??= yield* prepareRuns(sql, settings, event)
+        if (keepsEvents) return yield* writeEvent(sql, settings, event)
+        if (event._tag === "RunStarted") {
+          yield* Effect.logInfo(
+            `${SINK} ${target}: events are not kept: there are no tables ${table}_runs and ${table}_events for them`
+          )
+        }
+      })).pipe(
+        Effect.catch(({ message }) => Effect.logWarning(`${SINK} ${target}: an event was not written: ${message}`))
+      )
+
     /** The table itself if it was altered since its columns were locked, else the failure. */
     const refusal = Effect.fnUntraced(function*(failure: SqlFailure, samples: number) {
       const problem = rows === undefined || !isAboutTable(failure)
@@ -186,6 +203,7 @@ export class PostgresSink extends Context.Service<
         name: SINK,
         target,
         dropped: () => rows?.lock.dropped,
+        event,
         write: (batch) => Effect.catchTag(write(batch), "SqlFailure", (failure) => refusal(failure, batch.length))
       }),
       schema,

@@ -1,0 +1,91 @@
+/**
+ * The tables beside the samples in a database: `<table>_runs` has a row for each run, `<table>_events` one for each of its events, as
+ * `eventToRow` gives them. Pure.
+ *
+ * They are made with the table. Where tables are not made, they are written if they are there with these columns.
+ */
+import { type EventRow, eventToRow, formatTimestamp, type RunEvent } from "@sampleline/core"
+
+export type RunColumnType = "text" | "time" | "float" | "int" | "json"
+
+export const EVENT_COLUMNS = {
+  run_id: "text",
+  at: "time",
+  event: "text",
+  device: "text",
+  reason: "text",
+  detail: "text",
+  since_at: "time",
+  until_at: "time",
+  count: "int",
+  data: "json"
+} satisfies { readonly [column in keyof EventRow]: RunColumnType }
+
+export const RUN_COLUMNS = {
+  run_id: "text",
+  started_at: "time",
+  finished_at: "time",
+  ended_by: "text",
+  ended_detail: "text",
+  rate_hz: "float",
+  host: "text",
+  version: "text",
+  metadata: "json",
+  devices: "json",
+  samples: "int",
+  counts: "json"
+} satisfies { readonly [column: string]: RunColumnType }
+
+export const runsOf = (table: string): string => `${table}_runs`
+export const eventsOf = (table: string): string => `${table}_events`
+
+/** A row of one of the tables. Times are RFC 3339 text, JSON is text. */
+export type RunCells = { readonly [column: string]: string | number | null }
+
+export const eventCells = ({ data, ...row }: EventRow): RunCells => ({ ...row, data: json(data) })
+
+/** The row of a run that begins. */
+export const startCells = (event: Extract<RunEvent, { readonly _tag: "RunStarted" }>): RunCells => ({
+  run_id: event.runId,
+  started_at: formatTimestamp(event.at),
+  rate_hz: event.rateHz,
+  host: event.host,
+  version: event.version,
+  metadata: json(event.metadata),
+  devices: json(eventToRow(event).data?.["devices"])
+})
+
+/** What the end of a run changes in its row. */
+export const endCells = ({ count, data, detail, reason, until_at }: EventRow): RunCells => ({
+  finished_at: until_at,
+  ended_by: reason,
+  ended_detail: detail,
+  samples: count,
+  counts: json(data)
+})
+
+/** The end of a run that was killed. Nobody knows how it ended; `lastRowAt` is the time of its last row, if that is known. */
+export const endOfKilled = (
+  { at, lastRowAt, runId, startedAt }: {
+    readonly runId: string
+    readonly startedAt: string
+    readonly lastRowAt: string | null
+    readonly at: string
+  }
+): EventRow => ({
+  run_id: runId,
+  at,
+  event: "RunEnded",
+  device: null,
+  reason: "unknown",
+  detail: "nobody wrote the end of this run: its recorder was killed, or the machine stopped",
+  since_at: startedAt,
+  until_at: lastRowAt,
+  count: null,
+  data: null
+})
+
+/** A run without an end may still go on. It is taken for killed if no row came since this time. */
+export const silentSince = ({ at }: RunEvent): string => formatTimestamp(at - 60_000_000)
+
+const json = (value: unknown): string | null => value === null || value === undefined ? null : JSON.stringify(value)

@@ -35,7 +35,7 @@ export const mark = Effect.fnUntraced(function*(text: string): Effect.fn.Return<
   const clock = yield* currentClock
   const at = clock.epochMicros()
   const listeners = yield* Listeners
-  if (listeners.size === 0) yield* Effect.logWarning(`the mark "${text}" is lost: nothing is recorded`)
+  if (listeners.size === 0) yield* Effect.logWarning(`the mark ${JSON.stringify(text)} is lost: nothing is recorded`)
   yield* Effect.forEach(listeners, (listen) => listen(new Mark(at, text)), { discard: true })
 })
 

@@ -3,8 +3,8 @@
  *
  * Columns are fixed at the first batch. If it does not show the type of one, they are fixed at the first row group, of 10,000 rows
  * at most; a column without a value in it is text. Times are UTC timestamps in microseconds. NaN and infinities stay in columns of
- * floats; in columns of integers they are null, and counted. Units, the devices' identities, the run's id and its start are in the
- * file's key-value metadata.
+ * floats; in columns of integers they are null, and counted. Units, the devices' identities, the run's id, its start and its
+ * events are in the file's key-value metadata.
  *
  * Rows are collected into row groups. While one is collected, a separate thread encodes and writes the one before it. The file is
  * written as `<name>.partial` and gets its name when it is complete: at the end of the recording, however it ends, unless the
@@ -16,6 +16,8 @@
 import {
   type Column,
   type Device,
+  type EventRow,
+  eventToRow,
   InvalidOptionError,
   messageOf,
   positiveInt,
@@ -81,7 +83,14 @@ export class ParquetSink extends Context.Service<
     const { path } = settings
     yield* findHyparquet(path)
     const oneAtATime = Semaphore.makeUnsafe(1)
-    const state: State = { waiting: [], recording: undefined, lost: undefined, isRemoved: false, movedTo: null }
+    const state: State = {
+      waiting: [],
+      recording: undefined,
+      lost: undefined,
+      isRemoved: false,
+      movedTo: null,
+      events: []
+    }
     const encoder = yield* Effect.mapError(startEncoder, (cause) => fileOpenError(writerOf(path), cause))
     const record = (recording: ParquetRecording, samples: ReadonlyArray<Sample>) =>
       Effect.mapError(recording.write(samples), (cause) =>
@@ -133,6 +142,7 @@ export class ParquetSink extends Context.Service<
         name: SINK,
         target: path,
         dropped: () => state.recording?.lock.dropped,
+        event: (event) => Effect.sync(() => state.events.push(eventToRow(event))),
         lost: () => state.lost,
         write: (batch) => oneAtATime.withPermit(Effect.uninterruptible(write(batch)))
       }),
@@ -207,6 +217,8 @@ interface State {
   recording: ParquetRecording | undefined
   /** What was accepted and could not be written at the end. */
   lost: SinkWriteError | undefined
+  /** The events of the run, as rows. They are written with the footer. */
+  readonly events: globalThis.Array<EventRow>
   /** Whether the unfinished file was removed. */
   isRemoved: boolean
   /** Where the unfinished file was moved to. */
@@ -295,7 +307,13 @@ const complete = Effect.fnUntraced(function*(
             : `${partialOf(path)} was moved to ${movedTo} while it was recorded, and is complete there`,
           cause
         })
-      yield* Effect.mapError(Effect.andThen(encoder.finish, toDisk(fd)), unfinished).pipe(
+      yield* Effect.mapError(
+        Effect.andThen(
+          encoder.finish(state.events.length === 0 ? {} : { events: JSON.stringify(state.events) }),
+          toDisk(fd)
+        ),
+        unfinished
+      ).pipe(
         Effect.andThen(Effect.try({ try: () => publish(settings, fd), catch: unnamed })),
         Effect.catch(lose)
       )

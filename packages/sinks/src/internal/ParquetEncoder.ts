@@ -5,6 +5,7 @@ import { messageOf } from "@sampleline/core"
 import { Deferred, Effect, Predicate, type Scope } from "effect"
 import * as path from "node:path"
 import { Worker } from "node:worker_threads"
+import type { ParquetSettings } from "./ParquetFile.ts"
 import type { NewParquetFile, WorkerReply, WorkerRequest } from "./parquetWorker.ts"
 import type { ColumnValues } from "./RowGroup.ts"
 
@@ -13,8 +14,8 @@ export interface ParquetEncoder {
   readonly begin: (file: NewParquetFile) => void
   /** Writes a row group: all of it, or nothing if the result is a failure. */
   readonly writeGroup: (values: ReadonlyArray<ColumnValues>) => Deferred.Deferred<void, Error>
-  /** Writes the footer. After that the file is complete. */
-  readonly finish: Effect.Effect<void, Error>
+  /** Writes the footer, with more metadata. After that the file is complete. */
+  readonly finish: (metadata?: ParquetSettings["metadata"]) => Effect.Effect<void, Error>
 }
 
 /** Starts the thread, and waits until it is ready. The scope ends it. */
@@ -85,7 +86,7 @@ const talkTo = (worker: Worker) => {
     begin: (file) => worker.postMessage({ begin: file } satisfies WorkerRequest),
     writeGroup: (values) =>
       ask(values, values.flatMap((column) => arraysOf(column).map((array) => array.buffer as ArrayBuffer))),
-    finish: Effect.suspend(() => Deferred.await(ask("finish")))
+    finish: (metadata = {}) => Effect.suspend(() => Deferred.await(ask({ finish: metadata })))
   }
   return { encoder, ready }
 }

@@ -71,9 +71,10 @@ export class ParquetFile {
     }
   }
 
-  /** Writes the footer. After that the file is complete. */
-  finish(): void {
+  /** Writes the footer, with more metadata. After that the file is complete. */
+  finish(metadata: ParquetSettings["metadata"] = {}): void {
     this.reserve.release()
+    this.writer.kvMetadata = entriesOf({ ...this.settings.metadata, ...metadata })
     void this.writer.finish()
     fs.ftruncateSync(this.fd, this.flush())
   }
@@ -94,7 +95,7 @@ export class ParquetFile {
       schema: [{ name: "root", num_children: columns.length }, ...columns.map(schemaElement)],
       codec: CODECS[compression],
       compressors: { ZSTD: (bytes) => zlib.zstdCompressSync(bytes), GZIP: (bytes) => zlib.gzipSync(bytes) },
-      kvMetadata: Object.entries(metadata).map(([key, value]) => ({ key, value })),
+      kvMetadata: entriesOf(metadata),
       createdBy: "sampleline"
     })
   }
@@ -107,6 +108,9 @@ export class ParquetFile {
     return this.encoded.offset
   }
 }
+
+const entriesOf = (metadata: ParquetSettings["metadata"]) =>
+  Object.entries(metadata).map(([key, value]) => ({ key, value }))
 
 /** Reserved disk space. */
 class Reserve {

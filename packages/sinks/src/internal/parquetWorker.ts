@@ -13,8 +13,11 @@ export interface NewParquetFile {
   readonly settings: ParquetSettings
 }
 
-/** A file to begin, a row group to write, or the footer. */
-export type WorkerRequest = { readonly begin: NewParquetFile } | ReadonlyArray<ColumnValues> | "finish"
+/** A file to begin, a row group to write, or the metadata of the footer. */
+export type WorkerRequest =
+  | { readonly begin: NewParquetFile }
+  | ReadonlyArray<ColumnValues>
+  | { readonly finish: ParquetSettings["metadata"] }
 
 export type WorkerReply = { readonly message: string; readonly code: string | undefined } | null
 
@@ -32,13 +35,13 @@ let begun: NewParquetFile
 let file: ParquetFile | undefined
 
 parentPort!.on("message", (request: WorkerRequest) => {
-  if (typeof request === "object" && "begin" in request) {
+  if ("begin" in request) {
     begun = request.begin
     return
   }
   const reply = answer(() => {
     file ??= new ParquetFile(begun.fd, begun.reserve, begun.settings)
-    if (request === "finish") file.finish()
+    if ("finish" in request) file.finish(request.finish)
     else file.writeGroup(request)
   })
   parentPort!.postMessage(reply)

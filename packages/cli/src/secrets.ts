@@ -6,9 +6,15 @@
 export const withoutSecrets = (text: string): string =>
   withoutAssigned(text).replaceAll(/[^\s"'`]+/g, (word) => withoutUser(withoutUrlSecrets(word)))
 
-/** `password=...`, with or without spaces and quotes. In front of a host it belongs to a URL. */
+/**
+ * `password=...`, with or without spaces and quotes. In front of a host it belongs to a URL. A password may hold quotes, and spaces
+ * behind a backslash.
+ */
 const withoutAssigned = (text: string): string =>
-  text.replaceAll(/(?<![^\s"'`?&])(\w*password\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|"[^"]*"?|[^\s"'`]+)/gis, "$1...")
+  text.replaceAll(
+    /(?<![^\s"'`?&,;])(\w*password\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|"[^"]*"?|(?:[^\s"'`\\]|\\.)(?:[^\s\\]|\\.)*)/gis,
+    "$1..."
+  )
 
 /** A URL without what is in front of its host, and without its parameters. */
 const withoutUrlSecrets = (word: string): string => {

@@ -79,13 +79,15 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     let rows = 0
     let error: SinkBatchError | null = null
 
-    const warnOfDropped = (dropped: ReturnType<DroppedValues["takeUnreported"]>) =>
-      Effect.forEach(
+    const warnOfDropped = (): Effect.Effect<void> => {
+      const dropped = options.dropped?.()?.takeUnreported() ?? []
+      return dropped.length === 0 ? Effect.void : Effect.forEach(
         dropped,
         ({ column, why }) =>
           Effect.logWarning(`${name} ${target}: dropping values of ${JSON.stringify(column)}: ${why}`),
         { discard: true }
       )
+    }
     // Small batches are common, so this adds only one step before and one after the sink's own.
     const write = (batch: Array.NonEmptyReadonlyArray<Sample>) =>
       Effect.contextWith((context: Context.Context<never>) => {
@@ -103,8 +105,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
             error = null
             written.updateUnsafe(batch.length, context)
             duration.updateUnsafe(Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1_000_000, context)
-            const dropped = options.dropped?.()?.takeUnreported() ?? []
-            return dropped.length === 0 ? Effect.void : warnOfDropped(dropped)
+            return warnOfDropped()
           }
         })
       })
@@ -117,7 +118,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
             error = toBatchError(name, target, 0, Cause.squash(cause))
             return Effect.fail(error)
           },
-          onSuccess: () => Effect.void
+          onSuccess: warnOfDropped
         })
 
     return {

@@ -211,15 +211,16 @@ export class SchemaLock {
   }
 
   private readerOf(column: LockedColumn, from: RowColumn): (sample: Sample) => Cell {
-    const convert = column.convert ?? converterTo(column.type, this.options)
     const { untyped = false } = this.options
+    const convert = column.convert
+      ?? (untyped && column.type === "text" && from.type !== "int" ? asItIs : converterTo(column.type, this.options))
     return (sample) => {
       const value = toCell(from.read(sample))
       if (value === null) return null
       const cell = convert(value)
       if (cell !== null) return cell
-      // NaN and infinities would make a reader take a column of integers for one of floats.
-      if (untyped && (typeof value === "string" || Number.isFinite(value))) return value
+      // A reader would round a fraction among integers, and take NaN for a float.
+      if (untyped && typeof value === "string") return value
       this.dropped.count(from.name, CANNOT_HOLD)
       return null
     }
@@ -297,6 +298,9 @@ const converterTo = (
       return (value) => typeof value === "string" || holdsFloat(value) ? value : null
   }
 }
+
+/** A number in a column of texts is written as a number, so that a float has its decimal point. */
+const asItIs = (value: number | string): Cell => value
 
 const toNumber = (value: number | string): number | null => typeof value === "number" ? value : parseNumber(value)
 

@@ -107,8 +107,12 @@ describe("SchemaLock", () => {
     assert.deepStrictEqual(written(lock), [[null, "1.5"], [2.5, null]])
     assert.deepStrictEqual(lock.dropped.byColumn, { f: 2 })
     const untyped = SchemaLock.fromFormats([format], { untyped: true })
-    assert.deepStrictEqual(untyped.row(odd[0]!).slice(6, 8), ["OVER", "1.5"])
+    assert.deepStrictEqual(untyped.row(odd[0]!).slice(6, 8), ["OVER", 1.5])
     assert.deepStrictEqual(untyped.dropped.byColumn, {})
+    const counted = FrameFormat.make([{ name: "n", kind: "int" }])
+    const counts = SchemaLock.fromFormats([counted], { untyped: true })
+    assert.deepStrictEqual([1.5, "OVER", 7].map((value) => counts.row(sample(counted, [value]))[6]), [null, "OVER", 7])
+    assert.deepStrictEqual(counts.dropped.byColumn, { n: 1 })
   })
 
   it("to an existing table writes only what both have, converted to the table's types", () => {

@@ -142,7 +142,12 @@ export class ParquetSink extends Context.Service<
         name: SINK,
         target: path,
         dropped: () => state.recording?.lock.dropped,
-        event: (event) => Effect.sync(() => state.events.push(eventToRow(event))),
+        event: (event) =>
+          Effect.suspend(() => {
+            state.events.push(eventToRow(event))
+            // What the columns cannot hold is counted before the summary.
+            return event._tag === "RunEnded" ? oneAtATime.withPermit(writeWaiting(file)) : Effect.void
+          }),
         lost: () => state.lost,
         write: (batch) => oneAtATime.withPermit(Effect.uninterruptible(write(batch)))
       }),

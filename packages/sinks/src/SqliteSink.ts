@@ -92,6 +92,8 @@ export class SqliteSink extends Context.Service<
     let isConfigured = false
     let inserts: Inserts | undefined
     const checkpoint = checkpointing(database)
+    // SQLite itself does this only if no other program has the database open.
+    yield* Effect.addFinalizer(() => copyLog(database))
     const runs = new SqliteRuns(database, settings)
     let eventsLeftOut = false
     const configure = () => {
@@ -229,16 +231,19 @@ const expectTable = (
 /** How long committed rows may be in the write-ahead log alone. */
 const CHECKPOINT_NANOS = 60_000_000_000n
 
-/** Copies the write-ahead log into the database if that is due. The log keeps what cannot be copied: a failure costs nothing. */
+/** Copies the write-ahead log into the database now and then. The log keeps what cannot be copied: a failure costs nothing. */
 const checkpointing = (database: SqliteDatabase.SqliteDatabase): Effect.Effect<void> => {
   let dueNanos = 0n
   return Clock.clockWith((clock) => {
     const now = clock.monotonicTimeNanosUnsafe()
     if (now < dueNanos) return Effect.void
     dueNanos = now + CHECKPOINT_NANOS
-    return Effect.ignore(SqliteDatabase.attempt(() => database.exec("PRAGMA wal_checkpoint(PASSIVE)")))
+    return copyLog(database)
   })
 }
+
+const copyLog = (database: SqliteDatabase.SqliteDatabase): Effect.Effect<void> =>
+  Effect.ignore(SqliteDatabase.attempt(() => database.exec("PRAGMA wal_checkpoint(PASSIVE)")))
 
 /** What the first batch needs: the table, its description, and the statements. */
 const begin = (

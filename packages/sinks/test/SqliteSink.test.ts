@@ -150,6 +150,24 @@ describe("SqliteSink", () => {
       assert.strictEqual(countRows(path), 1)
     }))
 
+  it.live("leaves all rows in the database file at the end, although another program has it open", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.db")
+      let other: DatabaseSync | undefined
+      yield* Effect.provide(
+        Effect.gen(function*() {
+          yield* writeAll(samplesFrom(0, 3))
+          other = new DatabaseSync(path)
+          other.prepare("SELECT * FROM samples").all()
+          yield* writeAll(samplesFrom(3, 4))
+        }),
+        SqliteSink.layer({ path })
+      )
+      fs.copyFileSync(path, `${path}.copy`)
+      other!.close()
+      assert.strictEqual(countRows(`${path}.copy`), 7)
+    }))
+
   it.live("writes while a reader keeps its transaction open", () =>
     Effect.gen(function*() {
       const path = yield* tempDatabase

@@ -24,6 +24,29 @@ describe.each(textSinks)("types that DuckDB infers from a file of $name", ({ fil
       assert.deepStrictEqual(row, { float: "DOUBLE", int: "BIGINT", n: 25_001n, whole: 25_000n, last: 99.5 })
     }))
 
+  it.live("a column of numbers and texts has floats with a decimal point", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile(file)
+      const numbers = FrameFormat.make([{ name: "Setpoint" }, { name: "Count", kind: "int" }])
+      const texts = FrameFormat.make([{ name: "Setpoint", kind: "text" }, { name: "Count", kind: "int" }])
+      const [first, ...others] = wholeThenHalf(numbers)
+      yield* writeTo(layer({ path }), [first!, sampleOf(texts, [null, -1], -1)], others)
+      const [row] = yield* queryDuckDb(
+        `SELECT any_value(typeof(Setpoint)) AS type, last(Setpoint ORDER BY Count) AS last FROM '${path}'`
+      )
+      assert.deepStrictEqual(row, { type: "DOUBLE", last: 99.5 })
+    }))
+
+  it.live("a fraction among integers is null, so that no reader rounds it", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile(file)
+      const counts = FrameFormat.make([{ name: "Count", kind: "int" }])
+      const report = yield* writeTo(layer({ path }), [1, 1.5, 2].map((value, n) => sampleOf(counts, [value], n)))
+      const rows = yield* queryDuckDb(`SELECT Count FROM '${path}'`)
+      assert.deepStrictEqual(rows.map((row) => row["Count"]), [1n, null, 2n])
+      assert.deepStrictEqual(report.columnsDropped, { Count: 1 })
+    }))
+
   it.live("a latency of no time is DOUBLE", () =>
     Effect.gen(function*() {
       const path = yield* tempFile(file)

@@ -2,7 +2,7 @@
  * A source without formats whose first readings have nothing but null in a field. Every sink, read by another reader.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { type FrameValue, PollSource, type Run, Sample, type SampleSink } from "@sampleline/core"
+import { type FrameValue, pipeToSink, PollSource, Recorder, type Run, Sample, type SampleSink } from "@sampleline/core"
 import { Effect, Layer } from "effect"
 import * as fs from "node:fs"
 import { CsvSink } from "../src/CsvSink.ts"
@@ -49,6 +49,20 @@ const FIRST_NULL: ReadonlyArray<FrameValue> = [null, undefined, "open", 2.5, nul
 const AS_TEXT = { stored: [null, null, "open", "2.5", null, "closed"], dropped: {} }
 
 describe("a field that had no value in the first batch", () => {
+  it.live("is counted in the summary where Parquet cannot hold its values, although its type is fixed at the end", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.parquet")
+      const left = [{ Door: null, Temp: 1 }, { Door: 7, Temp: 2 }, { Door: 8, Temp: "OVER" }]
+      const summary = yield* Recorder.record({ rateHz: 50, duration: "60 millis" }).pipe(
+        pipeToSink({ batchSize: 1 }),
+        Effect.provide([
+          ParquetSink.layer({ path }),
+          PollSource.layer({ devices: ["oven"], poll: () => Effect.sync(() => left.shift()!) })
+        ])
+      )
+      assert.deepStrictEqual(summary.sinks[0]!.columnsDropped, { Temp: 1 })
+    }))
+
   it.live("takes what comes in CSV, and in JSON lines", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.csv")

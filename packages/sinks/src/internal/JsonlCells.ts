@@ -45,13 +45,13 @@ export class JsonlCells implements CellWriter {
   }
 
   float(value: number): void {
-    if (!Number.isFinite(value)) return this.drop()
+    if (!Number.isFinite(value)) return this.drop("JSON has no NaN and no infinities")
     this.key()
     this.buffer.float(value)
   }
 
   int(value: number): void {
-    if (!Number.isFinite(value)) return this.drop()
+    if (!Number.isInteger(value)) return this.drop("its values are whole numbers")
     this.key()
     this.buffer.int(value)
   }
@@ -73,8 +73,8 @@ export class JsonlCells implements CellWriter {
     this.buffer.ready(NULL)
   }
 
-  private drop(): void {
-    this.dropped.count(this.columns[this.at]!.name, "JSON has no NaN and no infinities")
+  private drop(why: string): void {
+    this.dropped.count(this.columns[this.at]!.name, why)
     this.missing()
   }
 

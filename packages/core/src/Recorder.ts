@@ -64,7 +64,7 @@ export const record = (options: RecordOptions): Stream.Stream<Tick, InvalidOptio
       yield* warnOfRate(source, names, plan.periodNanos)
       const run = {
         devices: source.devices.filter((device) => names.includes(device.name)),
-        rateHz: 1e9 / plan.periodNanos,
+        rateHz: Number((1e9 / plan.periodNanos).toPrecision(12)),
         host: source.host,
         metadata: yield* checkMetadata(options.metadata)
       }

@@ -3,9 +3,11 @@
  *
  * A test says how to open a fresh sink, and how to read back what the sink wrote. The reader must not be the sink itself.
  */
-import { type Array, Effect, type Layer, Logger, Schema } from "effect"
+import { type Array, Effect, type Layer, Logger, Predicate, Schema } from "effect"
+import { type EventRow, eventToRow } from "./EventRow.ts"
 import { type FrameField, FrameFormat, type FrameValue, makeFrame } from "./Frame.ts"
 import { type Cell, type Column, type ColumnType, type RowOptions, rowWriter, sampleToRow } from "./Row.ts"
+import type { RunEvent } from "./RunEvent.ts"
 import { type Run, Sample } from "./Sample.ts"
 import { SampleSink } from "./SampleSink.ts"
 import { SchemaLock } from "./SchemaLock.ts"
@@ -26,6 +28,8 @@ export interface SinkUnderTest {
   readonly read: (
     columns: ReadonlyArray<Column>
   ) => Effect.Effect<ReadonlyArray<{ readonly [column: string]: Cell }>, unknown>
+  /** Reads the events after the sink has closed, as `eventToRow` gives them. Default: the sink keeps none. */
+  readonly readEvents?: Effect.Effect<ReadonlyArray<EventRow>, unknown> | undefined
   /** Whether the first batch fixes the columns. */
   readonly locked: boolean
   /** Whether an empty text reads back as null. */
@@ -197,6 +201,14 @@ export const conformance = <E, R>(make: Effect.Effect<SinkUnderTest, E, R>): Rea
     yield* test.write(upTo(10).map((n) => sampleOf(format, [n], { n })), [sampleOf(format, [10], { n: 10 })])
     yield* test.expect(test.report().rows, 11, "rows reported")
   }),
+  check(make, "keeps each event once, in order, if it keeps events", function*({ expect, expectRows, sink, write }) {
+    const format = formatOf({ name: "Mass_Flow" })
+    const samples = upTo(3).map((n) => sampleOf(format, [n], { n }))
+    yield* write(EVENTS[0]!, samples.slice(0, 2), ...EVENTS.slice(1, -1), samples.slice(2), EVENTS.at(-1)!)
+    yield* expectRows(samples, [format])
+    if (sink.readEvents === undefined) return
+    yield* expect(withSortedKeys(yield* sink.readEvents), withSortedKeys(EVENTS.map(eventToRow)), "events")
+  }),
   check(make, "can be opened and closed without a sample", function*({ expectRows, write }) {
     yield* write()
     yield* expectRows([], [])
@@ -206,8 +218,8 @@ export const conformance = <E, R>(make: Effect.Effect<SinkUnderTest, E, R>): Rea
 /** The tools of a check. */
 interface Bench {
   readonly sink: SinkUnderTest
-  /** Opens the sink, writes the batches and closes it. */
-  readonly write: (...batches: ReadonlyArray<ReadonlyArray<Sample>>) => Effect.Effect<void, unknown>
+  /** Opens the sink, writes the batches and events and closes it. */
+  readonly write: (...items: ReadonlyArray<ReadonlyArray<Sample> | RunEvent>) => Effect.Effect<void, unknown>
   /** Compares the stored rows with the samples, in the columns that these formats lock. */
   readonly expectRows: (
     samples: ReadonlyArray<Sample>,
@@ -242,11 +254,15 @@ const check = <E, R>(
         expect,
         report: () => report(),
         logged: (level) => lines.filter((line) => line.level === level).map((line) => line.text),
-        write: (...batches) =>
+        write: (...items) =>
           Effect.gen(function*() {
             const service = yield* SampleSink
             report = () => service.report()[0]!
-            for (const batch of batches) yield* service.write(batch as Array.NonEmptyReadonlyArray<Sample>)
+            for (const item of items) {
+              yield* "_tag" in item
+                ? service.event(item)
+                : service.write(item as Array.NonEmptyReadonlyArray<Sample>)
+            }
           }).pipe(
             Effect.provide([
               sink.layer,
@@ -292,11 +308,84 @@ const show = (value: unknown): string =>
     (_key, inner: unknown) => Object.is(inner, -0) ? "-0" : typeof inner === "number" ? String(inner) : inner
   )
 
+/** Some targets store JSON with its keys in another order. */
+const withSortedKeys = (value: unknown): unknown =>
+  globalThis.Array.isArray(value)
+    ? value.map(withSortedKeys)
+    : Predicate.isObject(value)
+    ? Object.fromEntries(
+      Object.entries(value).toSorted(([a], [b]) => a < b ? -1 : 1).map(([key, inner]) => [key, withSortedKeys(inner)])
+    )
+    : value
+
 const upTo = (length: number): ReadonlyArray<number> => globalThis.Array.from({ length }, (_, n) => n)
 
 const formatOf = (...fields: ReadonlyArray<Partial<FrameField> & { readonly name: string }>) => FrameFormat.make(fields)
 
-const RUN: Run = { id: "019a0000-0000-7000-8000-000000000000", startedAt: 1_772_366_400_000_000, devices: [] }
+const RUN_ID = "019a0000-0000-7000-8000-000000000000"
+const RUN_START = 1_772_366_400_000_000
+
+/** What a failing device and a mark tell, with characters that formats have to escape. */
+const EVENTS: ReadonlyArray<RunEvent> = [
+  {
+    _tag: "RunStarted",
+    runId: RUN_ID,
+    at: RUN_START,
+    rateHz: 10,
+    host: null,
+    version: "0.0.0",
+    metadata: { operator: "Ada", notes: "a \"quoted\",\nodd; 'note' 🧪" },
+    devices: [{
+      device: "fuel",
+      unitId: "A",
+      manufacturer: null,
+      model: "MC-5SLPM",
+      serialNumber: "123456",
+      firmware: null,
+      calibrationDate: "2025-03-02",
+      fields: [{ name: "Mass_Flow", unit: "SCCM", statistic: 5, kind: "float" }]
+    }]
+  },
+  {
+    _tag: "DeviceFailing",
+    runId: RUN_ID,
+    at: RUN_START + 1,
+    device: "fuel",
+    reason: "Timeout",
+    detail: "no reply \"within\" 500 ms"
+  },
+  { _tag: "Marker", runId: RUN_ID, at: RUN_START + 2, text: "valve\topened\r\n" },
+  {
+    _tag: "DeviceBack",
+    runId: RUN_ID,
+    at: RUN_START + 3,
+    device: "fuel",
+    reason: "Timeout",
+    detail: "no reply",
+    since: RUN_START + 1,
+    until: RUN_START + 3,
+    failures: 2,
+    reasons: { Timeout: 2 }
+  },
+  {
+    _tag: "RunEnded",
+    runId: RUN_ID,
+    at: RUN_START + 4,
+    cause: "stopped",
+    detail: "SIGINT",
+    startedAt: RUN_START,
+    ticks: 5,
+    samples: 3,
+    thinned: 0,
+    ticksSkipped: 0,
+    ticksDropped: 0,
+    maxDriftMs: 0.5,
+    failures: { fuel: 2 },
+    outputs: []
+  }
+]
+
+const RUN: Run = { id: RUN_ID, startedAt: RUN_START, devices: [] }
 
 const sampleOf = (format: FrameFormat, values: ReadonlyArray<FrameValue>, options: {
   readonly n?: number

@@ -1,5 +1,6 @@
 import { describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import { eventToRow } from "../src/EventRow.ts"
 import { MemorySink } from "../src/MemorySink.ts"
 import { sampleToRow } from "../src/Row.ts"
 import { SampleSink } from "../src/SampleSink.ts"
@@ -11,6 +12,7 @@ describe("MemorySink", () => {
     return {
       layer: Layer.effect(SampleSink, Effect.tap(MemorySink.make, (sink) => Effect.sync(() => opened.push(sink)))),
       read: () => Effect.sync(() => opened.flatMap((sink) => sink.samples.map((sample) => sampleToRow(sample)))),
+      readEvents: Effect.sync(() => opened.flatMap((sink) => sink.events.map(eventToRow))),
       locked: false,
       emptyIsNull: false,
       keeps: () => true

@@ -4,6 +4,7 @@ import { conformance } from "@sampleline/core/testing"
 import { Config, ConfigProvider, Effect, Schema } from "effect"
 import * as fs from "node:fs"
 import { JsonlSink } from "../src/JsonlSink.ts"
+import { eventsBeside } from "./events.ts"
 import { testFullDisk } from "./fullDisk.ts"
 import { deviceOf, flow, sampleOf, samplesFrom } from "./samples.ts"
 import { filesBeside, tempFile } from "./tempFile.ts"
@@ -13,6 +14,7 @@ import { writeTo } from "./writing.ts"
 describe("conformance", () => {
   const fresh = Effect.map(tempFile("run.jsonl"), (path) => ({
     layer: JsonlSink.layer({ path }),
+    readEvents: Effect.sync(() => eventsBeside(path)),
     read: () => Effect.sync(() => readJsonl(path)),
     locked: false,
     emptyIsNull: false,

@@ -6,6 +6,7 @@ import * as fs from "node:fs"
 import { CsvSink } from "../src/CsvSink.ts"
 import { ParquetSink, type ParquetSinkOptions } from "../src/ParquetSink.ts"
 import { countParquet, queryDuckDb, readWithDuckDb } from "./duckdb.ts"
+import { eventsInParquet } from "./events.ts"
 import { testFullDisk } from "./fullDisk.ts"
 import { deviceOf, samplesFrom } from "./samples.ts"
 import { filesBeside, tempFile } from "./tempFile.ts"
@@ -21,6 +22,7 @@ describe.each(
 )("conformance with %o", (options: Partial<ParquetSinkOptions>) => {
   const fresh = Effect.map(tempFile("run.parquet"), (path) => ({
     layer: ParquetSink.layer({ path, ...options }),
+    readEvents: eventsInParquet(path),
     read: (columns: ReadonlyArray<Column>) =>
       fs.existsSync(path) ? readWithDuckDb(`'${path}'`, columns) : Effect.succeed([]),
     locked: true,

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Column, FrameFormat } from "@sampleline/core"
+import { type Column, type EventRow, FrameFormat } from "@sampleline/core"
 import { conformance } from "@sampleline/core/testing"
 import {
   Cause,
@@ -17,6 +17,7 @@ import {
 } from "effect"
 import * as util from "node:util"
 import { PostgresSink, type PostgresSinkOptions } from "../src/PostgresSink.ts"
+import { eventsInPostgres } from "./events.ts"
 import { altered, PostgresServer, prepared, readPostgres, waitFor } from "./postgres.ts"
 import { deviceOf, flow, sampleOf, samplesFrom } from "./samples.ts"
 import { nonEmpty, writeTo } from "./writing.ts"
@@ -34,6 +35,10 @@ const fresh = Effect.fnUntraced(function*(options: Partial<PostgresSinkOptions>)
       ...options
     }),
     read: (columns: ReadonlyArray<Column>) => readPostgres(server, database, columns),
+    readEvents: Effect.map(
+      eventsInPostgres((sql) => server.query(database, sql)),
+      (events) => events as unknown as ReadonlyArray<EventRow>
+    ),
     locked: true,
     emptyIsNull: false,
     rowOptions: { rowIds: options.rowIds, identity: options.identity }

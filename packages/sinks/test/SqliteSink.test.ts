@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Cell, type Column, formatTimestamp, FrameFormat, SampleSink } from "@sampleline/core"
+import { type Cell, type Column, type EventRow, formatTimestamp, FrameFormat, SampleSink } from "@sampleline/core"
 import { conformance } from "@sampleline/core/testing"
 import { Config, ConfigProvider, Effect, Fiber, Metric } from "effect"
 import * as fs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { SqliteSink, type SqliteSinkOptions } from "../src/SqliteSink.ts"
+import { eventsInSqlite } from "./events.ts"
 import { testFullDisk } from "./fullDisk.ts"
 import { deviceOf, flow, sampleOf, samplesFrom } from "./samples.ts"
 import { countRows, execute, keepsInSqlite, lockElsewhere, query, tablesOf } from "./sqlite.ts"
@@ -29,6 +30,7 @@ describe.each(
 )("conformance with %o", (options: Partial<SqliteSinkOptions>) => {
   const fresh = Effect.map(tempFile("run.db"), (path) => ({
     layer: SqliteSink.layer({ path, ...options }),
+    readEvents: Effect.sync(() => eventsInSqlite(path) as ReadonlyArray<EventRow>),
     read: (columns: ReadonlyArray<Column>) => Effect.sync(() => readRows(path, columns)),
     locked: true,
     emptyIsNull: false,

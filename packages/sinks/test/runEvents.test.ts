@@ -2,23 +2,14 @@
  * One run with gaps, a mark and an end into five outputs: all tell the same of it.
  */
 import { assert, it } from "@effect/vitest"
-import {
-  DeviceError,
-  type EventRow,
-  formatTimestamp,
-  pipeToSink,
-  PollSource,
-  Recorder,
-  SampleSink
-} from "@sampleline/core"
+import { DeviceError, pipeToSink, PollSource, Recorder, SampleSink } from "@sampleline/core"
 import { Effect } from "effect"
-import * as fs from "node:fs"
 import { CsvSink } from "../src/CsvSink.ts"
 import { JsonlSink } from "../src/JsonlSink.ts"
 import { ParquetSink } from "../src/ParquetSink.ts"
 import { PostgresSink } from "../src/PostgresSink.ts"
 import { SqliteSink } from "../src/SqliteSink.ts"
-import { queryDuckDb } from "./duckdb.ts"
+import { eventsBeside, eventsInParquet, eventsInPostgres, eventsInSqlite } from "./events.ts"
 import { PostgresServer, prepared } from "./postgres.ts"
 import { query } from "./sqlite.ts"
 import { tempFile } from "./tempFile.ts"
@@ -41,9 +32,6 @@ const source = () => {
   })
 }
 
-const linesOf = (path: string): ReadonlyArray<EventRow> =>
-  fs.readFileSync(path, "utf8").split("\n").slice(0, -1).map((line) => JSON.parse(line))
-
 it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("runs and events", (it) => {
   it.effect("are the same in all outputs, and explain every slot", () =>
     Effect.gen(function*() {
@@ -64,7 +52,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           source()
         ])
       )
-      const events = linesOf(`${csv}-events.jsonl`)
+      const events = eventsBeside(csv)
       assert.sameMembers(events.map(({ event }) => event), [
         "RunStarted",
         "DeviceFailing",
@@ -91,30 +79,9 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         )
       }
 
-      assert.deepStrictEqual(linesOf(at("run.jsonl-events.jsonl")), events)
-      const inSqlite = query(at("run.db"), "SELECT * FROM samples_events ORDER BY rowid").map(({ data, ...row }) => ({
-        ...row,
-        data: data === null ? null : JSON.parse(String(data))
-      }))
-      assert.deepStrictEqual<unknown>(inSqlite, events)
-      const [parquet] = yield* queryDuckDb(
-        `SELECT decode(value) AS value FROM parquet_kv_metadata('${at("run.parquet")}') WHERE decode(key) = 'events'`
-      )
-      assert.deepStrictEqual(JSON.parse(String(parquet!["value"])), events)
-      const time = (value: Date | null, micros: number | null) => value === null ? null : formatTimestamp(micros!)
-      const inPostgres = yield* rows(
-        `SELECT *, count::int AS count, extract(epoch from at) * 1000000 AS at_us,
-          extract(epoch from since_at) * 1000000 AS since_us, extract(epoch from until_at) * 1000000 AS until_us
-        FROM samples_events ORDER BY ctid`
-      )
-      assert.deepStrictEqual<unknown>(
-        inPostgres.map(({ at_us, since_us, until_us, ...row }) => ({
-          ...row,
-          at: time(row["at"], Number(at_us)),
-          since_at: time(row["since_at"], Number(since_us)),
-          until_at: time(row["until_at"], Number(until_us))
-        })),
-        events
-      )
+      assert.deepStrictEqual(eventsBeside(at("run.jsonl")), events)
+      assert.deepStrictEqual<unknown>(eventsInSqlite(at("run.db")), events)
+      assert.deepStrictEqual(yield* eventsInParquet(at("run.parquet")), events)
+      assert.deepStrictEqual<unknown>(yield* eventsInPostgres(rows), events)
     }))
 })

@@ -3,13 +3,11 @@ import { DeviceError, type EventRow, pipeToSink, PollSource, Recorder } from "@s
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as fs from "node:fs"
+import { eventsBeside } from "../events.ts"
 import { samplesFrom } from "../samples.ts"
 import { tempFile } from "../tempFile.ts"
 import { textSinks } from "../textSinks.ts"
 import { logged, writeTo } from "../writing.ts"
-
-const eventsOf = (path: string): ReadonlyArray<EventRow> =>
-  fs.readFileSync(`${path}-events.jsonl`, "utf8").split("\n").slice(0, -1).map((line) => JSON.parse(line))
 
 const namesOf = (events: ReadonlyArray<EventRow>) => events.map(({ event }) => event)
 
@@ -46,7 +44,7 @@ describe.each(textSinks)("the events beside a file of $name", ({ file, layer, na
     Effect.gen(function*() {
       const path = yield* tempFile(file)
       const { runId } = yield* record(path, { mode: "create", metadata: { operator: "Ada" } })
-      const events = eventsOf(path)
+      const events = eventsBeside(path)
       assert.deepStrictEqual(namesOf(events), ["RunStarted", "DeviceFailing", "DeviceBack", "RunEnded"])
       assert.isTrue(events.every(({ run_id }) => run_id === runId))
       assert.deepInclude(events[0]!.data, { rate_hz: 10, metadata: { operator: "Ada" } })
@@ -66,9 +64,9 @@ describe.each(textSinks)("the events beside a file of $name", ({ file, layer, na
       const path = yield* tempFile(file)
       yield* record(path, { mode: "create" })
       yield* record(path, { mode: "append" })
-      assert.strictEqual(eventsOf(path).filter(({ event }) => event === "RunEnded").length, 2)
+      assert.strictEqual(eventsBeside(path).filter(({ event }) => event === "RunEnded").length, 2)
       yield* record(path, { mode: "overwrite" })
-      assert.strictEqual(eventsOf(path).filter(({ event }) => event === "RunEnded").length, 1)
+      assert.strictEqual(eventsBeside(path).filter(({ event }) => event === "RunEnded").length, 1)
     }))
 
   it.effect("get an end for a run that was killed, with the time of its last row", () =>
@@ -78,7 +76,7 @@ describe.each(textSinks)("the events beside a file of $name", ({ file, layer, na
       const lines = fs.readFileSync(`${path}-events.jsonl`, "utf8").split("\n")
       fs.writeFileSync(`${path}-events.jsonl`, `${lines[0]}\n${lines[1]}\n{"run_id":"cut`)
       yield* record(path, { mode: "append" })
-      const events = eventsOf(path)
+      const events = eventsBeside(path)
       assert.deepStrictEqual(namesOf(events).slice(0, 4), ["RunStarted", "DeviceFailing", "RunEnded", "RunStarted"])
       assert.deepInclude(events[2], {
         run_id: events[0]!.run_id,

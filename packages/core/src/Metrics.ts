@@ -48,6 +48,16 @@ export const deviceFailures = Metric.counter("sampleline_device_failures", {
 })
 
 /**
+ * Whether a device answers, by device (attribute `device`): 1 from the start of a run, 0 while it fails.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const deviceUp = Metric.gauge("sampleline_device_up", {
+  description: "1 if the last poll of a device gave a reading, 0 if it failed"
+})
+
+/**
  * How long a batch took to be accepted, by sink (attribute `sink`), in milliseconds.
  *
  * @since 0.1.0

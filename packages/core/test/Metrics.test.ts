@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Metric, Stream } from "effect"
+import { Effect, Fiber, Metric, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { pipeToSink } from "../src/pipeToSink.ts"
 import { PollSource } from "../src/PollSource.ts"
 import * as Recorder from "../src/Recorder.ts"
@@ -19,6 +20,30 @@ describe("Metrics", () => {
         metric.id === "sampleline_samples_written" && metric.attributes?.["sink"] === "metered"
       )
       assert.deepInclude(written?.state, { count: 7 })
+    }))
+
+  it.effect("tells which device answers", () =>
+    Effect.gen(function*() {
+      const up = Effect.map(Metric.snapshot, (metrics) =>
+        metrics.filter(({ id }) =>
+          id === "sampleline_device_up"
+        ).map(({ attributes, state }) => [
+          attributes?.["device"],
+          "value" in state && Number(state.value)
+        ]))
+      let polls = 0
+      const poll = () =>
+        Effect.suspend(() => ++polls === 2 ? Effect.fail("no reply") : Effect.succeed({ Value: polls }))
+      const seen: Array<unknown> = []
+      const fiber = yield* Recorder.record({ rateHz: 10, duration: "300 millis" }).pipe(
+        Stream.tap(() => Effect.map(up, (values) => seen.push(values.find(([device]) => device === "gauge")?.[1]))),
+        Stream.runDrain,
+        Effect.provide(PollSource.layer({ devices: ["gauge"], poll })),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(seen, [1, 0, 1])
     }))
 
   it.effect("counts skipped and dropped ticks and failures in the metrics", () =>

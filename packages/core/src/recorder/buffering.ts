@@ -1,10 +1,11 @@
 /**
  * What both recorders share: they start a run, and one fiber fills a buffer while a stream empties it.
  */
-import { type Duration, Effect } from "effect"
+import { type Duration, Effect, Metric } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { EndSignal } from "../EndSignal.ts"
 import { InvalidOptionError, positiveDuration, positiveInt } from "../InvalidOptionError.ts"
+import * as Metrics from "../Metrics.ts"
 import type { Run } from "../Sample.ts"
 import { current as currentClock } from "../SampleClock.ts"
 import { type Overflow, TickBuffer } from "./TickBuffer.ts"
@@ -24,6 +25,7 @@ export const buffered = Effect.fnUntraced(function*<E, R>(
   const clock = yield* currentClock
   const run: Run = { ...about, id: SecureRandom.uuidV7Unsafe(), startedAt: clock.epochMicros() }
   yield* warnOfUnits(run)
+  for (const { name } of run.devices) yield* Metric.update(Metric.withAttributes(Metrics.deviceUp, { device: name }), 1)
   const buffer = yield* TickBuffer.make<E>(run, buffering, clock.epochMicros)
   const ending = yield* EndSignal
   yield* ending.observe(() => buffer.waiting)

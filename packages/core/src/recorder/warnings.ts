@@ -78,12 +78,15 @@ const warnOfChanges = Effect.fnUntraced(function*(
   for (const { device, error } of failures) {
     yield* Metric.update(Metric.withAttributes(Metrics.deviceFailures, { device }), 1)
     const reasons = failing.get(device) ?? new Set()
+    if (reasons.size === 0) yield* Metric.update(Metric.withAttributes(Metrics.deviceUp, { device }), 0)
     if (reasons.has(error.reason)) continue
     failing.set(device, reasons.add(error.reason))
     yield* Effect.logWarning(`${error.message}; further failures are only counted until it answers again`)
   }
   for (const { device } of readings) {
-    if (failing.delete(device)) yield* Effect.logInfo(`${device}: answers again`)
+    if (!failing.delete(device)) continue
+    yield* Metric.update(Metric.withAttributes(Metrics.deviceUp, { device }), 1)
+    yield* Effect.logInfo(`${device}: answers again`)
   }
 })
 

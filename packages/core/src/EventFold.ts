@@ -1,5 +1,5 @@
 /**
- * The events of a run, from its ticks. Pure: the times are those of the ticks.
+ * The events of a run, from its ticks. Without effects: the times are those of the ticks.
  *
  * For every device, samples, samples left out, failed polls, skipped slots and dropped ticks make all slots of the run.
  */

@@ -6,8 +6,8 @@
  * ever ends (`untilEnded`). A failure of the ticks is set aside until the open batch is written. An interruption first ends the
  * run (`runToEnd`).
  *
- * There are two end signals. The caller's (`ambient`) is the one of `endWhen`, which is applied around this effect. The run's own (`ending`) is what the recorder
- * hears: it is also raised when the caller is interrupted.
+ * There are two end signals. The caller's (`ambient`) is the one of `endWhen`, which is applied around this effect. The run's own
+ * (`ending`) is what the recorder hears: it is also raised when the caller is interrupted.
  */
 import { Array, Cause, Channel, Duration, Effect, Exit, Fiber, Option, Pull, Queue, Sink, Stream } from "effect"
 import { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
@@ -147,8 +147,8 @@ const writeInOrder = (
 const isSample = (item: Sample | RunEvent): item is Sample => item instanceof Sample
 
 /**
- * The same ticks, with the user's marks among them, through a queue. It ends when the ticks end or fail, or when the run is told to end. It never fails. `onTicks`
- * is called with ticks that are put into the queue for sure, unless the sink has failed.
+ * The same ticks, with the user's marks among them, through a queue. It ends when the ticks end or fail, or when the run is told
+ * to end. It never fails. `onTicks` is called with ticks that are put into the queue for sure, unless the sink has failed.
  *
  * When the run is told to end, an upstream that observes the signal, as the recorders do, ends by itself. It is cut off if it
  * gives no tick for as long as `patience`. Any other upstream is cut off at once.

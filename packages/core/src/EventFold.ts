@@ -78,7 +78,7 @@ export class EventFold {
     if (this.run === undefined) {
       this.run = run
       this.lastAt = run.startedAt
-      events.push(startEvent(run), ...this.marks.flatMap((mark) => this.mark(mark)))
+      events.push(startEvent(run, tick.samples), ...this.marks.flatMap((mark) => this.mark(mark)))
     }
     const gap = { fromTick: this.lastIndex + 1, toTick: tick.index, since: this.lastAt, until: tick.at }
     if (tick.skipped > 0) {
@@ -225,7 +225,11 @@ const sumOf = (a: ReadonlyMap<string, number>, b: ReadonlyMap<string, number>): 
 const mostFrequent = (causes: ReadonlyMap<string, number>): SkipCause =>
   [...causes].reduce((most, cause) => cause[1] > most[1] ? cause : most)[0] as SkipCause
 
-const startEvent = ({ devices, host, id, metadata, rateHz, startedAt }: Run): RunEvent => ({
+/** A device whose columns were not known before may have shown them in its first reading. */
+const startEvent = (
+  { devices, host, id, metadata, rateHz, startedAt }: Run,
+  samples: ReadonlyArray<Sample>
+): RunEvent => ({
   _tag: "RunStarted",
   runId: id,
   at: startedAt,
@@ -241,7 +245,9 @@ const startEvent = ({ devices, host, id, metadata, rateHz, startedAt }: Run): Ru
     serialNumber: identity?.serialNumber ?? null,
     firmware: identity?.firmware ?? null,
     calibrationDate: identity?.calibrationDate ?? null,
-    fields: (format?.fields ?? []).map(({ kind, name, statistic, unit }) => ({ name, unit, statistic, kind }))
+    fields: (format ?? samples.find(({ device }) => device === name)?.frame.format)?.fields.map((
+      { kind, name, statistic, unit }
+    ) => ({ name, unit, statistic, kind })) ?? []
   }))
 })
 

@@ -108,6 +108,13 @@ describe("the events of a run", () => {
     assert.deepInclude(events[1], { cause: "completed", samples: 20, ticks: 20 })
   })
 
+  it("have the columns of a device that showed them in its first reading", () => {
+    const unknown: Run = { ...run, devices: [{ ...device("fuel"), format: null }] }
+    const [start] = foldAll(ticksOf(unknown, [ok])).events
+    assert.deepInclude(start, { _tag: "RunStarted" })
+    assert.deepStrictEqual(start?._tag === "RunStarted" && start.devices[0]?.fields.map(({ name }) => name), ["Value"])
+  })
+
   it("are one pair for failures that follow each other, with their count", () => {
     const events = eventsOf([...times(5, ok), ...times(3, fail), ...times(4, ok), fail, ...times(20, ok)])
     assert.deepStrictEqual(tagsOf(events), ["RunStarted", "DeviceFailing", "DeviceBack", "RunEnded"])

@@ -8,7 +8,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import type { PostgresSinkOptions } from "../PostgresSink.ts"
 import { passwordInFile } from "./PostgresPasswordFile.ts"
-import { fromEnvironment, fromService, fromUrl, type PostgresSource, sourceOf } from "./PostgresSource.ts"
+import { fromEnvironment, fromService, fromUrl, isPort, PORT, type PostgresSource, sourceOf } from "./PostgresSource.ts"
 import { type Encryptions, encryptionsOf } from "./PostgresTls.ts"
 
 export interface PostgresAddress {
@@ -28,10 +28,9 @@ export interface PostgresAddress {
 export const addressOf = Effect.fnUntraced(
   function*(options: PostgresSinkOptions): Effect.fn.Return<PostgresAddress, InvalidOptionError> {
     const found = yield* settingsOf(options)
-    const port = Number(found.port ?? 5432)
-    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-      return yield* InvalidOptionError.of("port", found.port, "a port number from 1 to 65535")
-    }
+    const { port: givenPort = "5432" } = found
+    if (!isPort(givenPort)) return yield* InvalidOptionError.of("port", givenPort, PORT)
+    const port = Number(givenPort)
     const seconds = Number(found.connect_timeout ?? 0)
     if (!Number.isInteger(seconds)) {
       return yield* InvalidOptionError.of("connect_timeout", found.connect_timeout, "whole seconds")

@@ -63,36 +63,32 @@ export const fromUrl = Effect.fnUntraced(
       try: () => ({ ...parse(`${address}/`), database: decodeURIComponent(path) }),
       catch: () => unencoded
     })
-    // A plus sign is no space to libpq.
-    const parameters = [...new URLSearchParams(query.replaceAll("+", "%2B"))].map(
-      ([name, value]): readonly [string, string] =>
-        name === "ssl" && value === "true" ? ["sslmode", "require"] : [name, value]
-    )
-    const unknown = parameters.findIndex(([name]) => !isSetting(name))
-    if (unknown >= 0) {
-      const [name, value] = parameters[unknown]!
-      const isAfterPassword = parameters.slice(0, unknown).some(([name]) => name === "password")
-      // A password with a bare & ends up here.
-      return yield* refuse(
-        value === "" || isAfterPassword
-          ? `NAME=VALUE for its parameter ${unknown + 1}, with special characters percent-encoded; ${
-            understood(SETTINGS)
-          }`
-          : `no parameter ${JSON.stringify(name)}; ${understood(SETTINGS)}`
-      )
-    }
+    const { database, host, password, port: parsedPort, user } = parsed
     return {
-      ...sourceOf({
-        host: parsed.host,
-        port: parsed.port,
-        user: parsed.user,
-        password: parsed.password,
-        dbname: parsed.database
-      }),
-      ...sourceOf(Object.fromEntries(parameters))
+      ...sourceOf({ host, port: parsedPort, user, password, dbname: database }),
+      ...yield* Effect.mapError(parametersOf(query), refuse)
     }
   }
 )
+
+/** The settings in the query of a URL, or what is expected of it. */
+const parametersOf = (query: string): Effect.Effect<PostgresSource, string> => {
+  // A plus sign is no space to libpq.
+  const parameters = [...new URLSearchParams(query.replaceAll("+", "%2B"))].map(
+    ([name, value]): readonly [string, string] =>
+      name === "ssl" && value === "true" ? ["sslmode", "require"] : [name, value]
+  )
+  const names = parameters.map(([name]) => name)
+  const unknown = names.findIndex((name) => !isSetting(name))
+  if (unknown < 0) return Effect.succeed(sourceOf(Object.fromEntries(parameters)))
+  const [name, value] = parameters[unknown]!
+  // A password with a bare & ends up here.
+  const mayBeSecret = value === "" || names.slice(0, unknown).includes("password")
+  const what = mayBeSecret
+    ? `NAME=VALUE for its parameter ${unknown + 1}, with special characters percent-encoded`
+    : `no parameter ${JSON.stringify(name)}`
+  return Effect.fail(`${what}; ${understood(SETTINGS)}`)
+}
 
 const FORM = "postgres://user:password@host:5432/database"
 

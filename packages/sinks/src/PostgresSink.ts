@@ -140,7 +140,7 @@ export class PostgresSink extends Context.Service<
       existing ??= yield* driver.statements((sql) =>
         Effect.andThen(createTable(sql, settings, batch, options), readTable(sql, settings))
       ).pipe(Effect.map((found) => found.table))
-      const result = rowsOf(existing!, batch, options)
+      const result = rowsOf(existing!, batch, options, settings.useCopy)
       if ("problem" in result) return yield* schemaError(settings, result.problem)
       if (result.leftOut.length > 0) {
         yield* Effect.logWarning(
@@ -157,8 +157,8 @@ export class PostgresSink extends Context.Service<
         yield* beginning.withPermit(Effect.suspend(() => rows === undefined ? begin(batch) : Effect.void))
       }
       const locked = rows!
-      const { kinds, lock } = locked
-      if (!settings.useCopy || !existing!.canCopy) {
+      const { byCopy, kinds, lock } = locked
+      if (!byCopy) {
         return yield* driver.statements((sql) =>
           insertRows(sql, settings, locked, batch.map((sample) => lock.row(sample)))
         )
@@ -238,7 +238,9 @@ export class PostgresSink extends Context.Service<
       const { table } = yield* open(settings)
       const batch = firstBatchOf(devices)
       if (batch === null) return
-      const problem = table === null ? newTableProblem(batch, options) : problemOf(rowsOf(table, batch, options))
+      const problem = table === null
+        ? newTableProblem(batch, options)
+        : problemOf(rowsOf(table, batch, options, settings.useCopy))
       if (problem !== null) return yield* schemaError(settings, problem)
     },
     Effect.scoped

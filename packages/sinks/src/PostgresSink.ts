@@ -5,7 +5,8 @@
  * identities become its comments. If the table exists, the columns that it shares with the run are written, each value converted
  * to its column's type. NaN and infinities stay in `real` and `double precision`. Other columns, such as a serial key or a `default now()`, are left to the database.
  *
- * A batch is refused if a column's type was altered since recording began.
+ * A batch is refused if a column's type was altered since recording began. `write` goes on when the type is as before; a run of
+ * `pipeToSink` ends this output at the first refused batch.
  *
  * The server and the user are found as libpq, the library of psql, finds them: what the options leave out comes from the URL, a
  * service file, the environment (`PGHOST`, `PGPASSWORD`) and `~/.pgpass`. The README has a table of what is understood.

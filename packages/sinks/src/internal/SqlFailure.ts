@@ -100,7 +100,7 @@ export const serverOpenError = (sink: string, target: string, failure: SqlFailur
   if (/unsupported startup parameter/i.test(message)) {
     return fail(
       "Unknown",
-      `${message}; leave it out of the address, or let the pooler ignore it (ignore_startup_parameters)`
+      `${message}; leave it out of the URL, the service file and PGOPTIONS, or let the pooler ignore it (ignore_startup_parameters)`
     )
   }
   if (/pg_hba/.test(message)) {

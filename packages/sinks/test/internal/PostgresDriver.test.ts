@@ -55,17 +55,23 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 3 }])
       }))
 
-    it.effect("says what to do if the pooler refuses the options in the address", () =>
-      Effect.gen(function*() {
-        const { options } = yield* prepared()
-        const port = yield* pooler(options)
-        const url = Redacted.make(`postgres://owner:x@127.0.0.1:${port}/postgres?options=-c%20search_path%3Dlab`)
-        const error = yield* Effect.flip(writeTo(PostgresSink.layer({ url, useCopy })))
-        assert.include(
-          error.message,
-          "unsupported startup parameter: options; leave it out of the address, or let the pooler ignore it"
-        )
-      }))
+    it.effect.each(["url", "environment"] as const)(
+      "says what to do if the pooler refuses the options, which come from the %s",
+      (by) =>
+        Effect.gen(function*() {
+          const { options } = yield* prepared()
+          const port = yield* pooler(options)
+          yield* environment(by === "environment" ? { PGOPTIONS: "-c search_path=lab" } : {})
+          const query = by === "url" ? "?options=-c%20search_path%3Dlab" : ""
+          const url = Redacted.make(`postgres://owner:x@127.0.0.1:${port}/postgres${query}`)
+          const error = yield* Effect.flip(writeTo(PostgresSink.layer({ url, useCopy })))
+          assert.include(
+            error.message,
+            "unsupported startup parameter: options; leave it out of the URL, the service file and PGOPTIONS, or let the pooler "
+              + "ignore it (ignore_startup_parameters)"
+          )
+        })
+    )
 
     it.effect("gives the session the application's name and the options of the address", () =>
       Effect.gen(function*() {

@@ -8,7 +8,7 @@ import { build } from "rolldown"
 
 const root = path.join(import.meta.dirname, "..")
 const dist = path.join(root, "packages/cli/dist")
-const BUNDLED = /^(?:effect|@effect\/[^/]+|@sampleline\/[^/]+|pg-connection-string|pgpass)(?:\/|$)/
+const BUNDLED = /^(?:effect|@effect\/[^/]+|@sampleline\/[^/]+|pg-connection-string)(?:\/|$)/
 
 rmSync(dist, { recursive: true, force: true })
 const { output } = await build({

@@ -5,7 +5,8 @@
  * identities become its comments. If the table exists, the columns that it shares with the run are written, each value converted
  * to its column's type. NaN and infinities stay in `real` and `double precision`. Other columns, such as a serial key or a `default now()`, are left to the database.
  *
- * A batch is refused if a column's type was altered since recording began.
+ * A batch is refused if a column's type was altered since recording began. `write` goes on when the type is as before; a run of
+ * `pipeToSink` ends this output at the first refused batch.
  *
  * The server and the user are found as libpq, the library of psql, finds them: what the options leave out comes from the URL, a
  * service file, the environment (`PGHOST`, `PGPASSWORD`) and `~/.pgpass`. The README has a table of what is understood.
@@ -140,7 +141,7 @@ export class PostgresSink extends Context.Service<
       existing ??= yield* driver.statements((sql) =>
         Effect.andThen(createTable(sql, settings, batch, options), readTable(sql, settings))
       ).pipe(Effect.map((found) => found.table))
-      const result = rowsOf(existing!, batch, options)
+      const result = rowsOf(existing!, batch, options, settings.useCopy)
       if ("problem" in result) return yield* schemaError(settings, result.problem)
       if (result.leftOut.length > 0) {
         yield* Effect.logWarning(
@@ -157,8 +158,8 @@ export class PostgresSink extends Context.Service<
         yield* beginning.withPermit(Effect.suspend(() => rows === undefined ? begin(batch) : Effect.void))
       }
       const locked = rows!
-      const { kinds, lock } = locked
-      if (!settings.useCopy || !existing!.canCopy) {
+      const { byCopy, kinds, lock } = locked
+      if (!byCopy) {
         return yield* driver.statements((sql) =>
           insertRows(sql, settings, locked, batch.map((sample) => lock.row(sample)))
         )
@@ -238,7 +239,9 @@ export class PostgresSink extends Context.Service<
       const { table } = yield* open(settings)
       const batch = firstBatchOf(devices)
       if (batch === null) return
-      const problem = table === null ? newTableProblem(batch, options) : problemOf(rowsOf(table, batch, options))
+      const problem = table === null
+        ? newTableProblem(batch, options)
+        : problemOf(rowsOf(table, batch, options, settings.useCopy))
       if (problem !== null) return yield* schemaError(settings, problem)
     },
     Effect.scoped

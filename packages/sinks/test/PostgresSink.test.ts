@@ -126,6 +126,34 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         assert.deepStrictEqual(yield* rows(stored), [{ f: "0.25" }])
       }))
 
+    it.effect("names the domain that a column had, and tells a type that was made again from the one before", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared(
+          "CREATE DOMAIN flow AS double precision",
+          "CREATE TYPE gas AS ENUM ('N2')",
+          "CREATE TABLE samples (device text, \"Mass_Flow\" flow, \"Gas\" gas)"
+        )
+        const refused = Effect.fnUntraced(function*(alter: string) {
+          const sink = yield* PostgresSink
+          yield* sink.write(nonEmpty(samplesFrom(0, 1)))
+          yield* rows(alter)
+          return (yield* Effect.flip(sink.write(nonEmpty(samplesFrom(1, 1))))).message
+        }, Effect.provide(PostgresSink.layer({ ...options, useCopy })))
+        assert.include(
+          yield* refused("ALTER TABLE samples ALTER COLUMN \"Mass_Flow\" TYPE double precision"),
+          "its column Mass_Flow is of type double precision now, and was of type flow; change it back"
+        )
+        assert.include(
+          yield* refused(
+            "ALTER TABLE samples DROP COLUMN \"Gas\"; DROP TYPE gas; CREATE TYPE gas AS ENUM ('N2'); "
+              + "ALTER TABLE samples ADD COLUMN \"Gas\" gas"
+          ),
+          "its column Gas is of another type gas now, made since the recording began; start the recording again"
+        )
+        yield* writeTo(PostgresSink.layer({ ...options, useCopy }), samplesFrom(2, 1))
+        assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 3 }])
+      }))
+
     it.effect("refuses the batch that waited while the table was altered", () =>
       Effect.gen(function*() {
         const { options, rows } = yield* prepared(TABLE)

@@ -149,6 +149,7 @@ describe("SqliteSink", () => {
         writeTo(SqliteSink.layer({ path, mode: "append", busyTimeout: "100 millis" }), samplesFrom(1, 64))
       )
       assert.deepInclude(error, { _tag: "SinkWriteError", reason: "Timeout", samples: 64 })
+      assert.include(error.message, "another process has had it locked for 100ms; end that process")
       assert.strictEqual(countRows(path), 1)
     }))
 
@@ -168,6 +169,30 @@ describe("SqliteSink", () => {
       fs.copyFileSync(path, `${path}.copy`)
       other!.close()
       assert.strictEqual(countRows(`${path}.copy`), 7)
+    }))
+
+  it.live("gives up on a database in DELETE mode that is read for long, and says how readers can go beside the recording", () =>
+    Effect.gen(function*() {
+      const path = yield* tempDatabase
+      const layer = SqliteSink.layer({ path, mode: "append", journalMode: "DELETE", busyTimeout: "100 millis" })
+      yield* writeTo(layer, samplesFrom(0, 1))
+      const reader = new DatabaseSync(path, { readOnly: true })
+      reader.exec("BEGIN")
+      reader.prepare("SELECT count(*) FROM samples").get()
+      const error = yield* Effect.flip(writeTo(layer, samplesFrom(1, 1)))
+      reader.close()
+      const advice = "PRAGMA journal_mode = WAL"
+      assert.include(
+        error.message,
+        `If it only reads, set ${advice} on the database: then readers do not hold up the recording`
+      )
+      execute(path, advice)
+      const again = new DatabaseSync(path, { readOnly: true })
+      again.exec("BEGIN")
+      again.prepare("SELECT count(*) FROM samples").get()
+      yield* writeTo(SqliteSink.layer({ path, mode: "append", busyTimeout: 0 }), samplesFrom(1, 1))
+      again.close()
+      assert.strictEqual(countRows(path), 2)
     }))
 
   it.live("writes while a reader keeps its transaction open", () =>

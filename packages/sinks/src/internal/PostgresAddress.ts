@@ -1,6 +1,3 @@
-// The package has no types, and a program that imports this source would not find ours otherwise.
-// oxlint-disable-next-line typescript/triple-slash-reference
-/// <reference path="./pgpass.d.ts" />
 /**
  * Where a Postgres server is and who connects, found as libpq finds it. A setting comes from the options, else from the URL, the
  * service file or the environment, else it has a default.
@@ -10,7 +7,8 @@ import { Effect, Redacted } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import type { PostgresSinkOptions } from "../PostgresSink.ts"
-import { fromEnvironment, fromService, fromUrl, type PostgresSource, sourceOf } from "./PostgresSource.ts"
+import { passwordInFile } from "./PostgresPasswordFile.ts"
+import { fromEnvironment, fromService, fromUrl, isPort, PORT, type PostgresSource, sourceOf } from "./PostgresSource.ts"
 import { type Encryptions, encryptionsOf } from "./PostgresTls.ts"
 
 export interface PostgresAddress {
@@ -30,10 +28,9 @@ export interface PostgresAddress {
 export const addressOf = Effect.fnUntraced(
   function*(options: PostgresSinkOptions): Effect.fn.Return<PostgresAddress, InvalidOptionError> {
     const found = yield* settingsOf(options)
-    const port = Number(found.port ?? 5432)
-    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-      return yield* InvalidOptionError.of("port", found.port, "a port number from 1 to 65535")
-    }
+    const { port: givenPort = "5432" } = found
+    if (!isPort(givenPort)) return yield* InvalidOptionError.of("port", givenPort, PORT)
+    const port = Number(givenPort)
     const seconds = Number(found.connect_timeout ?? 0)
     if (!Number.isInteger(seconds)) {
       return yield* InvalidOptionError.of("connect_timeout", found.connect_timeout, "whole seconds")
@@ -42,7 +39,9 @@ export const addressOf = Effect.fnUntraced(
     if (host.includes(",")) return yield* InvalidOptionError.of("host", host, "one host")
     const user = found.user ?? (yield* systemUser)
     const database = found.dbname ?? user
-    const password = found.password ?? (yield* passwordInFile({ host, port, user, database }))
+    // libpq writes the default socket as localhost in the password file.
+    const hostInFile = host === defaultHost(port) && host.startsWith("/") ? "localhost" : host
+    const password = found.password ?? (yield* passwordInFile({ host: hostInFile, port, database, user }))
     return {
       host,
       port,
@@ -92,18 +91,6 @@ const systemUser = Effect.try({
   try: () => os.userInfo().username,
   catch: () =>
     new InvalidOptionError({ option: "user", value: "missing", expected: "a user, for this process has none" })
-})
-
-/** In `PGPASSFILE`, which is `~/.pgpass` by default. */
-const passwordInFile = Effect.fnUntraced(function*(
-  { database, host, port, user }: Pick<PostgresAddress, "database" | "host" | "port" | "user">
-) {
-  const { default: pgpass } = yield* Effect.promise(() => import("pgpass"))
-  // libpq writes the default socket as localhost there.
-  const name = host === defaultHost(port) && host.startsWith("/") ? "localhost" : host
-  return yield* Effect.callback<string | undefined>((resume) =>
-    pgpass({ host: name, port, database, user }, (password) => resume(Effect.succeed(password)))
-  )
 })
 
 const encryptions = (

@@ -33,6 +33,8 @@ interface TableField extends ExistingColumn {
   readonly baseType: string
   /** The type as written in a statement. */
   readonly sqlType: string
+  /** The statement that lets the user write the type in a statement; null if the user may. COPY needs no such right. */
+  readonly missingGrant: string | null
   readonly modifier: number
   /** The labels of an enum. */
   readonly labels: ReadonlyArray<string> | null
@@ -61,8 +63,10 @@ export const readTable = Effect.fnUntraced(function*(
   >(
     // A domain has the type at the end of its chain, and all limits on the way there.
     `SELECT a.attname::text AS "name", a.atttypid::text AS "typeId", base.name AS "baseType",
-        format_type(base.oid, greatest(a.atttypmod, base.modifier)) AS "type",
+        format_type(a.atttypid, a.atttypmod) AS "type",
         quote_ident(n2.nspname) || '.' || quote_ident(t.typname) AS "sqlType",
+        CASE WHEN NOT has_schema_privilege(n2.oid, 'USAGE')
+          THEN format('GRANT USAGE ON SCHEMA %I TO %I', n2.nspname, current_user) END AS "missingGrant",
         greatest(a.atttypmod, base.modifier) AS "modifier",
         (SELECT array_agg(e.enumlabel::text) FROM pg_catalog.pg_enum e WHERE e.enumtypid = base.oid) AS "labels",
         (a.attnotnull OR base.is_required) AND NOT a.atthasdef AND NOT base.has_default AND a.attidentity = '' AS "isRequired",
@@ -104,6 +108,8 @@ export const readTable = Effect.fnUntraced(function*(
 /** How the samples of a run become rows of a table. */
 export interface TableRows {
   readonly lock: SchemaLock
+  /** Whether they are written by COPY; if not, by inserts. */
+  readonly byCopy: boolean
   /** For each locked column. */
   readonly kinds: ReadonlyArray<PostgresKind>
   readonly fields: ReadonlyArray<TableField>
@@ -111,11 +117,12 @@ export interface TableRows {
   readonly leftOut: ReadonlyArray<string>
 }
 
-/** Locks to the columns that the table and the run share, or says why the table cannot be used. */
+/** Locks to the columns that the table and the run share, or says why the table cannot be used. Without COPY they are inserted. */
 export const rowsOf = (
-  { columns }: PostgresTable,
+  { canCopy, columns }: PostgresTable,
   batch: ReadonlyArray<Sample>,
-  options: RowOptions
+  options: RowOptions,
+  useCopy: boolean
 ): TableRows | TableProblem => {
   const names = storedNames(SchemaLock.fromBatch(batch, options).columns)
   const fit = fitTable({
@@ -128,7 +135,13 @@ export const rowsOf = (
   })
   if ("problem" in fit) return fit
   const { columns: fields, leftOut, lock } = fit
-  return { lock, kinds: fields.map((field) => kindOfField(field)!), fields, leftOut }
+  const byCopy = useCopy && canCopy
+  const hidden = byCopy ? undefined : fields.find(({ missingGrant }) => missingGrant !== null)
+  if (hidden !== undefined) {
+    const { missingGrant, name, type } = hidden
+    return { problem: `its column ${name} is of type ${type}, and inserts need its schema: ${missingGrant}` }
+  }
+  return { lock, byCopy, kinds: fields.map((field) => kindOfField(field)!), fields, leftOut }
 }
 
 const kindOfField = ({ baseType, labels }: TableField): PostgresKind | undefined => kindOf(baseType, labels !== null)
@@ -255,6 +268,9 @@ export const changeOf = (table: PostgresTable | null, { fields }: Pick<TableRows
   for (const { name, type, typeId } of fields) {
     const found = now.get(name)
     if (found === undefined) return `its column ${name} is gone; make it again, or record to another table`
+    if (found.typeId !== typeId && found.type === type) {
+      return `its column ${name} is of another type ${type} now, made since the recording began; start the recording again`
+    }
     if (found.typeId !== typeId) {
       return `its column ${name} is of type ${found.type} now, and was of type ${type}; change it back, or record to another table`
     }

@@ -92,6 +92,8 @@ const isTls = (code: string) =>
 /** Whether a change of the table may be the cause: a value, a name or a type did not fit. */
 export const isAboutTable = ({ code }: SqlFailure): boolean => /^(?:22|42)/.test(code) && code !== "42501"
 const isForbidden = (code: string) => code === "42501" || code === "25006"
+const permissionStep = (code: string) =>
+  code === "42501" ? "ask the owner of the table for this permission" : "record to a database that takes writes"
 
 export const serverOpenError = (sink: string, target: string, failure: SqlFailure): SinkOpenError => {
   const { code, message } = failure
@@ -100,7 +102,7 @@ export const serverOpenError = (sink: string, target: string, failure: SqlFailur
   if (/unsupported startup parameter/i.test(message)) {
     return fail(
       "Unknown",
-      `${message}; leave it out of the address, or let the pooler ignore it (ignore_startup_parameters)`
+      `${message}; leave it out of the URL, the service file and PGOPTIONS, or let the pooler ignore it (ignore_startup_parameters)`
     )
   }
   if (/pg_hba/.test(message)) {
@@ -120,7 +122,7 @@ export const serverOpenError = (sink: string, target: string, failure: SqlFailur
   }
   if (isTls(code)) return fail("Unknown", `${message}; give the certificate to trust the server by as sslrootcert`)
   if (code === "3D000") return fail("Unknown", `${message}; check its name, or make it with CREATE DATABASE`)
-  if (isForbidden(code)) return fail("PermissionDenied", `${message}; ask the owner of the table for this permission`)
+  if (isForbidden(code)) return fail("PermissionDenied", `${message}; ${permissionStep(code)}`)
   if (isTimeout(code)) {
     return fail("Timeout", "the server does not answer; check host and port, or raise connectTimeout")
   }
@@ -143,7 +145,8 @@ export const serverWriteError = (
     new SinkWriteError({ sink, target, samples, reason, detail, cause: failure })
   if (code === "53100") return fail("DiskFull", `the server's disk is full: ${message}`)
   if (isExhausted(code)) return fail("Unknown", TOO_MANY_FILES)
-  if (isForbidden(code)) return fail("PermissionDenied", message)
+  if (isForbidden(code)) return fail("PermissionDenied", `${message}; ${permissionStep(code)}`)
+  if (code === "55P03") return fail("Timeout", `${message}; end the program that has locked it`)
   if (isTimeout(code)) return fail("Timeout", message)
   if (/^2[23]/.test(code)) return fail("Constraint", message)
   if (isLost(code) || (code === "" && /terminated|closed|ended|not queryable/i.test(message))) {

@@ -30,7 +30,7 @@ export const tableInPostgres = (sql: SqlClient, name: TableName, options: SqlSin
       yield* createTable(sql, name, batch, options)
     }
     const table = yield* read
-    return yield* orProblem(table === null ? { problem: TABLE_GONE } : rowsOf(table, batch, options))
+    return yield* orProblem(table === null ? { problem: TABLE_GONE } : rowsOf(table, batch, options, false))
   })
   return {
     target: `${name.schema}.${name.table}`,
@@ -50,7 +50,7 @@ export const tableInPostgres = (sql: SqlClient, name: TableName, options: SqlSin
     }),
     check: Effect.fnUntraced(function*(batch) {
       const table = yield* read
-      if (table !== null) yield* orProblem(rowsOf(table, batch, options))
+      if (table !== null) yield* orProblem(rowsOf(table, batch, options, false))
       const problem = table === null ? newTableProblem(batch, options) : null
       if (problem !== null) return yield* Effect.fail({ problem })
     })

@@ -58,7 +58,13 @@ export const sqliteWriteError = (
   }
   switch (cause.primaryCode) {
     case BUSY:
-      return fail("Timeout", `another process has had it locked for ${Duration.format(busyTimeout)}`)
+      return fail(
+        "Timeout",
+        `another process has had it locked for ${
+          Duration.format(busyTimeout)
+        }; end that process. If it only reads, set `
+          + "PRAGMA journal_mode = WAL on the database: then readers do not hold up the recording"
+      )
     case READONLY:
       return fail("PermissionDenied", cause.message)
     case IOERR:

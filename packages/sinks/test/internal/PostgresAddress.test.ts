@@ -16,6 +16,10 @@ const found = (options: PostgresSinkOptions) =>
 
 const fromUrl = (url: string) => found({ url: Redacted.make(url) })
 
+const UNDERSTOOD =
+  "understood are host, port, user, password, dbname, application_name, options, connect_timeout, sslmode, "
+  + "sslrootcert, sslcert, sslkey"
+
 it.effect("reads all parts of a URL, percent-encoded or not", () =>
   Effect.gen(function*() {
     yield* environment({})
@@ -180,10 +184,24 @@ it.effect("reads PGAPPNAME, PGOPTIONS, PGCONNECT_TIMEOUT, PGSSLMODE, PGSERVICEFI
     assert.deepInclude(yield* fromUrl("postgres://?service=system"), { host: "system", password: undefined })
   }))
 
-it.effect("refuses a service that no file has, and a setting that is not understood, without its value", () =>
+it.effect("reads the password file, but no service file, by an empty variable", () =>
   Effect.gen(function*() {
     const home = yield* folder
-    fs.writeFileSync(`${home}/.pg_service.conf`, "[odd]\nkrbsrvname=s3cret\n[broken]\npassword s3cret\n")
+    fs.writeFileSync(`${home}/.pgpass`, "*:*:*:*:from the file\n", { mode: 0o600 })
+    yield* environment({ HOME: home, PGPASSWORD: "", PGPASSFILE: "", PGSERVICEFILE: "", PGSYSCONFDIR: "" })
+    assert.strictEqual((yield* found({ host: "db" })).password, "from the file")
+    const { message } = yield* Effect.flip(fromUrl("postgres://?service=lab"))
+    assert.strictEqual(message, `service is "lab": expected a section [lab] in ${home}/.pg_service.conf`)
+  }))
+
+it.effect("refuses a service that no file has, and names the line that is no setting without showing it", () =>
+  Effect.gen(function*() {
+    const home = yield* folder
+    const file = `${home}/.pg_service.conf`
+    fs.writeFileSync(
+      file,
+      "# of the lab\n[odd]\n\nhost=db\nkrbsrvname=s3cret\n[spaced]\npassword s3cret\n[bare]\ns3cret\n[padded]\ns3cret==\n"
+    )
     yield* environment({ HOME: home })
     const refusal = (service: string) =>
       Effect.map(Effect.flip(fromUrl(`postgres://?service=${service}`)), (error) => error.message)
@@ -191,8 +209,12 @@ it.effect("refuses a service that no file has, and a setting that is not underst
       yield* refusal("none"),
       `service is "none": expected a section [none] in ${home}/.pg_service.conf`
     )
-    assert.include(yield* refusal("odd"), "no setting krbsrvname in")
-    for (const service of ["odd", "broken"]) assert.notInclude(yield* refusal(service), "s3cret")
+    for (const [service, line] of [["odd", 5], ["spaced", 7], ["bare", 9], ["padded", 11]] as const) {
+      assert.strictEqual(
+        yield* refusal(service),
+        `service is "${service}": expected line ${line} of ${file} to be NAME=VALUE; ${UNDERSTOOD}`
+      )
+    }
   }))
 
 it.effect("never encrypts a Unix socket", () =>
@@ -211,6 +233,35 @@ it.effect("takes the password from the option if the URL has none", () =>
     assert.strictEqual(yield* passwordFor("postgres://me:own@db"), "own")
   }))
 
+it.effect.each(
+  [
+    ["postgres://h:99999/db", "a port number from 1 to 65535"],
+    ["postgres://me:s3cret@[::1]:0", "a port number from 1 to 65535"],
+    ["postgres://h:db", "a port number from 1 to 65535"],
+    ["postgres://a:1,b:1/db", "one host"],
+    ["postgres://me:s3cret@a,b", "one host"],
+    ["postgresql:", "postgres://user:password@host:5432/database"],
+    ["mysql://h/db", "postgres://user:password@host:5432/database"],
+    [
+      "postgres://me:%s3cret@db",
+      "postgres://user:password@host:5432/database, with special characters percent-encoded"
+    ],
+    [
+      "postgres://h?s3cret",
+      `NAME=VALUE for its parameter 1, with special characters percent-encoded; ${UNDERSTOOD}, service`
+    ],
+    [
+      "postgres://h?password=s3&cret=x",
+      `NAME=VALUE for its parameter 2, with special characters percent-encoded; ${UNDERSTOOD}, service`
+    ]
+  ] as const
+)("says what is wrong with %s: %s", ([url, expected]) =>
+  Effect.gen(function*() {
+    yield* environment({})
+    const error = yield* Effect.flip(fromUrl(url))
+    assert.strictEqual(error.message, `url is not usable: expected ${expected}`)
+  }))
+
 it.effect("never shows the URL that it refuses", () =>
   Effect.gen(function*() {
     const urls = [
@@ -221,6 +272,9 @@ it.effect("never shows the URL that it refuses", () =>
       "postgres://me:12/s3cret@db/lab",
       "postgres://me:12?s3cret@db/lab",
       "postgres://me:12?s3cret=@db/lab",
+      "postgres://me:s3cret",
+      "postgres://me:12,s3cret",
+      "postgres://me@db?password=12&s3cret",
       "host=db password=s3cret",
       "s3cret"
     ]

@@ -1,11 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Redacted, Scope } from "effect"
+import * as fs from "node:fs"
 import * as net from "node:net"
 import { PostgresSink } from "../../src/PostgresSink.ts"
 import { environment } from "../environment.ts"
 import { pooler } from "../pooler.ts"
 import { PostgresServer, prepared } from "../postgres.ts"
 import { samplesFrom } from "../samples.ts"
+import { tempFile } from "../tempFile.ts"
 import { nonEmpty, writeTo } from "../writing.ts"
 
 it.live("gives up on a server that never answers after connectTimeout", () =>
@@ -55,17 +57,23 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 3 }])
       }))
 
-    it.effect("says what to do if the pooler refuses the options in the address", () =>
-      Effect.gen(function*() {
-        const { options } = yield* prepared()
-        const port = yield* pooler(options)
-        const url = Redacted.make(`postgres://owner:x@127.0.0.1:${port}/postgres?options=-c%20search_path%3Dlab`)
-        const error = yield* Effect.flip(writeTo(PostgresSink.layer({ url, useCopy })))
-        assert.include(
-          error.message,
-          "unsupported startup parameter: options; leave it out of the address, or let the pooler ignore it"
-        )
-      }))
+    it.effect.each(["url", "environment"] as const)(
+      "says what to do if the pooler refuses the options, which come from the %s",
+      (by) =>
+        Effect.gen(function*() {
+          const { options } = yield* prepared()
+          const port = yield* pooler(options)
+          yield* environment(by === "environment" ? { PGOPTIONS: "-c search_path=lab" } : {})
+          const query = by === "url" ? "?options=-c%20search_path%3Dlab" : ""
+          const url = Redacted.make(`postgres://owner:x@127.0.0.1:${port}/postgres${query}`)
+          const error = yield* Effect.flip(writeTo(PostgresSink.layer({ url, useCopy })))
+          assert.include(
+            error.message,
+            "unsupported startup parameter: options; leave it out of the URL, the service file and PGOPTIONS, or let the pooler "
+              + "ignore it (ignore_startup_parameters)"
+          )
+        })
+    )
 
     it.effect("gives the session the application's name and the options of the address", () =>
       Effect.gen(function*() {
@@ -80,6 +88,18 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         )
         yield* writeTo(PostgresSink.layer({ url, useCopy }), samplesFrom(0, 1))
         assert.deepStrictEqual(yield* rows("SELECT seen FROM samples"), [{ seen: "oven lab 30s" }])
+      }))
+
+    it.effect("connects with the password of the password file if PGPASSWORD is empty", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared()
+        const path = yield* tempFile("passwords")
+        const password = Redacted.value(options.password).replaceAll(/[\\:]/g, "\\$&")
+        fs.writeFileSync(path, `127.0.0.1:${options.port}:postgres:owner:${password}\n`, { mode: 0o600 })
+        yield* environment({ PGPASSWORD: "", PGPASSFILE: path })
+        const url = Redacted.make(`postgres://owner@127.0.0.1:${options.port}/postgres`)
+        yield* writeTo(PostgresSink.layer({ url, useCopy, createTable: true }), samplesFrom(0, 2))
+        assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 2 }])
       }))
 
     it.effect.each(["url", "parameter", "environment"] as const)(

@@ -1,9 +1,11 @@
+import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { FrameFormat, type FrameValue, type Run, SampleSink } from "@sampleline/core"
-import { Effect, Redacted, Schema } from "effect"
+import { Effect, Layer, Redacted, Schema } from "effect"
 import { PostgresSink } from "../../src/PostgresSink.ts"
+import { SqlSink } from "../../src/SqlSink.ts"
 import { PostgresServer, prepared } from "../postgres.ts"
-import { sampleOf, samplesFrom } from "../samples.ts"
+import { deviceOf, sampleOf, samplesFrom } from "../samples.ts"
 import { logged, writeTo } from "../writing.ts"
 
 it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds" })(
@@ -301,6 +303,49 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         yield* writeTo(PostgresSink.layer({ ...options, ...guest, table: "guarded" }), samplesFrom(0, 5))
         assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM guarded"), [{ n: 5 }])
         yield* rows("REVOKE ALL ON guarded FROM guest; DROP ROLE guest")
+      }))
+
+    it.effect("needs no right on the schema of a column's type with COPY, and says before recording what inserts need", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared(
+          "DROP SCHEMA IF EXISTS \"Kinds\" CASCADE",
+          "CREATE SCHEMA \"Kinds\"",
+          "CREATE TYPE \"Kinds\".gas AS ENUM ('N2')",
+          "CREATE TABLE samples (device text, \"Mass_Flow\" real, \"Gas\" \"Kinds\".gas)",
+          "DROP ROLE IF EXISTS guest",
+          "CREATE ROLE guest LOGIN PASSWORD 'guest'",
+          "GRANT INSERT ON samples TO guest"
+        )
+        const guest = { ...options, user: "guest", password: Redacted.make("guest") }
+        const devices = samplesFrom(0, 1).map(({ frame }) => deviceOf(frame.format))
+        const client = PgClient.layer({
+          host: options.host,
+          port: options.port,
+          database: options.database,
+          username: "guest",
+          password: guest.password
+        })
+        const bySql = Layer.provide(SqlSink.layer({}), client)
+        const refusals = yield* Effect.all([
+          Effect.flip(PostgresSink.check({ ...guest, useCopy: false }, devices)),
+          Effect.flip(writeTo(PostgresSink.layer({ ...guest, useCopy: false }), samplesFrom(0, 1))),
+          Effect.flip(writeTo(bySql, samplesFrom(0, 1)))
+        ])
+        for (const { message } of refusals) {
+          assert.include(
+            message,
+            "its column Gas is of type \"Kinds\".gas, and inserts need its schema: GRANT USAGE ON SCHEMA \"Kinds\" TO guest"
+          )
+        }
+        yield* PostgresSink.check(guest, devices)
+        yield* writeTo(PostgresSink.layer(guest), samplesFrom(0, 1))
+        yield* rows("GRANT USAGE ON SCHEMA \"Kinds\" TO guest")
+        yield* writeTo(PostgresSink.layer({ ...guest, useCopy: false }), samplesFrom(0, 2))
+        yield* writeTo(bySql, samplesFrom(0, 3))
+        assert.deepStrictEqual(yield* rows("SELECT count(*)::int AS n FROM samples"), [{ n: 6 }])
+        yield* rows(
+          "DROP TABLE samples; DROP SCHEMA \"Kinds\" CASCADE; REVOKE ALL ON SCHEMA public FROM guest; DROP ROLE guest"
+        )
       }))
 
     it.effect.prop("COPY and insert store the same", {

@@ -46,6 +46,14 @@ it.each([
   assert.strictEqual(error.isRetryable, isRetryable)
 })
 
+it.each([
+  ["42501", "permission denied for schema lab", "ask the owner of the table for this permission"],
+  ["25006", "cannot execute INSERT in a read-only transaction", "record to a database that takes writes"],
+  ["55P03", "database is locked", "end the program that has locked it"]
+])("writing with %j says %j, and the next step", (code, message, step) => {
+  assert.strictEqual(serverWriteError("SqlSink", "host", 2, failure(code, message)).detail, `${message}; ${step}`)
+})
+
 it("says that there are too many open files", () => {
   const refused = failure("EMFILE", "connect EMFILE 127.0.0.1:5432")
   assert.include(serverOpenError("PostgresSink", "host", refused).detail, "too many open files")

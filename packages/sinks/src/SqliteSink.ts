@@ -35,6 +35,7 @@ import { insertAll, type Inserts, Parameters, prepareInserts } from "./internal/
 import { SqliteRuns } from "./internal/SqliteRuns.ts"
 import { type SqliteSettings, sqliteSettings } from "./internal/SqliteSettings.ts"
 import { checkDescription, describeColumns, makeTable, shapeOf, type SqliteShape } from "./internal/SqliteTable.ts"
+import { writeComplete } from "./internal/writeComplete.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
 /**
@@ -129,7 +130,16 @@ export class SqliteSink extends Context.Service<
         shape = found
       }
       const locked = shape
-      const values = (parameters ??= new Parameters(locked)).of(batch)
+      yield* writeComplete(locked, batch, (complete) => insert(locked, batch, complete))
+      yield* checkpoint
+    })
+
+    const insert = Effect.fnUntraced(function*(
+      locked: SqliteShape,
+      batch: ReadonlyArray<Sample>,
+      complete: ReadonlyArray<Sample>
+    ) {
+      const values = (parameters ??= new Parameters(locked)).of(complete)
       const transaction = () => {
         const prepared = inserts ?? begin(database, settings, locked, batch)
         insertAll(prepared, values, locked.lock.columns.length)
@@ -143,8 +153,7 @@ export class SqliteSink extends Context.Service<
         retryWhileLocked(attempted, busyTimeout),
         (cause) => sqliteWriteError(writer, batch.length, busyTimeout, cause)
       )
-      watch.unseen += batch.length
-      yield* checkpoint
+      watch.unseen += complete.length
     })
 
     return {

@@ -11,7 +11,7 @@ import { quoted } from "./identifiers.ts"
 import { inTransaction } from "./inTransaction.ts"
 import { storedNames } from "./PostgresNames.ts"
 import { canHold, convertTime, convertValue, kindOf, type PostgresKind, toArrayText } from "./PostgresTypes.ts"
-import { type ExistingColumn, fitTable, type Storing, type TableProblem } from "./TableFit.ts"
+import { type ExistingColumn, fitTable, type Storing, type TableFit, type TableProblem } from "./TableFit.ts"
 
 export interface TableName {
   readonly schema: string
@@ -65,6 +65,7 @@ export const readTable = Effect.fnUntraced(function*(
         quote_ident(n2.nspname) || '.' || quote_ident(t.typname) AS "sqlType",
         greatest(a.atttypmod, base.modifier) AS "modifier",
         (SELECT array_agg(e.enumlabel::text) FROM pg_catalog.pg_enum e WHERE e.enumtypid = base.oid) AS "labels",
+        (a.attnotnull OR base.is_required) AS "isNotNull",
         (a.attnotnull OR base.is_required) AND NOT a.atthasdef AND NOT base.has_default AND a.attidentity = '' AS "isRequired",
         a.attgenerated <> '' OR a.attidentity = 'a' AS "isGenerated",
         has_column_privilege(c.oid, a.attnum, 'INSERT') AS "isInsertable",
@@ -102,8 +103,7 @@ export const readTable = Effect.fnUntraced(function*(
 })
 
 /** How the samples of a run become rows of a table. */
-export interface TableRows {
-  readonly lock: SchemaLock
+export interface TableRows extends Pick<TableFit<TableField>, "lock" | "notNull"> {
   /** For each locked column. */
   readonly kinds: ReadonlyArray<PostgresKind>
   readonly fields: ReadonlyArray<TableField>
@@ -127,8 +127,8 @@ export const rowsOf = (
     nameInTable: (name) => names.get(name)!
   })
   if ("problem" in fit) return fit
-  const { columns: fields, leftOut, lock } = fit
-  return { lock, kinds: fields.map((field) => kindOfField(field)!), fields, leftOut }
+  const { columns: fields, leftOut, lock, notNull } = fit
+  return { lock, notNull, kinds: fields.map((field) => kindOfField(field)!), fields, leftOut }
 }
 
 const kindOfField = ({ baseType, labels }: TableField): PostgresKind | undefined => kindOf(baseType, labels !== null)

@@ -18,6 +18,7 @@ import {
 } from "./PostgresTable.ts"
 import { isAboutTable, SqlFailure } from "./SqlFailure.ts"
 import { orProblem, type SqlTable } from "./SqlTable.ts"
+import { writeComplete } from "./writeComplete.ts"
 
 export const tableInPostgres = (sql: SqlClient, name: TableName, options: SqlSinkOptions): SqlTable => {
   let rows: TableRows | undefined
@@ -38,7 +39,11 @@ export const tableInPostgres = (sql: SqlClient, name: TableName, options: SqlSin
     lock: () => rows?.lock,
     write: Effect.fnUntraced(function*(batch) {
       const locked = rows ??= yield* begin(batch)
-      yield* insertRows(sql, name, locked, batch.map((sample) => locked.lock.row(sample))).pipe(
+      yield* writeComplete(
+        locked,
+        batch,
+        (complete) => insertRows(sql, name, locked, complete.map((sample) => locked.lock.row(sample)))
+      ).pipe(
         Effect.catchIf(
           (error) => isAboutTable(SqlFailure.from(error, "")),
           Effect.fnUntraced(function*(error) {

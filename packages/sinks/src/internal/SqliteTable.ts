@@ -8,17 +8,14 @@ import { describeDevices } from "./Description.ts"
 import { quoted } from "./identifiers.ts"
 import type { SqliteSettings } from "./SqliteSettings.ts"
 import { holdsInSqlite, storedInSqlite, timesIn } from "./SqliteTypes.ts"
-import { fitTable, type TableProblem, timestampText } from "./TableFit.ts"
+import { fitTable, type TableFit, type TableProblem, timestampText } from "./TableFit.ts"
 
 /** The locked columns, and how the table stores them. */
-export interface SqliteShape {
-  readonly lock: SchemaLock
+export interface SqliteShape extends Pick<TableFit<unknown>, "lock" | "notNull" | "losses"> {
   /** For each locked column: whether times in it are RFC 3339 text. */
   readonly timesAsText: ReadonlyArray<boolean>
   /** Whether the table must be made. */
   readonly isNew: boolean
-  /** What the table does not store of the values that it takes. */
-  readonly losses: ReadonlyArray<string>
 }
 
 /** How a first batch goes into the table, or why it cannot. `existing` are the columns of the table; empty if there is none. */
@@ -38,7 +35,13 @@ const shapeOfBatch = (
   options: RowOptions
 ): SqliteShape => {
   const lock = SchemaLock.fromBatch(batch, { ...options, holdsFloat: holdsInSqlite }).typed()
-  return { lock, timesAsText: lock.columns.map(() => timeType === "TEXT"), isNew: true, losses: [] }
+  return {
+    lock,
+    notNull: { lock, names: [] },
+    timesAsText: lock.columns.map(() => timeType === "TEXT"),
+    isNew: true,
+    losses: []
+  }
 }
 
 const shapeOfTable = (
@@ -60,8 +63,8 @@ const shapeOfTable = (
     storing
   })
   if ("problem" in fit) return fit
-  const { columns, lock, losses } = fit
-  return { lock, timesAsText: columns.map(({ type }) => timesIn(type) === "text"), isNew: false, losses }
+  const { columns, ...fitted } = fit
+  return { ...fitted, timesAsText: columns.map(({ type }) => timesIn(type) === "text"), isNew: false }
 }
 
 /** Makes the table, and replaces an old one in mode `overwrite`. */

@@ -17,7 +17,8 @@ export interface ExistingColumn {
   readonly name: string
   /** The type as the database calls it. */
   readonly type: string
-  /** Whether a row must have a value for it. */
+  readonly isNotNull: boolean
+  /** Whether a row must have a value for it: it is NOT NULL, and the database fills in none. */
   readonly isRequired: boolean
   /** Whether the user may write it. Default: true. */
   readonly isInsertable?: boolean | undefined
@@ -31,6 +32,8 @@ export interface Storing extends Pick<TableColumn, "type" | "convert"> {
 
 export interface TableFit<C> {
   readonly lock: SchemaLock
+  /** The locked columns that are NOT NULL, and the run's name of each. */
+  readonly notNull: { readonly lock: SchemaLock; readonly names: ReadonlyArray<string> }
   /** The table's column for each locked one. */
   readonly columns: ReadonlyArray<C>
   /** The names of columns that the user may not write. */
@@ -65,7 +68,7 @@ export const fitTable = <C extends ExistingColumn>({ batch, existing, nameInTabl
   if (required !== undefined) {
     return { problem: `its column ${required.name} needs a value, and this run has none for it; give it a default` }
   }
-  const columns: Array<TableColumn> = []
+  const columns: Array<TableColumn & { readonly takes: string }> = []
   const losses: Array<string> = []
   for (const { column, takes } of shared) {
     const { name, type } = column
@@ -73,7 +76,7 @@ export const fitTable = <C extends ExistingColumn>({ batch, existing, nameInTabl
     if (stored === undefined) {
       return { problem: `its column ${name} is of type ${type}, which cannot hold these values; change its type` }
     }
-    columns.push({ ...stored, name, takes: takes.name, nullable: true })
+    columns.push({ ...stored, name, takes: takes.name, nullable: !column.isNotNull })
     if (stored.loses !== undefined) losses.push(`its column ${name} is of type ${type}, so ${stored.loses} is lost`)
   }
   const lock = SchemaLock.fromTable(columns, batch, options)
@@ -81,8 +84,13 @@ export const fitTable = <C extends ExistingColumn>({ batch, existing, nameInTabl
     const names = run.measured.join(", ")
     return { problem: `${table} has no column for a measured value (${names}); add one, or choose another table` }
   }
+  const notNull = columns.filter(({ nullable }) => !nullable)
   return {
     lock,
+    notNull: {
+      lock: SchemaLock.fromTable(notNull, batch, options),
+      names: notNull.map(({ takes }) => takes)
+    },
     columns: shared.map(({ column }) => column),
     leftOut: both.filter(({ column }) => column.isInsertable === false).map(({ column }) => column.name),
     losses

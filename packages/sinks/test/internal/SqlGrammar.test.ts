@@ -6,7 +6,10 @@ const TIME = 1_772_366_400_000_001
 
 /** How MySQL stores a value in a column of a declared type; undefined if it cannot. */
 const inMysql = (declared: string, type: ColumnType, value: number | string) => {
-  const storing = MYSQL.storing({ name: "x", type: declared, isRequired: false, isStrict: true }, type)
+  const storing = MYSQL.storing(
+    { name: "x", type: declared, isNotNull: false, isRequired: false, isStrict: true },
+    type
+  )
   return storing === undefined ? undefined : storing.convert === undefined ? value : storing.convert(value)
 }
 
@@ -34,7 +37,7 @@ it.each<readonly [string, string | undefined]>([
   ["point", undefined]
 ])("takes a measured value in MySQL's %s as %s", (declared, type) => {
   assert.strictEqual(
-    MYSQL.storing({ name: "x", type: declared, isRequired: false, isStrict: true }, "float")?.type,
+    MYSQL.storing({ name: "x", type: declared, isNotNull: false, isRequired: false, isStrict: true }, "float")?.type,
     type
   )
 })

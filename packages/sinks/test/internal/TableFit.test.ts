@@ -4,7 +4,7 @@ import { type ExistingColumn, fitTable } from "../../src/internal/TableFit.ts"
 import { sampleOf } from "../samples.ts"
 
 const columns = (...names: ReadonlyArray<string>): ReadonlyArray<ExistingColumn> =>
-  names.map((name) => ({ name, type: "real", isRequired: false }))
+  names.map((name) => ({ name, type: "real", isNotNull: false, isRequired: false }))
 
 const batchOf = (...fields: ReadonlyArray<string>) => [
   sampleOf(FrameFormat.make(fields.map((name) => ({ name }))), fields.map((_, n) => n + 1))
@@ -57,9 +57,9 @@ describe("a table and a run share columns", () => {
 
 it("tells what a table does not store", () => {
   const found = fit([
-    { name: "received_at", type: "date", isRequired: false },
-    { name: "mass_flow", type: "real", isRequired: false },
-    { name: "Temperature", type: "real", isRequired: false, isInsertable: false }
+    { name: "received_at", type: "date", isNotNull: false, isRequired: false },
+    { name: "mass_flow", type: "real", isNotNull: false, isRequired: false },
+    { name: "Temperature", type: "real", isNotNull: false, isRequired: false, isInsertable: false }
   ])
   assert.deepInclude(found, {
     leftOut: ["Temperature"],
@@ -84,7 +84,7 @@ describe("a table cannot be used", () => {
   })
 
   it("if a column that it shares cannot hold the values", () => {
-    const status = { name: "STATUS", type: "text[]", isRequired: false }
+    const status = { name: "STATUS", type: "text[]", isNotNull: false, isRequired: false }
     assert.strictEqual(
       problemOf([...columns("Mass_Flow"), status]),
       "its column STATUS is of type text[], which cannot hold these values; change its type"
@@ -93,7 +93,7 @@ describe("a table cannot be used", () => {
   })
 
   it("if a column needs a value and gets none", () => {
-    const site = { name: "site", type: "text", isRequired: true }
+    const site = { name: "site", type: "text", isNotNull: true, isRequired: true }
     assert.strictEqual(
       problemOf([...columns("Mass_Flow"), site]),
       "its column site needs a value, and this run has none for it; give it a default"

@@ -268,12 +268,16 @@ describe("SqliteSink.check with devices", () => {
       const path = yield* tempFile("run.db")
       execute(
         path,
-        "CREATE TABLE times (device TEXT, received_at TEXT, status TEXT); CREATE TABLE blobs (Mass_Flow REAL, requested_at BLOB) STRICT"
+        "CREATE TABLE times (device TEXT, received_at TEXT, status TEXT); CREATE TABLE blobs (Mass_Flow REAL, requested_at BLOB) STRICT;"
+          + "CREATE TABLE whole (mass_flow INT) STRICT; CREATE TABLE gases (gas REAL); CREATE TABLE numbered (device INT, mass_flow REAL)"
       )
       for (
         const [table, message] of [
           ["times", "its table times has no column for a measured value (Mass_Flow, Gas)"],
-          ["blobs", "its column requested_at is of type BLOB, which cannot hold these values"]
+          ["blobs", "its column requested_at is of type BLOB, which cannot hold these values"],
+          ["whole", "its column mass_flow is of type INT, which cannot hold these values"],
+          ["gases", "its column gas is of type REAL, which cannot hold these values"],
+          ["numbered", "its column device is of type INT, which cannot hold these values"]
         ] as const
       ) {
         const append = { path, mode: "append", table } as const

@@ -66,7 +66,7 @@ export const MYSQL: Grammar = {
   storing: ({ type: declared }, type) => storedInMysql(declared, type)
 }
 
-/** Undefined for types that hold neither numbers nor texts, such as `blob`, and for times in a type that is too small. */
+/** Undefined for types that do not hold such values, such as texts in `int`, and for times in a type that is too small. */
 const storedInMysql = (declared: string, type: ColumnType): Storing | undefined => {
   const isText = /^(?:char|varchar|tinytext|text|mediumtext|longtext)$/i.test(declared)
   if (type === "timestamp") {
@@ -76,10 +76,13 @@ const storedInMysql = (declared: string, type: ColumnType): Storing | undefined 
     if (isText) return { type, convert: timestampText }
     return /^(?:bigint|decimal|double)$/i.test(declared) ? { type } : undefined
   }
-  if (isText || /^(?:enum|set)$/i.test(declared)) return { type: "text" }
+  if (isText) return { type: "text" }
   if (/^json$/i.test(declared)) return { type: "text", convert: toJson }
-  if (/^(?:tiny|small|medium|big)?int$/i.test(declared)) return { type: "int" }
-  return /^(?:float|double|decimal)$/i.test(declared) ? { type: "float" } : undefined
+  const isNumber = type === "float" || type === "int"
+  if (/^(?:enum|set)$/i.test(declared)) return isNumber ? undefined : { type: "text" }
+  // The server rounds decimals for a column of integers.
+  const holdsNumbers = /^(?:(?:tiny|small|medium|big)?int|float|double|decimal)$/i.test(declared)
+  return holdsNumbers && type !== "text" ? { type: "float" } : undefined
 }
 
 const toJson = (value: number | string): Cell =>

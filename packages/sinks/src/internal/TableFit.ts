@@ -59,7 +59,8 @@ export const fitTable = <C extends ExistingColumn>({ batch, existing, nameInTabl
   /** For databases that cannot store every name. */
   readonly nameInTable?: ((name: string) => string) | undefined
 }): TableFit<C> | TableProblem => {
-  const run = SchemaLock.fromBatch(batch, options)
+  // A text such as OVER in the first batch does not mean that a field of unknown kind has no numbers.
+  const run = SchemaLock.fromFormatsOf(batch, options)
   const both = sharedColumns(existing, run.columns, nameInTable)
   const shared = both.filter(({ column }) => column.isInsertable !== false)
   if (shared.length === 0) return { problem: `${table} has none of this run's columns; choose another table` }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { FrameFormat } from "@sampleline/core"
+import { type FieldKind, FrameFormat } from "@sampleline/core"
 import { type ExistingColumn, fitTable } from "../../src/internal/TableFit.ts"
 import { sampleOf } from "../samples.ts"
 
@@ -22,7 +22,9 @@ const fit = (
     options: {},
     nameInTable,
     storing: ({ type }, taken) =>
-      type === "text[]" ? undefined : { type: taken, loses: type === "date" ? "the time of day" : undefined }
+      type === "text[]" || (type === "int" && taken === "text")
+        ? undefined
+        : { type: taken, loses: type === "date" ? "the time of day" : undefined }
   })
 
 describe("a table and a run share columns", () => {
@@ -90,6 +92,13 @@ describe("a table cannot be used", () => {
       "its column STATUS is of type text[], which cannot hold these values; change its type"
     )
     assert.isNull(problemOf([...columns("Mass_Flow"), { ...status, name: "other" }]))
+  })
+
+  it("by the kinds of the fields, and not by the first values", () => {
+    const first = (kind: FieldKind) => [sampleOf(FrameFormat.make([{ name: "Volts", kind }]), ["OVER"])]
+    const existing = [{ name: "Volts", type: "int", isNotNull: false, isRequired: false }]
+    assert.include(problemOf(existing, first("text"))!, "cannot hold these values")
+    assert.isNull(problemOf(existing, first("unknown")))
   })
 
   it("if a column needs a value and gets none", () => {

@@ -61,7 +61,9 @@ export const MYSQL: Grammar = {
   columnsQuery: "SELECT column_name AS name, data_type AS type, is_nullable = 'NO' AS isNotNull, "
     + "is_nullable = 'NO' AND column_default IS NULL AND extra NOT LIKE '%auto_increment%' AS isRequired, 1 AS isStrict "
     + "FROM information_schema.columns "
-    + "WHERE table_schema = database() AND table_name = ? AND extra NOT LIKE '%GENERATED%' ORDER BY ordinal_position",
+    + "WHERE table_schema = database() AND table_name = ? "
+    // DEFAULT_GENERATED only means that the default is an expression.
+    + "AND extra NOT LIKE '%VIRTUAL GENERATED%' AND extra NOT LIKE '%STORED GENERATED%' ORDER BY ordinal_position",
   holdsFloat: Number.isFinite,
   storing: ({ type: declared }, type) => storedInMysql(declared, type)
 }

@@ -143,13 +143,7 @@ export class PostgresSink extends Context.Service<
       ).pipe(Effect.map((found) => found.table))
       const result = rowsOf(existing!, batch, options)
       if ("problem" in result) return yield* schemaError(settings, result.problem)
-      if (result.leftOut.length > 0) {
-        yield* Effect.logWarning(
-          `${SINK} ${target}: leaving out columns that the user ${settings.user} may not insert into: ${
-            result.leftOut.join(", ")
-          }`
-        )
-      }
+      for (const loss of result.losses) yield* Effect.logWarning(`${SINK} ${target}: ${loss}`)
       rows = result
     })
 

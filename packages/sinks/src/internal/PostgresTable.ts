@@ -103,12 +103,10 @@ export const readTable = Effect.fnUntraced(function*(
 })
 
 /** How the samples of a run become rows of a table. */
-export interface TableRows extends Pick<TableFit<TableField>, "lock" | "notNull"> {
+export interface TableRows extends Pick<TableFit<TableField>, "lock" | "notNull" | "losses"> {
   /** For each locked column. */
   readonly kinds: ReadonlyArray<PostgresKind>
   readonly fields: ReadonlyArray<TableField>
-  /** Columns that the user may not write. */
-  readonly leftOut: ReadonlyArray<string>
 }
 
 /** Locks to the columns that the table and the run share, or says why the table cannot be used. */
@@ -127,8 +125,8 @@ export const rowsOf = (
     nameInTable: (name) => names.get(name)!
   })
   if ("problem" in fit) return fit
-  const { columns: fields, leftOut, lock, notNull } = fit
-  return { lock, notNull, kinds: fields.map((field) => kindOfField(field)!), fields, leftOut }
+  const { columns: fields, ...fitted } = fit
+  return { ...fitted, kinds: fields.map((field) => kindOfField(field)!), fields }
 }
 
 const kindOfField = ({ baseType, labels }: TableField): PostgresKind | undefined => kindOf(baseType, labels !== null)

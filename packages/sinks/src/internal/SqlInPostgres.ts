@@ -21,6 +21,7 @@ import { orProblem, type SqlTable } from "./SqlTable.ts"
 import { writeComplete } from "./writeComplete.ts"
 
 export const tableInPostgres = (sql: SqlClient, name: TableName, options: SqlSinkOptions): SqlTable => {
+  const target = `${name.schema}.${name.table}`
   let rows: TableRows | undefined
   const read = Effect.map(readTable(sql, name), ({ table }) => table)
 
@@ -31,10 +32,12 @@ export const tableInPostgres = (sql: SqlClient, name: TableName, options: SqlSin
       yield* createTable(sql, name, batch, options)
     }
     const table = yield* read
-    return yield* orProblem(table === null ? { problem: TABLE_GONE } : rowsOf(table, batch, options))
+    const found = yield* orProblem(table === null ? { problem: TABLE_GONE } : rowsOf(table, batch, options))
+    for (const loss of found.losses) yield* Effect.logWarning(`SqlSink ${target}: ${loss}`)
+    return found
   })
   return {
-    target: `${name.schema}.${name.table}`,
+    target,
     exists: Effect.map(read, (table) => table !== null),
     lock: () => rows?.lock,
     write: Effect.fnUntraced(function*(batch) {

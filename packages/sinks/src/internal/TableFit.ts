@@ -36,9 +36,7 @@ export interface TableFit<C> {
   readonly notNull: { readonly lock: SchemaLock; readonly names: ReadonlyArray<string> }
   /** The table's column for each locked one. */
   readonly columns: ReadonlyArray<C>
-  /** The names of columns that the user may not write. */
-  readonly leftOut: ReadonlyArray<string>
-  /** What the table does not store of the values that it takes. */
+  /** What the table does not store of the run, and why. */
   readonly losses: ReadonlyArray<string>
 }
 
@@ -61,16 +59,22 @@ export const fitTable = <C extends ExistingColumn>({ batch, existing, nameInTabl
 }): TableFit<C> | TableProblem => {
   // A text such as OVER in the first batch does not mean that a field of unknown kind has no numbers.
   const run = SchemaLock.fromFormatsOf(batch, options)
-  const both = sharedColumns(existing, run.columns, nameInTable)
+  const { both, unclear } = sharedColumns(existing, run.columns, nameInTable)
+  if (both.length === 0 && unclear.length === 0) {
+    return { problem: `${table} has none of this run's columns; choose another table` }
+  }
   const shared = both.filter(({ column }) => column.isInsertable !== false)
-  if (shared.length === 0) return { problem: `${table} has none of this run's columns; choose another table` }
+  const forbidden = both.filter(({ column }) => column.isInsertable === false)
   const filled = new Set(shared.map(({ column }) => column.name))
   const required = existing.find(({ isRequired, name }) => isRequired && !filled.has(name))
   if (required !== undefined) {
-    return { problem: `its column ${required.name} needs a value, and this run has none for it; give it a default` }
+    const why = forbidden.some(({ column }) => column === required)
+      ? `the user may not insert into it; GRANT INSERT on ${table}`
+      : "this run has none for it; give it a default"
+    return { problem: `its column ${required.name} needs a value, and ${why}` }
   }
   const columns: Array<TableColumn & { readonly takes: string }> = []
-  const losses: Array<string> = []
+  const losses = unclear.map(({ problem }) => problem)
   for (const { column, takes } of shared) {
     const { name, type } = column
     const stored = storing(column, takes.type)
@@ -82,8 +86,10 @@ export const fitTable = <C extends ExistingColumn>({ batch, existing, nameInTabl
   }
   const lock = SchemaLock.fromTable(columns, batch, options)
   if (lock.measured.length === 0 && run.measured.length > 0) {
-    const names = run.measured.join(", ")
-    return { problem: `${table} has no column for a measured value (${names}); add one, or choose another table` }
+    return { problem: whyUnmeasured(table, run.measured, forbidden, unclear) }
+  }
+  if (forbidden.length > 0) {
+    losses.push(`leaving out columns that the user may not insert into: ${namesOf(forbidden)}`)
   }
   const notNull = columns.filter(({ nullable }) => !nullable)
   return {
@@ -93,7 +99,6 @@ export const fitTable = <C extends ExistingColumn>({ batch, existing, nameInTabl
       names: notNull.map(({ takes }) => takes)
     },
     columns: shared.map(({ column }) => column),
-    leftOut: both.filter(({ column }) => column.isInsertable === false).map(({ column }) => column.name),
     losses
   }
 }
@@ -104,12 +109,37 @@ interface SharedColumn<C> {
   readonly takes: Column
 }
 
-/** A name is matched exactly, or else without case if that leaves one column of the table and one of the run. */
+/** A column of the run that several columns of the table match. */
+interface UnclearColumn extends TableProblem {
+  readonly takes: Column
+}
+
+/** Why no measured value goes into a table. */
+const whyUnmeasured = (
+  table: string,
+  measured: ReadonlyArray<string>,
+  forbidden: ReadonlyArray<SharedColumn<ExistingColumn>>,
+  unclear: ReadonlyArray<UnclearColumn>
+): string => {
+  const isMeasured = ({ takes }: { readonly takes: Column }) => measured.includes(takes.name)
+  const closed = forbidden.filter(isMeasured)
+  if (closed.length > 0) return `the user may not insert into its columns ${namesOf(closed)}; GRANT INSERT on ${table}`
+  return unclear.find(isMeasured)?.problem
+    ?? `${table} has no column for a measured value (${measured.join(", ")}); add one, or choose another table`
+}
+
+const namesOf = (shared: ReadonlyArray<SharedColumn<ExistingColumn>>): string =>
+  shared.map(({ column }) => column.name).join(", ")
+
+/**
+ * A name is matched exactly, or else without case if that leaves one column of the table and one of the run. `unclear` says where it
+ * leaves several of the table.
+ */
 const sharedColumns = <C extends ExistingColumn>(
   existing: ReadonlyArray<C>,
   run: ReadonlyArray<Column>,
   nameInTable: (name: string) => string = (name) => name
-): ReadonlyArray<SharedColumn<C>> => {
+): { readonly both: ReadonlyArray<SharedColumn<C>>; readonly unclear: ReadonlyArray<UnclearColumn> } => {
   const wanted = new Map(run.map((column) => [nameInTable(column.name), column]))
   const names = new Set(existing.map(({ name }) => name))
   const wantedLeft = byLowerCase([...wanted.keys()].filter((name) => !names.has(name)))
@@ -121,10 +151,17 @@ const sharedColumns = <C extends ExistingColumn>(
       ? wanted.get(first)
       : undefined
   }
-  return existing.flatMap((column) => {
+  const both = existing.flatMap((column) => {
     const takes = wanted.get(column.name) ?? alike(column)
     return takes === undefined ? [] : [{ column, takes }]
   })
+  const unclear = [...wantedLeft].flatMap(([key, [name]]) => {
+    const matches = existingLeft.get(key) ?? []
+    if (name === undefined || matches.length < 2) return []
+    const problem = `${name} is not stored: several columns match it (${matches.join(", ")}); rename one to ${name}`
+    return [{ takes: wanted.get(name)!, problem }]
+  })
+  return { both, unclear }
 }
 
 const byLowerCase = (names: ReadonlyArray<string>): ReadonlyMap<string, ReadonlyArray<string>> =>

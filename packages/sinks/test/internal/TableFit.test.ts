@@ -57,6 +57,17 @@ describe("a table and a run share columns", () => {
   })
 })
 
+it("tells which columns match a name without case, if they are several", () => {
+  const found = fit(columns("mass_flow", "MASS_FLOW", "Temperature"))
+  assert.deepInclude(found, {
+    losses: ["Mass_Flow is not stored: several columns match it (mass_flow, MASS_FLOW); rename one to Mass_Flow"]
+  })
+  assert.deepInclude(fit(columns("unit_id", "mass_flow", "MASS_FLOW", "device", "DEVICE")), {
+    problem: "Mass_Flow is not stored: several columns match it (mass_flow, MASS_FLOW); rename one to Mass_Flow"
+  })
+  assert.deepInclude(fit(columns("mass_flow", "Mass_Flow", "MASS_FLOW")), { losses: [] })
+})
+
 it("tells what a table does not store", () => {
   const found = fit([
     { name: "received_at", type: "date", isNotNull: false, isRequired: false },
@@ -64,8 +75,10 @@ it("tells what a table does not store", () => {
     { name: "Temperature", type: "real", isNotNull: false, isRequired: false, isInsertable: false }
   ])
   assert.deepInclude(found, {
-    leftOut: ["Temperature"],
-    losses: ["its column received_at is of type date, so the time of day is lost"]
+    losses: [
+      "its column received_at is of type date, so the time of day is lost",
+      "leaving out columns that the user may not insert into: Temperature"
+    ]
   })
 })
 
@@ -83,6 +96,19 @@ describe("a table cannot be used", () => {
     )
     assert.isNull(problemOf(columns("device", "temperature")))
     assert.isNull(problemOf(columns("device"), batchOf()))
+  })
+
+  it("if the user may not insert into the columns for measured values", () => {
+    const [flow, temperature] = columns("mass_flow", "temperature")
+    const closed = [{ ...flow!, isInsertable: false }, { ...temperature!, isInsertable: false }]
+    const problem = "the user may not insert into its columns mass_flow, temperature; GRANT INSERT on the table"
+    assert.strictEqual(problemOf([...columns("device"), ...closed]), problem)
+    assert.strictEqual(problemOf([...columns("other"), ...closed]), problem)
+    assert.isNull(problemOf([flow!, closed[1]!]))
+    assert.strictEqual(
+      problemOf([flow!, { ...closed[1]!, isNotNull: true, isRequired: true }]),
+      "its column temperature needs a value, and the user may not insert into it; GRANT INSERT on the table"
+    )
   })
 
   it("if a column that it shares cannot hold the values", () => {

@@ -303,8 +303,11 @@ describe("SqliteSink.check with devices", () => {
       const path = yield* tempFile("run.db")
       execute(path, "CREATE TABLE samples (Mass_Flow REAL); CREATE TABLE samples_columns (a TEXT)")
       const append = { path, mode: "append" } as const
-      assert.include((yield* check(append, deviceOf(flow)))!, "table samples_columns has 1 columns")
-      assert.include(yield* write(append, flow), "table samples_columns has 1 columns")
+      const problem = yield* check(append, deviceOf(flow))
+      assert.include(problem!, "its table samples_columns, which should describe samples, has other columns")
+      assert.strictEqual(yield* write(append, flow), problem)
+      assert.strictEqual(yield* check(append), problem)
+      assert.isNull(yield* check({ ...append, mode: "overwrite" }, deviceOf(flow)))
       assert.isNull(yield* check({ ...append, table: "flows" }, deviceOf(flow)))
       yield* writeTo(SqliteSink.layer({ ...append, table: "flows" }), samplesFrom(0, 1))
       assert.isNull(yield* check({ ...append, table: "flows" }, deviceOf(flow)))

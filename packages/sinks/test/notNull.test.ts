@@ -105,6 +105,16 @@ describe("a sample without a value for a NOT NULL column costs its row, and not 
         yield* expectLeftOut(Layer.provide(SqlSink.layer(), client), rows(SELECT))
       }))
 
+    it.effect("also if it is the device's name, and too long", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared(
+          "CREATE TABLE samples (device varchar(2) NOT NULL, \"Mass_Flow\" real)"
+        )
+        const report = yield* writeTo(PostgresSink.layer(options), [sampleOf(other, [1])])
+        assert.deepStrictEqual(yield* rows("SELECT * FROM samples"), [])
+        assert.deepInclude(report, { rows: 0, columnsDropped: { device: 1 } })
+      }))
+
     it.effect("also if a domain is NOT NULL", () =>
       Effect.gen(function*() {
         const { options, rows } = yield* prepared(

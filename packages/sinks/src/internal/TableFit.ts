@@ -32,7 +32,7 @@ export interface Storing extends Pick<TableColumn, "type" | "convert"> {
 
 export interface TableFit<C> {
   readonly lock: SchemaLock
-  /** The locked columns that are NOT NULL, and the run's name of each. */
+  /** The locked columns that are NOT NULL and for which a sample may have no value, and the run's name of each. */
   readonly notNull: { readonly lock: SchemaLock; readonly names: ReadonlyArray<string> }
   /** The table's column for each locked one. */
   readonly columns: ReadonlyArray<C>
@@ -73,7 +73,8 @@ export const fitTable = <C extends ExistingColumn>({ batch, existing, nameInTabl
       : "this run has none for it; give it a default"
     return { problem: `its column ${required.name} needs a value, and ${why}` }
   }
-  const columns: Array<TableColumn & { readonly takes: string }> = []
+  const columns: Array<TableColumn> = []
+  const notNull: Array<TableColumn & { readonly takes: string }> = []
   const losses = unclear.map(({ problem }) => problem)
   for (const { column, takes } of shared) {
     const { name, type } = column
@@ -81,7 +82,11 @@ export const fitTable = <C extends ExistingColumn>({ batch, existing, nameInTabl
     if (stored === undefined) {
       return { problem: `its column ${name} is of type ${type}, which cannot hold these values; change its type` }
     }
-    columns.push({ ...stored, name, takes: takes.name, nullable: !column.isNotNull })
+    const filling = { ...stored, name, takes: takes.name, nullable: !column.isNotNull }
+    columns.push(filling)
+    // Every sample has a device and times, which most tables store as they are.
+    const isAlwaysFilled = !takes.nullable && stored.type === takes.type && stored.convert === undefined
+    if (column.isNotNull && !isAlwaysFilled) notNull.push(filling)
     if (stored.loses !== undefined) losses.push(`its column ${name} is of type ${type}, so ${stored.loses} is lost`)
   }
   const lock = SchemaLock.fromTable(columns, batch, options)
@@ -91,7 +96,6 @@ export const fitTable = <C extends ExistingColumn>({ batch, existing, nameInTabl
   if (forbidden.length > 0) {
     losses.push(`leaving out columns that the user may not insert into: ${namesOf(forbidden)}`)
   }
-  const notNull = columns.filter(({ nullable }) => !nullable)
   return {
     lock,
     notNull: {

@@ -9,12 +9,26 @@
 export class DroppedValues {
   private readonly counts = new Map<string, number>()
   private unreported: Array<{ readonly column: string; readonly why: string }> = []
+  private rows = 0
 
   /** Counts a value. `why` is for the column's first one. */
   count(column: string, why: string): void {
     const before = this.counts.get(column)
     if (before === undefined) this.unreported.push({ column, why })
     this.counts.set(column, (before ?? 0) + 1)
+  }
+
+  /** Counts a value that costs its row: its column is NOT NULL. */
+  countRow(column: string): void {
+    this.count(column, "the column is NOT NULL, so rows without a value for it are left out")
+    this.rows++
+  }
+
+  /** How many rows were left out since the last call. */
+  takeRows(): number {
+    const { rows } = this
+    this.rows = 0
+    return rows
   }
 
   /** How many values were dropped, by column. */

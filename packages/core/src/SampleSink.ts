@@ -23,7 +23,7 @@ export interface SinkReport {
   readonly sink: string
   /** The path, table or address. It holds no password. */
   readonly target: string
-  /** Samples accepted. */
+  /** Samples accepted, without those that were left out because a column is NOT NULL and they have no value for it. */
   readonly rows: number
   /** Values dropped because the target has no column for them or cannot hold them, by column. */
   readonly columnsDropped: { readonly [column: string]: number }
@@ -100,10 +100,12 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
             return Effect.fail(error)
           },
           onSuccess: () => {
-            rows += batch.length
+            const dropped = options.dropped?.()
+            const accepted = batch.length - (dropped?.takeRows() ?? 0)
+            rows += accepted
             // A caller may write a refused batch again.
             error = null
-            written.updateUnsafe(batch.length, context)
+            written.updateUnsafe(accepted, context)
             duration.updateUnsafe(Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1_000_000, context)
             return warnOfDropped()
           }

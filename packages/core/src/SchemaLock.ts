@@ -105,9 +105,14 @@ export class SchemaLock {
     return new SchemaLock([...named, ...tail.values()], options)
   }
 
+  /** The columns of `fromBatch` with the types of the formats alone: whatever the values are, a field of unknown kind has none. */
+  static fromFormatsOf(batch: Iterable<Sample>, options: LockOptions = {}): SchemaLock {
+    return SchemaLock.fromFormats(formatsOf(batch), options)
+  }
+
   /** Locks to the columns of a first batch and of the run's other devices, if their formats are known. */
   static fromBatch(batch: Iterable<Sample>, options: LockOptions = {}): SchemaLock {
-    const lock = SchemaLock.fromFormats(formatsOf(batch), options)
+    const lock = SchemaLock.fromFormatsOf(batch, options)
     if (lock.isTyped) return lock
     const seen = lock.locked.map((column) => column.type)
     for (const sample of batch) {

@@ -58,6 +58,7 @@ import {
   typesUnchanged
 } from "./internal/PostgresTable.ts"
 import { isAboutTable, serverOpenError, serverWriteError, type SqlFailure } from "./internal/SqlFailure.ts"
+import { writeComplete } from "./internal/writeComplete.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
 /**
@@ -143,13 +144,7 @@ export class PostgresSink extends Context.Service<
       ).pipe(Effect.map((found) => found.table))
       const result = rowsOf(existing!, batch, options, settings.useCopy)
       if ("problem" in result) return yield* schemaError(settings, result.problem)
-      if (result.leftOut.length > 0) {
-        yield* Effect.logWarning(
-          `${SINK} ${target}: leaving out columns that the user ${settings.user} may not insert into: ${
-            result.leftOut.join(", ")
-          }`
-        )
-      }
+      for (const loss of result.losses) yield* Effect.logWarning(`${SINK} ${target}: ${loss}`)
       rows = result
     })
 
@@ -158,15 +153,19 @@ export class PostgresSink extends Context.Service<
         yield* beginning.withPermit(Effect.suspend(() => rows === undefined ? begin(batch) : Effect.void))
       }
       const locked = rows!
+      yield* writeComplete(locked, batch, (complete) => insert(locked, complete))
+    })
+
+    const insert = Effect.fnUntraced(function*(locked: TableRows, samples: ReadonlyArray<Sample>) {
       const { byCopy, kinds, lock } = locked
       if (!byCopy) {
         return yield* driver.statements((sql) =>
-          insertRows(sql, settings, locked, batch.map((sample) => lock.row(sample)))
+          insertRows(sql, settings, locked, samples.map((sample) => lock.row(sample)))
         )
       }
       const buffer = buffers.pop() ?? new CopyBuffer(kinds)
       statements ??= [copyStatement(settings, locked), `SELECT ${typesUnchanged(settings, locked)}`]
-      yield* driver.copy(statements, buffer.encode(lock, batch))
+      yield* driver.copy(statements, buffer.encode(lock, samples))
       // After a failure the buffer is not used again: a connection that is being cut may still hold it.
       buffers.push(buffer)
     })

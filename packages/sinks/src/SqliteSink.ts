@@ -34,7 +34,8 @@ import { columnsOf, openSqlite, viewSqlite } from "./internal/SqliteFile.ts"
 import { insertAll, type Inserts, Parameters, prepareInserts } from "./internal/SqliteInserts.ts"
 import { SqliteRuns } from "./internal/SqliteRuns.ts"
 import { type SqliteSettings, sqliteSettings } from "./internal/SqliteSettings.ts"
-import { checkDescription, describeColumns, makeTable, shapeOf, type SqliteShape } from "./internal/SqliteTable.ts"
+import { describeColumns, descriptionProblem, makeTable, shapeOf, type SqliteShape } from "./internal/SqliteTable.ts"
+import { writeComplete } from "./internal/writeComplete.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
 /**
@@ -85,6 +86,7 @@ export class SqliteSink extends Context.Service<
     const journalMode = settings.journalMode ?? (isNew ? "WAL" : null)
     const existing = yield* Effect.mapError(columnsOf(database, settings), (cause) => sqliteOpenError(writer, cause))
     yield* expectTable(settings, existing)
+    yield* expectOwnDescription(settings, database)
     yield* Effect.logInfo(`${SINK} opened ${path}`)
 
     let shape: SqliteShape | undefined
@@ -131,7 +133,16 @@ export class SqliteSink extends Context.Service<
         shape = found
       }
       const locked = shape
-      const values = (parameters ??= new Parameters(locked)).of(batch)
+      yield* writeComplete(locked, batch, (complete) => insert(locked, batch, complete))
+      yield* checkpoint
+    })
+
+    const insert = Effect.fnUntraced(function*(
+      locked: SqliteShape,
+      batch: ReadonlyArray<Sample>,
+      complete: ReadonlyArray<Sample>
+    ) {
+      const values = (parameters ??= new Parameters(locked)).of(complete)
       const transaction = () => {
         const prepared = inserts ?? begin(database, settings, locked, batch)
         insertAll(prepared, values, locked.lock.columns.length)
@@ -145,8 +156,7 @@ export class SqliteSink extends Context.Service<
         retryWhileLocked(attempted, busyTimeout),
         (cause) => sqliteWriteError(writer, batch.length, busyTimeout, cause)
       )
-      watch.unseen += batch.length
-      yield* checkpoint
+      watch.unseen += complete.length
     })
 
     return {
@@ -192,6 +202,7 @@ export class SqliteSink extends Context.Service<
       if (view === "unreadable") return
       const existing = view?.existing ?? []
       yield* expectTable(settings, existing)
+      if (view !== null) yield* expectOwnDescription(settings, view.database)
       const batch = firstBatchOf(devices)
       if (batch === null) return
       const shape = shapeOf(settings, existing, batch, options)
@@ -199,8 +210,10 @@ export class SqliteSink extends Context.Service<
       const refuse = ({ message }: { readonly message: string }) =>
         schemaError(settings, `SQLite refuses this run: ${message}. Rename the fields, or choose another table`)
       const rehearsal = Effect.gen(function*() {
-        if (view !== null) yield* SqliteDatabase.attempt(() => rehearse(view.database, settings, shape))
-        if (!shape.isNew) return
+        if (view !== null && !shape.isNew) {
+          yield* SqliteDatabase.attempt(() => prepareInserts(view.database, settings.table, shape.lock.columns))
+          return
+        }
         const database = yield* SqliteDatabase.open(":memory:")
         yield* SqliteDatabase.attempt(() => begin(database, settings, shape, batch))
       })
@@ -227,6 +240,18 @@ const expectTable = (
     : Effect.fail(
       schemaError(settings, `it has no table ${settings.table}; make one, or let the sink make it with createTable`)
     )
+
+/** Fails if another program's table has the name of the description. */
+const expectOwnDescription = Effect.fnUntraced(function*(
+  settings: SqliteSettings,
+  database: SqliteDatabase.SqliteDatabase
+): Effect.fn.Return<void, SinkOpenError | SinkSchemaError> {
+  const problem = yield* Effect.mapError(
+    retryWhileLocked(() => descriptionProblem(database, settings), settings.busyTimeout),
+    (cause) => sqliteOpenError({ sink: SINK, target: settings.path }, cause)
+  )
+  if (problem !== null) return yield* schemaError(settings, problem)
+})
 
 /** How long committed rows may be in the write-ahead log alone. */
 const CHECKPOINT_NANOS = 60_000_000_000n
@@ -255,14 +280,4 @@ const begin = (
   if (shape.isNew) makeTable(database, settings, shape)
   describeColumns(database, settings, batch, shape.lock)
   return prepareInserts(database, settings.table, shape.lock.columns)
-}
-
-/** Throws what `begin` would throw in an existing database, as far as this can be known without changing it. */
-const rehearse = (
-  database: SqliteDatabase.SqliteDatabase,
-  settings: SqliteSettings,
-  { isNew, lock }: SqliteShape
-): void => {
-  checkDescription(database, settings)
-  if (!isNew) prepareInserts(database, settings.table, lock.columns)
 }

@@ -347,6 +347,11 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           "CREATE TABLE times (device text, received_at timestamptz, status text)",
           "CREATE TABLE listed (mass_flow real, status text[])",
           "CREATE TABLE odd (mass_flow timestamptz)",
+          "CREATE TYPE gas AS ENUM ('N2')",
+          "CREATE TABLE labelled (mass_flow gas)",
+          "CREATE TABLE yes_or_no (mass_flow bool)",
+          "CREATE TABLE gases (gas int)",
+          "CREATE TABLE numbered (device int NOT NULL, mass_flow float8)",
           "CREATE TABLE usable (\"Mass_Flow\" real, other text[])"
         )
         const catalogue = rows("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1")
@@ -372,6 +377,10 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           yield* refused("odd", flow),
           /^SinkSchemaError .*its column mass_flow is of type timestamp with time zone/
         )
+        assert.match(yield* refused("labelled", flow), /^SinkSchemaError .*its column mass_flow is of type gas, which/)
+        assert.match(yield* refused("yes_or_no", flow), /^SinkSchemaError .*its column mass_flow is of type boolean/)
+        assert.match(yield* refused("gases", flow), /^SinkSchemaError .*its column gas is of type integer/)
+        assert.match(yield* refused("numbered", flow), /^SinkSchemaError .*its column device is of type integer/)
         assert.match(yield* refused("new", many), /^SinkSchemaError .*1607 columns, and a table takes at most 1600/)
         for (const table of ["usable", "new"]) {
           yield* PostgresSink.check({ ...options, table, createTable: true }, [deviceOf(flow)])

@@ -52,6 +52,18 @@ const writeTo = (options: SqlSinkOptions, path: string, ...batches: ReadonlyArra
   Writing.writeTo(Layer.provide(SqlSink.layer(options), sqliteClient(path)), ...batches)
 
 it.layer(PostgresServer.layer, { excludeTestServices: true })("SqlSink in Postgres", (it) => {
+  it.effect("warns if several columns of a table match a name without case", () =>
+    Effect.gen(function*() {
+      const { layer } = yield* overPostgres({})
+      const server = yield* PostgresServer
+      yield* server.query("postgres", "CREATE TABLE samples (mass_flow real, \"MASS_FLOW\" real, gas text)")
+      const lines = yield* logged(Writing.writeTo(layer, samplesFrom(1, 1)))
+      assert.include(
+        lines,
+        "Warn SqlSink public.samples: Mass_Flow is not stored: several columns match it (mass_flow, MASS_FLOW); rename one to Mass_Flow"
+      )
+    }))
+
   it.effect("refuses a batch if the table was altered during the run, and says how", () =>
     Effect.gen(function*() {
       const { layer } = yield* overPostgres({})

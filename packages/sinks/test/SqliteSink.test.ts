@@ -313,12 +313,16 @@ describe("SqliteSink.check with devices", () => {
       const path = yield* tempFile("run.db")
       execute(
         path,
-        "CREATE TABLE times (device TEXT, received_at TEXT, status TEXT); CREATE TABLE blobs (Mass_Flow REAL, requested_at BLOB) STRICT"
+        "CREATE TABLE times (device TEXT, received_at TEXT, status TEXT); CREATE TABLE blobs (Mass_Flow REAL, requested_at BLOB) STRICT;"
+          + "CREATE TABLE whole (mass_flow INT) STRICT; CREATE TABLE gases (gas REAL); CREATE TABLE numbered (device INT, mass_flow REAL)"
       )
       for (
         const [table, message] of [
           ["times", "its table times has no column for a measured value (Mass_Flow, Gas)"],
-          ["blobs", "its column requested_at is of type BLOB, which cannot hold these values"]
+          ["blobs", "its column requested_at is of type BLOB, which cannot hold these values"],
+          ["whole", "its column mass_flow is of type INT, which cannot hold these values"],
+          ["gases", "its column gas is of type REAL, which cannot hold these values"],
+          ["numbered", "its column device is of type INT, which cannot hold these values"]
         ] as const
       ) {
         const append = { path, mode: "append", table } as const
@@ -344,8 +348,11 @@ describe("SqliteSink.check with devices", () => {
       const path = yield* tempFile("run.db")
       execute(path, "CREATE TABLE samples (Mass_Flow REAL); CREATE TABLE samples_columns (a TEXT)")
       const append = { path, mode: "append" } as const
-      assert.include((yield* check(append, deviceOf(flow)))!, "table samples_columns has 1 columns")
-      assert.include(yield* write(append, flow), "table samples_columns has 1 columns")
+      const problem = yield* check(append, deviceOf(flow))
+      assert.include(problem!, "its table samples_columns, which should describe samples, has other columns")
+      assert.strictEqual(yield* write(append, flow), problem)
+      assert.strictEqual(yield* check(append), problem)
+      assert.isNull(yield* check({ ...append, mode: "overwrite" }, deviceOf(flow)))
       assert.isNull(yield* check({ ...append, table: "flows" }, deviceOf(flow)))
       yield* writeTo(SqliteSink.layer({ ...append, table: "flows" }), samplesFrom(0, 1))
       assert.isNull(yield* check({ ...append, table: "flows" }, deviceOf(flow)))

@@ -34,19 +34,20 @@ export interface SqliteColumn {
   readonly name: string
   /** The declared type; empty if none was declared. */
   readonly type: string
-  /** Whether a row must have a value for it. */
+  readonly isNotNull: boolean
+  /** Whether a row must have a value for it: it is NOT NULL, and SQLite fills in none. */
   readonly isRequired: boolean
   /** Whether its table is STRICT, so that it takes only values of its type. */
   readonly isStrict: boolean
 }
 
 /**
- * Gives `name`, `type`, `isRequired` and `isStrict` (0 or 1) of each column of a table. Its one parameter is the table's name.
+ * Gives `name`, `type`, `isNotNull`, `isRequired` and `isStrict` (0 or 1) of each column of a table. Its one parameter is the table's name.
  *
  * @since 0.1.0
  * @category queries
  */
-export const columnsQuery = "SELECT name, type, "
+export const columnsQuery = "SELECT name, type, \"notnull\" AS isNotNull, "
   // SQLite fills in an integer key.
   + `"notnull" AND dflt_value IS NULL AND pk = 0 AS isRequired, `
   + "EXISTS (SELECT * FROM pragma_table_list(?1) WHERE strict) AS isStrict "
@@ -131,6 +132,7 @@ const openWith = Effect.fnUntraced(function*(
       database.prepare(columnsQuery).all(table).map((row) => ({
         name: String(row["name"]),
         type: String(row["type"]),
+        isNotNull: row["isNotNull"] === 1,
         isRequired: row["isRequired"] === 1,
         isStrict: row["isStrict"] === 1
       })),

@@ -26,7 +26,7 @@ const lookAt = (file: string, table = "samples") =>
   )
 
 describe("SqliteDatabase", () => {
-  it.live("gives the columns of a table, and which of them need a value", () =>
+  it.live("gives the columns of a table, and which of them take no null or need a value", () =>
     Effect.gen(function*() {
       const file = yield* tempFile("a.db")
       const database = yield* SqliteDatabase.open(file)
@@ -36,10 +36,10 @@ describe("SqliteDatabase", () => {
         )
       )
       assert.deepStrictEqual(database.columnsOf("samples"), [
-        { name: "id", type: "INTEGER", isRequired: false, isStrict: false },
-        { name: "site", type: "TEXT", isRequired: true, isStrict: false },
-        { name: "at", type: "TEXT", isRequired: false, isStrict: false },
-        { name: "n", type: "", isRequired: false, isStrict: false }
+        { name: "id", type: "INTEGER", isNotNull: true, isRequired: false, isStrict: false },
+        { name: "site", type: "TEXT", isNotNull: true, isRequired: true, isStrict: false },
+        { name: "at", type: "TEXT", isNotNull: true, isRequired: false, isStrict: false },
+        { name: "n", type: "", isNotNull: false, isRequired: false, isStrict: false }
       ])
       assert.deepStrictEqual(database.columnsOf("nothing"), [])
     }))

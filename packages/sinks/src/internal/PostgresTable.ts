@@ -11,7 +11,7 @@ import { quoted } from "./identifiers.ts"
 import { inTransaction } from "./inTransaction.ts"
 import { storedNames } from "./PostgresNames.ts"
 import { canHold, convertTime, convertValue, kindOf, type PostgresKind, toArrayText } from "./PostgresTypes.ts"
-import { type ExistingColumn, fitTable, type Storing, type TableProblem } from "./TableFit.ts"
+import { type ExistingColumn, fitTable, type Storing, type TableFit, type TableProblem } from "./TableFit.ts"
 
 export interface TableName {
   readonly schema: string
@@ -69,6 +69,7 @@ export const readTable = Effect.fnUntraced(function*(
           THEN format('GRANT USAGE ON SCHEMA %I TO %I', n2.nspname, current_user) END AS "missingGrant",
         greatest(a.atttypmod, base.modifier) AS "modifier",
         (SELECT array_agg(e.enumlabel::text) FROM pg_catalog.pg_enum e WHERE e.enumtypid = base.oid) AS "labels",
+        (a.attnotnull OR base.is_required) AS "isNotNull",
         (a.attnotnull OR base.is_required) AND NOT a.atthasdef AND NOT base.has_default AND a.attidentity = '' AS "isRequired",
         a.attgenerated <> '' OR a.attidentity = 'a' AS "isGenerated",
         has_column_privilege(c.oid, a.attnum, 'INSERT') AS "isInsertable",
@@ -106,15 +107,12 @@ export const readTable = Effect.fnUntraced(function*(
 })
 
 /** How the samples of a run become rows of a table. */
-export interface TableRows {
-  readonly lock: SchemaLock
+export interface TableRows extends Pick<TableFit<TableField>, "lock" | "notNull" | "losses"> {
   /** Whether they are written by COPY; if not, by inserts. */
   readonly byCopy: boolean
   /** For each locked column. */
   readonly kinds: ReadonlyArray<PostgresKind>
   readonly fields: ReadonlyArray<TableField>
-  /** Columns that the user may not write. */
-  readonly leftOut: ReadonlyArray<string>
 }
 
 /** Locks to the columns that the table and the run share, or says why the table cannot be used. Without COPY they are inserted. */
@@ -134,14 +132,14 @@ export const rowsOf = (
     nameInTable: (name) => names.get(name)!
   })
   if ("problem" in fit) return fit
-  const { columns: fields, leftOut, lock } = fit
+  const { columns: fields, ...fitted } = fit
   const byCopy = useCopy && canCopy
   const hidden = byCopy ? undefined : fields.find(({ missingGrant }) => missingGrant !== null)
   if (hidden !== undefined) {
     const { missingGrant, name, type } = hidden
     return { problem: `its column ${name} is of type ${type}, and inserts need its schema: ${missingGrant}` }
   }
-  return { lock, byCopy, kinds: fields.map((field) => kindOfField(field)!), fields, leftOut }
+  return { ...fitted, byCopy, kinds: fields.map((field) => kindOfField(field)!), fields }
 }
 
 const kindOfField = ({ baseType, labels }: TableField): PostgresKind | undefined => kindOf(baseType, labels !== null)

@@ -57,7 +57,7 @@ const TIME_KINDS: ReadonlySet<PostgresKind> = new Set([
 const TIME_LENGTH = 27
 const FAR_MICROS = 9_000_000_000_000_000
 
-/** Whether a column can hold values of a type, or at least some of them. */
+/** Whether a column can hold values of a type. Of texts, and of integers in a boolean, it may hold only some. */
 export const canHold = (
   kind: PostgresKind,
   modifier: number,
@@ -65,7 +65,22 @@ export const canHold = (
   type: ColumnType
 ): boolean => {
   if (type === "timestamp") return labels === null && canHoldTimes(kind, modifier)
-  return kind === "uuid" ? type === "text" || type === "any" : kind !== "timestamptz" && kind !== "timestamp"
+  if (labels !== null) return type === "text" || type === "any"
+  switch (kind) {
+    case "timestamptz":
+    case "timestamp":
+      return false
+    case "uuid":
+      return type === "text" || type === "any"
+    case "bool":
+      return type !== "float"
+    case "text":
+    case "json":
+    case "jsonb":
+      return true
+    default:
+      return type !== "text"
+  }
 }
 
 const canHoldTimes = (kind: PostgresKind, modifier: number): boolean =>

@@ -12,7 +12,16 @@ import { quoted } from "./identifiers.ts"
 import { inTransaction } from "./inTransaction.ts"
 import { holdsInSqlite, storedInSqlite } from "./SqliteTypes.ts"
 import { orProblem, type SqlTable } from "./SqlTable.ts"
-import { dateText, datetimeText, type ExistingColumn, fitTable, type Storing, timestampText } from "./TableFit.ts"
+import {
+  dateText,
+  datetimeText,
+  type ExistingColumn,
+  fitTable,
+  type Storing,
+  type TableFit,
+  timestampText
+} from "./TableFit.ts"
+import { writeComplete } from "./writeComplete.ts"
 
 /** How a database differs from others. */
 export interface Grammar {
@@ -22,8 +31,8 @@ export interface Grammar {
   /** The most parameters of a statement. */
   readonly maxParameters: number
   /**
-   * Gives the columns of a table: name, declared type, whether a row must have a value (0 or 1), whether the types are strict (0
-   * or 1). Its one parameter is the table's name.
+   * Gives the columns of a table: name, declared type, and, each 0 or 1, whether it is NOT NULL, whether a row must have a value,
+   * whether the types are strict. Its one parameter is the table's name.
    */
   readonly columnsQuery: string
   /** Whether a column of floats can hold this value, which may be NaN or an infinity. */
@@ -49,15 +58,17 @@ export const MYSQL: Grammar = {
   quoted: (name) => `\`${name.replaceAll("`", "``")}\``,
   types: { text: "TEXT", float: "DOUBLE", int: "BIGINT", timestamp: "DATETIME(6)", any: "TEXT" },
   maxParameters: 65_535,
-  columnsQuery: "SELECT column_name AS name, data_type AS type, "
+  columnsQuery: "SELECT column_name AS name, data_type AS type, is_nullable = 'NO' AS isNotNull, "
     + "is_nullable = 'NO' AND column_default IS NULL AND extra NOT LIKE '%auto_increment%' AS isRequired, 1 AS isStrict "
     + "FROM information_schema.columns "
-    + "WHERE table_schema = database() AND table_name = ? AND extra NOT LIKE '%GENERATED%' ORDER BY ordinal_position",
+    + "WHERE table_schema = database() AND table_name = ? "
+    // DEFAULT_GENERATED only means that the default is an expression.
+    + "AND extra NOT LIKE '%VIRTUAL GENERATED%' AND extra NOT LIKE '%STORED GENERATED%' ORDER BY ordinal_position",
   holdsFloat: Number.isFinite,
   storing: ({ type: declared }, type) => storedInMysql(declared, type)
 }
 
-/** Undefined for types that hold neither numbers nor texts, such as `blob`, and for times in a type that is too small. */
+/** Undefined for types that do not hold such values, such as texts in `int`, and for times in a type that is too small. */
 const storedInMysql = (declared: string, type: ColumnType): Storing | undefined => {
   const isText = /^(?:char|varchar|tinytext|text|mediumtext|longtext)$/i.test(declared)
   if (type === "timestamp") {
@@ -67,10 +78,13 @@ const storedInMysql = (declared: string, type: ColumnType): Storing | undefined 
     if (isText) return { type, convert: timestampText }
     return /^(?:bigint|decimal|double)$/i.test(declared) ? { type } : undefined
   }
-  if (isText || /^(?:enum|set)$/i.test(declared)) return { type: "text" }
+  if (isText) return { type: "text" }
   if (/^json$/i.test(declared)) return { type: "text", convert: toJson }
-  if (/^(?:tiny|small|medium|big)?int$/i.test(declared)) return { type: "int" }
-  return /^(?:float|double|decimal)$/i.test(declared) ? { type: "float" } : undefined
+  const isNumber = type === "float" || type === "int"
+  if (/^(?:enum|set)$/i.test(declared)) return isNumber ? undefined : { type: "text" }
+  // The server rounds decimals for a column of integers.
+  const holdsNumbers = /^(?:(?:tiny|small|medium|big)?int|float|double|decimal)$/i.test(declared)
+  return holdsNumbers && type !== "text" ? { type: "float" } : undefined
 }
 
 const toJson = (value: number | string): Cell =>
@@ -85,18 +99,25 @@ export const tableInGrammar = (
   options: SqlSinkOptions,
   { columnsQuery, holdsFloat, maxParameters, quoted, storing, types }: Grammar
 ): SqlTable => {
-  let lock: SchemaLock | undefined
+  let fit: TableFit<DeclaredColumn> | undefined
   const readColumns = Effect.map(
     sql.unsafe<
-      { readonly name: string; readonly type: string; readonly isRequired: unknown; readonly isStrict: unknown }
+      {
+        readonly name: string
+        readonly type: string
+        readonly isNotNull: unknown
+        readonly isRequired: unknown
+        readonly isStrict: unknown
+      }
     >(
       columnsQuery,
       [table]
     ),
     (columns) =>
-      columns.map(({ isRequired, isStrict, name, type }): DeclaredColumn => ({
+      columns.map(({ isNotNull, isRequired, isStrict, name, type }): DeclaredColumn => ({
         name,
         type,
+        isNotNull: Number(isNotNull) === 1,
         isRequired: Number(isRequired) === 1,
         isStrict: Number(isStrict) === 1
       }))
@@ -114,9 +135,9 @@ export const tableInGrammar = (
     )
   const begin = Effect.fnUntraced(function*(batch: ReadonlyArray<Sample>) {
     if (options.createTable === true) yield* create(batch)
-    const { lock, losses } = yield* fitTo(yield* readColumns, batch)
-    for (const loss of losses) yield* Effect.logWarning(`SqlSink ${table}: ${loss}`)
-    return lock
+    const fit = yield* fitTo(yield* readColumns, batch)
+    for (const loss of fit.losses) yield* Effect.logWarning(`SqlSink ${table}: ${loss}`)
+    return fit
   })
   const insert = (columns: ReadonlyArray<Column>, rows: ReadonlyArray<ReadonlyArray<Cell>>) => {
     const row = `(${columns.map(() => "?").join(", ")})`
@@ -127,17 +148,21 @@ export const tableInGrammar = (
       rows.flat()
     )
   }
+  const insertAll = (lock: SchemaLock, samples: ReadonlyArray<Sample>) => {
+    const { columns } = lock
+    const rows = samples.map((sample) => lock.row(sample))
+    const atOnce = Math.max(1, Math.min(MAX_ROWS, Math.floor(maxParameters / columns.length)))
+    const statements: Array<Effect.Effect<unknown, SqlError>> = []
+    for (let at = 0; at < rows.length; at += atOnce) statements.push(insert(columns, rows.slice(at, at + atOnce)))
+    return inTransaction(sql, Effect.all(statements, { discard: true }))
+  }
   return {
     target: table,
     exists: Effect.map(readColumns, (columns) => columns.length > 0),
-    lock: () => lock,
+    lock: () => fit?.lock,
     write: Effect.fnUntraced(function*(batch) {
-      const { columns } = lock ??= yield* begin(batch)
-      const rows = batch.map((sample) => lock!.row(sample))
-      const atOnce = Math.max(1, Math.min(MAX_ROWS, Math.floor(maxParameters / columns.length)))
-      const statements: Array<Effect.Effect<unknown, SqlError>> = []
-      for (let at = 0; at < rows.length; at += atOnce) statements.push(insert(columns, rows.slice(at, at + atOnce)))
-      yield* inTransaction(sql, Effect.all(statements, { discard: true }))
+      const fitted = fit ??= yield* begin(batch)
+      yield* writeComplete(fitted, batch, (complete) => insertAll(fitted.lock, complete))
     }),
     check: Effect.fnUntraced(function*(batch) {
       const columns = yield* readColumns

@@ -18,8 +18,10 @@ import {
 } from "./PostgresTable.ts"
 import { isAboutTable, SqlFailure } from "./SqlFailure.ts"
 import { orProblem, type SqlTable } from "./SqlTable.ts"
+import { writeComplete } from "./writeComplete.ts"
 
 export const tableInPostgres = (sql: SqlClient, name: TableName, options: SqlSinkOptions): SqlTable => {
+  const target = `${name.schema}.${name.table}`
   let rows: TableRows | undefined
   const read = Effect.map(readTable(sql, name), ({ table }) => table)
 
@@ -30,15 +32,21 @@ export const tableInPostgres = (sql: SqlClient, name: TableName, options: SqlSin
       yield* createTable(sql, name, batch, options)
     }
     const table = yield* read
-    return yield* orProblem(table === null ? { problem: TABLE_GONE } : rowsOf(table, batch, options, false))
+    const found = yield* orProblem(table === null ? { problem: TABLE_GONE } : rowsOf(table, batch, options, false))
+    for (const loss of found.losses) yield* Effect.logWarning(`SqlSink ${target}: ${loss}`)
+    return found
   })
   return {
-    target: `${name.schema}.${name.table}`,
+    target,
     exists: Effect.map(read, (table) => table !== null),
     lock: () => rows?.lock,
     write: Effect.fnUntraced(function*(batch) {
       const locked = rows ??= yield* begin(batch)
-      yield* insertRows(sql, name, locked, batch.map((sample) => locked.lock.row(sample))).pipe(
+      yield* writeComplete(
+        locked,
+        batch,
+        (complete) => insertRows(sql, name, locked, complete.map((sample) => locked.lock.row(sample)))
+      ).pipe(
         Effect.catchIf(
           (error) => isAboutTable(SqlFailure.from(error, "")),
           Effect.fnUntraced(function*(error) {

@@ -8,17 +8,14 @@ import { describeDevices } from "./Description.ts"
 import { quoted } from "./identifiers.ts"
 import type { SqliteSettings } from "./SqliteSettings.ts"
 import { holdsInSqlite, storedInSqlite, timesIn } from "./SqliteTypes.ts"
-import { fitTable, type TableProblem, timestampText } from "./TableFit.ts"
+import { fitTable, type TableFit, type TableProblem, timestampText } from "./TableFit.ts"
 
 /** The locked columns, and how the table stores them. */
-export interface SqliteShape {
-  readonly lock: SchemaLock
+export interface SqliteShape extends Pick<TableFit<unknown>, "lock" | "notNull" | "losses"> {
   /** For each locked column: whether times in it are RFC 3339 text. */
   readonly timesAsText: ReadonlyArray<boolean>
   /** Whether the table must be made. */
   readonly isNew: boolean
-  /** What the table does not store of the values that it takes. */
-  readonly losses: ReadonlyArray<string>
 }
 
 /** How a first batch goes into the table, or why it cannot. `existing` are the columns of the table; empty if there is none. */
@@ -38,7 +35,13 @@ const shapeOfBatch = (
   options: RowOptions
 ): SqliteShape => {
   const lock = SchemaLock.fromBatch(batch, { ...options, holdsFloat: holdsInSqlite }).typed()
-  return { lock, timesAsText: lock.columns.map(() => timeType === "TEXT"), isNew: true, losses: [] }
+  return {
+    lock,
+    notNull: { lock, names: [] },
+    timesAsText: lock.columns.map(() => timeType === "TEXT"),
+    isNew: true,
+    losses: []
+  }
 }
 
 const shapeOfTable = (
@@ -60,8 +63,8 @@ const shapeOfTable = (
     storing
   })
   if ("problem" in fit) return fit
-  const { columns, lock, losses } = fit
-  return { lock, timesAsText: columns.map(({ type }) => timesIn(type) === "text"), isNew: false, losses }
+  const { columns, ...fitted } = fit
+  return { ...fitted, timesAsText: columns.map(({ type }) => timesIn(type) === "text"), isNew: false }
 }
 
 /** Makes the table, and replaces an old one in mode `overwrite`. */
@@ -86,6 +89,20 @@ export const makeTable = (
 
 const descriptionOf = (table: string) => `${table}_columns`
 
+const DESCRIPTION: { readonly [column: string]: string } = {
+  run_id: "TEXT",
+  device: "TEXT",
+  unit_id: "TEXT",
+  manufacturer: "TEXT",
+  model: "TEXT",
+  serial_number: "TEXT",
+  firmware: "TEXT",
+  calibration_date: "TEXT",
+  column_name: "TEXT",
+  unit: "TEXT",
+  statistic: "INTEGER"
+}
+
 /** What the numbers in the table mean: a row for each column of each device, with the unit and the device's identity. */
 export const describeColumns = (
   database: SqliteDatabase.SqliteDatabase,
@@ -94,11 +111,9 @@ export const describeColumns = (
   lock: SchemaLock
 ): void => {
   const name = quoted(descriptionOf(table))
-  database.exec(
-    `CREATE TABLE IF NOT EXISTS ${name} (run_id TEXT, device TEXT, unit_id TEXT, manufacturer TEXT, model TEXT, `
-      + "serial_number TEXT, firmware TEXT, calibration_date TEXT, column_name TEXT, unit TEXT, statistic INTEGER)"
-  )
-  const insert = prepareDescription(database, table)
+  const columns = Object.entries(DESCRIPTION).map(([column, type]) => `${column} ${type}`)
+  database.exec(`CREATE TABLE IF NOT EXISTS ${name} (${columns.join(", ")})`)
+  const insert = database.prepare(`INSERT INTO ${name} VALUES (${placeholders(columns.length)})`)
   for (const device of describeDevices(batch, lock)) {
     const who = [
       device.identity?.manufacturer,
@@ -113,15 +128,16 @@ export const describeColumns = (
   }
 }
 
-const prepareDescription = (database: SqliteDatabase.SqliteDatabase, table: string) =>
-  database.prepare(`INSERT INTO ${quoted(descriptionOf(table))} VALUES (${placeholders(11)})`)
-
-/** Throws if another program's table has the name of the description. Changes nothing. */
-export const checkDescription = (
+/** Why the description cannot be kept: another program's table has its name. Null if it can. Throws the driver's errors. */
+export const descriptionProblem = (
   database: SqliteDatabase.SqliteDatabase,
   { mode, table }: SqliteSettings
-): void => {
-  if (mode !== "overwrite" && database.columnsOf(descriptionOf(table)).length > 0) prepareDescription(database, table)
+): string | null => {
+  const found = database.columnsOf(descriptionOf(table)).map(({ name }) => name)
+  return mode === "overwrite" || found.length === 0 || found.join() === Object.keys(DESCRIPTION).join()
+    ? null
+    : `its table ${descriptionOf(table)}, which should describe ${table}, has other columns; `
+      + "rename that one, or record to another table"
 }
 
 /** Parameters of one row: `?, ?, ?`. */

@@ -2,16 +2,22 @@
  * The column types of SQLite: what a column of a declared type gets (https://sqlite.org/datatype3.html). Pure.
  *
  * SQLite lets every column hold every value. A column for text gets texts, one for numbers gets numbers, and one of any other
- * type, such as BLOB or STRING, gets both.
+ * type, such as BLOB or STRING, gets both. A column of integers keeps decimals too. Only a STRICT table refuses values.
  */
 import type { ColumnType } from "@sampleline/core"
 import { dateText, datetimeText, type Storing, timestampText } from "./TableFit.ts"
 
-/** How a column stores values of a type. Undefined if it cannot: only a STRICT table refuses values. */
+/** How a column stores values of a type. Undefined for texts in a column of numbers, and for what a STRICT table refuses. */
 export const storedInSqlite = (declared: string, isStrict: boolean, type: ColumnType): Storing | undefined => {
   if (isStrict && /^BLOB$/i.test(declared)) return undefined
   if (type === "timestamp") return { type, ...TIMES[timesIn(declared)] }
-  return { type: isInteger(declared) ? "int" : isText(declared) ? "text" : isReal(declared) ? "float" : "any" }
+  if (isInteger(declared)) {
+    if (type === "text" || (type === "float" && isStrict)) return undefined
+    return { type: type === "int" || isStrict ? "int" : "float" }
+  }
+  if (isText(declared)) return { type: "text" }
+  if (isReal(declared)) return type === "text" ? undefined : { type: "float" }
+  return { type: "any" }
 }
 
 /** SQLite's own tests, in its order. */

@@ -17,7 +17,8 @@ export interface ExistingColumn {
   readonly name: string
   /** The type as the database calls it. */
   readonly type: string
-  /** Whether a row must have a value for it. */
+  readonly isNotNull: boolean
+  /** Whether a row must have a value for it: it is NOT NULL, and the database fills in none. */
   readonly isRequired: boolean
   /** Whether the user may write it. Default: true. */
   readonly isInsertable?: boolean | undefined
@@ -31,11 +32,11 @@ export interface Storing extends Pick<TableColumn, "type" | "convert"> {
 
 export interface TableFit<C> {
   readonly lock: SchemaLock
+  /** The locked columns that are NOT NULL and for which a sample may have no value, and the run's name of each. */
+  readonly notNull: { readonly lock: SchemaLock; readonly names: ReadonlyArray<string> }
   /** The table's column for each locked one. */
   readonly columns: ReadonlyArray<C>
-  /** The names of columns that the user may not write. */
-  readonly leftOut: ReadonlyArray<string>
-  /** What the table does not store of the values that it takes. */
+  /** What the table does not store of the run, and why. */
   readonly losses: ReadonlyArray<string>
 }
 
@@ -56,35 +57,52 @@ export const fitTable = <C extends ExistingColumn>({ batch, existing, nameInTabl
   /** For databases that cannot store every name. */
   readonly nameInTable?: ((name: string) => string) | undefined
 }): TableFit<C> | TableProblem => {
-  const run = SchemaLock.fromBatch(batch, options)
-  const both = sharedColumns(existing, run.columns, nameInTable)
+  // A text such as OVER in the first batch does not mean that a field of unknown kind has no numbers.
+  const run = SchemaLock.fromFormatsOf(batch, options)
+  const { both, unclear } = sharedColumns(existing, run.columns, nameInTable)
+  if (both.length === 0 && unclear.length === 0) {
+    return { problem: `${table} has none of this run's columns; choose another table` }
+  }
   const shared = both.filter(({ column }) => column.isInsertable !== false)
-  if (shared.length === 0) return { problem: `${table} has none of this run's columns; choose another table` }
+  const forbidden = both.filter(({ column }) => column.isInsertable === false)
   const filled = new Set(shared.map(({ column }) => column.name))
   const required = existing.find(({ isRequired, name }) => isRequired && !filled.has(name))
   if (required !== undefined) {
-    return { problem: `its column ${required.name} needs a value, and this run has none for it; give it a default` }
+    const why = forbidden.some(({ column }) => column === required)
+      ? `the user may not insert into it; GRANT INSERT on ${table}`
+      : "this run has none for it; give it a default"
+    return { problem: `its column ${required.name} needs a value, and ${why}` }
   }
   const columns: Array<TableColumn> = []
-  const losses: Array<string> = []
+  const notNull: Array<TableColumn & { readonly takes: string }> = []
+  const losses = unclear.map(({ problem }) => problem)
   for (const { column, takes } of shared) {
     const { name, type } = column
     const stored = storing(column, takes.type)
     if (stored === undefined) {
       return { problem: `its column ${name} is of type ${type}, which cannot hold these values; change its type` }
     }
-    columns.push({ ...stored, name, takes: takes.name, nullable: true })
+    const filling = { ...stored, name, takes: takes.name, nullable: !column.isNotNull }
+    columns.push(filling)
+    // Every sample has a device and times, which most tables store as they are.
+    const isAlwaysFilled = !takes.nullable && stored.type === takes.type && stored.convert === undefined
+    if (column.isNotNull && !isAlwaysFilled) notNull.push(filling)
     if (stored.loses !== undefined) losses.push(`its column ${name} is of type ${type}, so ${stored.loses} is lost`)
   }
   const lock = SchemaLock.fromTable(columns, batch, options)
   if (lock.measured.length === 0 && run.measured.length > 0) {
-    const names = run.measured.join(", ")
-    return { problem: `${table} has no column for a measured value (${names}); add one, or choose another table` }
+    return { problem: whyUnmeasured(table, run.measured, forbidden, unclear) }
+  }
+  if (forbidden.length > 0) {
+    losses.push(`leaving out columns that the user may not insert into: ${namesOf(forbidden)}`)
   }
   return {
     lock,
+    notNull: {
+      lock: SchemaLock.fromTable(notNull, batch, options),
+      names: notNull.map(({ takes }) => takes)
+    },
     columns: shared.map(({ column }) => column),
-    leftOut: both.filter(({ column }) => column.isInsertable === false).map(({ column }) => column.name),
     losses
   }
 }
@@ -95,12 +113,37 @@ interface SharedColumn<C> {
   readonly takes: Column
 }
 
-/** A name is matched exactly, or else without case if that leaves one column of the table and one of the run. */
+/** A column of the run that several columns of the table match. */
+interface UnclearColumn extends TableProblem {
+  readonly takes: Column
+}
+
+/** Why no measured value goes into a table. */
+const whyUnmeasured = (
+  table: string,
+  measured: ReadonlyArray<string>,
+  forbidden: ReadonlyArray<SharedColumn<ExistingColumn>>,
+  unclear: ReadonlyArray<UnclearColumn>
+): string => {
+  const isMeasured = ({ takes }: { readonly takes: Column }) => measured.includes(takes.name)
+  const closed = forbidden.filter(isMeasured)
+  if (closed.length > 0) return `the user may not insert into its columns ${namesOf(closed)}; GRANT INSERT on ${table}`
+  return unclear.find(isMeasured)?.problem
+    ?? `${table} has no column for a measured value (${measured.join(", ")}); add one, or choose another table`
+}
+
+const namesOf = (shared: ReadonlyArray<SharedColumn<ExistingColumn>>): string =>
+  shared.map(({ column }) => column.name).join(", ")
+
+/**
+ * A name is matched exactly, or else without case if that leaves one column of the table and one of the run. `unclear` says where it
+ * leaves several of the table.
+ */
 const sharedColumns = <C extends ExistingColumn>(
   existing: ReadonlyArray<C>,
   run: ReadonlyArray<Column>,
   nameInTable: (name: string) => string = (name) => name
-): ReadonlyArray<SharedColumn<C>> => {
+): { readonly both: ReadonlyArray<SharedColumn<C>>; readonly unclear: ReadonlyArray<UnclearColumn> } => {
   const wanted = new Map(run.map((column) => [nameInTable(column.name), column]))
   const names = new Set(existing.map(({ name }) => name))
   const wantedLeft = byLowerCase([...wanted.keys()].filter((name) => !names.has(name)))
@@ -112,10 +155,17 @@ const sharedColumns = <C extends ExistingColumn>(
       ? wanted.get(first)
       : undefined
   }
-  return existing.flatMap((column) => {
+  const both = existing.flatMap((column) => {
     const takes = wanted.get(column.name) ?? alike(column)
     return takes === undefined ? [] : [{ column, takes }]
   })
+  const unclear = [...wantedLeft].flatMap(([key, [name]]) => {
+    const matches = existingLeft.get(key) ?? []
+    if (name === undefined || matches.length < 2) return []
+    const problem = `${name} is not stored: several columns match it (${matches.join(", ")}); rename one to ${name}`
+    return [{ takes: wanted.get(name)!, problem }]
+  })
+  return { both, unclear }
 }
 
 const byLowerCase = (names: ReadonlyArray<string>): ReadonlyMap<string, ReadonlyArray<string>> =>

@@ -229,13 +229,33 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           assert.deepStrictEqual((yield* rows("SELECT ctid_2, a_2, a FROM made"))[0], { ctid_2: 1, a_2: 2, a: 3 })
         }))
 
+      it.effect("warns if several columns match a name without case", () =>
+        Effect.gen(function*() {
+          const { options, rows } = yield* prepared(
+            "CREATE TABLE samples (mass_flow real, \"MASS_FLOW\" real, gas text)"
+          )
+          const lines = yield* logged(writeTo(PostgresSink.layer({ ...options, useCopy }), samplesFrom(4, 1)))
+          assert.deepStrictEqual(yield* rows("SELECT * FROM samples"), [{
+            mass_flow: null,
+            MASS_FLOW: null,
+            gas: "N2"
+          }])
+          assert.isTrue(
+            lines.some((line) =>
+              line.startsWith("Warn") && line.includes("several columns match it (mass_flow, MASS_FLOW)")
+            )
+          )
+        }))
+
       it.effect("leaves out the columns that a role may not insert into, with a warning", () =>
         Effect.gen(function*() {
           const { options, rows } = yield* prepared(
             "CREATE TABLE samples (device text, \"Mass_Flow\" real, \"Gas\" text)",
             "DROP ROLE IF EXISTS part",
             "CREATE ROLE part LOGIN PASSWORD 'part'",
-            "GRANT INSERT (device, \"Mass_Flow\") ON samples TO part"
+            "GRANT INSERT (device, \"Mass_Flow\") ON samples TO part",
+            "CREATE TABLE closed (device text, mass_flow real)",
+            "GRANT INSERT (device) ON closed TO part"
           )
           const lines = yield* logged(writeTo(
             PostgresSink.layer({ ...options, useCopy, user: "part", password: Redacted.make("part") }),
@@ -245,10 +265,24 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           assert.isTrue(
             lines.some((line) =>
               line.startsWith("Warn") &&
-              line.includes("leaving out columns that the user part may not insert into: Gas")
+              line.includes("leaving out columns that the user may not insert into: Gas")
             )
           )
-          yield* rows("REVOKE ALL ON samples FROM part; DROP ROLE part")
+          const refused = writeTo(
+            PostgresSink.layer({
+              ...options,
+              useCopy,
+              table: "closed",
+              user: "part",
+              password: Redacted.make("part")
+            }),
+            samplesFrom(4, 1)
+          )
+          assert.include(
+            (yield* Effect.flip(refused)).message,
+            "the user may not insert into its columns mass_flow; GRANT INSERT on the table"
+          )
+          yield* rows("REVOKE ALL ON samples, closed FROM part; DROP ROLE part")
         }))
 
       it.effect("stores names unchanged, and keeps two apart that the server would shorten to one", () =>

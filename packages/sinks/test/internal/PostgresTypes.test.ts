@@ -81,11 +81,16 @@ it("stores times as text in text columns, else as they are", () => {
 })
 
 it("takes a type that holds none of the values for no place for them", () => {
-  assert.isFalse(canHold("text", -1, ["N2"], "timestamp"))
-  assert.isFalse(canHold("timestamptz", -1, null, "float"))
-  assert.isFalse(canHold("uuid", -1, null, "int"))
-  assert.isTrue(canHold("uuid", -1, null, "text"))
-  assert.isTrue(canHold("int4", -1, null, "text"))
+  const holds = (kind: PostgresKind, labels: ReadonlyArray<string> | null = null) =>
+    (["float", "int", "text", "any", "timestamp"] as const).filter((type) => canHold(kind, -1, labels, type))
+  assert.deepStrictEqual(holds("text"), ["float", "int", "text", "any", "timestamp"])
+  assert.deepStrictEqual(holds("jsonb"), ["float", "int", "text", "any", "timestamp"])
+  assert.deepStrictEqual(holds("text", ["N2"]), ["text", "any"])
+  assert.deepStrictEqual(holds("timestamptz"), ["timestamp"])
+  assert.deepStrictEqual(holds("uuid"), ["text", "any"])
+  assert.deepStrictEqual(holds("int2"), ["float", "int", "any"])
+  assert.deepStrictEqual(holds("float8"), ["float", "int", "any", "timestamp"])
+  assert.deepStrictEqual(holds("bool"), ["int", "text", "any"])
 })
 
 it("writes arrays as the text of statements", () => {

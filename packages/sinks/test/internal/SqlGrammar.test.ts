@@ -1,12 +1,16 @@
 import { assert, it } from "@effect/vitest"
 import type { ColumnType } from "@sampleline/core"
+import { DatabaseSync } from "node:sqlite"
 import { MYSQL, SQLITE } from "../../src/internal/SqlGrammar.ts"
 
 const TIME = 1_772_366_400_000_001
 
 /** How MySQL stores a value in a column of a declared type; undefined if it cannot. */
 const inMysql = (declared: string, type: ColumnType, value: number | string) => {
-  const storing = MYSQL.storing({ name: "x", type: declared, isRequired: false, isStrict: true }, type)
+  const storing = MYSQL.storing(
+    { name: "x", type: declared, isNotNull: false, isRequired: false, isStrict: true },
+    type
+  )
   return storing === undefined ? undefined : storing.convert === undefined ? value : storing.convert(value)
 }
 
@@ -24,19 +28,46 @@ it.each<readonly [string, string | number | undefined]>([
   assert.strictEqual(inMysql(declared, "timestamp", TIME), stored)
 })
 
-it.each<readonly [string, string | undefined]>([
-  ["double", "float"],
-  ["mediumint", "int"],
-  ["enum", "text"],
-  ["json", "text"],
-  ["datetime", undefined],
-  ["varbinary", undefined],
-  ["point", undefined]
-])("takes a measured value in MySQL's %s as %s", (declared, type) => {
-  assert.strictEqual(
-    MYSQL.storing({ name: "x", type: declared, isRequired: false, isStrict: true }, "float")?.type,
-    type
+it.each<readonly [string, string | undefined, string | undefined]>([
+  ["double", "float", undefined],
+  // The server rounds.
+  ["mediumint", "float", undefined],
+  ["varchar", "text", "text"],
+  ["enum", undefined, "text"],
+  ["json", "text", "text"],
+  ["datetime", undefined, undefined],
+  ["varbinary", undefined, undefined],
+  ["point", undefined, undefined]
+])("takes a number in MySQL's %s as %s, and a text as %s", (declared, number, text) => {
+  const column = { name: "x", type: declared, isNotNull: false, isRequired: false, isStrict: true }
+  assert.strictEqual(MYSQL.storing(column, "float")?.type, number)
+  assert.strictEqual(MYSQL.storing(column, "text")?.type, text)
+})
+
+it("leaves to MySQL what MySQL computes, and no column that only has a default", () => {
+  // SQLite runs the query on what MySQL says of such a table.
+  const database = new DatabaseSync(":memory:")
+  database.function("database", () => "lab")
+  database.exec(
+    `ATTACH ':memory:' AS information_schema;
+    CREATE TABLE information_schema.columns (ordinal_position, table_schema, table_name, column_name, data_type, is_nullable,
+      column_default, extra);
+    INSERT INTO information_schema.columns VALUES
+      (1, 'lab', 'flows', 'id', 'bigint', 'NO', NULL, 'auto_increment'),
+      (2, 'lab', 'flows', 'requested_at', 'datetime', 'NO', 'CURRENT_TIMESTAMP', 'DEFAULT_GENERATED'),
+      (3, 'lab', 'flows', 'received_at', 'datetime', 'YES', NULL, 'DEFAULT_GENERATED on update CURRENT_TIMESTAMP'),
+      (4, 'lab', 'flows', 'Mass_Flow', 'double', 'NO', NULL, ''),
+      (5, 'lab', 'flows', 'doubled', 'double', 'YES', NULL, 'VIRTUAL GENERATED'),
+      (6, 'lab', 'flows', 'halved', 'double', 'YES', NULL, 'STORED GENERATED')`
   )
+  const columns = database.prepare(MYSQL.columnsQuery).all("flows")
+  database.close()
+  assert.deepStrictEqual(columns.map((column) => Object.values(column)), [
+    ["id", "bigint", 1, 0, 1],
+    ["requested_at", "datetime", 1, 0, 1],
+    ["received_at", "datetime", 0, 0, 1],
+    ["Mass_Flow", "double", 1, 1, 1]
+  ])
 })
 
 it("stores JSON in MySQL's json", () => {

@@ -53,7 +53,7 @@ describe("the table of SqliteSink", () => {
       )
     }))
 
-  it.live("if it exists, keeps infinities in REAL and as words in TEXT; NaN is NULL in REAL, and counted", () =>
+  it.live("if it exists, keeps infinities in REAL and INTEGER, and as words in TEXT; NaN is NULL in numbers, and counted", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.db")
       execute(path, "CREATE TABLE samples (device TEXT, f REAL, i INTEGER, t TEXT)")
@@ -65,10 +65,10 @@ describe("the table of SqliteSink", () => {
       )
       assert.deepStrictEqual(query(path, "SELECT f, i, t FROM samples ORDER BY rowid"), [
         { f: null, i: null, t: "NaN" },
-        { f: Number.POSITIVE_INFINITY, i: null, t: "Infinity" },
-        { f: Number.NEGATIVE_INFINITY, i: null, t: "-Infinity" }
+        { f: Number.POSITIVE_INFINITY, i: Number.POSITIVE_INFINITY, t: "Infinity" },
+        { f: Number.NEGATIVE_INFINITY, i: Number.NEGATIVE_INFINITY, t: "-Infinity" }
       ])
-      assert.deepStrictEqual(report.columnsDropped, { f: 1, i: 3 })
+      assert.deepStrictEqual(report.columnsDropped, { f: 1, i: 1 })
     }))
 
   it.live("if it exists, gets the columns that it shares with the run, in its own types", () =>
@@ -83,6 +83,18 @@ describe("the table of SqliteSink", () => {
         { id: 1, requested_at: 1_772_366_400_001_000, Mass_Flow: "0.25", entered: "now" },
         { id: 2, requested_at: 1_772_366_400_002_000, Mass_Flow: "0.5", entered: "now" }
       ])
+    }))
+
+  it.live("if it exists, gets decimals in its columns of integers", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.db")
+      execute(path, "CREATE TABLE samples (mass_flow INTEGER)")
+      const report = yield* writeTo(SqliteSink.layer({ path, mode: "append" }), samplesFrom(3, 2))
+      assert.deepStrictEqual(query(path, "SELECT mass_flow, typeof(mass_flow) AS type FROM samples"), [
+        { mass_flow: 0.75, type: "real" },
+        { mass_flow: 1, type: "integer" }
+      ])
+      assert.deepStrictEqual(report.columnsDropped, { Gas: 2 })
     }))
 
   it.live("gets times that SQLite's functions understand, and a warning if a column loses the time of day", () =>

@@ -24,23 +24,34 @@ it.each<readonly [string, number | string]>([
   assert.strictEqual(loses, declared === "DATE" ? "the time of day" : undefined)
 })
 
+const none = undefined
+const TYPES = ["float", "int", "text", "any"] as const
+
 it.each([
-  ["TEXT", "text"],
-  ["NVARCHAR(10)", "text"],
-  ["INT", "int"],
-  ["DOUBLE PRECISION", "float"],
-  ["FLOAT", "float"],
-  ["STRING", "any"],
-  ["BLOB", "any"],
-  ["", "any"],
-  ["DECIMAL(5,2)", "any"],
-  ["ANY", "any"]
-])("another value in %s is %s", (declared, type) => {
-  assert.strictEqual(storedInSqlite(declared, false, "float")?.type, type)
+  ["TEXT", ["text", "text", "text", "text"]],
+  ["NVARCHAR(10)", ["text", "text", "text", "text"]],
+  ["INT", ["float", "int", none, "float"]],
+  ["BIGINT", ["float", "int", none, "float"]],
+  ["DOUBLE PRECISION", ["float", "float", none, "float"]],
+  ["FLOAT", ["float", "float", none, "float"]],
+  ["STRING", ["any", "any", "any", "any"]],
+  ["BLOB", ["any", "any", "any", "any"]],
+  ["", ["any", "any", "any", "any"]],
+  ["DECIMAL(5,2)", ["any", "any", "any", "any"]]
+])("float, int, text and any in %s are %o", (declared, types) => {
+  assert.deepStrictEqual(TYPES.map((type) => storedInSqlite(declared, false, type)?.type), types)
 })
 
-it("only a BLOB of a STRICT table holds neither numbers nor texts", () => {
-  assert.isUndefined(storedInSqlite("BLOB", true, "float"))
+it.each([
+  ["INTEGER", [none, "int", none, "int"]],
+  ["REAL", ["float", "float", none, "float"]],
+  ["TEXT", ["text", "text", "text", "text"]],
+  ["ANY", ["any", "any", "any", "any"]],
+  ["BLOB", [none, none, none, none]]
+])("float, int, text and any in %s of a STRICT table are %o", (declared, types) => {
+  assert.deepStrictEqual(TYPES.map((type) => storedInSqlite(declared, true, type)?.type), types)
+})
+
+it("a BLOB of a STRICT table holds no times", () => {
   assert.isUndefined(storedInSqlite("blob", true, "timestamp"))
-  assert.deepStrictEqual(storedInSqlite("ANY", true, "text"), { type: "any" })
 })

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { FrameFormat } from "@sampleline/core"
+import { type FieldKind, FrameFormat } from "@sampleline/core"
 import { type ExistingColumn, fitTable } from "../../src/internal/TableFit.ts"
 import { sampleOf } from "../samples.ts"
 
 const columns = (...names: ReadonlyArray<string>): ReadonlyArray<ExistingColumn> =>
-  names.map((name) => ({ name, type: "real", isRequired: false }))
+  names.map((name) => ({ name, type: "real", isNotNull: false, isRequired: false }))
 
 const batchOf = (...fields: ReadonlyArray<string>) => [
   sampleOf(FrameFormat.make(fields.map((name) => ({ name }))), fields.map((_, n) => n + 1))
@@ -22,7 +22,9 @@ const fit = (
     options: {},
     nameInTable,
     storing: ({ type }, taken) =>
-      type === "text[]" ? undefined : { type: taken, loses: type === "date" ? "the time of day" : undefined }
+      type === "text[]" || (type === "int" && taken === "text")
+        ? undefined
+        : { type: taken, loses: type === "date" ? "the time of day" : undefined }
   })
 
 describe("a table and a run share columns", () => {
@@ -55,15 +57,28 @@ describe("a table and a run share columns", () => {
   })
 })
 
+it("tells which columns match a name without case, if they are several", () => {
+  const found = fit(columns("mass_flow", "MASS_FLOW", "Temperature"))
+  assert.deepInclude(found, {
+    losses: ["Mass_Flow is not stored: several columns match it (mass_flow, MASS_FLOW); rename one to Mass_Flow"]
+  })
+  assert.deepInclude(fit(columns("unit_id", "mass_flow", "MASS_FLOW", "device", "DEVICE")), {
+    problem: "Mass_Flow is not stored: several columns match it (mass_flow, MASS_FLOW); rename one to Mass_Flow"
+  })
+  assert.deepInclude(fit(columns("mass_flow", "Mass_Flow", "MASS_FLOW")), { losses: [] })
+})
+
 it("tells what a table does not store", () => {
   const found = fit([
-    { name: "received_at", type: "date", isRequired: false },
-    { name: "mass_flow", type: "real", isRequired: false },
-    { name: "Temperature", type: "real", isRequired: false, isInsertable: false }
+    { name: "received_at", type: "date", isNotNull: false, isRequired: false },
+    { name: "mass_flow", type: "real", isNotNull: false, isRequired: false },
+    { name: "Temperature", type: "real", isNotNull: false, isRequired: false, isInsertable: false }
   ])
   assert.deepInclude(found, {
-    leftOut: ["Temperature"],
-    losses: ["its column received_at is of type date, so the time of day is lost"]
+    losses: [
+      "its column received_at is of type date, so the time of day is lost",
+      "leaving out columns that the user may not insert into: Temperature"
+    ]
   })
 })
 
@@ -83,8 +98,21 @@ describe("a table cannot be used", () => {
     assert.isNull(problemOf(columns("device"), batchOf()))
   })
 
+  it("if the user may not insert into the columns for measured values", () => {
+    const [flow, temperature] = columns("mass_flow", "temperature")
+    const closed = [{ ...flow!, isInsertable: false }, { ...temperature!, isInsertable: false }]
+    const problem = "the user may not insert into its columns mass_flow, temperature; GRANT INSERT on the table"
+    assert.strictEqual(problemOf([...columns("device"), ...closed]), problem)
+    assert.strictEqual(problemOf([...columns("other"), ...closed]), problem)
+    assert.isNull(problemOf([flow!, closed[1]!]))
+    assert.strictEqual(
+      problemOf([flow!, { ...closed[1]!, isNotNull: true, isRequired: true }]),
+      "its column temperature needs a value, and the user may not insert into it; GRANT INSERT on the table"
+    )
+  })
+
   it("if a column that it shares cannot hold the values", () => {
-    const status = { name: "STATUS", type: "text[]", isRequired: false }
+    const status = { name: "STATUS", type: "text[]", isNotNull: false, isRequired: false }
     assert.strictEqual(
       problemOf([...columns("Mass_Flow"), status]),
       "its column STATUS is of type text[], which cannot hold these values; change its type"
@@ -92,8 +120,15 @@ describe("a table cannot be used", () => {
     assert.isNull(problemOf([...columns("Mass_Flow"), { ...status, name: "other" }]))
   })
 
+  it("by the kinds of the fields, and not by the first values", () => {
+    const first = (kind: FieldKind) => [sampleOf(FrameFormat.make([{ name: "Volts", kind }]), ["OVER"])]
+    const existing = [{ name: "Volts", type: "int", isNotNull: false, isRequired: false }]
+    assert.include(problemOf(existing, first("text"))!, "cannot hold these values")
+    assert.isNull(problemOf(existing, first("unknown")))
+  })
+
   it("if a column needs a value and gets none", () => {
-    const site = { name: "site", type: "text", isRequired: true }
+    const site = { name: "site", type: "text", isNotNull: true, isRequired: true }
     assert.strictEqual(
       problemOf([...columns("Mass_Flow"), site]),
       "its column site needs a value, and this run has none for it; give it a default"

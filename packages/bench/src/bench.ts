@@ -8,7 +8,7 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Console, Effect, References } from "effect"
+import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -16,6 +16,7 @@ import { cases, nameOf, SHAPES } from "./cases.ts"
 import { measure } from "./measure.ts"
 import { daysAMinute, decodeRows, encodeRows, type Measured } from "./results.ts"
 import { textTable } from "./textTable.ts"
+import { warningsOnStderr } from "./warningsOnStderr.ts"
 
 /** Runs this program again for one case: compiled code and memory of one sink must not affect the next. */
 const measureApart = (name: string, rounds: number, scale: number) =>
@@ -94,7 +95,7 @@ const bench = Command.make("bench", {
       }
     }
     yield* Console.log(json ? yield* encodeRows(rows) : tableOf(rows))
-  }).pipe(Effect.provideService(References.MinimumLogLevel, "Warn"))).pipe(
+  }).pipe(Effect.provide(warningsOnStderr))).pipe(
     Command.withDescription("Measure how many samples a second each sink takes, and how many this machine can write")
   )
 

@@ -8,10 +8,11 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Console, Effect, References } from "effect"
+import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { inProcess, type Measured, tenDevices } from "./measureCadence.ts"
 import { textTable } from "./textTable.ts"
+import { warningsOnStderr } from "./warningsOnStderr.ts"
 
 const tableOf = (rows: ReadonlyArray<Measured>): string => {
   const ms = (value: number) => value.toFixed(3)
@@ -41,7 +42,7 @@ const cadence = Command.make("bench:cadence", {
   Effect.gen(function*() {
     const rows = [...yield* tenDevices(seconds), yield* inProcess(seconds / 2)]
     yield* Console.log(json ? JSON.stringify(rows) : tableOf(rows))
-  }).pipe(Effect.provideService(References.MinimumLogLevel, "Warn"))).pipe(
+  }).pipe(Effect.provide(warningsOnStderr))).pipe(
     Command.withDescription("Measure how well ticks keep to their grid on this machine")
   )
 

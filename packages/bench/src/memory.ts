@@ -8,9 +8,10 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { pipeToSink, type Tick } from "@sampleline/core"
 import { CsvSink } from "@sampleline/sinks"
-import { Console, Effect, FileSystem, References, Stream } from "effect"
+import { Console, Effect, FileSystem, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { freshTicks } from "./samples.ts"
+import { warningsOnStderr } from "./warningsOnStderr.ts"
 
 const memory = Command.make("bench:memory", {
   samples: Flag.Int("samples").pipe(
@@ -38,7 +39,7 @@ const memory = Command.make("bench:memory", {
         residents.map((value) => value.toFixed(0)).join(" ")
       }\ngrowth from the first to the last: ${growth.toFixed(1)} MiB`
     )
-  }).pipe(Effect.scoped, Effect.provideService(References.MinimumLogLevel, "Warn"))).pipe(
+  }).pipe(Effect.scoped, Effect.provide(warningsOnStderr))).pipe(
     Command.withDescription("Measure how much memory a long recording takes")
   )
 

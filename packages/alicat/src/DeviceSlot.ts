@@ -29,6 +29,8 @@ export class DeviceSlot {
   private current: OpenDevice | DeviceError
   /** When the device last had the columns of the run, in microseconds since the epoch. */
   private sameColumnsAt = 0
+  /** The device whose last table had other columns, if that table is not believed yet. */
+  private doubted: OpenDevice | null = null
 
   /** `path` is the port, as the user wrote it. */
   constructor(unit: Unit, path: string) {
@@ -49,6 +51,11 @@ export class DeviceSlot {
 
   get isMissing(): boolean {
     return this.open === null
+  }
+
+  /** Whether the last table had other columns. It may have been cut, so it is believed only when the next one differs too. */
+  get hasDoubtfulColumns(): boolean {
+    return this.doubted !== null && this.doubted === this.current
   }
 
   get wasFound(): boolean {
@@ -93,8 +100,15 @@ export class DeviceSlot {
   /** The device has sent its columns again. */
   columnsChecked(opened: OpenDevice, now: AskedColumns): void {
     if (this.current !== opened) return
-    const changed = this.otherColumns(opened.layout.format, now)
-    if (changed !== null) this.current = changed
+    const { format } = opened.layout
+    const changed = this.otherColumns(format, now)
+    // Readings that make sense have all columns.
+    const isCut = this.malformed.isNone && now.layout.format.fields.length < format.fields.length
+    const isSecond = this.hasDoubtfulColumns
+    this.doubted = null
+    if (changed === null || isCut) return
+    if (isSecond) this.current = changed
+    else this.doubted = opened
   }
 
   /** The device, if it is the same as before. Without a serial number it is asked again later. */

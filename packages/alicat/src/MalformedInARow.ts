@@ -7,6 +7,11 @@ export class MalformedInARow {
   private count = 0
   private limit = FIRST
 
+  /** Whether the last reply made sense. */
+  get isNone(): boolean {
+    return this.count === 0
+  }
+
   /** A reply came. True if there were so many that the device should be asked for its columns: after 3, 6, 12 and so on. */
   replied(madeSense: boolean): boolean {
     if (madeSense) {

@@ -185,6 +185,26 @@ describe.concurrent("units that change without a trace in the readings", () => {
       })
   )
 
+  it.live.each(
+    [
+      ["rows", /^A D(?:0[7-9]|1).*/, 2],
+      ["the end of a label", /CM$/, 3]
+    ] as const
+  )("are not believed of a table that has lost %s", ([, lost, tables]) =>
+    Effect.gen(function*() {
+      const { at, path, tablesAsked } = yield* panelPort()
+      at.panel = (command, line) => command === "A??D*" && tablesAsked() === 2 ? line.replace(lost, "") : line
+      let askedAt = Number.POSITIVE_INFINITY
+      const summary = yield* record(
+        path,
+        2,
+        ({ index }) => Effect.sync(() => (askedAt = tablesAsked() < tables ? askedAt : Math.min(askedAt, index))),
+        ({ index }) => index === askedAt + 2
+      )
+      assert.deepStrictEqual(summary.changedDevices, {})
+      assert.deepStrictEqual(summary.failures, { fuel: 0 })
+    }))
+
   it.live("are not looked for where the table takes longer than there is time", () =>
     Effect.gen(function*() {
       const { at, path, tablesAsked } = yield* panelPort()

@@ -50,7 +50,7 @@ describe.concurrent("Alicat.stream", () => {
       })
   )
 
-  it.live.each(["\n  ", "\0 ", "\xff@ ", ""])(
+  it.live.each(["\n  ", "\0 ", "\xff@ ", "\xff  ", "\xfe\xff ", ""])(
     "gives every reading of a device whose lines begin with %j",
     (start) =>
       Effect.gen(function*() {

@@ -69,9 +69,9 @@ export const decodePollLine = (
     : Result.fail(new MalformedReply({ expected: `a reply of unit ${unitId}`, bytes }))
 }
 
-/** The frame in a line that a device sent by itself. */
+/** The frame in a line that a device sent by itself. It has no unit id, so a byte of noise before it stands for none. */
 export const decodePushedLine = (bytes: Uint8Array, layout: FrameLayout): Result.Result<Frame, MalformedReply> => {
-  const text = textOf(bytes)
+  const text = textOf(bytes).replace(/^[^ -~](?= )/, "")
   return /^@?[-+ ]/.test(text)
     ? decodeTokens(bytes, tokensOf(text.replace(/^@/, "")), layout)
     : Result.fail(new MalformedReply({ expected: "a reading that begins with @, a space or a number", bytes }))

@@ -165,6 +165,7 @@ describe("a pushed line", () => {
     assert.include(malformed(pushed("A +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "@, a space or a number")
     assert.include(malformed(pushed("@A +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "@, a space or a number")
     assert.include(malformed(pushed("  +014.62 +021.89 +00")), "a number for Mass_Flow")
+    assert.include(malformed(pushed("\xffA +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "@, a space or a number")
     assert.include(malformed(pushed("  +014.62 \xff")), "\\xff")
     assert.include(malformed(pushed("")), "@, a space or a number")
   })

@@ -24,11 +24,15 @@ export const startStreamingCommand = (unitId: string): string => `${unitId}@ @`
 /** The same for older firmware. */
 export const olderStartStreamingCommand = (unitId: string): string => `${unitId}@=@`
 
-/** Sets the time between readings that a device sends by itself; 0 is as fast as it can. For firmware 10v05 and newer. */
-export const streamingIntervalCommand = (unitId: string, millis: number): string => `${unitId}NCS ${millis}`
-
-/** The same for older firmware, by a register. */
-export const olderStreamingIntervalCommand = (unitId: string, millis: number): string => `${unitId}W91=${millis}`
+/**
+ * Set the time between readings that a device sends by itself; 0 is as fast as it can. For firmware 10v05 and newer, for older
+ * firmware by a register, and for GP firmware, which takes settings only after `$$`.
+ */
+export const streamingIntervalCommands = (unitId: string, millis: number): ReadonlyArray<string> => [
+  `${unitId}NCS ${millis}`,
+  `${unitId}W91=${millis}`,
+  `${unitId}$$W91=${millis}`
+]
 
 /** Stops a device that sends readings by itself, and gives its unit id back. */
 export const stopStreamingCommand = (unitId: string): string => `@@ ${unitId}`

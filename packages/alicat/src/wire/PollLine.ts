@@ -117,7 +117,13 @@ const decodeTokens = (
     const at = isStatusCode(token, layout)
       ? -1
       : fields.findIndex((field, at) => at >= next && field.conditional && valueOf(token, field) !== undefined)
-    if (at < 0 && (isNumber(token) || !isText(token))) return malformed("a status code after the columns")
+    if (at < 0 && (isNumber(token) || !isText(token))) {
+      return malformed(
+        `a status code after the ${used} columns, not ${
+          quoteToken(token)
+        }: a column is missing, or two lines ran into one`
+      )
+    }
     if (at < 0) status.push(token)
     else {
       values[at] = valueOf(token, fields[at]!)
@@ -142,8 +148,10 @@ const expectedOf = ({ kind, name }: FrameField): string => `${kind === "text" ? 
 
 const failureOf = (token: string, field: FrameField): FieldFailure => ({
   field: field.name,
-  detail: `${expectedOf(field)} instead of ${quoteBytes(Buffer.from(token, "latin1"))}`
+  detail: `${expectedOf(field)} instead of ${quoteToken(token)}`
 })
+
+const quoteToken = (token: string): string => quoteBytes(Buffer.from(token, "latin1"))
 
 /**
  * Whether no token can have been lost or added, although some are bad: only known status codes follow the columns, none is

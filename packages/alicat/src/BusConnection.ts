@@ -6,7 +6,7 @@ import type { SourceDependencyError, SourceOpenError } from "@sampleline/core"
 import { type Duration, Effect, Exit, Schedule, Scope } from "effect"
 import { connect } from "./BaudSearch.ts"
 import type { DeviceSlot } from "./DeviceSlot.ts"
-import { answers, type OpenDevice, openDevice } from "./OpenDevice.ts"
+import { answers, type OpenDevice, openDevice, warnOfUnknownTypes } from "./OpenDevice.ts"
 import { mayExist } from "./Place.ts"
 import type { PortPlan } from "./Plan.ts"
 import type { Port } from "./Port.ts"
@@ -101,9 +101,11 @@ export class BusConnection {
   private find(port: Port, slot: DeviceSlot, baud: number | null): Effect.Effect<void, SourceOpenError> {
     return Effect.matchEffect(openDevice(port, slot.unit, baud), {
       onSuccess: (opened) => {
+        const { wasFound } = slot
         slot.opened(opened)
         // Why it is not polled is a failure of each tick.
-        return slot.isMissing ? Effect.void : Effect.logInfo(describe(opened))
+        if (slot.isMissing) return Effect.void
+        return Effect.andThen(Effect.logInfo(describe(opened)), wasFound ? Effect.void : warnOfUnknownTypes(opened))
       },
       onFailure: (error) => {
         if (!slot.wasFound && !this.options.allowMissing) return Effect.fail(error)

@@ -18,10 +18,11 @@ const LONGER_NANOS = 10e6
 
 /** Asks a device that declares its columns. What it does not answer is asked again after more malformed replies. */
 export const checkColumns = (slot: DeviceSlot, opened: OpenDevice): Effect.Effect<void> =>
-  opened.table === null ? Effect.void : Effect.match(askColumns(opened.port, opened.device.unitId), {
-    onSuccess: (now) => slot.columnsChecked(opened, now),
-    onFailure: () => {}
-  })
+  opened.table === null ? Effect.void : askColumns(opened.port, opened.device.unitId).pipe(
+    Effect.map((now) => slot.columnsChecked(opened, now)),
+    Effect.repeat({ times: 1, while: () => slot.hasDoubtfulColumns }),
+    Effect.ignore
+  )
 
 export class ColumnChecks {
   private readonly slots: ReadonlyArray<DeviceSlot>
@@ -84,5 +85,12 @@ export class ColumnChecks {
     if (Option.isSome(asked)) slot.columnsChecked(opened, asked.value)
     this.intervalNanos = Option.isSome(asked) ? INTERVAL_NANOS : 2 * this.intervalNanos
     this.dueNanos = this.clock.monotonicNanos() + this.intervalNanos
+    if (slot.hasDoubtfulColumns) this.checkAgain()
   })
+
+  /** The next turn is that of the same device, and at once. */
+  private checkAgain(): void {
+    this.turn--
+    this.dueNanos = 0
+  }
 }

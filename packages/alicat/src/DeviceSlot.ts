@@ -29,6 +29,8 @@ export class DeviceSlot {
   private current: OpenDevice | DeviceError
   /** When the device last had the columns of the run, in microseconds since the epoch. */
   private sameColumnsAt = 0
+  /** The device whose last table had other columns, if that table is not believed yet. */
+  private doubted: OpenDevice | null = null
 
   /** `path` is the port, as the user wrote it. */
   constructor(unit: Unit, path: string) {
@@ -51,6 +53,11 @@ export class DeviceSlot {
     return this.open === null
   }
 
+  /** Whether the last table had other columns. It may have been cut, so it is believed only when the next one differs too. */
+  get hasDoubtfulColumns(): boolean {
+    return this.doubted !== null && this.doubted === this.current
+  }
+
   get wasFound(): boolean {
     return this.known !== null
   }
@@ -66,7 +73,6 @@ export class DeviceSlot {
     // A device that did not send its serial number before is known by it from now on. Its columns stay those of the run.
     if (serialOf(this.known) === null) this.known = { ...now.device, format: this.known?.format ?? now.device.format }
     this.current = this.checked(this.known ?? now.device, now)
-    this.sameColumnsAt = now.table?.at ?? 0
   }
 
   /** The port is open, but the device does not answer. */
@@ -94,10 +100,15 @@ export class DeviceSlot {
   /** The device has sent its columns again. */
   columnsChecked(opened: OpenDevice, now: AskedColumns): void {
     if (this.current !== opened) return
-    const when = ` at some time after ${formatTimestamp(this.sameColumnsAt)}`
-    const changed = this.changedColumns(opened.layout.format, now.layout.format, when)
-    if (changed === null) this.sameColumnsAt = now.table.at
-    else this.current = changed
+    const { format } = opened.layout
+    const changed = this.otherColumns(format, now)
+    // Readings that make sense have all columns.
+    const isCut = this.malformed.isNone && now.layout.format.fields.length < format.fields.length
+    const isSecond = this.hasDoubtfulColumns
+    this.doubted = null
+    if (changed === null || isCut) return
+    if (isSecond) this.current = changed
+    else this.doubted = opened
   }
 
   /** The device, if it is the same as before. Without a serial number it is asked again later. */
@@ -114,14 +125,20 @@ export class DeviceSlot {
   /** The device with the format that the run has of it, or a failure if its columns are others. */
   private sameColumns({ format }: Device, now: OpenDevice): OpenDevice | DeviceError {
     if (format === null) return now
-    return this.changedColumns(format, now.layout.format) ?? { ...now, layout: { ...now.layout, format } }
+    return this.otherColumns(format, now) ?? { ...now, layout: { ...now.layout, format } }
   }
 
-  private changedColumns(before: FrameFormat, now: FrameFormat, when = ""): DeviceError | null {
-    const change = formatChange(before, now)
-    return change === null ? null : this.failure(
+  /** A failure if the columns differ; null otherwise, and the time is noted. */
+  private otherColumns(before: FrameFormat, { layout, table }: AskedColumns | OpenDevice): DeviceError | null {
+    const change = formatChange(before, layout.format)
+    if (change === null) {
+      this.sameColumnsAt = table?.at ?? this.sameColumnsAt
+      return null
+    }
+    const when = `at some time after ${formatTimestamp(this.sameColumnsAt)}`
+    return this.failure(
       "DeviceChanged",
-      `its columns have changed${when}: ${change}. It is not recorded until they are as before: set them back, or start again`
+      `its columns have changed ${when}: ${change}. It is not recorded until they are as before: set them back, or start again`
     )
   }
 

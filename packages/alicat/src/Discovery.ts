@@ -20,6 +20,7 @@ import { DEFAULT_BAUDS, validBaud } from "./Plan.ts"
 import type { RequestError } from "./RequestError.ts"
 import { listPorts } from "./transport/SerialTransport.ts"
 import { UNIT_IDS, validUnit } from "./wire/UnitId.ts"
+import { quoteBytes } from "./wire/WireError.ts"
 
 /**
  * Where to search.
@@ -43,6 +44,7 @@ export interface DiscoverOptions {
  * - `Device`: a device that answers. It may be one that cannot be recorded.
  * - `Streams`: a device streams on the port, so its unit id is unknown.
  * - `Echoes`: no device answers on the port, but it sends back what it gets.
+ * - `Heard`: no device answers on the port, but something else was heard: the last of it, quoted.
  * - `PortFailed`: the port cannot be opened.
  * - `Asking`: what is asked next, and how many of the tries are done.
  *
@@ -65,6 +67,7 @@ export type Discovery =
   }
   | { readonly _tag: "Streams"; readonly port: string; readonly baud: number | null }
   | { readonly _tag: "Echoes"; readonly port: string }
+  | { readonly _tag: "Heard"; readonly port: string; readonly text: string }
   | { readonly _tag: "PortFailed"; readonly port: string; readonly error: SourceOpenError | SourceDependencyError }
   | {
     readonly _tag: "Asking"
@@ -168,6 +171,9 @@ class Search {
       if (answering.length > 0) return
     }
     if (port.heardEcho) yield* Queue.offer(this.queue, { _tag: "Echoes", port: place.given })
+    else if (port.lastHeard !== null) {
+      yield* Queue.offer(this.queue, { _tag: "Heard", port: place.given, text: quoteBytes(port.lastHeard) })
+    }
   }, Effect.scoped)
 
   private ratesOf({ address }: Place): ReadonlyArray<number | null> {

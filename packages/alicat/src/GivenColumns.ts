@@ -19,8 +19,10 @@ export const givenLayout = Effect.fnUntraced(function*(
     const colon = column.includes(":") ? column.indexOf(":") : column.length
     const name = column.slice(0, colon).trim()
     const unit = colon < column.length ? column.slice(colon + 1).trim() : null
-    if (name === "" || unit === "") {
-      return Effect.fail(InvalidOptionError.of(option, column, "NAME, NAME:UNIT or NAME:text, such as Flow:SCCM"))
+    if (name === "" || unit === "" || /[=[\]]/.test(column)) {
+      return Effect.fail(
+        InvalidOptionError.of(option, column, "NAME, NAME:UNIT or NAME:text, such as Flow:SCCM, without brackets and =")
+      )
     }
     return Effect.succeed(
       {

@@ -65,13 +65,15 @@ export const openDevice = Effect.fnUntraced(function*(
 ): Effect.fn.Return<OpenDevice, SourceOpenError> {
   const { givenLayout, name, unitId } = unit
   const columns = givenLayout === null ? yield* askForColumns(port, unit, baud) : { layout: givenLayout, table: null }
-  const { format, unknownTypes } = columns.layout
-  if (unknownTypes.length > 0) {
-    yield* Effect.logWarning(`${name} has columns of an unknown type: ${unknownTypes.join(", ")}; check their values`)
-  }
   const identity = yield* identify(port, unit)
-  return { device: { name, unitId, identity, format }, port, ...columns }
+  return { device: { name, unitId, identity, format: columns.layout.format }, port, ...columns }
 })
+
+/** Warns of columns whose values may be wrong. */
+export const warnOfUnknownTypes = ({ device, layout: { unknownTypes } }: OpenDevice): Effect.Effect<void> =>
+  unknownTypes.length === 0
+    ? Effect.void
+    : Effect.logWarning(`${device.name} has columns of an unknown type: ${unknownTypes.join(", ")}; check their values`)
 
 /** The columns that a device declares. */
 const askForColumns = (port: Port, unit: Unit, baud: number | null): Effect.Effect<AskedColumns, SourceOpenError> =>

@@ -4,21 +4,24 @@
  *
  * No request is sent for a reading, so both of its times are those of its arrival.
  */
-import { DeviceError, type Frame } from "@sampleline/core"
+import { type Device, DeviceError, type Frame } from "@sampleline/core"
 import { Effect, Option, Queue, Result, Stream } from "effect"
 import { checkColumns } from "./ColumnChecks.ts"
 import type { DeviceSlot } from "./DeviceSlot.ts"
-import type { OpenDevice } from "./OpenDevice.ts"
+import { answers, type OpenDevice } from "./OpenDevice.ts"
 import { failureOf, type Outcome, toDeviceError } from "./Outcome.ts"
 import type { Line } from "./ReceivedLines.ts"
 import type { RequestError } from "./RequestError.ts"
-import { decodePushedLine, olderStreamingIntervalCommand, streamingIntervalCommand } from "./wire/PollLine.ts"
+import { isRejection } from "./wire/Framing.ts"
+import { decodePushedLine, streamingIntervalCommands } from "./wire/PollLine.ts"
 import type { MalformedReply } from "./wire/WireError.ts"
 
 /** A device that sends nothing for this long, or for three intervals, is started again. */
 const SILENCE_MILLIS = 1000
 /** If the interval is unknown, a silent device gets more time at each start, up to the longest interval there is. */
 const LONGEST_MILLIS = 66_000
+/** After so many starts, each command that starts a device was sent. */
+const WAYS_TO_START = 3
 /** How soon a device that is missing is looked at again. */
 const RETRY = "250 millis"
 
@@ -26,7 +29,7 @@ type Emit = (outcome: Effect.Effect<Outcome>) => Effect.Effect<unknown>
 
 /**
  * The readings of the device in this place, also after its port went and came back. Failures on the way are data. Fails where
- * streaming cannot work: the port is in use, or the device refuses the interval.
+ * streaming cannot work: the port is in use, or the device refuses to stream or takes no interval.
  */
 export const pushedReadings = (
   slot: DeviceSlot,
@@ -56,11 +59,20 @@ const untilMalformed = Effect.fnUntraced(
     const lines = yield* port.stream(device.unitId)
     let silence = Math.max(SILENCE_MILLIS, 3 * (intervalMillis ?? 0))
     let lastAt = 0
+    let rejected = 0
     while (true) {
       yield* lines.start
       while (true) {
         const line = yield* Effect.timeoutOption(lines.next, silence)
         if (Option.isNone(line)) break
+        if (isRejection(String.fromCharCode(...line.value.bytes))) {
+          if (++rejected === WAYS_TO_START) {
+            return yield* refusal(device, "it cannot stream", "poll it (in the command: record it without --stream)")
+          }
+          yield* lines.start
+          continue
+        }
+        rejected = 0
         const gap = (line.value.monotonicNanos - lastAt) / 1_000_000
         if (lastAt > 0 && intervalMillis === undefined) silence = Math.max(silence, Math.min(3 * gap, LONGEST_MILLIS))
         lastAt = line.value.monotonicNanos
@@ -84,23 +96,27 @@ const untilMalformed = Effect.fnUntraced(
     Effect.mapError(effect, (error) => error instanceof DeviceError ? error : toDeviceError(device.name, error))
 )
 
-const setInterval = ({ device, port }: OpenDevice, millis: number) => {
-  const ask = (command: string) => port.askLine(command, Result.succeed)
-  return ask(streamingIntervalCommand(device.unitId, millis)).pipe(
-    Effect.catchTag("RejectedCommand", () => ask(olderStreamingIntervalCommand(device.unitId, millis))),
-    Effect.catchTag("RejectedCommand", (cause) =>
-      Effect.fail(
-        new DeviceError({
-          device: device.name,
-          reason: "Rejected",
-          detail: `its interval cannot be set (firmware ${
-            device.identity?.firmware ?? "unknown"
-          }); leave the interval out`,
-          cause
-        })
-      ))
+/** Tries one command after the other. A device that takes none of them, but answers, is refused. */
+const setInterval = ({ device, port }: OpenDevice, millis: number) =>
+  Effect.firstSuccessOf(
+    streamingIntervalCommands(device.unitId, millis).map((command) => port.askLine(command, Result.succeed))
+  ).pipe(
+    Effect.catchTag(["RejectedCommand", "NoReply"], (cause) =>
+      Effect.flatMap(answers(port, device), (isThere) =>
+        Effect.fail(
+          isThere
+            ? refusal(device, "its interval cannot be set", "leave the interval out (in the command: --rate)", cause)
+            : cause
+        )))
   )
-}
+
+const refusal = ({ identity, name }: Device, problem: string, nextStep: string, cause?: RequestError): DeviceError =>
+  new DeviceError({
+    device: name,
+    reason: "Rejected",
+    detail: `${problem} (firmware ${identity?.firmware ?? "unknown"}); ${nextStep}`,
+    ...(cause === undefined ? {} : { cause })
+  })
 
 const toOutcome = (
   { device, port }: OpenDevice,

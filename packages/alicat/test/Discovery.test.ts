@@ -104,6 +104,17 @@ describe.concurrent("Alicat.discover", () => {
       ])
     }))
 
+  it.live("tells what was heard on a port where no device answers", () =>
+    Effect.gen(function*() {
+      const port = yield* scriptedPort(() => "HELLO")
+      const events = yield* Stream.runCollect(
+        Alicat.discover({ ports: [port.path], units: ["A"], bauds: [19200], timeout: "100 millis" })
+      )
+      assert.deepStrictEqual(events.filter(({ _tag }) => _tag !== "Asking"), [
+        { _tag: "Heard", port: port.path, text: "\"HELLO\"" }
+      ])
+    }))
+
   it.live("searches the serial ports of this machine by default", () =>
     Effect.gen(function*() {
       const events = yield* Stream.runCollect(Alicat.discover({ units: ["A"], bauds: [19200] }))

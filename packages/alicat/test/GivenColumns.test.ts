@@ -29,6 +29,18 @@ describe("given columns", () => {
       assert.deepStrictEqual(format.fields.map(({ name }) => name), ["B", "A", "B_2"])
     }))
 
+  it.effect.each(["unit=A", "Flow=SCCM", "[Temp:C", "Gas:text]", "", ":C", "Flow:"])(
+    "are refused as `%s`",
+    (column) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(givenLayout("fuel.columns", ["Temp:C", column]))
+        assert.include(
+          error.message,
+          "expected NAME, NAME:UNIT or NAME:text, such as Flow:SCCM, without brackets and ="
+        )
+      })
+  )
+
   it.effect.prop(
     "of any text are read or refused",
     [Schema.Array(Schema.String)],

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import * as Alicat from "../src/Alicat.ts"
 import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
 import * as Simulator from "../src/simulator/Simulator.ts"
-import { logged, openError, recorded, scriptedPort } from "./ports.ts"
+import { logged, openError, pollUntil, recorded, scriptedPort } from "./ports.ts"
 
 describe.concurrent("an open device", () => {
   it.live("without an identity is recorded", () =>
@@ -66,6 +66,26 @@ describe.concurrent("an open device", () => {
         "fuel has columns of an unknown type: Gas (label, taken as text); check their values"
       ])
       assert.strictEqual(value.samples[0]!.frame.format.fields[1]!.unit, "°C")
+    }))
+
+  it.live("with a column of an unknown type is warned of once, although it is looked at again", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice()
+      let isChanged = false
+      const port = yield* scriptedPort((command) => {
+        const reply = device.respond(command, 0).join("\r").replace(/string( +6)/, "label $1")
+        if (!isChanged) return reply
+        return command === "A" ? "A +1" : reply.replace("SCCM", "SLPM")
+      })
+      const tables = () => port.commands.filter((command) => command === "A??D*").length
+      const { lines } = yield* logged(Effect.gen(function*() {
+        const source = yield* Alicat.make({ devices: { fuel: { port: port.path } } })
+        isChanged = true
+        yield* pollUntil(source, (reasons) => reasons.includes("fuel DeviceChanged"))
+        const asked = tables()
+        yield* pollUntil(source, () => tables() > asked + 1)
+      }))
+      assert.strictEqual(lines.filter((line) => line.includes("unknown type")).length, 1)
     }))
 
   it.live("behind an adapter that echoes is recorded", () =>

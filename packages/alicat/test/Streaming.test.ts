@@ -50,7 +50,7 @@ describe.concurrent("Alicat.stream", () => {
       })
   )
 
-  it.live.each(["\n  ", "\0 ", "\xff@ ", ""])(
+  it.live.each(["\n  ", "\0 ", "\xff@ ", "\xff  ", "\xfe\xff ", ""])(
     "gives every reading of a device whose lines begin with %j",
     (start) =>
       Effect.gen(function*() {
@@ -277,9 +277,63 @@ describe.concurrent("Alicat.stream", () => {
       for (const interval of [-1, 0.5, "1 day"] as const) {
         assert.instanceOf(yield* fail(stream("a", { interval })), InvalidOptionError, String(interval))
       }
-      const own = yield* fail(stream("a", { interval: "10 millis" }))
-      assert.instanceOf(own, DeviceError)
-      assert.include(own.message, "its interval cannot be set (firmware GP07R100); leave the interval out")
+    }))
+
+  it.live("refuses a device that cannot stream", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make({ firmware: "BASIS", tcp: 0 })
+      const columns = ["Temp:°C", "Flow:SCCM", "Total", "Setpt:SCCM", "Valve:%", "Gas:text"]
+      const { stream } = yield* open({ fuel: { port: fuel!.port, columns } })
+      const error = yield* Effect.flip(Stream.runDrain(stream("fuel")))
+      assert.instanceOf(error, DeviceError)
+      assert.include(
+        error.message,
+        "it cannot stream (firmware unknown); poll it (in the command: record it without --stream)"
+      )
+    }))
+
+  it.live.each([null, "?"])(
+    "refuses an interval that a device does not take, whose reply to unknown commands is %j",
+    (unknown) =>
+      Effect.gen(function*() {
+        const device = new SimulatedDevice()
+        const { commands, path } = yield* scriptedPort((command) =>
+          /NCS|W91/.test(command) ? unknown : device.respond(command, 0).join("\r") || null
+        )
+        const { stream } = yield* open({ fuel: { port: path } })
+        const error = yield* Effect.flip(Stream.runDrain(stream("fuel", { interval: "20 millis" })))
+        assert.instanceOf(error, DeviceError)
+        assert.include(
+          error.message,
+          "its interval cannot be set (firmware 10v20.0-R24); leave the interval out (in the command: --rate)"
+        )
+        assert.includeMembers(commands, ["ANCS 20", "AW91=20", "A$$W91=20"])
+        assert.isNull(device.pushesEveryMillis)
+      })
+  )
+
+  it.live("sets the interval by an older command if the device is silent on the newer one", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice()
+      const { commands, path, write } = yield* scriptedPort((command) =>
+        command.startsWith("ANCS") ? null : device.respond(command, 0).join("\r") || null
+      )
+      const talk = setInterval(() => {
+        if (device.pushesEveryMillis !== null) write(device.push(0))
+      }, 5)
+      yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(talk)))
+      const { stream } = yield* open({ fuel: { port: path } })
+      yield* Stream.runDrain(Stream.take(stream("fuel", { interval: "20 millis" }), 3))
+      assert.include(commands, "AW91=20")
+      assert.notInclude(commands, "A$$W91=20")
+    }))
+
+  it.live("sets the interval of GP firmware, which wants $$ before it", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make({ firmware: "GP07", tcp: 0 })
+      const { stream } = yield* open({ fuel: fuel! })
+      const samples = yield* Stream.runCollect(Stream.take(stream("fuel", { interval: "200 millis" }), 4))
+      assert.isAtLeast(samples[3]!.receivedAt - samples[0]!.receivedAt, 2 * 200_000)
     }))
 
   it.live("stops the device if its layer is closed first", () =>

@@ -104,10 +104,12 @@ const printFindings = ({ allowed, outputs, problems, readings }: Findings): void
 }
 
 /** `Mass_Flow 12.5 SCCM, Gas Air, status HLD`. A conditional field that was not sent is left out. */
-const readingText = ({ frame: { format, status, values } }: Reading): string =>
+const readingText = ({ frame: { fieldFailures = [], format, status, values } }: Reading): string =>
   [
     ...format.fields.flatMap(({ name, unit }, at) => {
       const value = values[at]
+      const failed = fieldFailures.find(({ field }) => field === name)
+      if (failed !== undefined) return `${name} made no sense (expected ${failed.detail})`
       return value === undefined ? [] : [[name, value ?? "none", unit ?? ""].join(" ").trimEnd()]
     }),
     ...(status.length === 0 ? [] : [`status ${status.join(" ")}`])
@@ -127,9 +129,10 @@ const findingsJson = ({ allowed, devices, outputs, problems, readings }: Finding
     allowed: allowed.map(textOf)
   })
 
-const readingJson = ({ frame: { format, status, values } }: Reading) => ({
+const readingJson = ({ frame: { fieldFailures = [], format, status, values } }: Reading) => ({
   fields: format.fields.map(({ name, unit }, at) => ({ name, unit, value: values[at] ?? null })),
-  status
+  status,
+  failures: fieldFailures
 })
 
 const textOf = (error: unknown): string => withoutSecrets(messageOf(error))

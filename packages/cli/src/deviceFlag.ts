@@ -34,7 +34,8 @@ export const parseDevices = Effect.fnUntraced(function*(
     let last: string | undefined
     for (const setting of settings) {
       // The commas between columns look like those between settings.
-      const [key, value = ""] = last === "columns" && !setting.includes("=") ? [last, setting] : setting.split("=", 2)
+      const isColumn = last === "columns" && !setting.includes("=")
+      const [key, value] = isColumn ? ["columns", setting] : keyAndValue(setting)
       last = key
       if (key === "unit") options.unit = value
       else if (key === "columns") (options.columns ??= []).push(value)
@@ -46,6 +47,11 @@ export const parseDevices = Effect.fnUntraced(function*(
   }
   return Object.fromEntries(devices)
 })
+
+const keyAndValue = (setting: string): readonly [key: string, value: string] => {
+  const equals = setting.includes("=") ? setting.indexOf("=") : setting.length
+  return [setting.slice(0, equals), setting.slice(equals + 1)]
+}
 
 /** `/dev/ttyUSB0,unit=A` begins with the port. `COM3=COM3` is a device with the name COM3. */
 const isPortAlone = (text: string): boolean => {

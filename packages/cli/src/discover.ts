@@ -135,6 +135,11 @@ const report = (event: Exclude<Alicat.Discovery, Found>, firstUnit: string | und
         `${event.port}: no device answers, but the port echoes what is sent; look for a loopback plug, an adapter with its echo `
           + "on, or another program on the port"
       )
+    case "Heard":
+      return Effect.logWarning(
+        `${event.port}: no device answers, but ${event.text} was heard; check --units and --baud, and that no other program reads `
+          + "the port"
+      )
     case "PortFailed":
       return Effect.logWarning(event.error.message)
   }

@@ -5,7 +5,9 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import * as Simulator from "@sampleline/alicat/Simulator"
 import { Effect, Layer, Redacted } from "effect"
+import { once } from "node:events"
 import * as fs from "node:fs"
+import * as net from "node:net"
 import { DatabaseSync } from "node:sqlite"
 import { PostgresServer } from "../../sinks/test/postgres.ts"
 import { sampleline, tempFolder } from "./process.ts"
@@ -66,6 +68,45 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       assert.strictEqual(problems.length, 6)
       assert.notInclude(stderr, "s3cret")
       assert.deepStrictEqual(fs.readdirSync(cwd), before)
+    }))
+
+  /** A device without tables. */
+  const deviceSending = Effect.fnUntraced(function*(reading: string) {
+    const server = net.createServer((socket) => {
+      socket.on("data", (bytes) => socket.write(String(bytes) === "A\r" ? `${reading}\r` : "?\r"))
+    })
+    yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+    yield* Effect.promise(() => once(server.listen(0, "127.0.0.1"), "listening"))
+    return `tcp://127.0.0.1:${(server.address() as net.AddressInfo).port}`
+  })
+
+  it.effect("tells a field that makes no sense", () =>
+    Effect.gen(function*() {
+      const port = yield* deviceSending("A +24.57 junk N2")
+      const args = `--device fuel=${port},columns=Temp:C,Flow:SCCM,Gas:text --out run.csv --quiet`
+      const { stdout } = yield* check(yield* tempFolder, args)
+      assert.include(
+        stdout,
+        "fuel: Temp 24.57 °C, Flow made no sense (expected a number for Flow instead of \"junk\"), Gas N2\n"
+      )
+      const asJson = yield* check(yield* tempFolder, `${args} --json`)
+      assert.deepStrictEqual(JSON.parse(asJson.stdout).devices[0].reading.failures, [
+        { field: "Flow", detail: "a number for Flow instead of \"junk\"" }
+      ])
+    }))
+
+  it.effect("tells how many columns were given if a reading holds more", () =>
+    Effect.gen(function*() {
+      const port = yield* deviceSending("A +24.57 +100.0 +55.13 N2")
+      const { code, stderr } = yield* check(
+        yield* tempFolder,
+        `--device fuel=${port},columns=Temp:C,Flow:SCCM --out run.csv --quiet`
+      )
+      assert.strictEqual(code, 1)
+      assert.include(
+        stderr,
+        "expected a status code after the 2 columns, not \"+55.13\": a column is missing, or two lines ran into one"
+      )
     }))
 
   it.effect("checks the columns of an existing file against the devices", () =>

@@ -41,6 +41,17 @@ const REFUSALS: ReadonlyArray<Refusal> = [
     code: 2,
     line: "fuel.columns is \"\": expected NAME, NAME:UNIT or NAME:text"
   },
+  {
+    args: `${device},columns=unit=A --out b.csv`,
+    code: 2,
+    line: "fuel.columns is \"unit=A\": expected NAME, NAME:UNIT"
+  },
+  { args: `${device},columns=Flow=SCCM --out b.csv`, code: 2, line: "fuel.columns is \"Flow=SCCM\": expected NAME" },
+  {
+    args: `${device},columns=[Temp:C,Flow:text] --out b.csv`,
+    code: 2,
+    line: "fuel.columns is \"[Temp:C\": expected NAME"
+  },
   { args: `${device} ${device} --out b.csv`, code: 2, line: "two devices are named fuel" },
   {
     args: `${device} --device air=/dev/no-such-tty --out b.csv`,

@@ -90,6 +90,20 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("s
       assert.include(stderr, `${port}: no device answers, but the port echoes what is sent`)
     }))
 
+  it.effect("tells what was heard where no device answers", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const server = net.createServer((socket) =>
+        void socket.on("data", () => socket.write("HELLO\r")).on("error", () => {})
+      )
+      yield* Effect.callback<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void)))
+      const port = `tcp://127.0.0.1:${(server.address() as net.AddressInfo).port}`
+      const { code, stderr } = yield* sampleline(["discover", port, "--units", "A"], { cwd })
+      server.close()
+      assert.strictEqual(code, 1)
+      assert.include(stderr, `${port}: no device answers, but "HELLO" was heard; check --units and --baud`)
+    }))
+
   it.effect("reports a device that was left streaming, however slowly", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder

@@ -52,33 +52,43 @@ interface Dialect {
   readonly parse: (text: string) => readonly [unit: string, row: Row] | null
 }
 
-/** A type that is not documented: any word in small letters. */
-const OTHER_TYPE = "(?:[a-z] )?[a-z]+\\d*"
-const SAYS_NUMBER = /\b(?:u?int(?:eger)?|float|double|real)\d*$/
+const SAYS_NUMBER = /\b(?:u?int(?:eger)?|float|double|real|decimal)\d*(?:_t)?$/i
 
-const currentRow = (type: string) =>
-  new RegExp(
-    String.raw`^([A-Z])\s+D\d\d\s+(\d{1,5})\s+(\*?)(\S.*?)\s+(${type})\s+(\d+(?:\/\d+)?)(?:\s+(\S.*?))?\s*$`
-  )
-const CURRENT_ROW = currentRow("string|s decimal|decimal")
-const CURRENT_OTHER_ROW = currentRow(OTHER_TYPE)
-/** The notes of a number: the unit's code, a number of unknown meaning, the unit's label. */
-const UNIT_NOTES = /^\d+\s+\d+\s+(\S.*)$/
+/** A name as a row has it. */
+const NAME = String.raw`(\S+(?: \S+)*)`
+/** A word of a type does not begin like a width. */
+const TYPE_WORD = String.raw`[^\s\d/]\S*`
+const TYPE = `(${TYPE_WORD}(?: ${TYPE_WORD})*)`
+/** The width and the notes. */
+const REST = String.raw`([\d/].*?)`
+
+const currentRow = (columns: string) => new RegExp(String.raw`^([A-Z])\s+D\d\d\s+(\d{1,5})\s+(\*?)${columns}\s*$`)
+const CURRENT_ROWS = [
+  currentRow(String.raw`${NAME}\s{2,}${TYPE}\s+${REST}`),
+  // A long name fills its place, and one space follows it. Then the type is known by its word.
+  currentRow(String.raw`(\S.*?)\s+(string|s decimal|decimal)(?:\s+${REST})?`),
+  currentRow(String.raw`(\S.*?)\s+((?:[a-z] )?[a-z]+\d*)\s+${REST}`)
+]
+const CURRENT_TYPES: ReadonlySet<string> = new Set(["string", "s decimal", "decimal"])
+/** The mnemonic of a flag is the last word of its row. */
+const CURRENT_FLAG = /^([A-Z])\s+D\d\d\s+(\d{1,5})\s+\*\S.*\s(\S+)\s*$/
+/** The width, which may be missing, and the notes of a number: the unit's code, a number of unknown meaning, the unit's label. */
+const UNIT_NOTES = /^(?:\S+\s+)?\d+\s+\d+\s+(\S.*)$/
 
 const CURRENT: Dialect = {
   header: /^([A-Z])\s+D00\s+ID_+\s+NAME_*\s+TYPE_*\s+WIDTH_*\s+NOTES_*\s*$/,
   parse: (text) => {
-    const known = CURRENT_ROW.exec(text)
-    const [row, unit = "", code = "", star, name = "", type = "", width = "", notes = ""] = known
-      ?? CURRENT_OTHER_ROW.exec(text) ?? []
+    const [, flagUnit = "", flagCode = "", mnemonic = ""] = CURRENT_FLAG.exec(text) ?? []
+    if (FLAGS.has(Number(flagCode))) return [flagUnit, { _tag: "Flag", code: mnemonic }]
+    const [row, unit = "", code = "", star, name = "", type = "", rest = ""] = firstMatch(CURRENT_ROWS, text)
     if (row === undefined) return null
     const statistic = Number(code)
     if (statistic === UNIT_ID) return [unit, { _tag: "UnitId" }]
-    if (star === "*" && FLAGS.has(statistic)) return [unit, { _tag: "Flag", code: notes.split(" ")[0]! }]
-    const label = UNIT_NOTES.exec(notes)?.[1]
-    const isNumber = known === null
-      ? SAYS_NUMBER.test(type) || width.includes("/") || label !== undefined
-      : type !== "string"
+    const isKnown = CURRENT_TYPES.has(type)
+    const label = UNIT_NOTES.exec(rest)?.[1]
+    const isNumber = isKnown
+      ? type !== "string"
+      : SAYS_NUMBER.test(type) || /^\d*[/.]/.test(rest) || label !== undefined
     const field = {
       name: columnName(name),
       kind: isNumber ? "float" : "text",
@@ -86,35 +96,47 @@ const CURRENT: Dialect = {
       statistic,
       conditional: star === "*"
     } as const
-    return [unit, { _tag: "Column", field, unknownType: known === null ? type : null }]
+    return [unit, {
+      _tag: "Column",
+      field,
+      unknownType: rest === "" ? `${type} without a width` : isKnown ? null : type
+    }]
   }
 }
 
-const legacyRow = (type: string) =>
-  new RegExp(String.raw`^([A-Z])\s+D\d\d\s+(\S.*?)\s+(${type})\s+(\S+)\s+(\S+)\s+(\S+)\s*$`)
-const LEGACY_ROW = legacyRow("char|string|signed|unsigned|decimal")
-const LEGACY_OTHER_ROW = legacyRow(OTHER_TYPE)
+const LEGACY_ROWS = [String.raw`${NAME}\s{2,}${TYPE}`, String.raw`(\S.*?)\s+(${TYPE_WORD})`].map((nameAndType) =>
+  new RegExp(String.raw`^([A-Z])\s+D\d\d\s+${nameAndType}\s+(\S+)\s+(\S+)\s+(\S+)\s*$`)
+)
+const LEGACY_TYPES: ReadonlySet<string> = new Set(["char", "string", "signed", "unsigned", "decimal"])
 
 const LEGACY: Dialect = {
   header: /^([A-Z])\s+D00\s+NAME_*\s+TYPE_*\s+MinVal_*\s+MaxVal_*\s+UNITS_*\s*$/,
   parse: (text) => {
-    const known = LEGACY_ROW.exec(text)
-    const [row, unit = "", name = "", type = "", lowest = "", highest = "", label = ""] = known
-      ?? LEGACY_OTHER_ROW.exec(text) ?? []
+    const [row, unit = "", name = "", type = "", lowest = "", highest = "", label = ""] = firstMatch(LEGACY_ROWS, text)
     if (row === undefined) return null
     if (name === "Unit ID") return [unit, { _tag: "UnitId" }]
     if (name === "Error" || name === "Status") return [unit, { _tag: "Flag", code: highest }]
-    const isNumber = known === null
-      ? SAYS_NUMBER.test(type) || [lowest, highest].some((limit) => /^[+-]?\d/.test(limit))
-      : type !== "char" && type !== "string"
+    const isKnown = LEGACY_TYPES.has(type)
+    const isNumber = isKnown
+      ? type !== "char" && type !== "string"
+      : SAYS_NUMBER.test(type) || [lowest, highest].some((limit) => /^[+-]?\d/.test(limit))
     const field = {
       name: columnName(name),
       kind: isNumber ? "float" : "text",
       unit: label === "na" ? null : unitLabel(label),
       statistic: null
     } as const
-    return [unit, { _tag: "Column", field, unknownType: known === null ? type : null }]
+    return [unit, { _tag: "Column", field, unknownType: isKnown ? null : type }]
   }
+}
+
+/** What the first form that fits finds in a row; empty if none fits. */
+const firstMatch = (forms: ReadonlyArray<RegExp>, text: string): ReadonlyArray<string | undefined> => {
+  for (const form of forms) {
+    const found = form.exec(text)
+    if (found !== null) return found
+  }
+  return []
 }
 
 /** Devices write degrees Celsius as a backquote and C, and in the legacy dialect as C alone. */

@@ -24,11 +24,15 @@ export const startStreamingCommand = (unitId: string): string => `${unitId}@ @`
 /** The same for older firmware. */
 export const olderStartStreamingCommand = (unitId: string): string => `${unitId}@=@`
 
-/** Sets the time between readings that a device sends by itself; 0 is as fast as it can. For firmware 10v05 and newer. */
-export const streamingIntervalCommand = (unitId: string, millis: number): string => `${unitId}NCS ${millis}`
-
-/** The same for older firmware, by a register. */
-export const olderStreamingIntervalCommand = (unitId: string, millis: number): string => `${unitId}W91=${millis}`
+/**
+ * Set the time between readings that a device sends by itself; 0 is as fast as it can. For firmware 10v05 and newer, for older
+ * firmware by a register, and for GP firmware, which takes settings only after `$$`.
+ */
+export const streamingIntervalCommands = (unitId: string, millis: number): ReadonlyArray<string> => [
+  `${unitId}NCS ${millis}`,
+  `${unitId}W91=${millis}`,
+  `${unitId}$$W91=${millis}`
+]
 
 /** Stops a device that sends readings by itself, and gives its unit id back. */
 export const stopStreamingCommand = (unitId: string): string => `@@ ${unitId}`
@@ -69,9 +73,9 @@ export const decodePollLine = (
     : Result.fail(new MalformedReply({ expected: `a reply of unit ${unitId}`, bytes }))
 }
 
-/** The frame in a line that a device sent by itself. */
+/** The frame in a line that a device sent by itself. It has no unit id, so a byte of noise before it stands for none. */
 export const decodePushedLine = (bytes: Uint8Array, layout: FrameLayout): Result.Result<Frame, MalformedReply> => {
-  const text = textOf(bytes)
+  const text = textOf(bytes).replace(/^[^ -~](?= )/, "")
   return /^@?[-+ ]/.test(text)
     ? decodeTokens(bytes, tokensOf(text.replace(/^@/, "")), layout)
     : Result.fail(new MalformedReply({ expected: "a reading that begins with @, a space or a number", bytes }))
@@ -113,7 +117,13 @@ const decodeTokens = (
     const at = isStatusCode(token, layout)
       ? -1
       : fields.findIndex((field, at) => at >= next && field.conditional && valueOf(token, field) !== undefined)
-    if (at < 0 && (isNumber(token) || !isText(token))) return malformed("a status code after the columns")
+    if (at < 0 && (isNumber(token) || !isText(token))) {
+      return malformed(
+        `a status code after the ${used} columns, not ${
+          quoteToken(token)
+        }: a column is missing, or two lines ran into one`
+      )
+    }
     if (at < 0) status.push(token)
     else {
       values[at] = valueOf(token, fields[at]!)
@@ -138,8 +148,10 @@ const expectedOf = ({ kind, name }: FrameField): string => `${kind === "text" ? 
 
 const failureOf = (token: string, field: FrameField): FieldFailure => ({
   field: field.name,
-  detail: `${expectedOf(field)} instead of ${quoteBytes(Buffer.from(token, "latin1"))}`
+  detail: `${expectedOf(field)} instead of ${quoteToken(token)}`
 })
+
+const quoteToken = (token: string): string => quoteBytes(Buffer.from(token, "latin1"))
 
 /**
  * Whether no token can have been lost or added, although some are bad: only known status codes follow the columns, none is

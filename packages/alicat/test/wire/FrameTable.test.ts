@@ -50,6 +50,10 @@ describe("a frame table", () => {
       malformed(decodeFrameTable([...TABLE.slice(0, 3), bytes("A D04 00")], "A")),
       "a row of the frame table"
     )
+    assert.include(
+      malformed(decodeFrameTable([...TABLE.slice(0, 3), bytes("A D04 004 Volu Flow                  s deci")], "A")),
+      "a row of the frame table"
+    )
     assert.include(malformed(decodeFrameTable([...LEGACY, TABLE[2]!], "A")), "a row of the frame table")
     assert.include(malformed(decodeFrameTable([...TABLE, LEGACY[2]!], "A")), "a row of the frame table")
   })
@@ -62,6 +66,16 @@ describe("a frame table", () => {
     ["float         9/4 010 02 PSIA", "float", "PSIA"],
     ["fixed         7/2", "float", null],
     ["s fixed         7 010 02 PSIA", "float", "PSIA"],
+    ["Integer         7 010 02 PSIA", "float", "PSIA"],
+    ["INT             5", "float", null],
+    ["int16_t         5", "float", null],
+    ["u-int           5", "float", null],
+    ["u int           5", "float", null],
+    ["unsigned integer     5", "float", null],
+    ["unsigned decimal   7/2 010 02 PSIA", "float", "PSIA"],
+    ["float         7.2 010 02 PSIA", "float", "PSIA"],
+    ["Enum            3", "text", null],
+    ["?               4", "text", null],
     ["char            1", "text", null],
     ["label           8 free words", "text", null]
   ])("keeps a row of the unknown type `%s` as what it says, and names its column", (type, kind, unit) => {
@@ -74,18 +88,68 @@ describe("a frame table", () => {
     assert.deepStrictEqual(layout.unknownTypes, [])
   })
 
+  it.each(
+    [
+      ["string", "text", null, ["Note (string without a width, taken as text)"]],
+      ["s decimal", "float", null, ["Note (s decimal without a width, taken as a number)"]],
+      ["s decimal  010 02 PSIA", "float", "PSIA", []],
+      ["s decimal     /2 010 02 PSIA", "float", "PSIA", []],
+      ["s decimal   7.2 010 02 PSIA", "float", "PSIA", []]
+    ] as const
+  )("keeps a row whose width is missing or written otherwise: `%s`", (type, kind, unit, unknown) => {
+    const { format, unknownTypes } = Result.getOrThrow(
+      decodeFrameTable([...TABLE, bytes(`A D10 100 Note                       ${type}`)], "A")
+    )
+    const field = format.fields.at(-1)!
+    assert.deepStrictEqual([field.name, field.kind, field.unit], ["Note", kind, unit])
+    assert.deepStrictEqual(unknownTypes, unknown)
+  })
+
+  it("keeps a name that fills its place, or holds the words of a type", () => {
+    const names = ["Totalizer Of The Other Gas", "My s integer word", "My string", "Analog In 2"]
+    for (const name of names) {
+      for (const type of ["s decimal 7/2 012 02 SCCM", "decimal     7/2 012 02 SCCM", "uint  7 012 02 SCCM"]) {
+        const row = bytes(`A D10 100 ${name} ${type}`)
+        const { format } = Result.getOrThrow(decodeFrameTable([TABLE[0]!, row], "A"))
+        assert.deepStrictEqual(
+          format.fields.map(({ name, unit }) => [name, unit]),
+          [[name.replaceAll(/ +/g, "_"), "SCCM"]],
+          `${name} ${type}`
+        )
+      }
+    }
+  })
+
+  it("reads a flag by its last word, whatever its type", () => {
+    for (
+      const type of ["enum            3", "Enum            3", "?               3", "string", "flag of the device  3"]
+    ) {
+      const table = [...TABLE, bytes(`A D10 702 *Status                    ${type} MOV`)]
+      const { flags, format } = Result.getOrThrow(decodeFrameTable(table, "A"))
+      assert.deepStrictEqual([...flags], ["ADC", "OPL", "MOV"])
+      assert.deepStrictEqual(format.fields, layout.format.fields)
+    }
+  })
+
   it("of the legacy dialect keeps a row of an unknown type", () => {
     const table = [
       ...LEGACY,
+      bytes("A  D12 Batch       unsigned Integer  0  9999     na"),
+      bytes("A  D13 Mode        ?         na       na       na"),
       bytes("A  D10 Heat Flux   fixed     +000.00  +160.00     na"),
       bytes("A  D11 Note label na x na")
     ]
     const { format, unknownTypes } = Result.getOrThrow(decodeFrameTable(table, "A"))
     assert.deepStrictEqual(
-      format.fields.slice(-2).map(({ kind, name }) => [name, kind]),
-      [["Heat_Flux", "float"], ["Note", "text"]]
+      format.fields.slice(-4).map(({ kind, name }) => [name, kind]),
+      [["Batch", "float"], ["Mode", "text"], ["Heat_Flux", "float"], ["Note", "text"]]
     )
-    assert.deepStrictEqual(unknownTypes, ["Heat_Flux (fixed, taken as a number)", "Note (label, taken as text)"])
+    assert.deepStrictEqual(unknownTypes, [
+      "Batch (unsigned Integer, taken as a number)",
+      "Mode (?, taken as text)",
+      "Heat_Flux (fixed, taken as a number)",
+      "Note (label, taken as text)"
+    ])
   })
 
   it.each(["`C", "\xb0C", "\xc2\xb0C", "C"])("reads the unit %s as degrees Celsius", (unit) => {

@@ -7,11 +7,10 @@ import {
   decodeUnit,
   olderStartStreamingCommand,
   olderStopStreamingCommand,
-  olderStreamingIntervalCommand,
   pollCommand,
   startStreamingCommand,
   stopStreamingCommand,
-  streamingIntervalCommand
+  streamingIntervalCommands
 } from "../../src/wire/PollLine.ts"
 import { bytes, conditional, decode, frameOf, layout, malformed, meter } from "./frames.ts"
 
@@ -21,18 +20,18 @@ describe("the commands for readings", () => {
       [
         pollCommand("A"),
         startStreamingCommand("A"),
-        stopStreamingCommand("A"),
-        streamingIntervalCommand("A", 50)
+        stopStreamingCommand("A")
       ],
-      ["A", "A@ @", "@@ A", "ANCS 50"]
+      ["A", "A@ @", "@@ A"]
     )
   })
 
   it("have other forms for older firmware", () => {
     assert.deepStrictEqual(
-      [olderStartStreamingCommand("A"), olderStopStreamingCommand("A"), olderStreamingIntervalCommand("A", 50)],
-      ["A@=@", "@@=A", "AW91=50"]
+      [olderStartStreamingCommand("A"), olderStopStreamingCommand("A")],
+      ["A@=@", "@@=A"]
     )
+    assert.deepStrictEqual(streamingIntervalCommands("A", 50), ["ANCS 50", "AW91=50", "A$$W91=50"])
   })
 })
 
@@ -165,6 +164,7 @@ describe("a pushed line", () => {
     assert.include(malformed(pushed("A +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "@, a space or a number")
     assert.include(malformed(pushed("@A +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "@, a space or a number")
     assert.include(malformed(pushed("  +014.62 +021.89 +00")), "a number for Mass_Flow")
+    assert.include(malformed(pushed("\xffA +014.62 +021.89 +000.00 +000.00 +078.95     N2")), "@, a space or a number")
     assert.include(malformed(pushed("  +014.62 \xff")), "\\xff")
     assert.include(malformed(pushed("")), "@, a space or a number")
   })

@@ -147,7 +147,7 @@ export class Bus {
 
   private pollDevice(slot: DeviceSlot, opened: OpenDevice): Effect.Effect<Outcome> {
     const { device, port } = opened
-    if (port.hasOutstandingReply(device.unitId)) {
+    if (port.hasOutstandingLine(device.unitId)) {
       port.gaveFailure()
       return Effect.andThen(this.resynchronise(slot, opened), failureOf(this.noReplySince(device.name)))
     }
@@ -168,7 +168,7 @@ export class Bus {
   }
 
   private afterFailure(slot: DeviceSlot, opened: OpenDevice, error: RequestError): Effect.Effect<unknown> {
-    if (opened.port.hasOutstandingReply(opened.device.unitId)) return this.resynchronise(slot, opened)
+    if (opened.port.hasOutstandingLine(opened.device.unitId)) return this.resynchronise(slot, opened)
     return error._tag === "MalformedReply" && slot.malformed.replied(false)
       ? this.columnChecks.ask(slot, opened)
       : Effect.void

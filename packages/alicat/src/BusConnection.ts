@@ -7,6 +7,7 @@ import { type Duration, Effect, Exit, Schedule, Scope } from "effect"
 import { connect } from "./BaudSearch.ts"
 import type { DeviceSlot } from "./DeviceSlot.ts"
 import { answers, type OpenDevice, openDevice } from "./OpenDevice.ts"
+import { OutstandingReplies } from "./OutstandingReplies.ts"
 import { mayExist } from "./Place.ts"
 import type { PortPlan } from "./Plan.ts"
 import type { Port } from "./Port.ts"
@@ -34,12 +35,15 @@ export class BusConnection {
   private scope: Scope.Closeable | null = null
   /** The rates to try: the one that was found, once it is known. */
   private bauds: ReadonlyArray<number>
+  /** Late replies may come after the port was opened again. */
+  private readonly outstanding: OutstandingReplies
 
   constructor(plan: PortPlan, slots: ReadonlyArray<DeviceSlot>, options: ConnectionOptions) {
     this.plan = plan
     this.slots = slots
     this.options = options
     this.bauds = plan.bauds
+    this.outstanding = new OutstandingReplies(options.timeout)
   }
 
   /** Opens the port and looks for its devices. */
@@ -47,7 +51,7 @@ export class BusConnection {
     return Effect.flatMap(Scope.make(), (scope) =>
       Effect.gen({ self: this }, function*() {
         const { baud, port } = yield* Scope.provide(
-          connect({ ...this.plan, bauds: this.bauds }, this.options.timeout),
+          connect({ ...this.plan, bauds: this.bauds }, this.options.timeout, this.outstanding),
           scope
         )
         this.bauds = baud === null ? [] : [baud]
@@ -99,7 +103,11 @@ export class BusConnection {
 
   /** Looks for a device. Without `allowMissing` it must answer the first time. */
   private find(port: Port, slot: DeviceSlot, baud: number | null): Effect.Effect<void, SourceOpenError> {
-    return Effect.matchEffect(openDevice(port, slot.unit, baud), {
+    const opening = Effect.tap(
+      openDevice(port, slot.unit, baud),
+      () => Effect.ignore(port.settle(slot.unit.unitId))
+    )
+    return Effect.matchEffect(opening, {
       onSuccess: (opened) => {
         slot.opened(opened)
         // Why it is not polled is a failure of each tick.

@@ -2,6 +2,7 @@
  * The lines that a port has received and no request has taken yet. If nobody takes them, the oldest are dropped.
  */
 import { Cause, Deferred, Effect, Queue } from "effect"
+import { TABLE_SILENCE_MS } from "./OutstandingReplies.ts"
 import { PortGone } from "./RequestError.ts"
 import { sleepAwake } from "./Timeouts.ts"
 import { LineSplitter } from "./wire/Framing.ts"
@@ -17,8 +18,6 @@ export interface Line {
 
 /** So many lines are read before a fiber has its turn, if a device streams while this process stands still. */
 const MAX_WAITING = 10_000
-/** A table ends with this much silence. */
-const TABLE_SILENCE_MS = 100
 /** Far more rows than any table has. A device that streams is never silent. */
 const MAX_TABLE_ROWS = 200
 /** With factory settings, a device that streams sends a line at least this often. */
@@ -50,6 +49,10 @@ export class ReceivedLines {
   /** Returns when the port is gone. */
   get closed(): Effect.Effect<void> {
     return Deferred.await(this.closedPort)
+  }
+
+  get isClosed(): boolean {
+    return Deferred.isDoneUnsafe(this.closedPort)
   }
 
   /** Whether a device has sent a reading by itself since the port was opened. */

@@ -152,6 +152,7 @@ export class Bus {
       return Effect.andThen(this.resynchronise(slot, opened), failureOf(this.noReplySince(device.name)))
     }
     if (this.columnChecks.isAsking(opened)) return failureOf(columnsAsked(device.name))
+    if (port.isSendingTable(device.unitId)) return failureOf(sendsColumns(device.name))
     return Effect.matchEffect(askReading(opened), {
       onSuccess: ({ value: frame, ...times }) => {
         port.gaveReading()
@@ -200,6 +201,14 @@ export class Bus {
     })
   }
 }
+
+/** A column check took longer than there was time. */
+const sendsColumns = (device: string): DeviceError =>
+  new DeviceError({
+    device,
+    reason: "Busy",
+    detail: "it is still sending its columns, which were asked for to check them"
+  })
 
 const columnsAsked = (device: string): DeviceError =>
   new DeviceError({

@@ -165,7 +165,7 @@ export class Port {
     return this.echoes
   }
 
-  /** The last bytes that came since the port was opened; null if there were none. */
+  /** The last bytes that came since a request was answered; null if there were none. */
   get lastHeard(): Uint8Array | null {
     return this.received.lastHeard
   }
@@ -338,6 +338,7 @@ export class Port {
         )
       )
       const value = yield* finish(sent, first)
+      if (Result.isSuccess(value)) this.received.answered()
       // Noise and lines of another unit are not the reply, which may still come.
       if (first.bytes[0] === unit.charCodeAt(0)) this.outstanding.answered(unit, answer)
       return yield* Effect.fromResult(value)

@@ -60,7 +60,7 @@ export class ReceivedLines {
     return this.pushed
   }
 
-  /** The last line, also if it is not complete; null if nothing came. */
+  /** The last line since a request was answered, also if it is not complete; null if nothing came. */
   get lastHeard(): Uint8Array | null {
     return this.splitter.incomplete ?? this.heard
   }
@@ -81,6 +81,11 @@ export class ReceivedLines {
   close(path: string, cause: Error | null): void {
     Queue.failCauseUnsafe(this.queue, Cause.fail(new PortGone({ path, ...(cause === null ? {} : { cause }) })))
     Deferred.doneUnsafe(this.closedPort, Effect.void)
+  }
+
+  /** What came so far was the reply to a request. */
+  answered(): void {
+    this.heard = null
   }
 
   /** Throws away what has come so far. */

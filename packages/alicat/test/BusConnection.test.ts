@@ -170,6 +170,13 @@ describe.concurrent("a device that does not answer", () => {
       )
       assert.include(yield* heard(" +014.62 +021.89"), "a device streams on the port and does not stop")
     }))
+
+  it.live("is not told with the replies of another unit", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make()
+      const error = yield* openError({ fuel: fuel!, air: { port: fuel!.port, unit: "B" } }, "100 millis")
+      assert.match(error.message, /air \(unit B\) did not answer[^;]*; check its power/)
+    }))
 })
 
 describe.concurrent("opening a bus", () => {

@@ -59,7 +59,7 @@ export class BusConnection {
         this.scope = scope
         return port
       }).pipe(
-        Effect.onError((cause) => Effect.andThen(Scope.close(scope, Exit.failCause(cause)), this.close)),
+        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
         Effect.tapError((error) =>
           Effect.sync(() => {
             for (const slot of this.slots) slot.portNotOpened(error)
@@ -69,10 +69,14 @@ export class BusConnection {
   }
 
   get close(): Effect.Effect<void> {
+    return this.closeBecause("is closed")
+  }
+
+  private closeBecause(why: string): Effect.Effect<void> {
     return Effect.suspend(() => {
       const { scope } = this
       this.scope = null
-      for (const slot of this.slots) slot.portClosed()
+      for (const slot of this.slots) slot.portClosed(why)
       return scope === null ? Effect.void : Scope.close(scope, Exit.void)
     })
   }
@@ -89,14 +93,20 @@ export class BusConnection {
           port = yield* Effect.retry(this.open, REOPEN)
           yield* Effect.logInfo(`${given} is open`)
         }
-        const why = yield* Effect.raceAllFirst([
-          Effect.as(port.closed, "is gone; it is opened again as soon as it is back"),
-          Effect.as(port.givesOnlyFailures, "gives nothing but failures; it is opened again"),
+        const [event, why] = yield* Effect.raceAllFirst([
+          Effect.as(port.closed, ["is gone; it is opened again as soon as it is back", "is missing"] as const),
+          Effect.as(
+            port.givesOnlyFailures,
+            [
+              "gives nothing but failures; it is opened again",
+              "gave nothing but failures; it is being opened again"
+            ] as const
+          ),
           this.lookAgain(port)
         ])
         port = null
-        yield* Effect.logWarning(`${given} ${why}`)
-        yield* this.close
+        yield* Effect.logWarning(`${given} ${event}`)
+        yield* this.closeBecause(why)
       }
     }
   )
@@ -125,7 +135,10 @@ export class BusConnection {
     const baud = this.bauds[0] ?? null
     return Effect.gen({ self: this }, function*() {
       for (const slot of this.slots.filter(({ isMissing }) => isMissing)) {
-        if (yield* answers(port, slot.unit)) yield* Effect.ignore(this.find(port, slot, baud))
+        if (yield* answers(port, slot.unit)) {
+          port.gaveReading()
+          yield* Effect.ignore(this.find(port, slot, baud))
+        } else port.gaveFailure()
       }
     }).pipe(
       Effect.delay(LOOK_AFTER),

@@ -4,6 +4,7 @@
 import { type SourceDependencyError, SourceOpenError } from "@sampleline/core"
 import { type Duration, Effect, Option, type Scope } from "effect"
 import { answers, didNotAnswer } from "./OpenDevice.ts"
+import type { OutstandingReplies } from "./OutstandingReplies.ts"
 import { openPlace } from "./Place.ts"
 import type { PortPlan, Unit } from "./Plan.ts"
 import type { Port } from "./Port.ts"
@@ -17,13 +18,14 @@ const CLOSE_WAIT = "100 millis"
 /** Opens the port and finds its baud rate, which is null for TCP. Devices are not opened yet. The scope closes the port. */
 export const connect = Effect.fnUntraced(function*(
   plan: PortPlan,
-  timeout: Duration.Duration
+  timeout: Duration.Duration,
+  outstanding: OutstandingReplies
 ): Effect.fn.Return<
   { readonly port: Port; readonly baud: number | null },
   SourceOpenError | SourceDependencyError,
   Scope.Scope
 > {
-  const port = yield* openPlace(plan, plan.bauds[0], timeout)
+  const port = yield* openPlace(plan, plan.bauds[0], timeout, outstanding)
   const baud = yield* findBaud(port, plan)
   yield* Effect.logInfo(`opened ${port.path}${baud === null ? "" : ` at ${baud} baud`}`)
   return { port, baud }

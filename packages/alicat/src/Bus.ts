@@ -147,11 +147,12 @@ export class Bus {
 
   private pollDevice(slot: DeviceSlot, opened: OpenDevice): Effect.Effect<Outcome> {
     const { device, port } = opened
-    if (port.hasOutstandingReply(device.unitId)) {
+    if (port.hasOutstandingLine(device.unitId)) {
       port.gaveFailure()
       return Effect.andThen(this.resynchronise(slot, opened), failureOf(this.noReplySince(device.name)))
     }
     if (this.columnChecks.isAsking(opened)) return failureOf(columnsAsked(device.name))
+    if (port.isSendingTable(device.unitId)) return failureOf(sendsColumns(device.name))
     return Effect.matchEffect(askReading(opened), {
       onSuccess: ({ value: frame, ...times }) => {
         port.gaveReading()
@@ -168,7 +169,7 @@ export class Bus {
   }
 
   private afterFailure(slot: DeviceSlot, opened: OpenDevice, error: RequestError): Effect.Effect<unknown> {
-    if (opened.port.hasOutstandingReply(opened.device.unitId)) return this.resynchronise(slot, opened)
+    if (opened.port.hasOutstandingLine(opened.device.unitId)) return this.resynchronise(slot, opened)
     return error._tag === "MalformedReply" && slot.malformed.replied(false)
       ? this.columnChecks.ask(slot, opened)
       : Effect.void
@@ -200,6 +201,14 @@ export class Bus {
     })
   }
 }
+
+/** A column check took longer than there was time. */
+const sendsColumns = (device: string): DeviceError =>
+  new DeviceError({
+    device,
+    reason: "Busy",
+    detail: "it is still sending its columns, which were asked for to check them"
+  })
 
 const columnsAsked = (device: string): DeviceError =>
   new DeviceError({

@@ -7,6 +7,7 @@ import { type Duration, Effect, Exit, Schedule, Scope } from "effect"
 import { connect } from "./BaudSearch.ts"
 import type { DeviceSlot } from "./DeviceSlot.ts"
 import { answers, type OpenDevice, openDevice, warnOfUnknownTypes } from "./OpenDevice.ts"
+import { OutstandingReplies } from "./OutstandingReplies.ts"
 import { mayExist } from "./Place.ts"
 import type { PortPlan } from "./Plan.ts"
 import type { Port } from "./Port.ts"
@@ -34,12 +35,15 @@ export class BusConnection {
   private scope: Scope.Closeable | null = null
   /** The rates to try: the one that was found, once it is known. */
   private bauds: ReadonlyArray<number>
+  /** Late replies may come after the port was opened again. */
+  private readonly outstanding: OutstandingReplies
 
   constructor(plan: PortPlan, slots: ReadonlyArray<DeviceSlot>, options: ConnectionOptions) {
     this.plan = plan
     this.slots = slots
     this.options = options
     this.bauds = plan.bauds
+    this.outstanding = new OutstandingReplies(options.timeout)
   }
 
   /** Opens the port and looks for its devices. */
@@ -47,7 +51,7 @@ export class BusConnection {
     return Effect.flatMap(Scope.make(), (scope) =>
       Effect.gen({ self: this }, function*() {
         const { baud, port } = yield* Scope.provide(
-          connect({ ...this.plan, bauds: this.bauds }, this.options.timeout),
+          connect({ ...this.plan, bauds: this.bauds }, this.options.timeout, this.outstanding),
           scope
         )
         this.bauds = baud === null ? [] : [baud]
@@ -55,7 +59,7 @@ export class BusConnection {
         this.scope = scope
         return port
       }).pipe(
-        Effect.onError((cause) => Effect.andThen(Scope.close(scope, Exit.failCause(cause)), this.close)),
+        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
         Effect.tapError((error) =>
           Effect.sync(() => {
             for (const slot of this.slots) slot.portNotOpened(error)
@@ -65,10 +69,14 @@ export class BusConnection {
   }
 
   get close(): Effect.Effect<void> {
+    return this.closeBecause("is closed")
+  }
+
+  private closeBecause(why: string): Effect.Effect<void> {
     return Effect.suspend(() => {
       const { scope } = this
       this.scope = null
-      for (const slot of this.slots) slot.portClosed()
+      for (const slot of this.slots) slot.portClosed(why)
       return scope === null ? Effect.void : Scope.close(scope, Exit.void)
     })
   }
@@ -85,21 +93,31 @@ export class BusConnection {
           port = yield* Effect.retry(this.open, REOPEN)
           yield* Effect.logInfo(`${given} is open`)
         }
-        const why = yield* Effect.raceAllFirst([
-          Effect.as(port.closed, "is gone; it is opened again as soon as it is back"),
-          Effect.as(port.givesOnlyFailures, "gives nothing but failures; it is opened again"),
+        const [event, why] = yield* Effect.raceAllFirst([
+          Effect.as(port.closed, ["is gone; it is opened again as soon as it is back", "is missing"] as const),
+          Effect.as(
+            port.givesOnlyFailures,
+            [
+              "gives nothing but failures; it is opened again",
+              "gave nothing but failures; it is being opened again"
+            ] as const
+          ),
           this.lookAgain(port)
         ])
         port = null
-        yield* Effect.logWarning(`${given} ${why}`)
-        yield* this.close
+        yield* Effect.logWarning(`${given} ${event}`)
+        yield* this.closeBecause(why)
       }
     }
   )
 
   /** Looks for a device. Without `allowMissing` it must answer the first time. */
   private find(port: Port, slot: DeviceSlot, baud: number | null): Effect.Effect<void, SourceOpenError> {
-    return Effect.matchEffect(openDevice(port, slot.unit, baud), {
+    const opening = Effect.tap(
+      openDevice(port, slot.unit, baud),
+      () => Effect.ignore(port.settle(slot.unit.unitId))
+    )
+    return Effect.matchEffect(opening, {
       onSuccess: (opened) => {
         const { wasFound } = slot
         slot.opened(opened)
@@ -119,7 +137,10 @@ export class BusConnection {
     const baud = this.bauds[0] ?? null
     return Effect.gen({ self: this }, function*() {
       for (const slot of this.slots.filter(({ isMissing }) => isMissing)) {
-        if (yield* answers(port, slot.unit)) yield* Effect.ignore(this.find(port, slot, baud))
+        if (yield* answers(port, slot.unit)) {
+          port.gaveReading()
+          yield* Effect.ignore(this.find(port, slot, baud))
+        } else port.gaveFailure()
       }
     }).pipe(
       Effect.delay(LOOK_AFTER),

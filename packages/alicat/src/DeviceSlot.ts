@@ -36,7 +36,7 @@ export class DeviceSlot {
   constructor(unit: Unit, path: string) {
     this.unit = unit
     this.path = path
-    this.current = this.failure("Disconnected", `the port ${path} is missing`)
+    this.current = this.portClosedBecause("is missing")
   }
 
   /** The device to poll, or why there is none. */
@@ -80,8 +80,9 @@ export class DeviceSlot {
     this.current = this.failure("Timeout", error.message, error)
   }
 
-  portClosed(): void {
-    this.current = this.failure("Disconnected", `the port ${this.path} is missing`)
+  /** `why` completes a sentence about the port: `is missing`. */
+  portClosed(why: string): void {
+    this.current = this.portClosedBecause(why)
   }
 
   portNotOpened(error: SourceOpenError | SourceDependencyError): void {
@@ -149,6 +150,10 @@ export class DeviceSlot {
       "DeviceChanged",
       `another device is on ${port.path} now: serial number ${found} instead of ${expected}; plug in the right one`
     )
+  }
+
+  private portClosedBecause(why: string): DeviceError {
+    return this.failure("Disconnected", `the port ${this.path} ${why}`)
   }
 
   private failure(reason: DeviceError["reason"], detail: string, cause?: SourceOpenError | SourceDependencyError) {

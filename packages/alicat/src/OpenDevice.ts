@@ -164,12 +164,11 @@ const identify = Effect.fnUntraced(function*(port: Port, unit: Unit): Effect.fn.
   }
 })
 
-/** The command for a table that the device answers, or rejects as devices without tables do. Null if it does neither. */
+/** The command for a table that the device answers; null if it answers none. */
 const resynchroniseCommand = (
   { givenLayout, unitId }: Unit,
   asked: Result.Result<DeviceIdentity, RequestError>
 ): string | null => {
   if (Result.isSuccess(asked)) return manufacturingCommand(unitId)
-  if (givenLayout === null) return frameTableCommand(unitId)
-  return asked.failure._tag === "RejectedCommand" ? manufacturingCommand(unitId) : null
+  return givenLayout === null ? frameTableCommand(unitId) : null
 }

@@ -1,43 +1,90 @@
 /**
- * Which devices on a port have a reply outstanding, so that a late reply is never taken for the reply to the next request.
+ * Which devices on a port have a reply outstanding, so that a late reply is never taken for the reply to the next request. What
+ * is outstanding stays so while the port is closed and opened again.
  *
- * A poll reply carries no request number, but a device answers in order. To resynchronise, a device with an outstanding
- * reply is asked for a table. Everything that comes before the table is thrown away. A device without tables rejects the request,
- * which counts as a table.
+ * A poll reply carries no request number, but a device answers in order. To resynchronise, a device with an outstanding line is
+ * asked for a table. Everything that comes before the table is thrown away.
  *
- * Tables can be late too, and several may have been requested:
- * - A reading was heard: the device is slow, not off. It will answer every request, so every table must have come.
- * - A table is the first thing heard: the device was off. The older requests are lost, and one table is enough.
+ * - Tables can be late too. Another one is requested only after the longest silence, when nothing earlier can come any more.
+ * - A rejection names neither its device nor its request. A device that rejects tables is resynchronised by silence.
+ * - A table alone is no reason to resynchronise. No row of it can be taken for a reading.
  */
+import { Duration } from "effect"
+
+/** What answers a request. */
+export type Answer = "line" | "table"
 
 interface Outstanding {
+  /** Requests that one line answers. */
+  lines: number
   tablesRequested: number
   tablesReceived: number
-  /** A reading was heard: every request will be answered. */
-  isSlow: boolean
-  heardAtNanos: number
+  /** The kind of the last row heard (`D` or `M`), and the lowest number of such a row. Some tables lack their first row. */
+  rowKind: string
+  lowestRow: number
+  /** When it was last asked or heard. */
+  quietSinceNanos: number
+  /** Until then, more rows of a table may come. */
+  tableUntilNanos: number
 }
+
+/** The longest silence, in time-outs. */
+const SILENT_TIMEOUTS = 6
+
+/** A table ends with this much silence. */
+export const TABLE_SILENCE_MS = 100
 
 export class OutstandingReplies {
   private readonly byUnit = new Map<string, Outstanding>()
-  private readonly silenceNanos: number
+  private readonly tableNanos: number
+  /** A device that was silent for so long no longer answers earlier requests. */
+  readonly silenceMs: number
 
-  /** A device that was silent for `silenceNanos` no longer answers earlier requests. */
-  constructor(silenceNanos: number) {
-    this.silenceNanos = silenceNanos
+  /** `lineTimeout` is how long a device may take to answer with a line. The first row of a table may take twice that. */
+  constructor(lineTimeout: Duration.Duration) {
+    const lineMs = Duration.toMillis(lineTimeout)
+    this.silenceMs = SILENT_TIMEOUTS * lineMs
+    this.tableNanos = 2 * lineMs * 1e6
   }
 
   has(unit: string): boolean {
     return this.byUnit.has(unit)
   }
 
-  /** A request was sent to the unit. */
-  requested(unit: string, atNanos: number): void {
-    if (this.byUnit.has(unit)) return
-    this.byUnit.set(unit, { tablesRequested: 0, tablesReceived: 0, isSlow: false, heardAtNanos: atNanos })
+  /** Whether a line is outstanding, which could be taken for the reply to the next request. */
+  hasLine(unit: string): boolean {
+    return (this.byUnit.get(unit)?.lines ?? 0) > 0
   }
 
-  /** The unit has replied, or never will. */
+  /** Whether nothing but a table is outstanding, and it may still be on its way. */
+  isSendingTable(unit: string, nowNanos: number): boolean {
+    const outstanding = this.byUnit.get(unit)
+    return outstanding !== undefined && outstanding.lines === 0 && nowNanos < outstanding.tableUntilNanos
+  }
+
+  /** A request was sent. */
+  requested(unit: string, answer: Answer, atNanos: number): void {
+    const outstanding = this.asked(unit, atNanos)
+    if (answer === "line") outstanding.lines++
+    else {
+      outstanding.tablesRequested++
+      outstanding.tableUntilNanos = atNanos + this.tableNanos
+    }
+  }
+
+  /** The last request was answered, unless it may have been an earlier one of the same kind. Then nothing earlier can come. */
+  answered(unit: string, answer: Answer): void {
+    if (answer === "line" ? this.byUnit.get(unit)?.lines === 1 : this.isResynchronised(unit)) this.clear(unit)
+  }
+
+  /** A request was answered with a rejection. It is the answer only if no other request can be meant. */
+  rejected(unit: string, nowNanos: number): void {
+    const { lines, tablesRequested } = this.byUnit.get(unit) ?? { lines: 0, tablesRequested: 0 }
+    const others = [...this.byUnit.keys()].filter((other) => other !== unit && !this.isQuiet(other, nowNanos))
+    if (lines + tablesRequested === 1 && others.length === 0) this.clear(unit)
+  }
+
+  /** Nothing that was requested of the unit can still come. */
   clear(unit: string): void {
     this.byUnit.delete(unit)
   }
@@ -45,33 +92,29 @@ export class OutstandingReplies {
   /** A line came, from any unit. */
   heard(text: string, atNanos: number): void {
     const outstanding = this.byUnit.get(text[0] ?? "")
-    if (outstanding === undefined || text[1] !== " ") return
-    outstanding.heardAtNanos = atNanos
-    if (isTableHeader(text)) outstanding.tablesReceived++
-    else if (!isTableRow(text)) outstanding.isSlow = true
-  }
-
-  /** The unit has rejected a request for a table. */
-  rejectedTable(unit: string): void {
-    const outstanding = this.byUnit.get(unit)
-    if (outstanding !== undefined) outstanding.tablesReceived++
+    if (text.startsWith("?")) {
+      for (const each of this.byUnit.values()) each.quietSinceNanos = atNanos
+    } else if (outstanding !== undefined && text[1] === " ") {
+      outstanding.quietSinceNanos = atNanos
+      const [, kind, row] = TABLE_ROW.exec(text) ?? []
+      if (kind !== undefined) heardRow(outstanding, kind, Number(row), atNanos)
+    }
   }
 
   /** Whether the unit has sent nothing for so long that nothing more will come. */
   isQuiet(unit: string, nowNanos: number): boolean {
     const outstanding = this.byUnit.get(unit)
-    return outstanding === undefined || nowNanos - outstanding.heardAtNanos > this.silenceNanos
+    return outstanding === undefined || nowNanos - outstanding.quietSinceNanos > this.silenceMs * 1e6
   }
 
   /** Whether to request a table now; counts the request. If not, tables that were requested are still to come. */
   requestsTable(unit: string, nowNanos: number): boolean {
     const outstanding = this.byUnit.get(unit)
     if (outstanding === undefined) return false
-    if (this.isQuiet(unit, nowNanos)) {
-      Object.assign(outstanding, { tablesRequested: 0, tablesReceived: 0, isSlow: false })
-    }
-    if (outstanding.isSlow && outstanding.tablesReceived < outstanding.tablesRequested) return false
+    if (this.isQuiet(unit, nowNanos)) Object.assign(outstanding, { tablesRequested: 0, tablesReceived: 0 })
+    if (outstanding.tablesReceived < outstanding.tablesRequested) return false
     outstanding.tablesRequested++
+    outstanding.quietSinceNanos = nowNanos
     return true
   }
 
@@ -79,12 +122,35 @@ export class OutstandingReplies {
   isResynchronised(unit: string): boolean {
     const outstanding = this.byUnit.get(unit)
     if (outstanding === undefined) return true
-    const { isSlow, tablesReceived, tablesRequested } = outstanding
-    return tablesReceived > 0 && (!isSlow || tablesReceived >= tablesRequested)
+    const { tablesReceived, tablesRequested } = outstanding
+    return tablesReceived > 0 && tablesReceived >= tablesRequested
+  }
+
+  private asked(unit: string, atNanos: number): Outstanding {
+    const outstanding = this.byUnit.get(unit) ?? {
+      lines: 0,
+      tablesRequested: 0,
+      tablesReceived: 0,
+      rowKind: "",
+      lowestRow: 0,
+      quietSinceNanos: atNanos,
+      tableUntilNanos: atNanos
+    }
+    outstanding.quietSinceNanos = atNanos
+    this.byUnit.set(unit, outstanding)
+    return outstanding
   }
 }
 
-/** A row of a frame or manufacturing table: `A D02 ...`, `A M4 ...`. It may be blank: `A M1`. */
-export const isTableRow = (text: string): boolean => /^[A-Z]\s+[DM]\d{1,2}(?:\s|$)/.test(text)
+const heardRow = (outstanding: Outstanding, kind: string, row: number, atNanos: number): void => {
+  outstanding.tableUntilNanos = atNanos + TABLE_SILENCE_MS * 1e6
+  if (kind === outstanding.rowKind && row > outstanding.lowestRow) return
+  outstanding.tablesReceived++
+  outstanding.rowKind = kind
+  outstanding.lowestRow = row
+}
 
-const isTableHeader = (text: string): boolean => /^[A-Z]\s+(?:D00|M00?)\s/.test(text)
+/** A row of a frame or manufacturing table: `A D02 ...`, `A M4 ...`. It may be blank: `A M1`. */
+export const isTableRow = (text: string): boolean => TABLE_ROW.test(text)
+
+const TABLE_ROW = /^[A-Z]\s+([DM])(\d{1,2})(?:\s|$)/

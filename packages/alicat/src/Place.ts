@@ -3,6 +3,7 @@
  */
 import { InvalidOptionError, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
 import { type Duration, Effect, type Scope } from "effect"
+import type { OutstandingReplies } from "./OutstandingReplies.ts"
 import { openPort, type Port } from "./Port.ts"
 import { canonicalPath, portExists, serialTransport } from "./transport/SerialTransport.ts"
 import { canonicalTcp, parseTcp, type TcpAddress, tcpTransport } from "./transport/TcpTransport.ts"
@@ -42,15 +43,16 @@ const withoutUser = (url: string): string => {
   return slashes >= 0 && slashes < at ? url.slice(0, slashes + 2) + url.slice(at + 1) : url
 }
 
-/** Opens the port. The scope closes it. */
+/** Opens the port. The scope closes it. `outstanding` is what was outstanding when it was last closed. */
 export const openPlace = (
   { address, given, path }: Place,
   baud: number | undefined,
-  timeout: Duration.Duration
+  timeout: Duration.Duration,
+  outstanding?: OutstandingReplies
 ): Effect.Effect<Port, SourceOpenError | SourceDependencyError, Scope.Scope> => {
   const current = address === null ? canonicalPath(given) : path
   const transport = address === null ? serialTransport(current) : tcpTransport(current, address)
-  return openPort(current, transport, baud ?? 0, timeout)
+  return openPort(current, transport, baud ?? 0, timeout, outstanding)
 }
 
 /** False if opening the port would surely fail because its file does not exist. */

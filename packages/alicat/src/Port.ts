@@ -5,9 +5,9 @@
  * reply is therefore resynchronised before its next request (`OutstandingReplies.ts`).
  */
 import { SampleClock, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
-import { Duration, Effect, LogLevel, Option, Result, type Scope } from "effect"
+import { Duration, Effect, LogLevel, Option, Result, Schedule, type Scope } from "effect"
 import { OnlyFailures } from "./OnlyFailures.ts"
-import { isTableRow, OutstandingReplies } from "./OutstandingReplies.ts"
+import { type Answer, isTableRow, OutstandingReplies } from "./OutstandingReplies.ts"
 import { PortLock } from "./PortLock.ts"
 import { type Line, LISTEN_MS, ReceivedLines } from "./ReceivedLines.ts"
 import { NoReply, PortGone, type PortStreams, type RequestError } from "./RequestError.ts"
@@ -57,26 +57,23 @@ type Sent = Pick<Reply<unknown>, "requestedAt" | "requestedMonotonicNanos">
 /** After a malformed reply, the rest of it may still be on its way. */
 const MALFORMED_PAUSE = Duration.millis(20)
 
-/** A device that was silent for this many time-outs no longer answers earlier requests. */
-const SILENT_TIMEOUTS = 6
-
 /** A stop command is repeated this often while the device goes on sending. */
 const STOP_REPEATS = 3
 
 /**
  * Opens a port; the scope closes it. `lineTimeout` is how long a device may take to answer with a line. The first line of a
- * table may take twice that.
+ * table may take twice that. `outstanding` is what was outstanding when the port was last closed.
  */
 export const openPort = Effect.fnUntraced(function*(
   path: string,
   open: OpenTransport,
   baud: number,
-  lineTimeout: Duration.Duration
+  lineTimeout: Duration.Duration,
+  outstanding = new OutstandingReplies(lineTimeout)
 ): Effect.fn.Return<Port, SourceOpenError | SourceDependencyError, Scope.Scope> {
   const clock = yield* SampleClock.current
   const lineMs = Duration.toMillis(lineTimeout)
   const received = yield* ReceivedLines.make
-  const outstanding = new OutstandingReplies(SILENT_TIMEOUTS * lineMs * 1e6)
   const transport = yield* open({
     onData: (chunk) => {
       const at = clock.epochMicros()
@@ -168,17 +165,22 @@ export class Port {
     return this.echoes
   }
 
-  /** The last bytes that came since the port was opened; null if there were none. */
+  /** The last bytes that came since a request was answered; null if there were none. */
   get lastHeard(): Uint8Array | null {
     return this.received.lastHeard
   }
 
-  /** Whether a device has a reply outstanding. */
-  hasOutstandingReply(unitId: string): boolean {
-    return this.outstanding.has(unitId)
+  /** Whether a device must be resynchronised before its next request. None can on a port that is gone. */
+  hasOutstandingLine(unitId: string): boolean {
+    return !this.received.isClosed && this.outstanding.hasLine(unitId)
   }
 
-  /** Sets the command that resynchronises a device: one for a table that it answers or rejects. With null, only silence does. */
+  /** Whether a device may still be sending a table that was given up. */
+  isSendingTable(unitId: string): boolean {
+    return this.outstanding.isSendingTable(unitId, this.clock.monotonicNanos())
+  }
+
+  /** Sets the command that resynchronises a device: one for a table that it answers. With null, only silence does. */
   resynchroniseWith(unitId: string, tableCommand: string | null): void {
     this.tableCommands.set(unitId, tableCommand)
   }
@@ -190,16 +192,14 @@ export class Port {
   ): Effect.Effect<Reply<A>, RequestError> {
     return this.lock.request(this.exchange(
       command,
-      this.lineMs,
-      // A table row never answers a poll. It is from a table that was given up.
-      (text) => isTableRow(text) || this.isOfOtherUnit(text, command[0]!),
+      "line",
       (sent, line) =>
-        Effect.map(Effect.fromResult(decode(line.bytes)), (value) => ({
+        Effect.succeed(Result.map(decode(line.bytes), (value) => ({
           value,
           ...sent,
           receivedAt: line.at,
           receivedMonotonicNanos: line.monotonicNanos
-        }))
+        })))
     ))
   }
 
@@ -253,6 +253,14 @@ export class Port {
     return this.lock.request(this.resynchroniseUnit(unitId))
   }
 
+  /** Resynchronises a device that was just opened. Waits for as long as a reply may be late. */
+  settle(unitId: string): Effect.Effect<unknown, RequestError> {
+    return this.resynchronise(unitId).pipe(
+      Effect.retry({ schedule: Schedule.spaced(this.lineMs / 5), while: (error) => error._tag === "NoReply" }),
+      Effect.timeoutOption(this.outstanding.silenceMs + 2 * this.tableMs)
+    )
+  }
+
   /** Reserves the port for one device until the scope ends. Every other request fails at once, and no byte of it is sent. */
   stream(unitId: string): Effect.Effect<PushedLines, RequestError, Scope.Scope> {
     const stop = Effect.repeat(this.silence(unitId), { until: (isSilent) => isSilent, times: STOP_REPEATS })
@@ -274,7 +282,7 @@ export class Port {
     unit: string
   ): Effect.fn.Return<ReadonlyArray<Uint8Array>, PortGone | NoReply> {
     const command = this.tableCommands.get(unit)
-    if (!this.outstanding.has(unit) || command === undefined) return []
+    if (!this.outstanding.hasLine(unit) || command === undefined) return []
     if (command === null) {
       if (!this.outstanding.isQuiet(unit, this.clock.monotonicNanos())) {
         return yield* new NoReply({ afterMs: this.lineMs })
@@ -286,14 +294,11 @@ export class Port {
       yield* within(this.lineMs)(this.send(command))
     }
     while (true) {
-      const isBeforeTable = (text: string) => !isRejection(text) && (text[0] !== unit || !isTableRow(text))
-      const table = yield* within(this.tableMs)(this.takeReply(command, isBeforeTable)).pipe(
-        Effect.flatMap((first) => Effect.map(this.received.restOfTable, (rest) => [first.bytes, ...rest])),
-        Effect.catchTag("RejectedCommand", () => Effect.as(Effect.sync(() => this.outstanding.rejectedTable(unit)), []))
-      )
+      const first = yield* within(this.tableMs)(this.takeTableRow(unit))
+      const rest = yield* this.received.restOfTable
       if (!this.outstanding.isResynchronised(unit)) continue
       this.outstanding.clear(unit)
-      return table
+      return [first.bytes, ...rest]
     }
   })
 
@@ -304,39 +309,41 @@ export class Port {
   ): Effect.Effect<A, ExchangeError> {
     return this.exchange(
       command,
-      this.tableMs,
-      (text) => this.isOfOtherUnit(text, command[0]!),
+      "table",
       ({ requestedMonotonicNanos }, first) =>
-        Effect.flatMap(restOfTable, (rest) => {
+        Effect.map(restOfTable, (rest) => {
           const last = this.received.lastLine ?? first
           const times = { nanos: last.monotonicNanos - requestedMonotonicNanos, at: last.at }
-          return Effect.fromResult(decode([first.bytes, ...rest], times))
+          return decode([first.bytes, ...rest], times)
         })
     )
   }
 
-  /** One request. Outstanding replies of the same device are cleared away first. */
+  /** One request. A line that the device owes is cleared away first. */
   private exchange<A>(
     command: string,
-    timeoutMs: number,
-    isLeftOver: (text: string) => boolean,
-    finish: (sent: Sent, first: Line) => Effect.Effect<A, ExchangeError>
+    answer: Answer,
+    finish: (sent: Sent, first: Line) => Effect.Effect<Result.Result<A, MalformedReply>, PortGone>
   ): Effect.Effect<A, ExchangeError> {
     const unit = command[0]!
+    // A table row never answers a poll. It is from a table that was given up.
+    const isLeftOver = (text: string) => (answer === "line" && isTableRow(text)) || this.isOfOtherUnit(text, unit)
     return Effect.gen({ self: this }, function*() {
       yield* this.resynchroniseUnit(unit)
-      this.outstanding.requested(unit, this.clock.monotonicNanos())
-      const [sent, first] = yield* within(timeoutMs)(
+      this.outstanding.requested(unit, answer, this.clock.monotonicNanos())
+      const [sent, first] = yield* within(answer === "line" ? this.lineMs : this.tableMs)(
         Effect.flatMap(
           this.send(command),
           (sent) => Effect.map(this.takeReply(command, isLeftOver), (first) => [sent, first] as const)
         )
       )
+      const value = yield* finish(sent, first)
+      if (Result.isSuccess(value)) this.received.answered()
       // Noise and lines of another unit are not the reply, which may still come.
-      if (first.bytes[0] === unit.charCodeAt(0)) this.outstanding.clear(unit)
-      return yield* finish(sent, first)
+      if (first.bytes[0] === unit.charCodeAt(0)) this.outstanding.answered(unit, answer)
+      return yield* Effect.fromResult(value)
     }).pipe(Effect.tapError((error) => {
-      if (error._tag === "RejectedCommand" || error._tag === "PortGone") this.outstanding.clear(unit)
+      if (error._tag === "RejectedCommand") this.outstanding.rejected(unit, this.clock.monotonicNanos())
       return error._tag === "MalformedReply" || error._tag === "RejectedCommand"
         ? Effect.sleep(MALFORMED_PAUSE)
         : Effect.void
@@ -350,7 +357,11 @@ export class Port {
       yield* this.logWire(() => `< ${command}`)
       const requestedAt = this.clock.epochMicros()
       const requestedMonotonicNanos = this.clock.monotonicNanos()
-      yield* Effect.mapError(this.transport.write(encodeCommand(command)), (cause) => this.gone(cause))
+      yield* Effect.mapError(this.transport.write(encodeCommand(command)), (cause) => {
+        // The system may report it as closed only later.
+        this.received.close(this.path, cause)
+        return this.gone(cause)
+      })
       return { requestedAt, requestedMonotonicNanos }
     }
   )
@@ -383,6 +394,18 @@ export class Port {
       if (trimmed === "" || trimmed === command || isLeftOver(trimmed) || isPushedText(text)) continue
       if (isRejection(trimmed)) return yield* new RejectedCommand({ command })
       return line
+    }
+  })
+
+  /** The next row of a table of this unit. Whatever comes before it is left over. */
+  private readonly takeTableRow = Effect.fnUntraced({ self: this }, function*(
+    unit: string
+  ): Effect.fn.Return<Line, PortGone> {
+    while (true) {
+      const line = yield* this.received.take
+      yield* this.logWire(() => `> ${quoteBytes(line.bytes)}`)
+      const text = Result.getOrElse(lineText(line.bytes), () => "").trim()
+      if (text[0] === unit && isTableRow(text)) return line
     }
   })
 

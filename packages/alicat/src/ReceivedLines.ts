@@ -2,6 +2,7 @@
  * The lines that a port has received and no request has taken yet. If nobody takes them, the oldest are dropped.
  */
 import { Cause, Deferred, Effect, Queue } from "effect"
+import { TABLE_SILENCE_MS } from "./OutstandingReplies.ts"
 import { PortGone } from "./RequestError.ts"
 import { sleepAwake } from "./Timeouts.ts"
 import { LineSplitter } from "./wire/Framing.ts"
@@ -17,8 +18,6 @@ export interface Line {
 
 /** So many lines are read before a fiber has its turn, if a device streams while this process stands still. */
 const MAX_WAITING = 10_000
-/** A table ends with this much silence. */
-const TABLE_SILENCE_MS = 100
 /** Far more rows than any table has. A device that streams is never silent. */
 const MAX_TABLE_ROWS = 200
 /** With factory settings, a device that streams sends a line at least this often. */
@@ -52,12 +51,16 @@ export class ReceivedLines {
     return Deferred.await(this.closedPort)
   }
 
+  get isClosed(): boolean {
+    return Deferred.isDoneUnsafe(this.closedPort)
+  }
+
   /** Whether a device has sent a reading by itself since the port was opened. */
   get heardPushed(): boolean {
     return this.pushed
   }
 
-  /** The last line, also if it is not complete; null if nothing came. */
+  /** The last line since a request was answered, also if it is not complete; null if nothing came. */
   get lastHeard(): Uint8Array | null {
     return this.splitter.incomplete ?? this.heard
   }
@@ -78,6 +81,11 @@ export class ReceivedLines {
   close(path: string, cause: Error | null): void {
     Queue.failCauseUnsafe(this.queue, Cause.fail(new PortGone({ path, ...(cause === null ? {} : { cause }) })))
     Deferred.doneUnsafe(this.closedPort, Effect.void)
+  }
+
+  /** What came so far was the reply to a request. */
+  answered(): void {
+    this.heard = null
   }
 
   /** Throws away what has come so far. */

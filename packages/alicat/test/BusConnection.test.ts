@@ -124,8 +124,32 @@ describe.concurrent("a port that gives nothing but failures", () => {
       const { lines, value: source } = yield* logged(Alicat.make({ devices: { fuel: fuel! }, timeout: "100 millis" }))
       yield* Effect.sync(() => execFileSync("stty", ["-F", fuel!.port, "echo", "icanon"]))
       yield* pollUntil(source, (reasons) => reasons.includes("fuel Timeout"))
+      yield* pollUntil(source, (reasons) => reasons.includes("fuel Disconnected"))
+      const { failures } = yield* source.poll(["fuel"])
+      assert.strictEqual(
+        failures[0]!.error.message,
+        `fuel: the port ${fuel!.port} gave nothing but failures; it is being opened again`
+      )
       yield* pollUntil(source, (reasons) => reasons.length === 0)
       assert.deepStrictEqual(lines, [`${fuel!.port} gives nothing but failures; it is opened again`])
+    }))
+
+  it.live("is opened again while the columns of its device are changed", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice()
+      let unit = "SCCM"
+      const port = yield* scriptedPort((command) =>
+        device.respond(command, 0).join("\r").replace(/(A D05 [^\r]*)SCCM/, `$1${unit}`) || null
+      )
+      const source = yield* Alicat.make({ devices: { fuel: { port: port.path } }, timeout: "100 millis" })
+      const settings = (...words: ReadonlyArray<string>) =>
+        Effect.sync(() => execFileSync("stty", ["-F", port.path, ...words]))
+      unit = "SLPM"
+      yield* settings("echo", "icanon")
+      yield* pollUntil(source, (reasons) => reasons.includes("fuel DeviceChanged"))
+      yield* settings("echo", "icanon")
+      unit = "SCCM"
+      yield* pollUntil(source, (reasons) => reasons.length === 0)
     }))
 
   it.live("is opened again while a device streams there", () =>
@@ -169,6 +193,13 @@ describe.concurrent("a device that does not answer", () => {
         "did not answer at 19200 baud; \"14.62 +02\\xff.89\" was heard instead; check that no other program reads the port"
       )
       assert.include(yield* heard(" +014.62 +021.89"), "a device streams on the port and does not stop")
+    }))
+
+  it.live("is not told with the replies of another unit", () =>
+    Effect.gen(function*() {
+      const [fuel] = yield* Simulator.make()
+      const error = yield* openError({ fuel: fuel!, air: { port: fuel!.port, unit: "B" } }, "100 millis")
+      assert.match(error.message, /air \(unit B\) did not answer[^;]*; check its power/)
     }))
 })
 

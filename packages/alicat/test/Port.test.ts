@@ -7,7 +7,7 @@ import { openPty } from "../src/simulator/Pty.ts"
 import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
 import * as Simulator from "../src/simulator/Simulator.ts"
 import { encodeCommand, LineSplitter } from "../src/wire/Framing.ts"
-import { devicesOf, scriptedPort } from "./ports.ts"
+import { devicesOf, logged, scriptedPort } from "./ports.ts"
 
 describe.concurrent("a late reply", () => {
   it.live("is never taken for the reply to the next request", () => {
@@ -86,6 +86,38 @@ describe.concurrent("a late reply", () => {
         )
       })
       yield* Effect.forEach([60, 100, 150], pollLate, { concurrency: "unbounded", discard: true })
+    }))
+
+  it.live("is not taken for the next one by a port that was opened again, even if the device rejects every table", () =>
+    Effect.gen(function*() {
+      const clock = yield* SampleClock.current
+      const now = () => clock.monotonicNanos() / 1e6
+      const startedAt = now()
+      const asked: Array<number> = []
+      const lateMs = () => now() < startedAt + 2000 ? 0 : now() < startedAt + 8000 ? 800 : 120
+      let due = 0
+      const port = yield* scriptedPort(
+        (command) => command === "A" ? `A +${asked.push(clock.monotonicNanos()) - 1} N2` : "?",
+        (_, write, reply) => {
+          due = Math.max(due, now() + lateMs())
+          setTimeout(() => write(reply), Math.max(0, due - now()))
+        }
+      )
+      const device = { port: port.path, baud: 19200, columns: ["Number", "Gas:text"] }
+      const { lines } = yield* logged(Effect.gen(function*() {
+        const source = yield* Alicat.make({ devices: { fuel: device }, timeout: "200 millis" })
+        let readings = 0
+        while (now() < startedAt + 9000 || readings < 20) {
+          const result = yield* source.poll(["fuel"])
+          for (const { frame, receivedMonotonicNanos, requestedMonotonicNanos } of result.readings) {
+            if (now() > startedAt + 8000) readings++
+            const askedAt = asked[Number(frame.values[0])]!
+            assert.isTrue(requestedMonotonicNanos <= askedAt && askedAt <= receivedMonotonicNanos)
+          }
+          yield* Effect.sleep("5 millis")
+        }
+      }))
+      assert.include(lines.join(), "gives nothing but failures; it is opened again")
     }))
 
   it.live("that comes after a line of noise is not taken for the reply to the next request", () =>

@@ -38,9 +38,10 @@ export class LineSplitter {
     return lines
   }
 
-  /** The bytes of a line that is not complete yet; null if there are none. */
+  /** A line that is not complete yet, clean; null if there is none. */
   get incomplete(): Uint8Array | null {
-    return this.pending.length === 0 ? null : Uint8Array.from(this.pending)
+    const line = clean(this.pending)
+    return line.length === 0 ? null : line
   }
 
   /** Discards an incomplete line. */

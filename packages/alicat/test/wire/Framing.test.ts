@@ -64,4 +64,12 @@ describe("framing", () => {
     const pieces = edges.slice(1).flatMap((end, at) => splitter.push(reply.subarray(edges[at], end)))
     assert.deepStrictEqual(pieces, new LineSplitter().push(reply))
   })
+
+  it("has an incomplete line only if it is more than noise", () => {
+    const splitter = new LineSplitter()
+    splitter.push(Buffer.from("HELLO\r\n"))
+    assert.isNull(splitter.incomplete)
+    splitter.push(Buffer.from("A +0"))
+    assert.deepStrictEqual(splitter.incomplete, Uint8Array.from(Buffer.from("A +0")))
+  })
 })

@@ -2,7 +2,7 @@
  * The open port of a bus. If it vanishes, it is opened again as soon as it is back. It is also opened again if it gives nothing
  * but failures.
  */
-import type { SourceDependencyError, SourceOpenError } from "@sampleline/core"
+import { SampleClock, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
 import { type Duration, Effect, Exit, Schedule, Scope } from "effect"
 import { connect } from "./BaudSearch.ts"
 import type { DeviceSlot } from "./DeviceSlot.ts"
@@ -46,8 +46,20 @@ export class BusConnection {
     this.outstanding = new OutstandingReplies(options.timeout)
   }
 
-  /** Opens the port and looks for its devices. */
+  /** Opens the port and looks for its devices. Waits until no reply to an earlier request can come any more. */
   get open(): Effect.Effect<Port, SourceOpenError | SourceDependencyError> {
+    return Effect.andThen(this.allQuiet, this.openNow)
+  }
+
+  private readonly allQuiet = Effect.gen({ self: this }, function*() {
+    const clock = yield* SampleClock.current
+    const left = () => this.outstanding.nanosUntilQuiet(clock.monotonicNanos())
+    // Timers may end early.
+    while (left() > 0) yield* Effect.sleep(left() / 1e6)
+    this.outstanding.clearQuiet(clock.monotonicNanos())
+  })
+
+  private get openNow(): Effect.Effect<Port, SourceOpenError | SourceDependencyError> {
     return Effect.flatMap(Scope.make(), (scope) =>
       Effect.gen({ self: this }, function*() {
         const { baud, port } = yield* Scope.provide(

@@ -104,7 +104,18 @@ export class OutstandingReplies {
   /** Whether the unit has sent nothing for so long that nothing more will come. */
   isQuiet(unit: string, nowNanos: number): boolean {
     const outstanding = this.byUnit.get(unit)
-    return outstanding === undefined || nowNanos - outstanding.quietSinceNanos > this.silenceMs * 1e6
+    return outstanding === undefined || nowNanos - outstanding.quietSinceNanos >= this.silenceMs * 1e6
+  }
+
+  /** How long it takes until all units have been silent for so long, if none is asked or heard. */
+  nanosUntilQuiet(nowNanos: number): number {
+    const since = Math.max(...[...this.byUnit.values()].map(({ quietSinceNanos }) => quietSinceNanos))
+    return this.byUnit.size === 0 ? 0 : Math.max(0, since + this.silenceMs * 1e6 - nowNanos)
+  }
+
+  /** Forgets what can no longer come. */
+  clearQuiet(nowNanos: number): void {
+    for (const unit of this.byUnit.keys()) if (this.isQuiet(unit, nowNanos)) this.clear(unit)
   }
 
   /** Whether to request a table now; counts the request. If not, tables that were requested are still to come. */

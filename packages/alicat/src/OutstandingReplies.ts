@@ -104,7 +104,7 @@ export class OutstandingReplies {
   /** Whether the unit has sent nothing for so long that nothing more will come. */
   isQuiet(unit: string, nowNanos: number): boolean {
     const outstanding = this.byUnit.get(unit)
-    return outstanding === undefined || nowNanos - outstanding.quietSinceNanos >= this.silenceMs * 1e6
+    return outstanding === undefined || nowNanos - outstanding.quietSinceNanos > this.silenceMs * 1e6
   }
 
   /** How long it takes until all units have been silent for so long, if none is asked or heard. */

@@ -3,8 +3,8 @@
  *
  * Columns are fixed at the first batch. They have no types, so each takes every value. Times are RFC 3339 text with
  * microseconds. Floats have a decimal point or an exponent, or are `NaN`, `Infinity` or `-Infinity`. Null and the empty text are
- * both an empty field. Text is written verbatim. Types, units, runs and devices are in `<file>-metadata.json`, and the events of the runs in
- * `<file>-events.jsonl`.
+ * both an empty field. Text is written verbatim. Types, units, runs and devices are in `<file>-metadata.json`, and the events of
+ * the runs in `<file>-events.jsonl`.
  *
  * Accepted means: handed to the operating system, so it survives a kill -9 of the process. With `fsync` it survives a power
  * cut. A pipe accepts before its reader reads; what is never read is reported as an error. If the last record of a file is

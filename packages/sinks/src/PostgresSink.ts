@@ -3,7 +3,8 @@
  *
  * With `createTable` a missing table is made with real types: `timestamptz`, `double precision`. Units and the devices'
  * identities become its comments. If the table exists, the columns that it shares with the run are written, each value converted
- * to its column's type. NaN and infinities stay in `real` and `double precision`. Other columns, such as a serial key or a `default now()`, are left to the database.
+ * to its column's type. NaN and infinities stay in `real` and `double precision`. Other columns, such as a serial key or a
+ * `default now()`, are left to the database.
  *
  * A batch is refused if a column's type was altered since recording began. `write` goes on when the type is as before; a run of
  * `pipeToSink` ends this output at the first refused batch.
@@ -57,6 +58,7 @@ import {
   type TableRows,
   typesUnchanged
 } from "./internal/PostgresTable.ts"
+import { eventsNotKept } from "./internal/RunTables.ts"
 import { isAboutTable, serverOpenError, serverWriteError, type SqlFailure } from "./internal/SqlFailure.ts"
 import { writeComplete } from "./internal/writeComplete.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
@@ -177,9 +179,7 @@ export class PostgresSink extends Context.Service<
         keepsEvents ??= yield* prepareRuns(sql, settings, event)
         if (keepsEvents) return yield* writeEvent(sql, settings, event)
         if (event._tag === "RunStarted") {
-          yield* Effect.logInfo(
-            `${SINK} ${target}: events are not kept: there are no tables ${table}_runs and ${table}_events for them`
-          )
+          yield* Effect.logInfo(`${SINK} ${target}: ${eventsNotKept(table)}`)
         }
       })).pipe(
         Effect.catch(({ message }) => Effect.logWarning(`${SINK} ${target}: an event was not written: ${message}`))

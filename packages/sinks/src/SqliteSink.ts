@@ -2,8 +2,8 @@
  * A table in an SQLite database: one transaction a batch, several rows a statement, all of a batch or nothing.
  *
  * Columns are fixed at the first batch. If the table exists, the columns that it shares with the run are written, by the table's
- * types. Times are RFC 3339 text or integer microseconds. SQLite keeps infinities, and stores NaN as NULL, which is counted. Units and the devices'
- * identities are in `<table>_columns`, the runs in `<table>_runs`, and their events in `<table>_events`.
+ * types. Times are RFC 3339 text or integer microseconds. SQLite keeps infinities, and stores NaN as NULL, which is counted.
+ * Units and the devices' identities are in `<table>_columns`, the runs in `<table>_runs`, and their events in `<table>_events`.
  *
  * Accepted means: committed. With `synchronous` NORMAL, the default, a batch survives a kill -9 of the process; with FULL it
  * survives a power cut. If another process has locked the database, the sink waits, and nothing else waits with it.
@@ -29,6 +29,7 @@ import { withSamples } from "./internal/FileFailure.ts"
 import { firstBatchOf } from "./internal/firstBatch.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
 import type { FileMode } from "./internal/OutputFile.ts"
+import { eventsNotKept } from "./internal/RunTables.ts"
 import { sqliteOpenError, sqliteWriteError } from "./internal/SqliteFailures.ts"
 import { columnsOf, openSqlite, viewSqlite } from "./internal/SqliteFile.ts"
 import { insertAll, type Inserts, Parameters, prepareInserts } from "./internal/SqliteInserts.ts"
@@ -118,9 +119,7 @@ export class SqliteSink extends Context.Service<
       )
       if (isKept || eventsLeftOut) return
       eventsLeftOut = true
-      yield* Effect.logInfo(
-        `${SINK} ${path}: events are not kept: there are no tables ${table}_runs and ${table}_events for them`
-      )
+      yield* Effect.logInfo(`${SINK} ${path}: ${eventsNotKept(table)}`)
     })
 
     const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {

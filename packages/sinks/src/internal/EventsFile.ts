@@ -9,6 +9,7 @@ import { Effect, Predicate } from "effect"
 import * as fs from "node:fs"
 import type { Writer } from "./FileFailure.ts"
 import type { FileMode } from "./OutputFile.ts"
+import { endOfKilled } from "./RunTables.ts"
 
 const eventsFileOf = (target: string): string => `${target}-events.jsonl`
 
@@ -33,9 +34,10 @@ export class EventsFile {
       if (this.isRefused) return Effect.void
       return Effect.catch(
         Effect.try(() => {
-          if (!this.hasBegun) this.begin()
+          const row = eventToRow(event)
+          if (!this.hasBegun) this.begin(row.at)
           this.hasBegun = true
-          appendLine(this.path, eventToRow(event))
+          appendLine(this.path, row)
         }),
         ({ cause }) => {
           this.isRefused = true
@@ -47,7 +49,7 @@ export class EventsFile {
   }
 
   /** Keeps the events of earlier runs if the rows are kept, and ends the runs that were killed. */
-  private begin(): void {
+  private begin(at: string): void {
     const text = fs.existsSync(this.path) ? fs.readFileSync(this.path, "utf8") : ""
     const complete = text.slice(0, text.lastIndexOf("\n") + 1)
     const rows = complete.split("\n").slice(0, -1).map(parseRow)
@@ -56,7 +58,7 @@ export class EventsFile {
     }
     if (!this.isAppending) return fs.writeFileSync(this.path, "")
     if (complete !== text) fs.truncateSync(this.path, Buffer.byteLength(complete))
-    for (const row of killedRuns(rows.filter(Predicate.isNotNull), this.lastRowAt)) appendLine(this.path, row)
+    for (const row of killedRuns(rows.filter(Predicate.isNotNull), this.lastRowAt, at)) appendLine(this.path, row)
   }
 }
 
@@ -69,18 +71,16 @@ const parseRow = (line: string): EventRow | null => {
   }
 }
 
-/** The ends of the runs that have none: nobody knows how they ended. */
-const killedRuns = (rows: ReadonlyArray<EventRow>, lastRowAt: string | null): ReadonlyArray<EventRow> => {
+/** The ends of the runs that have none. */
+const killedRuns = (
+  rows: ReadonlyArray<EventRow>,
+  lastRowAt: string | null,
+  at: string
+): ReadonlyArray<EventRow> => {
   const ended = new Set(rows.filter(({ event }) => event === "RunEnded").map((row) => row.run_id))
-  return rows.filter(({ event, run_id }) => event === "RunStarted" && !ended.has(run_id)).map((start) => ({
-    ...start,
-    event: "RunEnded",
-    reason: "unknown",
-    detail: "nobody wrote the end of this run: its recorder was killed, or the machine stopped",
-    since_at: start.at,
-    until_at: lastRowAt,
-    data: null
-  }))
+  return rows.filter(({ event, run_id }) => event === "RunStarted" && !ended.has(run_id)).map((start) =>
+    endOfKilled({ runId: start.run_id, startedAt: start.at, lastRowAt, at })
+  )
 }
 
 /** One line, whole or not at all. */

@@ -39,6 +39,10 @@ export const RUN_COLUMNS = {
 export const runsOf = (table: string): string => `${table}_runs`
 export const eventsOf = (table: string): string => `${table}_events`
 
+/** What is said once if there are no tables for events. */
+export const eventsNotKept = (table: string): string =>
+  `events are not kept: there are no tables ${runsOf(table)} and ${eventsOf(table)} for them`
+
 /** A row of one of the tables. Times are RFC 3339 text, JSON is text. */
 export type RunCells = { readonly [column: string]: string | number | null }
 

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DeviceError, type EventRow, pipeToSink, PollSource, Recorder } from "@sampleline/core"
-import { Effect, Fiber } from "effect"
-import { TestClock } from "effect/testing"
+import type { EventRow } from "@sampleline/core"
+import { Effect } from "effect"
 import * as fs from "node:fs"
 import { eventsBeside } from "../events.ts"
+import { recordGap } from "../gapSource.ts"
 import { samplesFrom } from "../samples.ts"
 import { tempFile } from "../tempFile.ts"
 import { textSinks } from "../textSinks.ts"
@@ -11,34 +11,11 @@ import { logged, writeTo } from "../writing.ts"
 
 const namesOf = (events: ReadonlyArray<EventRow>) => events.map(({ event }) => event)
 
-/** A device that does not answer in the second half second. */
-const source = () => {
-  let polls = 0
-  return PollSource.layer({
-    devices: ["probe"],
-    poll: (device) =>
-      Effect.suspend(() => {
-        const n = polls++
-        return n >= 5 && n < 10
-          ? Effect.fail(new DeviceError({ device, reason: "Timeout", detail: "no reply" }))
-          : Effect.succeed({ Mass_Flow: n / 4, Gas: "N2" })
-      })
-  })
-}
-
 describe.each(textSinks)("the events beside a file of $name", ({ file, layer, name }) => {
   const record = (
     path: string,
     { metadata, mode }: { readonly mode: "create" | "overwrite" | "append"; readonly metadata?: { operator: string } }
-  ) =>
-    Effect.gen(function*() {
-      const fiber = yield* Recorder.record({ rateHz: 10, duration: "3 seconds", metadata }).pipe(
-        pipeToSink(),
-        Effect.forkChild
-      )
-      yield* TestClock.adjust("3 seconds")
-      return yield* Fiber.join(fiber)
-    }).pipe(Effect.provide([layer({ path, mode }), source()]))
+  ) => recordGap(layer({ path, mode }), metadata)
 
   it.effect("tell when a run began and ended, and why rows are missing", () =>
     Effect.gen(function*() {

@@ -1,39 +1,15 @@
 import { assert, it } from "@effect/vitest"
-import { DeviceError, pipeToSink, PollSource, Recorder } from "@sampleline/core"
+import { pipeToSink, Recorder } from "@sampleline/core"
 import { Effect } from "effect"
 import { PostgresSink, type PostgresSinkOptions } from "../../src/PostgresSink.ts"
+import { gapSource } from "../gapSource.ts"
 import { PostgresServer, prepared } from "../postgres.ts"
 import { logged } from "../writing.ts"
-
-/** A device that does not answer in the third to fifth poll. */
-const source = () => {
-  let polls = 0
-  return PollSource.layer({
-    devices: {
-      probe: {
-        identity: {
-          manufacturer: null,
-          model: "MC-5SLPM",
-          serialNumber: "123456",
-          firmware: null,
-          calibrationDate: "2025-03-02"
-        }
-      }
-    },
-    poll: (device) =>
-      Effect.suspend(() => {
-        const n = polls++
-        return n >= 2 && n < 5
-          ? Effect.fail(new DeviceError({ device, reason: "Timeout", detail: "no reply" }))
-          : Effect.succeed({ Mass_Flow: n / 4 })
-      })
-  })
-}
 
 const record = (options: PostgresSinkOptions, operator = "Ada") =>
   Recorder.record({ rateHz: 50, duration: "200 millis", metadata: { operator } }).pipe(
     pipeToSink(),
-    Effect.provide([PostgresSink.layer(options), source()])
+    Effect.provide([PostgresSink.layer(options), gapSource(2, 5)])
   )
 
 it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds" })(

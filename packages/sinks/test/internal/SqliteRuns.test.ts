@@ -1,46 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DeviceError, pipeToSink, PollSource, Recorder } from "@sampleline/core"
-import { Effect, Fiber } from "effect"
+import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { SqliteSink, type SqliteSinkOptions } from "../../src/SqliteSink.ts"
+import { recordGap } from "../gapSource.ts"
 import { execute, query, tablesOf } from "../sqlite.ts"
 import { tempFile } from "../tempFile.ts"
 import { logged } from "../writing.ts"
 
-/** A device that does not answer in the second half second. */
-const source = () => {
-  let polls = 0
-  return PollSource.layer({
-    devices: {
-      probe: {
-        identity: {
-          manufacturer: null,
-          model: "MC-5SLPM",
-          serialNumber: "123456",
-          firmware: null,
-          calibrationDate: "2025-03-02"
-        }
-      }
-    },
-    poll: (device) =>
-      Effect.suspend(() => {
-        const n = polls++
-        return n >= 5 && n < 10
-          ? Effect.fail(new DeviceError({ device, reason: "Timeout", detail: "no reply" }))
-          : Effect.succeed({ Mass_Flow: n / 4 })
-      })
-  })
-}
-
 const record = (path: string, options: Partial<SqliteSinkOptions> = {}, operator = "Ada") =>
-  Effect.gen(function*() {
-    const fiber = yield* Recorder.record({ rateHz: 10, duration: "3 seconds", metadata: { operator } }).pipe(
-      pipeToSink(),
-      Effect.forkChild
-    )
-    yield* TestClock.adjust("3 seconds")
-    return yield* Fiber.join(fiber)
-  }).pipe(Effect.provide([SqliteSink.layer({ path, ...options }), source()]))
+  recordGap(SqliteSink.layer({ path, ...options }), { operator })
 
 describe("the runs and events of SqliteSink", () => {
   it.effect("tell who recorded what with which device, how it ended, and why rows are missing", () =>

@@ -28,7 +28,7 @@ const copyRepository = (folder: string) => {
     if (name === "@sampleline" || name === "sampleline") continue
     fs.symlinkSync(path.join(ROOT, "node_modules", name), `${folder}/node_modules/${name}`)
   }
-  for (const name of ["core", "sqlite", "sinks", "alicat"]) {
+  for (const name of ["core", "sqlite", "journal", "sinks", "alicat"]) {
     fs.symlinkSync(`${folder}/packages/${name}`, `${folder}/node_modules/@sampleline/${name}`)
   }
 }
@@ -87,7 +87,7 @@ const openingLine = (name: string, sink: string, present: string, driver: string
     ? `${name} ${present} `
     : `${name} SinkDependencyError ${sink} needs the package ${driver}, which is not installed: run \`${install}\``
 
-const FOLDERS = ["core", "sqlite", "sinks", "alicat", "cli"].map((name) => `packages/${name}`)
+const FOLDERS = ["core", "sqlite", "journal", "sinks", "alicat", "cli"].map((name) => `packages/${name}`)
 
 class Installed extends Context.Service<Installed, {
   /** The copy of the repository that was packed. */

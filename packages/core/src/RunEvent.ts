@@ -147,12 +147,13 @@ export const RunEvent = Schema.TaggedUnion({
     /** The signal or the failure; null if there is none. */
     detail: Text,
     startedAt: Micros,
-    ticks: Count,
-    samples: Count,
-    thinned: Count,
-    ticksSkipped: Count,
-    ticksDropped: Count,
-    maxDriftMs: Schema.Finite,
+    // The figures of a run that was killed are null.
+    ticks: Schema.NullOr(Count),
+    samples: Schema.NullOr(Count),
+    thinned: Schema.NullOr(Count),
+    ticksSkipped: Schema.NullOr(Count),
+    ticksDropped: Schema.NullOr(Count),
+    maxDriftMs: Schema.NullOr(Schema.Finite),
     failures: Counts,
     outputs: Schema.Array(Schema.Struct({
       sink: Schema.String,

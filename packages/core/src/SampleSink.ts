@@ -8,7 +8,7 @@ import { type Joined, joinLayers, type Layers } from "./joinLayers.ts"
 import { messageOf } from "./messageOf.ts"
 import * as Metrics from "./Metrics.ts"
 import type { RunEvent } from "./RunEvent.ts"
-import type { Sample } from "./Sample.ts"
+import { Sample } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
 import { type SinkBatchError, SinkSchemaError, SinkWriteError } from "./SinkError.ts"
 import { spanned } from "./tracing.ts"
@@ -32,6 +32,51 @@ export interface SinkReport {
 }
 
 /**
+ * How far an output is. `through` is the position behind the last item that it holds. `token` is what the sink needs to find that
+ * place again; only the sink reads it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SinkPlace {
+  readonly through: number
+  readonly token: string
+}
+
+/**
+ * What a journal asks of a sink, so that each item gets into its output once, whatever happens between. An item is a sample or an
+ * event; its position is its number in the journal, from 0.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Resumable<E = SinkBatchError> {
+  /**
+   * Finds the place where the output goes on: at the beginning, again after a failed `writeAt`, and after a crash. Fails, and
+   * changes nothing, if the output is not as the sink left it.
+   */
+  readonly open: (options: {
+    /** The journal's own id: an output can hold several. */
+    readonly journal: string
+    /** The last place that was kept; null if the output holds nothing of this journal yet. */
+    readonly place: SinkPlace | null
+    /** Samples with the formats of the first batch, which fixed the columns; null if there was none. */
+    readonly first: Array.NonEmptyReadonlyArray<Sample> | null
+  }) => Effect.Effect<SinkPlace, E>
+  /**
+   * Writes items that follow those of the last place. All of them are accepted, or none that a later `open` would count. `keep`
+   * stores a place in the journal before the output is changed for good; few sinks need it.
+   */
+  readonly writeAt: (
+    items: Array.NonEmptyReadonlyArray<Sample | RunEvent>,
+    through: number,
+    keep: (place: SinkPlace) => Effect.Effect<void>
+  ) => Effect.Effect<SinkPlace, E>
+  /** Forces what was written to disk. */
+  readonly sync: Effect.Effect<void, E>
+}
+
+/**
  * @since 0.1.0
  * @category models
  */
@@ -48,6 +93,10 @@ export interface SinkShape {
   readonly began: () => void
   /** One report for each sink behind this one. */
   readonly report: () => ReadonlyArray<SinkReport>
+  /** The sinks behind this one; itself if it is one sink. */
+  readonly parts: () => ReadonlyArray<SinkShape>
+  /** Absent: after a crash or a failed write, a journal may write samples again that the output holds already. */
+  readonly resumable?: Resumable | undefined
 }
 
 /**
@@ -72,6 +121,8 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     readonly lost?: (() => SinkWriteError | undefined) | undefined
     /** Called once or more when a run has begun. A sink that removes its output after a failed start needs this. */
     readonly began?: (() => void) | undefined
+    /** How a journal writes to the output, each item once. Default: by `write` and `event`, each item at least once. */
+    readonly resumable?: Resumable<E> | undefined
   }): SinkShape => {
     const { name, target = "" } = options
     const written = Metric.withAttributes(Metrics.samplesWritten, { sink: name })
@@ -88,47 +139,54 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
         { discard: true }
       )
     }
+    const refuse = (samples: number) => (cause: Cause.Cause<unknown>) => {
+      error = toBatchError(name, target, samples, Cause.squash(cause))
+      return Effect.fail(error)
+    }
     // Small batches are common, so this adds only one step before and one after the sink's own.
-    const write = (batch: Array.NonEmptyReadonlyArray<Sample>) =>
+    const write = <A>(samples: number, run: () => Effect.Effect<A, E>): Effect.Effect<A, SinkBatchError> =>
       Effect.contextWith((context: Context.Context<never>) => {
         const clock = Context.get(context, Clock.Clock)
         const startedAt = clock.monotonicTimeNanosUnsafe()
         // A write that interrupts itself has failed. If this fiber is interrupted, no handler runs.
-        return Effect.matchCauseEffect(Effect.suspend(() => options.write(batch)), {
-          onFailure: (cause) => {
-            error = toBatchError(name, target, batch.length, Cause.squash(cause))
-            return Effect.fail(error)
-          },
-          onSuccess: () => {
+        return Effect.matchCauseEffect(Effect.suspend(run), {
+          onFailure: refuse(samples),
+          onSuccess: (value) => {
             const dropped = options.dropped?.()
-            const accepted = batch.length - (dropped?.takeRows() ?? 0)
+            const accepted = samples - (dropped?.takeRows() ?? 0)
             rows += accepted
             // A caller may write a refused batch again.
             error = null
             written.updateUnsafe(accepted, context)
             duration.updateUnsafe(Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1_000_000, context)
-            return warnOfDropped()
+            return Effect.as(warnOfDropped(), value)
           }
         })
       })
+    const traced = <A>(samples: number, run: () => Effect.Effect<A, E>) =>
+      spanned("sampleline.write", { sink: name, target, samples })(write(samples, run))
 
     const event = (event: RunEvent): Effect.Effect<void, SinkBatchError> =>
       options.event === undefined
         ? Effect.void
         : Effect.matchCauseEffect(Effect.suspend(() => options.event!(event)), {
-          onFailure: (cause) => {
-            error = toBatchError(name, target, 0, Cause.squash(cause))
-            return Effect.fail(error)
-          },
+          onFailure: refuse(0),
           onSuccess: warnOfDropped
         })
 
-    return {
+    const { resumable } = options
+    const sink: SinkShape = {
       name,
       target,
       event,
       began: options.began ?? (() => {}),
-      write: (batch) => spanned("sampleline.write", { sink: name, target, samples: batch.length })(write(batch)),
+      write: (batch) => Effect.asVoid(traced(batch.length, () => options.write(batch))),
+      parts: () => [sink],
+      resumable: resumable && {
+        open: (options) => Effect.catchCause(Effect.suspend(() => resumable.open(options)), refuse(0)),
+        writeAt: (items, through, keep) => traced(samplesIn(items), () => resumable.writeAt(items, through, keep)),
+        sync: Effect.catchCause(resumable.sync, refuse(0))
+      },
       report: () => {
         const lost = options.lost?.()
         return [{
@@ -140,6 +198,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
         }]
       }
     }
+    return sink
   }
 
   /** `make` as a layer. */
@@ -202,10 +261,14 @@ const combine = (sinks: ReadonlyArray<SinkShape>): SinkShape => {
     target: sinks.map((sink) => sink.target || sink.name).join(", "),
     began: () => sinks.forEach((sink) => sink.began()),
     report: () => sinks.flatMap((sink) => sink.report()),
+    parts: () => sinks.flatMap((sink) => sink.parts()),
     write: (batch) => toAll({ id: batch[0].run.id, samples: batch.length }, (sink) => sink.write(batch)),
     event: (event) => toAll({ id: event.runId, samples: 0 }, (sink) => sink.event(event))
   }
 }
+
+const samplesIn = (items: ReadonlyArray<Sample | RunEvent>): number =>
+  items.reduce((samples, item) => item instanceof Sample ? samples + 1 : samples, 0)
 
 const toBatchError = (sink: string, target: string, samples: number, error: unknown): SinkBatchError =>
   error instanceof SinkWriteError || error instanceof SinkSchemaError

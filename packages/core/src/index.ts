@@ -21,7 +21,7 @@ export { isNotInstalled } from "./isNotInstalled.ts"
 export { MemorySink } from "./MemorySink.ts"
 export { messageOf } from "./messageOf.ts"
 export * as Metrics from "./Metrics.ts"
-export { type PipeOptions, pipeToSink } from "./pipeToSink.ts"
+export { type PipeOptions, pipeToSink, writeInOrder } from "./pipeToSink.ts"
 export {
   type DeviceOptions,
   type PollBus,
@@ -32,6 +32,7 @@ export {
 } from "./PollSource.ts"
 export * as PushRecorder from "./PushRecorder.ts"
 export * as Recorder from "./Recorder.ts"
+export * as Recording from "./Recording.ts"
 export {
   type Cell,
   type CellWriter,
@@ -46,7 +47,7 @@ export { EndCause, RunEvent, SkipCause } from "./RunEvent.ts"
 export { checkMetadata, type RunMetadata } from "./RunMetadata.ts"
 export { type Device, type DeviceFailure, type DeviceIdentity, type Run, Sample, type Tick } from "./Sample.ts"
 export * as SampleClock from "./SampleClock.ts"
-export { SampleSink, type SinkReport, type SinkShape } from "./SampleSink.ts"
+export { type Resumable, SampleSink, type SinkPlace, type SinkReport, type SinkShape } from "./SampleSink.ts"
 export { type LockOptions, SchemaLock, type TableColumn } from "./SchemaLock.ts"
 export {
   type SinkBatchError,

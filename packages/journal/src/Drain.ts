@@ -1,0 +1,252 @@
+/**
+ * A drain: the way of one output from the journal, journal stream -> `Stream.groupedWithin` -> `Sink.forEach`.
+ *
+ * All that can go wrong with an output is handled here, once. An output that fails in passing is opened again where it stands, with
+ * growing pauses. One that fails for good stops, and the others go on.
+ */
+import {
+  type RunEvent,
+  Sample,
+  SampleClock,
+  type SinkBatchError,
+  type SinkPlace,
+  type SinkShape,
+  writeInOrder
+} from "@sampleline/core"
+import { Array, type Duration, Effect, Random, Schedule, Sink, Stream } from "effect"
+import type { JournalError } from "./JournalError.ts"
+import type { Kept } from "./Ledger.ts"
+import type { Item } from "./Packing.ts"
+import { sourceFrom, sourceJson } from "./Segment.ts"
+import type { Store } from "./Store.ts"
+
+export interface DrainOptions {
+  readonly batchSize: number
+  readonly flushInterval: Duration.Duration
+}
+
+/** Batches that wait for an output are written as one, up to this many. */
+const TOGETHER = 64
+
+/** How often what an output has written is forced to disk, and its place kept. */
+const KEEP_INTERVAL = "1 second"
+
+/** One output of a journal, and how far it is. */
+export class Output {
+  readonly name: string
+  readonly sink: SinkShape
+  /** The position behind the last item that was written. */
+  through = 0
+  /** How many items were written. */
+  written = 0
+  /** `waiting`: it fails in passing. `stopped`: it has failed for good. */
+  state: "writing" | "waiting" | "stopped" = "writing"
+  /** Failures since it was last written to. */
+  failures = 0
+  private waiters: ReadonlyArray<() => void> = []
+
+  constructor(name: string, sink: SinkShape) {
+    this.name = name
+    this.sink = sink
+  }
+
+  /** Completes when the output is at a position, or has stopped. */
+  reached(position: number): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      const check = () => this.through >= position || this.state === "stopped" ? resume(Effect.void) : undefined
+      this.waiters = [...this.waiters, check]
+      check()
+      return Effect.sync(() => this.waiters = this.waiters.filter((other) => other !== check))
+    })
+  }
+
+  changed(): void {
+    for (const check of this.waiters) check()
+  }
+}
+
+/** The outputs of a sink, by names that are the same in every run of a program. */
+export const outputsOf = (sink: SinkShape): ReadonlyArray<Output> => {
+  const counts = new Map<string, number>()
+  return sink.parts().map((part) => {
+    const name = part.target === "" ? part.name : `${part.name} ${part.target}`
+    const count = (counts.get(name) ?? 0) + 1
+    counts.set(name, count)
+    return new Output(count === 1 ? name : `${name} (${count})`, part)
+  })
+}
+
+/** Writes the journal to an output, until it is sealed and all is written, or the output fails for good. */
+export const drain = (store: Store, output: Output, options: DrainOptions): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const { sink } = output
+    const keeping = placeKeeper(store, output)
+
+    const write = Effect.fnUntraced(function*(items: ReadonlyArray<Item>) {
+      if (!Array.isReadonlyArrayNonEmpty(items)) return
+      yield* keeping.firstBatch(items)
+      const through = output.through + items.length
+      if (sink.resumable === undefined) {
+        yield* writeInOrder(sink, items, () => {})
+        yield* keeping.now({ through, token: "" })
+      } else keeping.later(yield* sink.resumable.writeAt(items, through, keeping.now))
+      output.through = through
+      output.written += items.length
+      yield* works(store, output)
+      output.changed()
+    })
+
+    const toTheEnd = Effect.gen(function*() {
+      yield* keeping.opened
+      while (!(store.isSealed() && output.through >= store.end())) {
+        yield* store.read(output.through).pipe(
+          Stream.groupedWithin(options.batchSize, options.flushInterval),
+          Stream.buffer({ capacity: TOGETHER }),
+          Stream.mapArray((batches) => Array.of(batches.flat())),
+          Stream.run(Sink.forEach(write))
+        )
+        yield* skipLost(store, output)
+      }
+    })
+
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(KEEP_INTERVAL), keeping.sync)))
+    yield* toTheEnd.pipe(
+      Effect.tapError((failure) => failing(store, output, failure)),
+      Effect.retry({ while: isPassing, schedule: Schedule.addDelay(Schedule.forever, () => pauseOf(output)) }),
+      Effect.andThen(keeping.sync),
+      Effect.catch((failure) => isOutputs(failure) ? Effect.void : unreadable(output, failure)),
+      // What was written is not written again.
+      Effect.onInterrupt(() => Effect.ignore(keeping.sync))
+    )
+  }).pipe(Effect.scoped)
+
+const FIRST_PAUSE = 100
+const LONGEST_PAUSE = 10_000
+
+/** How long to wait after a failure, in milliseconds: longer each time, and not at the same moment as others. */
+const pauseOf = (output: Output) =>
+  Effect.map(
+    Random.next,
+    (random) => Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** output.failures++) * (0.5 + random / 2)
+  )
+
+/** Keeps the places of an output in the journal. */
+const placeKeeper = (store: Store, output: Output) => {
+  const { name, sink: { resumable } } = output
+  let place: SinkPlace | null = store.kept(name).place
+  const keep = (change: Partial<Kept>) => store.keep(name, { ...store.kept(name), ...change })
+  return {
+    /** Where the output stands, as it says itself. */
+    opened: Effect.gen(function*() {
+      const { first, place: kept } = store.kept(name)
+      if (resumable === undefined) {
+        output.through = kept?.through ?? 0
+        return
+      }
+      place = yield* resumable.open({ journal: store.id, place: kept, first: first && samplesOf(store, first) })
+      output.through = place.through
+      yield* keep({ place })
+    }),
+    firstBatch: (items: Array.NonEmptyReadonlyArray<Item>) =>
+      store.kept(name).first === null && items.some((item) => item instanceof Sample)
+        ? keep({ first: sourcesOf(items) })
+        : Effect.void,
+    now: (next: SinkPlace) => {
+      place = next
+      return Effect.orDie(keep({ place }))
+    },
+    later: (next: SinkPlace) => {
+      place = next
+    },
+    /** Keeps the place that is safe on disk. */
+    sync: Effect.suspend(() => {
+      const next = place
+      if (next === null || next === store.kept(name).place) return Effect.void
+      return Effect.andThen(resumable?.sync ?? Effect.void, keep({ place: next }))
+    })
+  }
+}
+
+/** The sources of a batch, in the order in which they come. */
+const sourcesOf = (items: ReadonlyArray<Item>) =>
+  Array.dedupeWith(
+    items.filter((item) => item instanceof Sample),
+    (a, b) => a.device === b.device && a.unitId === b.unitId && a.frame.format === b.frame.format
+  ).map(({ device, frame: { format }, unitId }) => sourceJson({ device, unitId, format }))
+
+/** Samples that have these sources and no values. */
+const samplesOf = (store: Store, sources: NonNullable<Kept["first"]>) => {
+  const samples = sources.map(sourceFrom).map(({ device, format, unitId }) =>
+    new Sample({
+      run: store.run()!,
+      device,
+      unitId,
+      sequence: 0,
+      requestedAt: 0,
+      receivedAt: 0,
+      requestedMonotonicNanos: 0,
+      receivedMonotonicNanos: 0,
+      frame: { format, values: format.fields.map(() => null), status: [] }
+    })
+  )
+  return Array.isReadonlyArrayNonEmpty(samples) ? samples : null
+}
+
+/** Items that are lost are told, and left out. */
+const skipLost = Effect.fnUntraced(function*(store: Store, output: Output) {
+  const next = yield* store.nextFrom(output.through)
+  if (next === output.through) return
+  yield* Effect.logError(
+    `${output.name}: ${next - output.through} samples and events are missing: the journal ${store.path} has lost them`
+  )
+  output.through = next
+  output.changed()
+})
+
+type DrainFailure = SinkBatchError | JournalError
+
+const isOutputs = (failure: DrainFailure): failure is SinkBatchError => failure._tag !== "JournalError"
+
+const isPassing = (failure: DrainFailure): boolean => failure._tag === "SinkWriteError" && failure.isRetryable
+
+const failing = Effect.fnUntraced(function*(store: Store, output: Output, failure: DrainFailure) {
+  if (!isOutputs(failure)) return
+  const passes = isPassing(failure)
+  const before = output.state
+  output.state = passes ? "waiting" : "stopped"
+  output.changed()
+  if (before === output.state) return
+  yield* passes
+    ? Effect.logWarning(`${failure.message}; its samples wait in the journal ${store.path}`)
+    : Effect.logError(`${failure.message}; its samples stay in the journal ${store.path}`)
+  const { sink, target } = failure
+  if (before === "writing") yield* tell(store, { _tag: "OutputFailing", sink, target, detail: failure.detail })
+})
+
+/** The journal itself cannot be read or written. */
+const unreadable = Effect.fnUntraced(function*(output: Output, failure: JournalError) {
+  output.state = "stopped"
+  output.changed()
+  yield* Effect.logError(`${output.name}: ${failure.message}`)
+})
+
+const works = Effect.fnUntraced(function*(store: Store, output: Output) {
+  if (output.state !== "waiting") return
+  output.state = "writing"
+  output.failures = 0
+  const { name: sink, target } = output.sink
+  yield* Effect.logInfo(`${output.name}: it accepts samples again`)
+  yield* tell(store, { _tag: "OutputBack", sink, target })
+})
+
+type Told =
+  | Omit<Extract<RunEvent, { _tag: "OutputFailing" }>, "runId" | "at">
+  | Omit<Extract<RunEvent, { _tag: "OutputBack" }>, "runId" | "at">
+
+/** An event of the journal's run, while it goes on. */
+const tell = Effect.fnUntraced(function*(store: Store, event: Told) {
+  const run = store.run()
+  if (run === null || store.isSealed()) return
+  const { epochMicros } = yield* SampleClock.current
+  yield* store.append([{ ...event, runId: run.id, at: epochMicros() }])
+})

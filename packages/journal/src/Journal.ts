@@ -1,0 +1,235 @@
+/**
+ * A recording that loses no sample: record -> journal -> one drain for each output.
+ *
+ * The journal on disk is the truth, and outputs are projections of it. The poll loop never waits for an output. An output that
+ * fails or falls behind gets what it lacks later, from `resume` if need be. Accepted means: in the journal.
+ */
+import {
+  type AcquisitionSummary,
+  type InvalidOptionError,
+  type PipeOptions,
+  positiveDuration,
+  positiveInt,
+  Recording,
+  type RunEvent,
+  Sample,
+  SampleSink,
+  type SinkBatchError,
+  SinkWriteError,
+  type Tick
+} from "@sampleline/core"
+import { Array, Duration, Effect, Exit, Fiber, Sink, Stream } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { drain, type DrainOptions, type Output, outputsOf } from "./Drain.ts"
+import type { JournalError } from "./JournalError.ts"
+import type { Item } from "./Packing.ts"
+import * as Store from "./Store.ts"
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface JournalOptions extends PipeOptions {
+  /** The journal's folder, which must not exist. Default: `sampleline.journal` in the working directory. */
+  readonly path?: string | undefined
+  /**
+   * `always`: a tick is accepted when it is on disk, so that it survives a power cut. `interval`: that comes within a second.
+   * Default: `interval`.
+   */
+  readonly fsync?: "interval" | "always" | undefined
+  /** How long samples wait for a full disk before the run fails. Default: 1 minute. */
+  readonly diskWait?: Duration.Input | undefined
+}
+
+/**
+ * Writes the samples of a stream of ticks to a journal, and from there to each output behind the `SampleSink`. Use it instead of
+ * `pipeToSink`: it has the same options and gives the same summary.
+ *
+ * The journal is removed when all outputs have everything. Else it stays, the run fails, and `resume` finishes the outputs.
+ *
+ * @since 0.1.0
+ * @category destructors
+ */
+export const pipeToSink = (options: JournalOptions = {}) =>
+<E, R>(
+  ticks: Stream.Stream<Tick, E, R>
+): Effect.Effect<AcquisitionSummary, E | SinkBatchError | InvalidOptionError | JournalError, R | SampleSink> =>
+  Effect.gen(function*() {
+    const settings = yield* validate(options)
+    const sink = yield* SampleSink
+    const store = yield* Store.create(settings.store, { id: SecureRandom.uuidV7Unsafe(), settings: null })
+    const outputs = outputsOf(sink)
+    let accepted = 0
+    const append = (items: Array.NonEmptyReadonlyArray<Item>) =>
+      Effect.map(store.append(items), () => {
+        for (const item of items) if (item instanceof Sample) accepted++
+      })
+
+    const recording = yield* Recording.make<E>(sink, { ...options, capacity: settings.drain.batchSize })
+    const journalling = ticks.pipe(
+      recording.untilEnded,
+      Stream.map(recording.itemsOf),
+      Stream.filter(Array.isReadonlyArrayNonEmpty),
+      Stream.mapArray(Array.flatten),
+      Stream.run(Sink.forEachArray(append))
+    )
+    const drains = yield* drainAll(store, outputs, settings.drain)
+    const exit = yield* recording.toItsEnd(journalling, () => accepted).pipe(
+      Effect.onExit(() => endOutputs(store, outputs, drains, recording.lastEvents, settings.stopTimeout)),
+      Effect.exit
+    )
+    const left = yield* leftOutputs(store, outputs)
+    if (Exit.isFailure(exit)) return yield* exit
+    if (left !== null) return yield* left
+    const summary = recording.progress.current
+    yield* Effect.logInfo(
+      `recorded ${summary.samplesEmitted} samples in ${summary.ticks} ticks to ${sink.target || sink.name}`
+    )
+    return summary
+  }).pipe(Effect.scoped, Effect.withSpan("sampleline.Journal.pipeToSink"))
+
+/** Brings every output up to the end of a journal that a run has left. */
+export const resume = Effect.fnUntraced(function*(
+  options: Pick<JournalOptions, "path" | "batchSize" | "flushInterval"> = {}
+): Effect.fn.Return<ResumeReport, SinkBatchError | InvalidOptionError | JournalError, SampleSink> {
+  const settings = yield* validate(options)
+  const sink = yield* SampleSink
+  return yield* Effect.scoped(Effect.gen(function*() {
+    const store = yield* Store.open(settings.store)
+    const outputs = outputsOf(sink)
+    sink.began()
+    yield* endKilledRun(store)
+    yield* store.seal
+    yield* Effect.flatMap(drainAll(store, outputs, settings.drain), Fiber.await)
+    const left = yield* leftOutputs(store, outputs)
+    if (left !== null) return yield* left
+    return { outputs: outputs.map(({ name, written }) => ({ name, written })) }
+  }))
+})
+
+/**
+ * What `resume` has done.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ResumeReport {
+  readonly outputs: ReadonlyArray<{
+    readonly name: string
+    /** Samples and events that it lacked. */
+    readonly written: number
+  }>
+}
+
+const FORGET_INTERVAL = "5 seconds"
+
+/** Starts the drains of all outputs. They go on if the caller is interrupted, until they are told to stop. */
+const drainAll = Effect.fnUntraced(
+  function*(store: Store.Store, outputs: ReadonlyArray<Output>, options: DrainOptions) {
+    for (const { name } of outputs) if (!store.outputs().has(name)) yield* store.keep(name, store.kept(name))
+    yield* Effect.forkScoped(
+      Effect.forever(Effect.andThen(Effect.sleep(FORGET_INTERVAL), Effect.suspend(() => store.forget(heldBack(store)))))
+    )
+    return yield* Effect.forEach(outputs, (output) => drain(store, output, options), {
+      concurrency: "unbounded",
+      discard: true
+    }).pipe(Effect.interruptible, Effect.forkDetach({ startImmediately: true }))
+  }
+)
+
+/** The position up to which all outputs have everything for sure. */
+const heldBack = (store: Store.Store): number =>
+  Math.min(store.end(), ...[...store.outputs().values()].map(({ place }) => place?.through ?? 0))
+
+/** Gives the outputs what they lack, the last events too, and stops the drains. */
+const endOutputs = Effect.fnUntraced(function*(
+  store: Store.Store,
+  outputs: ReadonlyArray<Output>,
+  drains: Fiber.Fiber<void>,
+  lastEvents: Effect.Effect<ReadonlyArray<RunEvent>>,
+  stopTimeout: Duration.Duration
+) {
+  const patience = Duration.divideUnsafe(stopTimeout, 2)
+  yield* store.flush
+  const end = store.end()
+  // First, so that the last event can tell how many rows each output has.
+  yield* Effect.forEach(outputs, (output) => output.reached(end), { concurrency: "unbounded", discard: true }).pipe(
+    Effect.timeoutOption(patience)
+  )
+  const events = yield* lastEvents
+  if (Array.isReadonlyArrayNonEmpty(events)) {
+    yield* Effect.catch(store.append(events), ({ message }) => Effect.logError(message))
+  }
+  yield* store.seal
+  yield* Effect.timeoutOption(Fiber.await(drains), patience)
+  drains.interruptUnsafe()
+  yield* Effect.timeoutOption(Fiber.await(drains), patience)
+})
+
+/** Marks the journal for removal if all outputs have everything. Else tells which do not, and gives the failure of the first. */
+const leftOutputs = Effect.fnUntraced(function*(store: Store.Store, outputs: ReadonlyArray<Output>) {
+  const end = store.end()
+  const behind = outputs.filter(({ name }) => (store.kept(name).place?.through ?? 0) < end)
+  if (behind.length === 0 && heldBack(store) >= end) {
+    yield* store.finish
+    return null
+  }
+  const failures = behind.map((output) => {
+    const { error, sink, target } = output.sink.report()[0]!
+    if (output.state === "stopped" && error !== null) return error
+    return new SinkWriteError({
+      sink,
+      target,
+      samples: end - (store.kept(output.name).place?.through ?? 0),
+      reason: "Timeout",
+      detail: `they wait in the journal ${store.path}; finish the output by resume`
+    })
+  })
+  for (const { message } of failures) yield* Effect.logError(message)
+  return failures[0] ?? null
+})
+
+/** A run that nobody ended was killed. */
+const endKilledRun = Effect.fnUntraced(function*(store: Store.Store) {
+  const last = yield* store.last
+  const run = store.run()
+  if (last === null || run === null) return
+  if (!(last instanceof Sample) && last._tag === "RunEnded") return
+  yield* store.append([{
+    _tag: "RunEnded",
+    runId: run.id,
+    at: last instanceof Sample ? last.receivedAt : last.at,
+    cause: "unknown",
+    detail: "nobody wrote the end of this run: its recorder was killed, or the machine stopped",
+    startedAt: run.startedAt,
+    ticks: null,
+    samples: null,
+    thinned: null,
+    ticksSkipped: null,
+    ticksDropped: null,
+    maxDriftMs: null,
+    failures: {},
+    outputs: []
+  }])
+})
+
+const validate = Effect.fnUntraced(function*(options: JournalOptions) {
+  const { batchSize = 64, diskWait = "1 minute", flushInterval = "1 second", fsync = "interval", path = DEFAULT_PATH } =
+    options
+  return {
+    drain: {
+      batchSize: yield* positiveInt("batchSize", batchSize, "samples"),
+      flushInterval: yield* positiveDuration("flushInterval", flushInterval)
+    },
+    stopTimeout: yield* positiveDuration("stopTimeout", options.stopTimeout ?? "5 seconds"),
+    store: {
+      path,
+      isDurable: fsync === "always",
+      segmentBytes: SEGMENT_BYTES,
+      diskWait: yield* positiveDuration("diskWait", diskWait)
+    }
+  }
+})
+
+const DEFAULT_PATH = "sampleline.journal"
+const SEGMENT_BYTES = 1 << 24

@@ -1,0 +1,210 @@
+/**
+ * A segment: an SQLite database that holds some of a journal's appends, one row each, and what is needed to read them. Old segments are
+ * removed as whole files: deleting rows would never make a file smaller, and fails on a full disk.
+ *
+ * The methods are synchronous and throw. A row is trusted only if its checksum fits.
+ */
+import { type Device, FrameFormat, type Run, Sample } from "@sampleline/core"
+import { runTransaction, SqliteDatabase, type SqliteFailure } from "@sampleline/sqlite"
+import { Effect, type Scope } from "effect"
+import * as path from "node:path"
+import { checksum, type Item, pack, type Source, unpack } from "./Packing.ts"
+
+/** The version of the layout, in the database's own `user_version`. */
+export const LAYOUT = 1
+
+/** What a journal's items have in common: their run and their sources. */
+export class Catalogue {
+  run: Run | undefined
+  readonly sources: Array<Source> = []
+  private readonly ids = new Map<FrameFormat, Map<string, number>>()
+
+  /** The number of a sample's source. A new one is added. */
+  readonly idOf = ({ device, frame: { format }, unitId }: Sample): number => {
+    let ids = this.ids.get(format)
+    if (ids === undefined) this.ids.set(format, ids = new Map())
+    // A unit id has no space.
+    const key = `${unitId} ${device}`
+    let id = ids.get(key)
+    if (id === undefined) {
+      id = this.sources.push({ device, unitId, format }) - 1
+      ids.set(key, id)
+    }
+    return id
+  }
+}
+
+/** Items that follow one another, from a position. */
+export interface Items {
+  readonly from: number
+  readonly items: ReadonlyArray<Item>
+}
+
+export interface Segment {
+  /** The position of its first item. */
+  readonly first: number
+  /** How many bytes were appended. */
+  readonly bytes: () => number
+  /** Adds items at a position. All or none is kept. */
+  readonly append: (first: number, items: ReadonlyArray<Item>) => void
+  /** Items from a position, at most about `limit`. If there is none at that position, those after it. */
+  readonly read: (from: number, limit: number) => Items | null
+  /** The position behind its last item. */
+  readonly end: () => number
+}
+
+export const pathOf = (folder: string, first: number): string =>
+  path.join(folder, `segment-${String(first).padStart(16, "0")}.db`)
+
+const NAME = /^segment-(\d{16})\.db$/
+
+/** The position in the name of a segment's file; null if it is another file. */
+export const firstOf = (name: string): number | null => {
+  const [, first] = NAME.exec(name) ?? []
+  return first === undefined ? null : Number(first)
+}
+
+/** Opens a segment, or makes it. `isDurable`: an append survives a power cut. */
+export const open = Effect.fnUntraced(function*(
+  folder: string,
+  first: number,
+  catalogue: Catalogue,
+  isDurable: boolean
+): Effect.fn.Return<Segment, SqliteFailure, Scope.Scope> {
+  const database = yield* SqliteDatabase.open(pathOf(folder, first))
+  return yield* SqliteDatabase.attempt(() => {
+    database.exec(`PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 250`)
+    database.exec(`PRAGMA journal_size_limit = 1048576; PRAGMA synchronous = ${isDurable ? "FULL" : "NORMAL"}`)
+    runTransaction(database, () =>
+      database.exec(
+        "CREATE TABLE IF NOT EXISTS runs (json TEXT NOT NULL, sum INTEGER NOT NULL);"
+          + "CREATE TABLE IF NOT EXISTS sources (id INTEGER PRIMARY KEY, json TEXT NOT NULL, sum INTEGER NOT NULL);"
+          + "CREATE TABLE IF NOT EXISTS appends"
+          + " (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, sum INTEGER NOT NULL, data BLOB NOT NULL);"
+          + `PRAGMA user_version = ${LAYOUT}`
+      ))
+    return makeSegment(database, first, catalogue)
+  })
+})
+
+const makeSegment = (
+  database: SqliteDatabase.SqliteDatabase,
+  first: number,
+  catalogue: Catalogue
+): Segment => {
+  const insert = database.prepare("INSERT INTO appends VALUES (?, ?, ?, ?)")
+  const insertSource = database.prepare("INSERT INTO sources VALUES (?, ?, ?)")
+  const insertRun = database.prepare("INSERT INTO runs VALUES (?, ?)")
+  const select = database.prepare(
+    "SELECT * FROM appends WHERE first >= (SELECT coalesce(max(first), 0) FROM appends WHERE first <= ?1) AND first < ?2"
+      + " ORDER BY first"
+  )
+  const after = database.prepare("SELECT first FROM appends WHERE first > ? ORDER BY first LIMIT 1")
+  const last = database.prepare("SELECT first, count FROM appends ORDER BY first DESC LIMIT 1")
+
+  const sources = new Map<number, Source>()
+  for (const { id, json, sum } of database.prepare("SELECT * FROM sources").all([])) {
+    if (checksum(String(json), Number(id)) === sum) sources.set(Number(id), sourceFrom(JSON.parse(String(json))))
+  }
+  const [storedRun] = database.prepare("SELECT * FROM runs").all([])
+  let run = storedRun !== undefined && checksum(String(storedRun["json"]), 0) === storedRun["sum"]
+    ? catalogue.run ??= runFrom(JSON.parse(String(storedRun["json"])))
+    : undefined
+  let bytes = 0
+
+  return {
+    first,
+    bytes: () => bytes,
+    append: (first, items) => {
+      const before = { run, sources: sources.size }
+      const added: Array<number> = []
+      let appended = 0
+      try {
+        runTransaction(database, () => {
+          const data = pack(items, (sample) => {
+            const id = catalogue.idOf(sample)
+            if (!sources.has(id)) {
+              sources.set(id, catalogue.sources[id]!)
+              added.push(id)
+            }
+            return id
+          })
+          for (const id of added) {
+            const json = JSON.stringify(sourceJson(catalogue.sources[id]!))
+            insertSource.run([id, json, checksum(json, id)])
+          }
+          if (run === undefined) {
+            const sample = items.find((item) => item instanceof Sample)
+            if (sample !== undefined) {
+              run = catalogue.run ??= sample.run
+              const json = JSON.stringify(runJson(run))
+              insertRun.run([json, checksum(json, 0)])
+            }
+          }
+          insert.run([first, items.length, checksum(data, first), data])
+          appended = data.length
+        })
+        bytes += appended
+      } catch (failure) {
+        for (const id of added) sources.delete(id)
+        run = before.run
+        throw failure
+      }
+    },
+    read: (from, limit) => {
+      for (let at = from;;) {
+        const items: Array<Item> = []
+        let last = at
+        for (const row of select.all([at, at + limit])) {
+          const start = Number(row["first"])
+          if (items.length > 0 && start > at + items.length) break
+          const read = itemsOf(start, Number(row["count"]), Number(row["sum"]), row["data"])
+          last = start
+          if (read !== null) {
+            if (items.length === 0) at = Math.max(at, start)
+            items.push(...read.slice(Math.max(0, at + items.length - start)))
+          } else if (items.length > 0) break
+        }
+        if (items.length > 0) return { from: at, items }
+        const [next] = after.all([last])
+        if (next === undefined) return null
+        at = Number(next["first"])
+      }
+    },
+    end: () => {
+      const [row] = last.all([])
+      return row === undefined ? first : Number(row["first"]) + Number(row["count"])
+    }
+  }
+
+  /** The items of a row; null if it is damaged. */
+  function itemsOf(first: number, count: number, sum: number, data: unknown): ReadonlyArray<Item> | null {
+    if (!(data instanceof Uint8Array) || checksum(data, first) !== sum) return null
+    const items = unpack(data, run as Run, (id) => sources.get(id)!)
+    return items.length === count ? items : null
+  }
+}
+
+/** A source as it is stored. */
+export type SourceJson = ReturnType<typeof sourceJson>
+
+export const sourceJson = ({ device, format, unitId }: Source) => ({ device, unitId, fields: format.fields })
+
+export const sourceFrom = ({ device, fields, unitId }: SourceJson): Source => ({
+  device,
+  unitId,
+  format: FrameFormat.make(fields)
+})
+
+const runJson = ({ devices, ...run }: Run) => ({
+  ...run,
+  devices: devices.map(({ format, ...device }) => ({ ...device, fields: format?.fields ?? null }))
+})
+
+const runFrom = ({ devices, ...run }: ReturnType<typeof runJson>): Run => ({
+  ...run,
+  devices: devices.map(({ fields, ...device }): Device => ({
+    ...device,
+    format: fields === null ? null : FrameFormat.make(fields)
+  }))
+})

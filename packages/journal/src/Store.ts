@@ -1,0 +1,270 @@
+/**
+ * The journal on disk: a folder with a ledger, segments and a lock. Items are appended at the end, and read from any position while
+ * others are appended.
+ *
+ * The latest items are kept in memory too, so that an output that keeps up reads nothing from disk.
+ */
+import { type Run, SampleClock } from "@sampleline/core"
+import { OwnerLock, SqliteFailure } from "@sampleline/sqlite"
+import { type Array, Duration, Effect, Option, type Scope, Stream } from "effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { JournalError } from "./JournalError.ts"
+import * as Ledger from "./Ledger.ts"
+import type { Item } from "./Packing.ts"
+import * as Segments from "./Segments.ts"
+
+export interface StoreOptions {
+  /** The journal's folder. */
+  readonly path: string
+  /** Whether an append survives a power cut. */
+  readonly isDurable: boolean
+  /** How large a segment grows, in bytes. */
+  readonly segmentBytes: number
+  /** How long an append waits for room on a full disk. */
+  readonly diskWait: Duration.Duration
+}
+
+export interface Store {
+  readonly id: string
+  readonly path: string
+  /** What the journal's maker keeps with it. */
+  readonly settings: string | null
+  /** Null before the first sample. */
+  readonly run: () => Run | null
+  /** The position behind the last item. */
+  readonly end: () => number
+  /** Null if there is none. */
+  readonly last: Effect.Effect<Item | null, JournalError>
+  readonly append: (items: Array.NonEmptyReadonlyArray<Item>) => Effect.Effect<void, JournalError>
+  /** Items from a position on, and those that are appended meanwhile. Ends at `flush`, at `seal`, and before items that are lost. */
+  readonly read: (from: number) => Stream.Stream<Item, JournalError>
+  /** The first position from `from` on whose item is not lost. */
+  readonly nextFrom: (from: number) => Effect.Effect<number, JournalError>
+  /** Ends all streams of `read`, so that nothing waits in an open batch. */
+  readonly flush: Effect.Effect<void>
+  /** `flush`, and no items will follow. */
+  readonly seal: Effect.Effect<void>
+  readonly isSealed: () => boolean
+  readonly kept: (output: string) => Ledger.Kept
+  readonly outputs: () => ReadonlyMap<string, Ledger.Kept>
+  readonly keep: (output: string, kept: Ledger.Kept) => Effect.Effect<void, JournalError>
+  /** Removes what is before a position, as far as whole segments allow. */
+  readonly forget: (before: number) => Effect.Effect<void>
+  /** Removes the journal when its scope closes. */
+  readonly finish: Effect.Effect<void>
+}
+
+/** How many of the latest items are kept in memory, at least; twice as many at most. */
+const LATEST = 1 << 14
+/** How many items are read at a time. */
+const CHUNK = 1 << 12
+const RETRY_INTERVAL = "100 millis"
+
+interface Made {
+  readonly id: string
+  readonly settings: string | null
+}
+
+/** Makes a journal. Its folder must not exist. */
+export const create = Effect.fnUntraced(function*(
+  options: StoreOptions,
+  made: Made
+): Effect.fn.Return<Store, JournalError, Scope.Scope> {
+  const { path: folder } = options
+  yield* Effect.try({
+    try: () => {
+      fs.mkdirSync(path.dirname(folder), { recursive: true })
+      fs.mkdirSync(folder)
+    },
+    catch: (cause) => {
+      if (!(cause instanceof Error && "code" in cause && cause.code === "EEXIST")) return failureOf(folder, cause)
+      return new JournalError({
+        path: folder,
+        reason: "AlreadyExists",
+        detail: "it holds a run that is not yet in all its outputs; finish it with resume, or choose another journal"
+      })
+    }
+  })
+  return yield* openFolder(options, made)
+})
+
+/** Opens a journal that exists. */
+export const open = Effect.fnUntraced(function*(
+  options: StoreOptions
+): Effect.fn.Return<Store, JournalError, Scope.Scope> {
+  if (!fs.existsSync(Ledger.fileOf(options.path))) {
+    return yield* new JournalError({ path: options.path, reason: "Missing", detail: "there is no journal" })
+  }
+  return yield* openFolder(options)
+})
+
+const openFolder = Effect.fnUntraced(function*(
+  options: StoreOptions,
+  made?: Made
+): Effect.fn.Return<Store, JournalError, Scope.Scope> {
+  const { path: folder } = options
+  const failed = (cause: unknown) => failureOf(folder, cause)
+  let isFinished = false
+  // First, so that the folder goes last, when its databases are closed.
+  yield* Effect.addFinalizer(() => Effect.sync(() => isFinished && fs.rmSync(folder, { recursive: true, force: true })))
+  yield* Effect.mapError(OwnerLock.acquire(path.join(folder, "owner")), failed)
+  const ledger = yield* Effect.catchTag(Ledger.open(folder, made), "SqliteFailure", (failure) => failed(failure))
+  const segments = yield* Effect.mapError(Segments.open(folder, options), failed)
+  const outputs = new Map(ledger.outputs)
+
+  /** The latest items, from position `latestFrom` on. */
+  const latest: Array<Item> = []
+  let latestFrom = segments.end()
+  const remember = (items: ReadonlyArray<Item>) => {
+    for (const item of items) latest.push(item)
+    if (latest.length < 2 * LATEST) return
+    latestFrom += latest.length - LATEST
+    latest.splice(0, latest.length - LATEST)
+  }
+
+  let isSealed = false
+  let flushes = 0
+  let waiting: ReadonlyArray<() => void> = []
+  const wake = () => {
+    const all = waiting
+    waiting = []
+    for (const resume of all) resume()
+  }
+  const change = Effect.callback<void>((resume) => {
+    const done = () => resume(Effect.void)
+    waiting = [...waiting, done]
+    return Effect.sync(() => waiting = waiting.filter((other) => other !== done))
+  })
+
+  /** Items from a position that is not at the end; none if they are lost. */
+  const chunkAt = (from: number): Effect.Effect<ReadonlyArray<Item>, JournalError> => {
+    if (from >= latestFrom) return Effect.succeed(latest.slice(from - latestFrom, from - latestFrom + CHUNK))
+    return Effect.mapBoth(segments.read(from, CHUNK), {
+      onFailure: failed,
+      onSuccess: (found) => found === null || found.from !== from ? [] : found.items
+    })
+  }
+
+  return {
+    id: ledger.id,
+    path: folder,
+    settings: ledger.settings,
+    run: () => segments.catalogue.run ?? null,
+    end: segments.end,
+    last: Effect.suspend(() =>
+      Effect.mapBoth(segments.read(Math.max(0, segments.end() - 1), 1), {
+        onFailure: failed,
+        onSuccess: (found) => found?.items.at(-1) ?? null
+      })
+    ),
+    append: (items) =>
+      patiently(segments.append(items), options).pipe(
+        Effect.mapError(failed),
+        Effect.map(() => {
+          remember(items)
+          wake()
+        })
+      ),
+    read: (from) => {
+      const begunAt = flushes
+      const next = (
+        from: number
+      ): Effect.Effect<readonly [ReadonlyArray<Item>, Option.Option<number>], JournalError> => {
+        if (from >= segments.end()) {
+          return isSealed || flushes > begunAt
+            ? Effect.succeed(THE_END)
+            : Effect.andThen(change, Effect.suspend(() => next(from)))
+        }
+        return Effect.map(
+          chunkAt(from),
+          (items) => items.length === 0 ? THE_END : [items, Option.some(from + items.length)]
+        )
+      }
+      return Stream.paginate(from, next)
+    },
+    nextFrom: (from) => {
+      if (from >= latestFrom) return Effect.succeed(from)
+      return Effect.mapBoth(segments.read(from, 1), {
+        onFailure: failed,
+        onSuccess: (found) => found?.from ?? latestFrom
+      })
+    },
+    flush: Effect.sync(() => {
+      flushes++
+      wake()
+    }),
+    seal: Effect.sync(() => {
+      isSealed = true
+      wake()
+    }),
+    isSealed: () => isSealed,
+    kept: (output) => outputs.get(output) ?? { place: null, first: null },
+    outputs: () => outputs,
+    keep: (output, kept) =>
+      Effect.suspend(() => {
+        outputs.set(output, kept)
+        return Effect.mapError(
+          patiently(Effect.try({ try: () => ledger.keep(output, kept), catch: SqliteFailure.from }), options),
+          failed
+        )
+      }),
+    forget: segments.forget,
+    finish: Effect.sync(() => {
+      isFinished = true
+    })
+  }
+})
+
+const THE_END: readonly [ReadonlyArray<Item>, Option.Option<number>] = [[], Option.none()]
+
+/** Tries again while the disk is full or fails, for at most `diskWait`. Ticks wait meanwhile in the recorder's buffer. */
+const patiently = <A>(
+  run: Effect.Effect<A, SqliteFailure>,
+  { diskWait, path }: StoreOptions
+): Effect.Effect<A, SqliteFailure> =>
+  Effect.catchIf(
+    run,
+    isPassing,
+    Effect.fnUntraced(function*(failure) {
+      yield* Effect.logWarning(
+        `journal ${path}: ${failure.message}; waiting for up to ${Duration.format(diskWait)} until it can be written`
+      )
+      const clock = yield* SampleClock.current
+      const deadline = clock.monotonicNanos() + Duration.toMillis(diskWait) * 1e6
+      const result = yield* Effect.sleep(RETRY_INTERVAL).pipe(
+        Effect.andThen(run),
+        Effect.retry({ while: (failure) => isPassing(failure) && clock.monotonicNanos() < deadline })
+      )
+      yield* Effect.logInfo(`journal ${path}: it is written again`)
+      return result
+    })
+  )
+
+const DISK_IO = 10
+const DISK_FULL = 13
+const CANNOT_OPEN = 14
+
+/** Whether the same may succeed later. */
+const isPassing = (failure: SqliteFailure): boolean =>
+  failure.isBusy || [DISK_IO, DISK_FULL, CANNOT_OPEN].includes(failure.primaryCode)
+
+const failureOf = (folder: string, cause: unknown): JournalError => {
+  if (cause instanceof JournalError) return cause
+  const refuse = (reason: JournalError["reason"], detail: string) =>
+    new JournalError({ path: folder, reason, detail, cause })
+  if (cause instanceof OwnerLock.OwnedError) {
+    const { owner } = cause
+    const other = owner === null ? "another process" : `process ${owner.pid} on ${owner.host}`
+    return refuse("Busy", `${other} records or resumes it; end that process, or wait for it`)
+  }
+  if (!(cause instanceof SqliteFailure)) {
+    return refuse("Unknown", cause instanceof Error ? cause.message : String(cause))
+  }
+  if (cause.primaryCode === DISK_FULL) return refuse("DiskFull", "the disk is full; free some space")
+  return CORRUPT.includes(cause.primaryCode)
+    ? refuse("Damaged", `it is damaged: ${cause.message}`)
+    : refuse("Unknown", cause.message)
+}
+
+const CORRUPT = [11, 26]

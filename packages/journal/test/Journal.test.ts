@@ -1,0 +1,162 @@
+import { assert, describe, it } from "@effect/vitest"
+import { MemorySink, PollSource, Recorder, SampleSink, SinkWriteError } from "@sampleline/core"
+import { Effect, Exit, Fiber } from "effect"
+import * as fs from "node:fs"
+import { Journal, type JournalError } from "../src/index.ts"
+import { pathIn } from "./folder.ts"
+
+/** Two devices that count their polls. */
+const Counters = PollSource.layer({
+  devices: ["fuel", "air"],
+  poll: (() => {
+    let n = 0
+    return () => Effect.sync(() => ({ Count: n++ }))
+  })()
+})
+
+const recording = Recorder.record({ rateHz: 200, duration: "500 millis" })
+
+/** The sequences of samples that a sink got, and a way to make it fail. */
+const faultySink = () => {
+  const sequences: Array<number> = []
+  let problem: (() => Effect.Effect<never, SinkWriteError>) | undefined
+  return {
+    sequences,
+    failBy: (next: typeof problem) => {
+      problem = next
+    },
+    layer: SampleSink.layer({
+      name: "faulty",
+      write: (batch) =>
+        Effect.suspend(() => {
+          if (problem !== undefined) return problem()
+          for (const { sequence } of batch) sequences.push(sequence)
+          return Effect.void
+        })
+    })
+  }
+}
+
+const lost = Effect.suspend(() =>
+  Effect.fail(new SinkWriteError({ sink: "faulty", target: "", samples: 1, reason: "ConnectionLost", detail: "gone" }))
+)
+const forGood = Effect.suspend(() =>
+  Effect.fail(
+    new SinkWriteError({ sink: "faulty", target: "", samples: 1, reason: "Constraint", detail: "no such table" })
+  )
+)
+const sequencesUpTo = (count: number) => Array.from({ length: count }, (_, n) => n)
+
+describe("Journal.pipeToSink", () => {
+  it.live("gives the sink what the simple path gives it, and removes the journal", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("run.journal")
+      const { events, samples, summary } = yield* Effect.gen(function*() {
+        const summary = yield* recording.pipe(Journal.pipeToSink({ path }))
+        const { events, samples } = yield* MemorySink
+        return { events, samples, summary }
+      }).pipe(Effect.provide([MemorySink.layer, Counters]))
+      assert.deepStrictEqual(samples.map(({ sequence }) => sequence), sequencesUpTo(summary.samplesEmitted))
+      assert.strictEqual(summary.samplesEmitted, 2 * summary.ticks)
+      assert.deepStrictEqual(events.map(({ _tag }) => _tag).filter((tag) => tag.startsWith("Run")), [
+        "RunStarted",
+        "RunEnded"
+      ])
+      const end = events.at(-1)
+      assert(end?._tag === "RunEnded")
+      assert.strictEqual(end.samples, samples.length)
+      assert.strictEqual(end.outputs[0]?.rows, samples.length)
+      assert.isFalse(fs.existsSync(path))
+    }).pipe(Effect.scoped))
+
+  it.live("holds samples for an output that fails in passing, and tells when it failed and was back", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("run.journal")
+      const faulty = faultySink()
+      faulty.failBy(() => lost)
+      yield* Effect.gen(function*() {
+        const fiber = yield* Recorder.record({ rateHz: 200, duration: "1 second" }).pipe(
+          Journal.pipeToSink({ path, flushInterval: "50 millis" }),
+          Effect.forkChild
+        )
+        yield* Effect.sleep("300 millis")
+        faulty.failBy(undefined)
+        const summary = yield* Fiber.join(fiber)
+        const { events, samples } = yield* MemorySink
+        assert.deepStrictEqual(
+          events.map(({ _tag }) => _tag).filter((tag) => tag.startsWith("Output")),
+          ["OutputFailing", "OutputBack"]
+        )
+        assert.deepStrictEqual(samples.map(({ sequence }) => sequence), sequencesUpTo(summary.samplesEmitted))
+        assert.deepStrictEqual(faulty.sequences, sequencesUpTo(summary.samplesEmitted))
+        assert.strictEqual(summary.ticksSkipped, 0)
+      }).pipe(Effect.provide([SampleSink.layerAll([MemorySink.layer, faulty.layer]), Counters]))
+      assert.isFalse(fs.existsSync(path))
+    }).pipe(Effect.scoped))
+
+  it.live("leaves an output behind that fails for good; the others get everything, and resume finishes it", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("run.journal")
+      const faulty = faultySink()
+      faulty.failBy(() => forGood)
+      const [exit, samples] = yield* Effect.gen(function*() {
+        const exit = yield* Effect.exit(recording.pipe(Journal.pipeToSink({ path })))
+        return [exit, (yield* MemorySink).samples.length] as const
+      }).pipe(Effect.provide([SampleSink.layerAll([MemorySink.layer, faulty.layer]), Counters]))
+      assert.isTrue(Exit.isFailure(exit))
+      assert.isTrue(fs.existsSync(path))
+      assert.deepStrictEqual(faulty.sequences, [])
+      faulty.failBy(undefined)
+      const report = yield* Effect.provide(Journal.resume({ path }), faulty.layer)
+      assert.deepStrictEqual(faulty.sequences, sequencesUpTo(samples))
+      assert.strictEqual(report.outputs[0]?.written, samples + 3)
+      assert.isFalse(fs.existsSync(path))
+    }).pipe(Effect.scoped))
+
+  it.live("ends in time although an output is stuck, and keeps what it lacks", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("run.journal")
+      const faulty = faultySink()
+      faulty.failBy(() => Effect.never)
+      const exit = yield* recording.pipe(
+        Journal.pipeToSink({ path, stopTimeout: "500 millis" }),
+        Effect.exit,
+        Effect.provide([SampleSink.layerAll([MemorySink.layer, faulty.layer]), Counters]),
+        Effect.timeout("3 seconds")
+      )
+      assert.isTrue(Exit.isFailure(exit))
+      faulty.failBy(undefined)
+      yield* Effect.provide(Journal.resume({ path }), faulty.layer)
+      assert.deepStrictEqual(faulty.sequences, sequencesUpTo(faulty.sequences.length))
+      assert.isAbove(faulty.sequences.length, 100)
+    }).pipe(Effect.scoped))
+
+  it.live("does not let a slow output hold up the ticks, and writes what waits for it in larger batches", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("run.journal")
+      const sizes: Array<number> = []
+      const slow = SampleSink.layer({
+        name: "slow",
+        write: (batch) => Effect.andThen(Effect.sleep("200 millis"), Effect.sync(() => sizes.push(batch.length)))
+      })
+      const summary = yield* Recorder.record({ rateHz: 200, duration: "1 second" }).pipe(
+        Journal.pipeToSink({ path, batchSize: 8 }),
+        Effect.provide([slow, Counters])
+      )
+      assert.strictEqual(sizes.reduce((sum, size) => sum + size, 0), summary.samplesEmitted)
+      assert.isAbove(Math.max(...sizes), 8)
+      assert.isBelow(sizes.length, 10)
+    }).pipe(Effect.scoped))
+
+  it.live("refuses a folder that is there, and resume one that is not", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("run.journal")
+      const missing = yield* Effect.flip(Effect.provide(Journal.resume({ path }), MemorySink.layer))
+      assert.strictEqual((missing as JournalError).reason, "Missing")
+      fs.mkdirSync(path)
+      const failure = yield* Effect.flip(
+        recording.pipe(Journal.pipeToSink({ path }), Effect.provide([MemorySink.layer, Counters]))
+      )
+      assert.strictEqual((failure as JournalError).reason, "AlreadyExists")
+    }).pipe(Effect.scoped))
+})

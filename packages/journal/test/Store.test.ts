@@ -1,0 +1,184 @@
+import { assert, describe, it } from "@effect/vitest"
+import { FrameFormat, type Run, Sample } from "@sampleline/core"
+import { Array, Duration, Effect, Fiber, type Scope, Stream } from "effect"
+import { spawn } from "node:child_process"
+import * as fs from "node:fs"
+import { DatabaseSync } from "node:sqlite"
+import type { JournalError } from "../src/JournalError.ts"
+import type { Item } from "../src/Packing.ts"
+import * as Store from "../src/Store.ts"
+import { pathIn } from "./folder.ts"
+
+const run: Run = {
+  id: "run-1",
+  startedAt: 5,
+  rateHz: 10,
+  host: "rig",
+  metadata: { operator: "Ada" },
+  devices: [{
+    name: "fuel",
+    unitId: "A",
+    identity: null,
+    format: FrameFormat.fromRecord({ Flow: 1 }, { units: { Flow: "SLPM" } })
+  }]
+}
+const format = run.devices[0]!.format!
+
+const sampleAt = (sequence: number) =>
+  new Sample({
+    run,
+    device: "fuel",
+    unitId: "A",
+    sequence,
+    tick: sequence,
+    requestedAt: sequence,
+    receivedAt: sequence + 1,
+    requestedMonotonicNanos: 0,
+    receivedMonotonicNanos: 1,
+    frame: { format, values: [sequence / 2], status: [] }
+  })
+
+const samples = (from: number, count: number) => Array.makeBy(count, (n): Item => sampleAt(from + n))
+
+const options = (path: string, segmentBytes = 1 << 24): Store.StoreOptions => ({
+  path,
+  isDurable: false,
+  segmentBytes,
+  diskWait: Duration.millis(200)
+})
+const made = { id: "journal-1", settings: "{}" }
+
+/** Closes a store as a program that ends does. */
+const used = <A, E>(
+  open: Effect.Effect<Store.Store, JournalError, Scope.Scope>,
+  use: (store: Store.Store) => Effect.Effect<A, E>
+) => Effect.scoped(Effect.flatMap(open, use))
+
+const readAll = (store: Store.Store, from: number) => Effect.andThen(store.seal, Stream.runCollect(store.read(from)))
+
+const sequencesOf = (items: ReadonlyArray<Item>) =>
+  items.map((item) => item instanceof Sample ? item.sequence : item._tag)
+
+const segmentsIn = (path: string) => fs.readdirSync(path).filter((name) => /^segment-\d+\.db$/.test(name))
+
+describe("Store", () => {
+  it.live("gives items from any position, as they were, after it was closed and opened again", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("a.journal")
+      yield* used(
+        Store.create(options(path), made),
+        (store) => Effect.forEach([0, 10, 20], (from) => store.append(samples(from, 10)))
+      )
+      const { id, items, settings, stored } = yield* used(
+        Store.open(options(path)),
+        (store) =>
+          Effect.map(
+            readAll(store, 7),
+            (items) => ({ id: store.id, items, settings: store.settings, stored: store.run() })
+          )
+      )
+      assert.deepStrictEqual(sequencesOf(items), sequencesOf(samples(7, 23)))
+      const [first] = items
+      assert(first instanceof Sample)
+      assert.deepStrictEqual(first.frame.values, [3.5])
+      assert.deepStrictEqual(first.frame.format.fields, format.fields)
+      assert.strictEqual(first.run, stored)
+      assert.deepStrictEqual(stored, run)
+      assert.deepStrictEqual([id, settings], ["journal-1", "{}"])
+    }).pipe(Effect.scoped))
+
+  it.live("reads what is no longer in memory from disk, over many segments, and removes those that nobody needs", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("a.journal")
+      yield* used(Store.create(options(path, 100_000), made), (store) =>
+        Effect.gen(function*() {
+          for (let from = 0; from < 50_000; from += 500) yield* store.append(samples(from, 500))
+          assert.isAbove(segmentsIn(path).length, 10)
+          yield* store.forget(20_000)
+          const first = Number(/\d+/.exec(segmentsIn(path).toSorted()[0]!)?.[0])
+          assert.isAtMost(first, 20_000)
+          assert.isAbove(first, 15_000)
+          const items = yield* readAll(store, 20_000)
+          assert.deepStrictEqual(sequencesOf(items), sequencesOf(samples(20_000, 30_000)))
+        }))
+    }).pipe(Effect.scoped))
+
+  it.live("gives items that are appended meanwhile, and ends when it is sealed", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("a.journal")
+      yield* used(Store.create(options(path), made), (store) =>
+        Effect.gen(function*() {
+          yield* store.append(samples(0, 3))
+          const reading = yield* Effect.forkChild(Stream.runCollect(store.read(1)), { startImmediately: true })
+          yield* store.append(samples(3, 2))
+          yield* store.seal
+          assert.deepStrictEqual(sequencesOf(yield* Fiber.join(reading)), [1, 2, 3, 4])
+        }))
+    }).pipe(Effect.scoped))
+
+  it.live("gives no wrong value from a damaged append: what is whole is there, and what is lost is known", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("a.journal")
+      yield* used(
+        Store.create(options(path), made),
+        (store) => Effect.forEach([0, 10, 20], (from) => store.append(samples(from, 10)))
+      )
+      const file = `${path}/${segmentsIn(path)[0]!}`
+      const database = new DatabaseSync(file)
+      const [row] = database.prepare("SELECT data FROM appends WHERE first = 10").all()
+      const data = row!["data"] as Uint8Array
+      data[100]! ^= 1
+      database.prepare("UPDATE appends SET data = ? WHERE first = 10").run(data)
+      database.close()
+      yield* used(Store.open(options(path)), (store) =>
+        Effect.gen(function*() {
+          yield* store.seal
+          assert.deepStrictEqual(sequencesOf(yield* Stream.runCollect(store.read(0))), sequencesOf(samples(0, 10)))
+          assert.strictEqual(yield* store.nextFrom(10), 20)
+          assert.deepStrictEqual(sequencesOf(yield* Stream.runCollect(store.read(20))), sequencesOf(samples(20, 10)))
+        }))
+    }).pipe(Effect.scoped))
+
+  it.live("refuses a journal of another version, and one whose description is damaged", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("a.journal")
+      const change = (sql: string) => {
+        const database = new DatabaseSync(`${path}/journal.db`)
+        database.exec(sql)
+        database.close()
+      }
+      yield* used(Store.create(options(path), made), () => Effect.void)
+      change("UPDATE journals SET id = 'x'")
+      const damaged = yield* Effect.flip(used(Store.open(options(path)), () => Effect.void))
+      assert.strictEqual(damaged.reason, "Damaged")
+      change("PRAGMA user_version = 99")
+      const other = yield* Effect.flip(used(Store.open(options(path)), () => Effect.void))
+      assert.strictEqual(other.reason, "Version")
+      assert.include(other.message, "layout 99")
+    }).pipe(Effect.scoped))
+
+  it.live("lets one process at a time have it", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("a.journal")
+      yield* used(Store.create(options(path), made), () =>
+        Effect.gen(function*() {
+          const script = `
+            import { Duration, Effect } from "effect"
+            import * as Store from ${JSON.stringify(new URL("../src/Store.ts", import.meta.url).href)}
+            const options = { path: ${
+            JSON.stringify(path)
+          }, isDurable: false, segmentBytes: 1e6, diskWait: Duration.seconds(1) }
+            const failure = await Effect.runPromise(Effect.flip(Effect.scoped(Store.open(options))))
+            console.log(failure.reason, failure.message)`
+          const output = yield* Effect.callback<string>((resume) => {
+            const child = spawn(process.execPath, ["--input-type=module", "-e", script])
+            let text = ""
+            child.stdout.on("data", (data) => text += data)
+            child.stderr.on("data", (data) => text += data)
+            child.on("close", () => resume(Effect.succeed(text)))
+          })
+          assert.match(output, /^Busy/)
+          assert.include(output, `process ${process.pid}`)
+        }))
+    }).pipe(Effect.scoped))
+})

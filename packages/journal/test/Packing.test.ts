@@ -30,7 +30,8 @@ const formatOf = (fields: number): FrameFormat => {
 }
 
 const itemOf = (item: typeof Reading.Type | RunEvent): Item => {
-  if ("_tag" in item) return item
+  // JSON has no -0, and a count or a time is never one.
+  if ("_tag" in item) return JSON.parse(JSON.stringify(item))
   const { at, device, fieldFailures, sequence, status, tick, values } = item
   return new Sample({
     run,

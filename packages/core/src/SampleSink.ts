@@ -74,6 +74,8 @@ export interface Resumable<E = SinkBatchError> {
   ) => Effect.Effect<SinkPlace, E>
   /** Forces what was written to disk. */
   readonly sync: Effect.Effect<void, E>
+  /** Called when the output has all items of the journal. Fails if it holds more than those. */
+  readonly finish: Effect.Effect<void, E>
 }
 
 /**
@@ -185,7 +187,8 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
       resumable: resumable && {
         open: (options) => Effect.catchCause(Effect.suspend(() => resumable.open(options)), refuse(0)),
         writeAt: (items, through, keep) => traced(samplesIn(items), () => resumable.writeAt(items, through, keep)),
-        sync: Effect.catchCause(resumable.sync, refuse(0))
+        sync: Effect.catchCause(resumable.sync, refuse(0)),
+        finish: Effect.catchCause(resumable.finish, refuse(0))
       },
       report: () => {
         const lost = options.lost?.()

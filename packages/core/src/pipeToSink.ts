@@ -61,9 +61,14 @@ export const pipeToSink = (options: PipeOptions = {}) =>
     return summary
   }).pipe(spanned("sampleline.pipeToSink"))
 
-/** Writes a batch, split at its events, so that samples and events reach the sink in their order. */
+/**
+ * Writes a batch, split at its events, so that samples and events reach the sink in their order.
+ *
+ * @since 0.1.0
+ * @category destructors
+ */
 export const writeInOrder = (
-  sink: SampleSink["Service"],
+  sink: Pick<SampleSink["Service"], "write" | "event">,
   batch: ReadonlyArray<Sample | RunEvent>,
   onAccepted: (samples: number) => void
 ): Effect.Effect<void, SinkBatchError> => {

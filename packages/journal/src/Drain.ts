@@ -97,6 +97,8 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
     })
 
     const toTheEnd = Effect.gen(function*() {
+      yield* store.begun
+      if (store.end() === 0) return
       yield* keeping.opened
       while (!(store.isSealed() && output.through >= store.end())) {
         yield* store.read(output.through).pipe(
@@ -109,16 +111,16 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
       }
     })
 
-    yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(KEEP_INTERVAL), keeping.sync)))
-    yield* toTheEnd.pipe(
+    const keepingPlaces = Effect.forever(Effect.andThen(Effect.sleep(KEEP_INTERVAL), keeping.sync))
+    yield* Effect.raceFirst(toTheEnd, keepingPlaces).pipe(
+      Effect.andThen(keeping.finish),
       Effect.tapError((failure) => failing(store, output, failure)),
       Effect.retry({ while: isPassing, schedule: Schedule.addDelay(Schedule.forever, () => pauseOf(output)) }),
-      Effect.andThen(keeping.sync),
       Effect.catch((failure) => isOutputs(failure) ? Effect.void : unreadable(output, failure)),
       // What was written is not written again.
       Effect.onInterrupt(() => Effect.ignore(keeping.sync))
     )
-  }).pipe(Effect.scoped)
+  })
 
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 10_000
@@ -135,15 +137,21 @@ const placeKeeper = (store: Store, output: Output) => {
   const { name, sink: { resumable } } = output
   let place: SinkPlace | null = store.kept(name).place
   const keep = (change: Partial<Kept>) => store.keep(name, { ...store.kept(name), ...change })
+  /** Keeps the place that is safe on disk. */
+  const sync = Effect.suspend(() => {
+    const next = place
+    if (next === null || next === store.kept(name).place) return Effect.void
+    return Effect.andThen(resumable?.sync ?? Effect.void, keep({ place: next }))
+  })
   return {
     /** Where the output stands, as it says itself. */
     opened: Effect.gen(function*() {
-      const { first, place: kept } = store.kept(name)
+      const { first } = store.kept(name)
       if (resumable === undefined) {
-        output.through = kept?.through ?? 0
+        output.through = place?.through ?? 0
         return
       }
-      place = yield* resumable.open({ journal: store.id, place: kept, first: first && samplesOf(store, first) })
+      place = yield* resumable.open({ journal: store.id, place, first: first && samplesOf(store, first) })
       output.through = place.through
       yield* keep({ place })
     }),
@@ -158,12 +166,8 @@ const placeKeeper = (store: Store, output: Output) => {
     later: (next: SinkPlace) => {
       place = next
     },
-    /** Keeps the place that is safe on disk. */
-    sync: Effect.suspend(() => {
-      const next = place
-      if (next === null || next === store.kept(name).place) return Effect.void
-      return Effect.andThen(resumable?.sync ?? Effect.void, keep({ place: next }))
-    })
+    sync,
+    finish: Effect.suspend(() => place === null ? Effect.void : Effect.andThen(resumable?.finish ?? Effect.void, sync))
   }
 }
 

@@ -39,6 +39,8 @@ export interface JournalOptions extends PipeOptions {
   readonly fsync?: "interval" | "always" | undefined
   /** How long samples wait for a full disk before the run fails. Default: 1 minute. */
   readonly diskWait?: Duration.Input | undefined
+  /** Called when samples are accepted, with their number in this run so far. */
+  readonly onAccepted?: ((samples: number) => void) | undefined
 }
 
 /**
@@ -63,6 +65,7 @@ export const pipeToSink = (options: JournalOptions = {}) =>
     const append = (items: Array.NonEmptyReadonlyArray<Item>) =>
       Effect.map(store.append(items), () => {
         for (const item of items) if (item instanceof Sample) accepted++
+        options.onAccepted?.(accepted)
       })
 
     const recording = yield* Recording.make<E>(sink, { ...options, capacity: settings.drain.batchSize })
@@ -169,7 +172,9 @@ const endOutputs = Effect.fnUntraced(function*(
 /** Marks the journal for removal if all outputs have everything. Else tells which do not, and gives the failure of the first. */
 const leftOutputs = Effect.fnUntraced(function*(store: Store.Store, outputs: ReadonlyArray<Output>) {
   const end = store.end()
-  const behind = outputs.filter(({ name }) => (store.kept(name).place?.through ?? 0) < end)
+  const behind = outputs.filter(({ name, state }) =>
+    state === "stopped" || (store.kept(name).place?.through ?? 0) < end
+  )
   if (behind.length === 0 && heldBack(store) >= end) {
     yield* store.finish
     return null

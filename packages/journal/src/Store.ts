@@ -34,6 +34,8 @@ export interface Store {
   readonly run: () => Run | null
   /** The position behind the last item. */
   readonly end: () => number
+  /** Completes when there is an item, or none will come. */
+  readonly begun: Effect.Effect<void>
   /** Null if there is none. */
   readonly last: Effect.Effect<Item | null, JournalError>
   readonly append: (items: Array.NonEmptyReadonlyArray<Item>) => Effect.Effect<void, JournalError>
@@ -137,6 +139,10 @@ const openFolder = Effect.fnUntraced(function*(
     return Effect.sync(() => waiting = waiting.filter((other) => other !== done))
   })
 
+  const begun: Effect.Effect<void> = Effect.suspend(() =>
+    segments.end() > 0 || isSealed ? Effect.void : Effect.andThen(change, begun)
+  )
+
   /** Items from a position that is not at the end; none if they are lost. */
   const chunkAt = (from: number): Effect.Effect<ReadonlyArray<Item>, JournalError> => {
     if (from >= latestFrom) return Effect.succeed(latest.slice(from - latestFrom, from - latestFrom + CHUNK))
@@ -152,6 +158,7 @@ const openFolder = Effect.fnUntraced(function*(
     settings: ledger.settings,
     run: () => segments.catalogue.run ?? null,
     end: segments.end,
+    begun,
     last: Effect.suspend(() =>
       Effect.mapBoth(segments.read(Math.max(0, segments.end() - 1), 1), {
         onFailure: failed,

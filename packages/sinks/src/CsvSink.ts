@@ -26,6 +26,7 @@ import { CsvCells } from "./internal/CsvCells.ts"
 import { inspectCsv } from "./internal/CsvContent.ts"
 import { firstBatchOf } from "./internal/firstBatch.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
+import { resumableText } from "./internal/resumableText.ts"
 import { writeTableMetadata } from "./internal/TableMetadata.ts"
 import { checkTextFile, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
 import { warnOfWholeNumbers } from "./internal/wholeNumbers.ts"
@@ -61,12 +62,11 @@ export class CsvSink extends Context.Service<
     })
     yield* Effect.logInfo(`${SINK} opened ${options.path}`)
 
+    const lockBy = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
+      return lock ??= yield* lockTo(writer.target, lockOf(batch, options), file.content?.header ?? null)
+    })
     const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
-      const locked = lock ??= yield* lockTo(
-        writer.target,
-        lockOf(batch, options),
-        file.content?.header ?? null
-      )
+      const locked = yield* lockBy(batch)
       const first = yield* file.write((isBeginning) => {
         cells.buffer.clear()
         if (isBeginning) cells.row(locked.columns.map(({ name }) => name))
@@ -92,6 +92,7 @@ export class CsvSink extends Context.Service<
         event: file.event,
         dropped: () => lock?.dropped,
         lost: file.lost,
+        resumable: resumableText(file, { write, event: file.event }, (first) => Effect.asVoid(lockBy(first))),
         write
       }),
       path: options.path,

@@ -24,6 +24,7 @@ import { JsonlCells } from "./internal/JsonlCells.ts"
 import { inspectJsonl } from "./internal/JsonlContent.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
 import { openStdout, type WhenStalled } from "./internal/Pipe.ts"
+import { resumableText } from "./internal/resumableText.ts"
 import { writeTableMetadata } from "./internal/TableMetadata.ts"
 import type { Content } from "./internal/TextContent.ts"
 import { checkTextFile, openTextFile, type TextFileOptions } from "./internal/TextFile.ts"
@@ -107,6 +108,17 @@ const linesTo = (
   content: Content | null
 ): JsonlSink["Service"] => {
   const cells = new JsonlCells(options)
+  const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
+    const first = yield* output.write(() => {
+      cells.buffer.clear()
+      for (const sample of batch) cells.sample(sample)
+      return cells.buffer.content()
+    }, batch.length)
+    if (first === null) return
+    const { columns } = SchemaLock.fromBatch(batch, options)
+    yield* warnOfWholeNumbers(writer, columns, content)
+    yield* writeTableMetadata(writer, batch, { columns, isAppending: first.isAppended })
+  })
   return {
     ...SampleSink.make({
       name: SINK,
@@ -115,17 +127,8 @@ const linesTo = (
       event: output.event,
       lost: output.lost,
       dropped: () => cells.dropped,
-      write: Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
-        const first = yield* output.write(() => {
-          cells.buffer.clear()
-          for (const sample of batch) cells.sample(sample)
-          return cells.buffer.content()
-        }, batch.length)
-        if (first === null) return
-        const { columns } = SchemaLock.fromBatch(batch, options)
-        yield* warnOfWholeNumbers(writer, columns, content)
-        yield* writeTableMetadata(writer, batch, { columns, isAppending: first.isAppended })
-      })
+      resumable: resumableText(output, { write, event: output.event }, () => Effect.void),
+      write
     }),
     path: writer.target
   }

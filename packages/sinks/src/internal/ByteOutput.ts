@@ -3,6 +3,7 @@
  */
 import type { RunEvent, SinkWriteError } from "@sampleline/core"
 import type { Effect } from "effect"
+import type { FilePlace } from "./Rewriting.ts"
 
 /**
  * For the first batch in a file: whether it follows what was there before. Null for any other batch and for pipes.
@@ -24,4 +25,20 @@ export interface ByteOutput {
   readonly began: () => void
   /** What was accepted and then lost: never read from a pipe, removed with its file, or not forced to disk. */
   readonly lost: () => SinkWriteError | undefined
+  /** For a journal. A pipe cannot go back. */
+  readonly resumable?: {
+    /** Goes on behind a place, or, if that is null, behind what the output holds now. */
+    readonly open: (place: TextPlace | null) => Effect.Effect<TextPlace, SinkWriteError>
+    /** How far it is. `isNew`: in another file than before. */
+    readonly place: () => { readonly place: TextPlace; readonly isNew: boolean }
+    readonly sync: Effect.Effect<void, SinkWriteError>
+    /** Fails if the output holds more than what was written. */
+    readonly finish: Effect.Effect<void, SinkWriteError>
+  } | undefined
+}
+
+/** How far a text file and the file of its events are. No events: they are not kept. */
+export interface TextPlace {
+  readonly rows: FilePlace
+  readonly events: FilePlace | null
 }

@@ -7,8 +7,10 @@
 import { type EventRow, eventToRow, messageOf, type RunEvent } from "@sampleline/core"
 import { Effect, Predicate } from "effect"
 import * as fs from "node:fs"
+import { crc32 } from "node:zlib"
 import type { Writer } from "./FileFailure.ts"
 import type { FileMode } from "./OutputFile.ts"
+import { type FilePlace, Rewriting, sumOf, tailBehind } from "./Rewriting.ts"
 import { endOfKilled } from "./RunTables.ts"
 
 const eventsFileOf = (target: string): string => `${target}-events.jsonl`
@@ -20,6 +22,8 @@ export class EventsFile {
   private readonly lastRowAt: string | null
   private hasBegun = false
   private isRefused = false
+  private held: FilePlace | undefined
+  private rewriting = new Rewriting(Buffer.alloc(0))
 
   /** `lastRowAt` is the time of the last row before this run; null if there is none. */
   constructor(writer: Writer, mode: FileMode, lastRowAt: string | null) {
@@ -37,15 +41,54 @@ export class EventsFile {
           const row = eventToRow(event)
           if (!this.hasBegun) this.begin(row.at)
           this.hasBegun = true
-          appendLine(this.path, row)
+          this.append(row)
         }),
-        ({ cause }) => {
-          this.isRefused = true
-          const { sink, target } = this.writer
-          return Effect.logWarning(`${sink} ${target}: events are not kept: ${this.path}: ${messageOf(cause)}`)
-        }
+        ({ cause }) => this.refuse(cause)
       )
     })
+  }
+
+  private refuse(cause: unknown): Effect.Effect<void> {
+    this.isRefused = true
+    const { sink, target } = this.writer
+    return Effect.logWarning(`${sink} ${target}: events are not kept: ${this.path}: ${messageOf(cause)}`)
+  }
+
+  /** How far it is; null if events are not kept. */
+  get place(): FilePlace | null {
+    if (this.isRefused) return null
+    return this.held ??= withFile(this.path, (fd) => {
+      const bytes = fs.fstatSync(fd).size
+      return { bytes, sum: sumOf(fd, bytes)! }
+    })
+  }
+
+  /** Begins at once, so that the place before the first event is known. */
+  beginAt(at: string): Effect.Effect<void> {
+    return Effect.catch(
+      Effect.try(() => {
+        if (!this.hasBegun) this.begin(at)
+        this.hasBegun = true
+      }),
+      ({ cause }) => this.refuse(cause)
+    )
+  }
+
+  /** Goes on behind an earlier place: what stands there is written again. Throws if someone has changed it. */
+  goBackTo(place: FilePlace): void {
+    this.rewriting = new Rewriting(withFile(this.path, (fd) => tailBehind(fd, place)))
+    this.hasBegun = true
+    this.held = place
+  }
+
+  private append(row: EventRow): void {
+    const line = lineOf(row)
+    const known = this.rewriting.known(line)
+    if (known < line.length) appendBytes(this.path, line.subarray(known))
+    this.rewriting.pass(known)
+    if (this.held !== undefined) {
+      this.held = { bytes: this.held.bytes + line.length, sum: crc32(line, this.held.sum) }
+    }
   }
 
   /** Keeps the events of earlier runs if the rows are kept, and ends the runs that were killed. */
@@ -83,16 +126,28 @@ const killedRuns = (
   )
 }
 
-/** One line, whole or not at all. */
-const appendLine = (path: string, row: EventRow): void => {
-  const line = Buffer.from(`${JSON.stringify(row)}\n`)
+const lineOf = (row: EventRow): Buffer => Buffer.from(`${JSON.stringify(row)}\n`)
+
+const appendLine = (path: string, row: EventRow): void => appendBytes(path, lineOf(row))
+
+/** All of the bytes or none. */
+const appendBytes = (path: string, bytes: Buffer): void => {
   const fd = fs.openSync(path, "a")
   try {
     const { size } = fs.fstatSync(fd)
-    if (fs.writeSync(fd, line) < line.length) {
+    if (fs.writeSync(fd, bytes) < bytes.length) {
       fs.ftruncateSync(fd, size)
       throw new Error("the disk is full")
     }
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+const withFile = <A>(path: string, use: (fd: number) => A): A => {
+  const fd = fs.openSync(path, "r")
+  try {
+    return use(fd)
   } finally {
     fs.closeSync(fd)
   }

@@ -7,8 +7,10 @@
  */
 import { Effect } from "effect"
 import * as fs from "node:fs"
+import { crc32 } from "node:zlib"
 import type { FirstInFile } from "./ByteOutput.ts"
 import { idOf, NameWatch } from "./NameWatch.ts"
+import { bytesBehind, CHANGED, type FilePlace, Rewriting, sumOf, tailBehind } from "./Rewriting.ts"
 
 export class GrowingFile {
   readonly fd: number
@@ -20,6 +22,11 @@ export class GrowingFile {
   /** Its size, if no other program writes to it. Null if its size makes no difference, because it is to be overwritten. */
   size: number | null
   private isWritten = false
+  /** The checksum of what it holds up to `end`; null if nobody has asked for it. */
+  private sum: number | null = null
+  /** What stands behind `end` because it was written before. */
+  private rewriting = new Rewriting(Buffer.alloc(0))
+  private lastPlace: FilePlace | undefined
 
   constructor(path: string, fd: number, size: number) {
     this.fd = fd
@@ -34,28 +41,62 @@ export class GrowingFile {
     if (this.size !== null && fs.fstatSync(fd).size !== this.size) {
       throw new Error("another program has written to it; record to a file that no other program writes to")
     }
-    if (this.size !== end) this.truncate(end)
-    let written = 0
-    try {
-      while (written < bytes.length) {
-        written += fs.writeSync(fd, bytes, written, bytes.length - written, end + written)
-      }
-    } catch (error) {
-      this.truncate(end)
-      throw error
-    }
-    this.end += written
-    this.size = this.end
+    const known = this.rewriting.known(bytes)
+    if (known < bytes.length) this.extend(end + known, bytes.subarray(known))
+    this.rewriting.pass(known)
+    if (this.sum !== null) this.sum = crc32(bytes, this.sum)
+    this.end += bytes.length
     this.isWritten = true
     this.unsynced += samples
     this.watch.unseen += samples
     return isWritten ? null : { isAppended: end > 0 }
   }
 
+  /** Writes all the bytes as the end of the file, or throws and leaves it as it was up to `from`. */
+  private extend(from: number, bytes: Uint8Array): void {
+    if (this.size !== from) this.cut(from)
+    let written = 0
+    try {
+      while (written < bytes.length) {
+        written += fs.writeSync(this.fd, bytes, written, bytes.length - written, from + written)
+      }
+    } catch (error) {
+      this.cut(from)
+      throw error
+    }
+    this.size = from + written
+  }
+
+  private cut(size: number): void {
+    fs.ftruncateSync(this.fd, size)
+    this.size = size
+  }
+
   truncate(end: number): void {
-    fs.ftruncateSync(this.fd, end)
+    this.cut(end)
     this.end = end
-    this.size = end
+    this.sum = null
+  }
+
+  /** How far it is. The file is read when this is asked for the first time. */
+  get place(): FilePlace {
+    this.sum ??= sumOf(this.fd, this.end)!
+    return this.lastPlace = { bytes: this.end, sum: this.sum }
+  }
+
+  /** Throws if the file holds more than what was written. */
+  expectNoMore(): void {
+    if (this.rewriting.hasMore) throw new Error(CHANGED)
+  }
+
+  /** Goes on behind an earlier place: what stands there is written again. Throws if someone has changed it. */
+  goBackTo(place: FilePlace): void {
+    // What is before the last place is known, and can be long.
+    const isLast = place.bytes === this.lastPlace?.bytes && place.sum === this.lastPlace.sum
+    this.rewriting = new Rewriting(isLast ? bytesBehind(this.fd, place.bytes) : tailBehind(this.fd, place))
+    this.end = place.bytes
+    this.sum = place.sum
+    this.size = fs.fstatSync(this.fd).size
   }
 
   /** Forces it to disk. If it fails, the samples that were not forced to disk may be lost: the system reports this only once. */

@@ -9,10 +9,10 @@
  *
  * A run without samples leaves an empty file. A run that never began leaves no new file, and leaves an old one unchanged.
  */
-import { messageOf, SinkOpenError, SinkWriteError } from "@sampleline/core"
+import { formatTimestamp, messageOf, SampleClock, SinkOpenError, SinkWriteError } from "@sampleline/core"
 import { Effect, Exit, Result, type Scope } from "effect"
 import * as fs from "node:fs"
-import type { ByteOutput } from "./ByteOutput.ts"
+import type { ByteOutput, TextPlace } from "./ByteOutput.ts"
 import { EventsFile } from "./EventsFile.ts"
 import { fileOpenError, fileWriteError, withSamples, type Writer } from "./FileFailure.ts"
 import { GrowingFile } from "./GrowingFile.ts"
@@ -95,8 +95,39 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(LOOK_INTERVAL), lookAndSync)))
   yield* Effect.addFinalizer(() => lookAndSync)
 
+  let placed: GrowingFile | null = null
+  const place = () => {
+    const file = state.file ??= openAnew(path, format)
+    const isNew = placed !== null && placed !== file
+    placed = file
+    return { place: { rows: file.place, events: events.place }, isNew }
+  }
+  const syncNow = Effect.suspend(() => {
+    const { file } = state
+    return file === null ? Effect.void : Effect.mapError(file.sync, (cause) => fileWriteError(writer, 0, cause))
+  })
+  const resumable = {
+    place,
+    open: Effect.fnUntraced(function*(from: TextPlace | null) {
+      if (from === null) yield* events.beginAt(formatTimestamp((yield* SampleClock.current).epochMicros()))
+      return yield* Effect.try({
+        try: () => {
+          if (from === null) return place().place
+          const file = state.file ??= openAnew(path, format)
+          file.goBackTo(from.rows)
+          if (from.events !== null) events.goBackTo(from.events)
+          return place().place
+        },
+        catch: (cause) => fileWriteError(writer, 0, cause)
+      })
+    }),
+    sync: syncNow,
+    finish: Effect.try({ try: () => state.file?.expectNoMore(), catch: (cause) => fileWriteError(writer, 0, cause) })
+  }
+
   return {
     content,
+    resumable,
     began: () => {
       state.hasBegun = true
     },

@@ -1,0 +1,32 @@
+/**
+ * How a journal writes to a text file: rows and events up to a place, so that after a crash they go on where they were.
+ */
+import { type Resumable, type Sample, type SinkShape, writeInOrder } from "@sampleline/core"
+import { type Array, Effect } from "effect"
+import type { ByteOutput, TextPlace } from "./ByteOutput.ts"
+
+/** `lock` fixes the columns by the samples of the first batch. */
+export const resumableText = (
+  output: ByteOutput,
+  sink: Pick<SinkShape, "write" | "event">,
+  lock: (first: Array.NonEmptyReadonlyArray<Sample>) => ReturnType<SinkShape["write"]>
+): Resumable | undefined => {
+  const { resumable } = output
+  return resumable && {
+    open: Effect.fnUntraced(function*({ first, place }) {
+      if (first !== null) yield* lock(first)
+      const found = yield* resumable.open(place === null ? null : JSON.parse(place.token) as TextPlace)
+      return { through: place?.through ?? 0, token: JSON.stringify(found) }
+    }),
+    writeAt: Effect.fnUntraced(function*(items, through, keep) {
+      yield* writeInOrder(sink, items, () => {})
+      const { isNew, place } = resumable.place()
+      const next = { through, token: JSON.stringify(place) }
+      // The file before has lost its name: its places lead nowhere.
+      if (isNew) yield* keep(next)
+      return next
+    }),
+    sync: resumable.sync,
+    finish: resumable.finish
+  }
+}

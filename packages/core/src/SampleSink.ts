@@ -76,6 +76,8 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     const { name, target = "" } = options
     const written = Metric.withAttributes(Metrics.samplesWritten, { sink: name })
     const duration = Metric.withAttributes(Metrics.writeDurationMs, { sink: name })
+    /** Log lines of the sink, with where they are from. */
+    const annotated = Effect.annotateLogs({ sink: name, target })
     let rows = 0
     let error: SinkBatchError | null = null
 
@@ -126,9 +128,10 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     return {
       name,
       target,
-      event,
+      event: (item) => annotated(event(item)),
       began: options.began ?? (() => {}),
-      write: (batch) => spanned("sampleline.write", { sink: name, target, samples: batch.length })(write(batch)),
+      write: (batch) =>
+        spanned("sampleline.write", { sink: name, target, samples: batch.length })(annotated(write(batch))),
       report: () => {
         const lost = options.lost?.()
         return [{
@@ -180,7 +183,9 @@ const combine = (sinks: ReadonlyArray<SinkShape>): SinkShape => {
         failed.push(error)
         return working.size === 0
           ? Effect.void
-          : Effect.logError(`${error.message}; the other outputs go on without it`)
+          : Effect.logError(`${error.message}; the other outputs go on without it`).pipe(
+            Effect.annotateLogs({ sink: error.sink, target: error.target })
+          )
       }), { concurrency: "unbounded", discard: true })
     if (working.size === 0) {
       return yield* last ?? new SinkWriteError({

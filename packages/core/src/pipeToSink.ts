@@ -117,7 +117,7 @@ export const pipeToSink = (options: PipeOptions = {}) =>
     const summary = progress.current
     yield* Effect.logInfo(
       `recorded ${summary.samplesEmitted} samples in ${summary.ticks} ticks to ${sink.target || sink.name}`
-    )
+    ).pipe(Effect.annotateLogs({ sink: sink.name, target: sink.target }))
     return summary
   }).pipe(spanned("sampleline.pipeToSink"))
 

@@ -23,7 +23,7 @@ export class DeviceMetrics {
   /** The scope is the run's. */
   static make(devices: ReadonlyArray<Device>) {
     return Effect.acquireRelease(
-      Effect.map(Effect.context<never>(), (context) => new DeviceMetrics(devices, context)),
+      Effect.map(Effect.context(), (context) => new DeviceMetrics(devices, context)),
       (metrics) => Effect.sync(() => metrics.ofDevice.forEach((device) => device.remove()))
     )
   }

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 
 import { pipeToSink, PollSource, Recorder, SampleSink } from "@sampleline/core"
-import { Config, ConfigProvider, Effect, Logger, References, Stream } from "effect"
+import { Config, ConfigProvider, Effect, Layer, Logger, References, Stream } from "effect"
 import * as Alicat from "../src/Alicat.ts"
 import * as Simulator from "../src/simulator/Simulator.ts"
 import { recorded } from "./ports.ts"
@@ -51,10 +51,11 @@ describe.concurrent("Alicat.layer", () => {
       })
       yield* Recorder.record({ rateHz: 10, duration: "100 millis" }).pipe(
         Stream.runDrain,
-        Effect.provide(Alicat.layer({
-          devices: { fuel: { port: a!.port, unit: a!.unit }, air: { port: b!.port, unit: b!.unit } }
-        })),
-        Effect.provide(Logger.layer([logger])),
+        Effect.provide(
+          Alicat.layer({
+            devices: { fuel: { port: a!.port, unit: a!.unit }, air: { port: b!.port, unit: b!.unit } }
+          }).pipe(Layer.provideMerge(Logger.layer([logger])))
+        ),
         Effect.provideService(References.MinimumLogLevel, "Debug")
       )
       const of = (part: string) => lines.filter(([text]) => text.includes(part)).map(([, annotations]) => annotations)

@@ -1,8 +1,8 @@
 /**
  * `--otlp`: metrics, log and spans for a collector that speaks OTLP over HTTP.
  *
- * A collector never holds up a recording: all requests are in the background, each has a time limit, and what could not be sent is
- * thrown away. So is the end of a run: what is left is sent within a second, or not at all.
+ * A collector never holds up a recording: requests are sent in the background, each has a time limit, and what could not be sent is
+ * thrown away. At the end, what is left is sent within a second, or not at all.
  */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"

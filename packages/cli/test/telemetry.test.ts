@@ -1,9 +1,14 @@
 /**
  * A recording that is watched from outside: by a scraper of Prometheus' text format, and by a collector that decodes OTLP.
  */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Option, Queue } from "effect"
+import { pipeToSink, PollSource, Recorder } from "@sampleline/core"
+import { CsvSink } from "@sampleline/sinks/CsvSink"
+import { Duration, Effect, Layer, Logger, Option, Queue } from "effect"
+import { HttpRouter } from "effect/http"
+import { PrometheusMetrics } from "effect/observability"
 import { once } from "node:events"
 import * as fs from "node:fs"
 import * as http from "node:http"
@@ -140,6 +145,32 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true, time
         assert.strictEqual(checked.code, 1)
         assert.strictEqual(checked.stderr, line)
         assert.deepStrictEqual(fs.readdirSync(cwd), ["bench.yaml"])
+      }))
+
+    it.effect("is refused in a program too, before a device is polled or a file is made", () =>
+      Effect.gen(function*() {
+        const cwd = yield* tempFolder
+        const port = yield* serve(() => {})
+        const Prometheus = HttpRouter.serve(PrometheusMetrics.layerHttp(), { disableLogger: true }).pipe(
+          Layer.provide(NodeHttpServer.layer(http.createServer, { host: "127.0.0.1", port }))
+        )
+        let polls = 0
+        const Oven = PollSource.layer({ devices: ["oven"], poll: () => Effect.sync(() => ({ Polls: ++polls })) })
+        const lines: Array<unknown> = []
+        const error = yield* Recorder.record({ rateHz: 10, duration: "1 second" }).pipe(
+          pipeToSink(),
+          Effect.provide(
+            Layer.mergeAll(CsvSink.layer({ path: `${cwd}/run.csv` }), Oven).pipe(
+              Layer.provide(Prometheus),
+              Layer.provide(Logger.layer([Logger.make(({ message }) => lines.push(message))]))
+            )
+          ),
+          Effect.flip
+        )
+        assert.strictEqual(error._tag, "ServeError")
+        assert.strictEqual(polls, 0)
+        assert.deepStrictEqual(lines, [])
+        assert.deepStrictEqual(fs.readdirSync(cwd), [])
       }))
 
     it.effect("sends metrics, log and spans to a collector, with the headers of the environment", () =>

@@ -2,7 +2,7 @@
  * Where samples go. You write one method, `write`, and `SampleSink.make` adds the rest. The scope of the layer opens and closes
  * the target, so nobody can write too early or forget to close.
  */
-import { type Array, Cause, Clock, Context, Effect, Layer, Metric, type Scope } from "effect"
+import { type Array, Cause, Clock, Context, Effect, Layer, Metric, References, type Scope } from "effect"
 import type { DroppedValues } from "./DroppedValues.ts"
 import { type Joined, joinLayers, type Layers } from "./joinLayers.ts"
 import { messageOf } from "./messageOf.ts"
@@ -76,8 +76,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     const { name, target = "" } = options
     const written = Metric.withAttributes(Metrics.samplesWritten, { sink: name })
     const duration = Metric.withAttributes(Metrics.writeDurationMs, { sink: name })
-    /** Log lines of the sink, with where they are from. */
-    const annotated = Effect.annotateLogs({ sink: name, target })
+    const annotated = annotateLogs({ sink: name, target })
     let rows = 0
     let error: SinkBatchError | null = null
 
@@ -165,6 +164,24 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
    */
   static readonly layerAll = <const L extends Layers<SampleSink>>(layers: L): Joined<SampleSink, L> =>
     joinLayers(SampleSink, layers, (sinks) => Effect.succeed(combine(sinks)))
+}
+
+/**
+ * `Effect.annotateLogs`, but the context that it makes is kept for the next batch, which mostly comes from the same context. That
+ * costs a third of a microsecond a batch instead of one.
+ */
+const annotateLogs = (annotations: { readonly [name: string]: string }) => {
+  let outer: Context.Context<any> | undefined
+  let inner: Context.Context<any> | undefined
+  const annotated = (context: Context.Context<any>) => {
+    if (inner === undefined || context !== outer) {
+      outer = context
+      const others = Context.get(context, References.CurrentLogAnnotations)
+      inner = Context.add(context, References.CurrentLogAnnotations, { ...others, ...annotations })
+    }
+    return inner
+  }
+  return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => Effect.updateContext(self, annotated)
 }
 
 const combine = (sinks: ReadonlyArray<SinkShape>): SinkShape => {

@@ -62,7 +62,9 @@ const isStreaming = (port: Port): Effect.Effect<boolean> =>
  * gives its unit id to the one that does. On a shared port that must be the only unit that does not answer.
  */
 const stopStreaming = Effect.fnUntraced(function*(port: Port, { name, unitId }: Unit) {
-  yield* Effect.logWarning(`${port.path}: ${name} (unit ${unitId}) was left streaming; it is stopped`)
+  yield* Effect.logWarning(`${port.path}: ${name} (unit ${unitId}) was left streaming; it is stopped`).pipe(
+    Effect.annotateLogs({ device: name })
+  )
   yield* Effect.ignore(port.stopStreaming(unitId))
 })
 

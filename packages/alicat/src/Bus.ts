@@ -42,7 +42,7 @@ export const openBus = Effect.fnUntraced(function*(
   if (options.allowMissing) yield* openMissing(plan.given, open, connection)
   else yield* Effect.forkScoped(connection.keepOpen(yield* open))
   return bus
-})
+}, (opening, { given }) => Effect.annotateLogs(opening, { port: given }))
 
 /** Opens the port, polls each device once and closes the port. A device that cannot be opened is a failure. */
 export const pollOnce = Effect.fnUntraced(function*(plan: PortPlan, timeout: Duration.Duration) {
@@ -51,7 +51,7 @@ export const pollOnce = Effect.fnUntraced(function*(plan: PortPlan, timeout: Dur
   yield* Effect.addFinalizer(() => connection.close)
   const bus = new Bus(plan.given, slots, timeout, yield* SampleClock.current, yield* Scope.Scope)
   // Why it could not be opened is in the slots.
-  yield* Effect.ignore(connection.open)
+  yield* Effect.ignore(Effect.annotateLogs(connection.open, { port: plan.given }))
   return { outcomes: yield* bus.poll(new Set(plan.units.map(({ name }) => name))), devices: bus.devices }
 }, Effect.scoped)
 

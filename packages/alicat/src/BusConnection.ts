@@ -129,7 +129,7 @@ export class BusConnection {
       openDevice(port, slot.unit, baud),
       () => Effect.ignore(port.settle(slot.unit.unitId))
     )
-    return Effect.matchEffect(opening, {
+    const found = Effect.matchEffect(opening, {
       onSuccess: (opened) => {
         const { wasFound } = slot
         slot.opened(opened)
@@ -143,6 +143,7 @@ export class BusConnection {
         return Effect.void
       }
     })
+    return Effect.annotateLogs(found, { device: slot.unit.name })
   }
 
   private lookAgain(port: Port): Effect.Effect<never> {

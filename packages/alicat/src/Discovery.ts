@@ -96,7 +96,8 @@ export const discover = (
             error._tag === "SourceOpenError" || error._tag === "SourceDependencyError"
               ? Queue.offer(queue, { _tag: "PortFailed", port: place.given, error })
               : Effect.logWarning(`${place.given}: ${error.message}`)
-          )
+          ),
+          Effect.annotateLogs({ port: place.given })
         ), { concurrency: "unbounded", discard: true }).pipe(Effect.andThen(Queue.end(queue)))
     })))
 

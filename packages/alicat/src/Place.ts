@@ -52,7 +52,7 @@ export const openPlace = (
 ): Effect.Effect<Port, SourceOpenError | SourceDependencyError, Scope.Scope> => {
   const current = address === null ? canonicalPath(given) : path
   const transport = address === null ? serialTransport(current) : tcpTransport(current, address)
-  return openPort(current, transport, baud ?? 0, timeout, outstanding)
+  return openPort({ path: current, given }, transport, baud ?? 0, timeout, outstanding)
 }
 
 /** False if opening the port would surely fail because its file does not exist. */

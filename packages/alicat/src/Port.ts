@@ -65,7 +65,7 @@ const STOP_REPEATS = 3
  * table may take twice that. `outstanding` is what was outstanding when the port was last closed.
  */
 export const openPort = Effect.fnUntraced(function*(
-  path: string,
+  { given, path }: Names,
   open: OpenTransport,
   baud: number,
   lineTimeout: Duration.Duration,
@@ -84,6 +84,7 @@ export const openPort = Effect.fnUntraced(function*(
   }, baud)
   return new Port({
     path,
+    given,
     clock,
     lineMs,
     received,
@@ -94,8 +95,13 @@ export const openPort = Effect.fnUntraced(function*(
   })
 })
 
-interface Parts {
+interface Names {
   readonly path: string
+  /** The name in the log, as the user wrote it. */
+  readonly given: string
+}
+
+interface Parts extends Names {
   readonly clock: SampleClock.SampleClock
   readonly lineMs: number
   readonly transport: Transport
@@ -111,6 +117,7 @@ interface Parts {
  */
 export class Port {
   readonly path: string
+  private readonly given: string
   private readonly clock: SampleClock.SampleClock
   private readonly lineMs: number
   private readonly tableMs: number
@@ -125,6 +132,7 @@ export class Port {
 
   constructor(parts: Parts) {
     this.path = parts.path
+    this.given = parts.given
     this.clock = parts.clock
     this.lineMs = parts.lineMs
     this.tableMs = 2 * parts.lineMs
@@ -417,7 +425,10 @@ export class Port {
   private logWire(text: () => string): Effect.Effect<void> {
     return Effect.flatMap(
       LogLevel.isEnabled("Debug"),
-      (isEnabled) => isEnabled ? Effect.logDebug(`${this.path} ${text()}`) : Effect.void
+      (isEnabled) =>
+        isEnabled
+          ? Effect.annotateLogs(Effect.logDebug(`${this.path} ${text()}`), { port: this.given })
+          : Effect.void
     )
   }
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 
 import { pipeToSink, PollSource, Recorder, SampleSink } from "@sampleline/core"
-import { Config, ConfigProvider, Effect } from "effect"
+import { Config, ConfigProvider, Effect, Layer, Logger, References, Stream } from "effect"
 import * as Alicat from "../src/Alicat.ts"
 import * as Simulator from "../src/simulator/Simulator.ts"
 import { recorded } from "./ports.ts"
@@ -40,6 +40,31 @@ describe.concurrent("Alicat.layer", () => {
         "Mass_Flow_Setpt",
         "Gas"
       ])
+    }))
+
+  it.live("says in annotations of the log which port and which device a line is about", () =>
+    Effect.gen(function*() {
+      const [a, b] = yield* Simulator.make({ devices: 2, units: 2, tcp: 0 })
+      const lines: Array<readonly [string, unknown]> = []
+      const logger = Logger.make(({ fiber, message }) => {
+        lines.push([String(message), fiber.getRef(References.CurrentLogAnnotations)])
+      })
+      yield* Recorder.record({ rateHz: 10, duration: "100 millis" }).pipe(
+        Stream.runDrain,
+        Effect.provide(
+          Alicat.layer({
+            devices: { fuel: { port: a!.port, unit: a!.unit }, air: { port: b!.port, unit: b!.unit } }
+          }).pipe(Layer.provideMerge(Logger.layer([logger])))
+        ),
+        Effect.provideService(References.MinimumLogLevel, "Debug")
+      )
+      const of = (part: string) => lines.filter(([text]) => text.includes(part)).map(([, annotations]) => annotations)
+      const { port } = a!
+      assert.deepStrictEqual(of("opened "), [{ port }])
+      assert.deepStrictEqual(of("fuel is unit A"), [{ port, device: "fuel" }])
+      assert.deepStrictEqual(of("air is unit B"), [{ port, device: "air" }])
+      assert.isTrue(of(" < ").concat(of(" > ")).every((annotations) => (annotations as { port: string }).port === port))
+      assert.isAbove(of(" > ").length, 0)
     }))
 
   it.live("records devices on TCP, several units on one connection", () =>

@@ -17,6 +17,7 @@ import { withoutSecrets } from "./secrets.ts"
 import { outputOptions, type Settings, withSettings } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { targetAt } from "./targets.ts"
+import { checkTelemetry } from "./telemetry.ts"
 import { complain, print, say } from "./terminal.ts"
 
 export const checkCommand = Command.make(
@@ -70,6 +71,7 @@ const findingsOf = Effect.fnUntraced(function*(settings: Settings): Effect.fn.Re
   )
   // Columns can only be checked when all devices are known.
   const known = Result.isSuccess(polled) && failed.length === 0 ? devices : undefined
+  const telemetry = yield* Effect.result(checkTelemetry(settings))
   const outputs = yield* Effect.forEach(settings.out, (_, at) => Effect.result(checkOutput(settings, at, known)))
   return {
     devices,
@@ -77,7 +79,8 @@ const findingsOf = Effect.fnUntraced(function*(settings: Settings): Effect.fn.Re
     outputs: settings.out.filter((_, at) => Result.isSuccess(outputs[at]!)),
     problems: [
       ...(Result.isFailure(polled) ? [polled.failure] : failed),
-      ...outputs.flatMap((output) => Result.isFailure(output) ? [output.failure] : [])
+      ...outputs.flatMap((output) => Result.isFailure(output) ? [output.failure] : []),
+      ...Result.isFailure(telemetry) ? [telemetry.failure] : []
     ],
     allowed
   }

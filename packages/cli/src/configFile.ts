@@ -16,6 +16,7 @@ import { parseDuration } from "./durations.ts"
 import { UsageError } from "./errors.ts"
 import { nearestName } from "./nearestName.ts"
 import { withoutSecrets } from "./secrets.ts"
+import { COLLECTOR_FORM, METRICS_FORM, parseCollector, parseMetricsAddress } from "./telemetry.ts"
 
 const text = (expected: string, isValid: (value: string) => boolean = () => true) =>
   Schema.String.annotate({ message: `Expected ${expected}` }).check(
@@ -69,6 +70,11 @@ const Meta = Schema.Record(
   Schema.String,
   text("a text; a number or a date needs quotes, such as \"17\"")
 ).annotate({ message: "Expected texts with their keys, such as `operator: Ada`" })
+const Metrics = Schema.Union([Schema.Finite, Schema.String]).annotate({ message: `Expected ${METRICS_FORM}` }).check(
+  Schema.makeFilter((value) =>
+    Option.isSome(parseMetricsAddress(String(value))) ? undefined : `Expected ${METRICS_FORM}`
+  )
+)
 const oneOf = <const Names extends ReadonlyArray<string>>(...names: Names) =>
   Schema.Literals(names).annotate({ message: `Expected one of ${names.join(", ")}` })
 
@@ -95,6 +101,8 @@ export const ConfigFile = Schema.Struct({
   overwrite: Schema.optionalKey(Switch),
   append: Schema.optionalKey(Switch),
   fsync: Schema.optionalKey(oneOf("never", "interval", "always")),
+  metrics: Schema.optionalKey(Metrics),
+  otlp: Schema.optionalKey(text(COLLECTOR_FORM, (value) => Option.isSome(parseCollector(value)))),
   json: Schema.optionalKey(Switch),
   quiet: Schema.optionalKey(Switch)
 })

@@ -30,12 +30,13 @@ import { intervalMillis, outputOptions, type Settings, withSettings } from "./se
 import * as Signals from "./signals.ts"
 import { summaryJson, summaryText } from "./summary.ts"
 import { parseTargets, type Target } from "./targets.ts"
+import { withTelemetry } from "./telemetry.ts"
 import { complain, print, say } from "./terminal.ts"
 
 export const recordCommand = Command.make(
   "record",
   recordFlags,
-  (flags) => withSettings(flags, record)
+  (flags) => withSettings(flags, (settings) => withTelemetry(settings, record(settings)))
 ).pipe(
   Command.withShortDescription("Record devices into files and databases"),
   Command.withDescription("Record devices into files and databases until the duration is over or Ctrl-C."),
@@ -63,6 +64,10 @@ export const recordCommand = Command.make(
     {
       command: "sampleline record --device fuel=COM3 --out run.csv --out - | jq .Mass_Flow",
       description: "Into a file, and as JSON lines into another program"
+    },
+    {
+      command: "sampleline record --device fuel=COM3 --out run.csv --metrics 9464",
+      description: "Into a file, watched by Prometheus"
     },
     {
       command: "sampleline record --config bench.yaml --duration 8h",

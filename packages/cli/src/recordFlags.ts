@@ -4,6 +4,7 @@
 import { Flag } from "effect/cli"
 import { DEVICE_FORM } from "./deviceFlag.ts"
 import { parseDuration } from "./durations.ts"
+import { COLLECTOR_FORM, METRICS_FORM, parseCollector, parseMetricsAddress } from "./telemetry.ts"
 
 const durationFlag = (name: string) =>
   Flag.String(name).pipe(
@@ -124,6 +125,23 @@ export const recordFlags = {
     Flag.withDescription(
       "Force files to disk: never leaves it to the system, interval does it every second, always with each batch "
         + "(default: never)"
+    ),
+    Flag.optional
+  ),
+  metrics: Flag.String("metrics").pipe(
+    Flag.filterMap(parseMetricsAddress, () => METRICS_FORM),
+    Flag.withMetavar("[HOST:]PORT"),
+    Flag.withDescription(
+      "Serve metrics to Prometheus at http://HOST:PORT/metrics, such as 9464 (host: 127.0.0.1, this machine only)"
+    ),
+    Flag.optional
+  ),
+  otlp: Flag.String("otlp").pipe(
+    Flag.filterMap(parseCollector, () => COLLECTOR_FORM),
+    Flag.withMetavar("URL"),
+    Flag.withDescription(
+      "Send metrics, log and spans to an OpenTelemetry collector, such as http://127.0.0.1:4318; headers are taken from "
+        + "OTEL_EXPORTER_OTLP_HEADERS"
     ),
     Flag.optional
   ),

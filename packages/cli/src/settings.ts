@@ -14,6 +14,7 @@ import { UsageError } from "./errors.ts"
 import { metadataOf, parseMeta } from "./metaFlag.ts"
 import type { RecordFlags } from "./recordFlags.ts"
 import type { OutputOptions } from "./targets.ts"
+import { type MetricsAddress, parseCollector, parseMetricsAddress } from "./telemetry.ts"
 
 /** Everything that a recording has to know: as in a file, except for `Own`. */
 export interface Settings
@@ -29,6 +30,10 @@ interface Own {
   readonly rate: number | undefined
   readonly duration: Duration.Duration | undefined
   readonly "flush-interval": Duration.Duration | undefined
+  /** Where metrics are served. */
+  readonly metrics: MetricsAddress | undefined
+  /** The URL of a collector. */
+  readonly otlp: string | undefined
 }
 
 const DEFAULTS = {
@@ -94,6 +99,8 @@ const readSettings = Effect.fnUntraced(function*(flags: RecordFlags): Effect.fn.
     rate: file.rate,
     duration: durationOf(file.duration),
     "flush-interval": durationOf(file["flush-interval"]),
+    metrics: Option.getOrUndefined(parseMetricsAddress(String(file.metrics))),
+    otlp: Option.getOrUndefined(parseCollector(String(file.otlp))),
     ...given,
     source,
     meta: yield* metadataOf(

@@ -32,6 +32,8 @@ allow-missing: true
 overwrite: false
 append: false
 fsync: interval
+metrics: 9464
+otlp: http://127.0.0.1:4318
 json: true
 quiet: true
 `
@@ -71,6 +73,11 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("-
       ["simulate: yes", "simulate: Expected a whole number above 0 without quotes"],
       ["batch-size: \"64\"", "batch-size: Expected a whole number above 0 without quotes"],
       ["quiet: yes", "quiet: Expected true or false without quotes"],
+      ["metrics: 70000", "metrics: Expected a port such as 9464, or HOST:PORT such as 0.0.0.0:9464"],
+      ["metrics: true", "metrics: Expected a port such as 9464, or HOST:PORT"],
+      ["metrics: 'rig 3'", "metrics: Expected a port such as 9464, or HOST:PORT"],
+      ["otlp: http://me:s3cret@c", "otlp: Expected a URL such as http://127.0.0.1:4318, without user, password"],
+      ["otlp: 4318", "otlp: Expected a URL such as http://127.0.0.1:4318"],
       ["fsync: false", "fsync: Expected one of never, interval, always"],
       ["overflow: wait", "overflow: Expected one of block, drop-newest, drop-oldest"],
       ["devices: { fuel: { unit: B } }", "devices.fuel.port: Missing key"],

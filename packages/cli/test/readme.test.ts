@@ -55,7 +55,8 @@ const RESULTS: { readonly [readme: string]: { readonly files: ReadonlyArray<stri
       "bench.csv",
       "bench.db",
       "stream.csv",
-      "some.csv"
+      "some.csv",
+      "watched.csv"
     ],
     table: "samples"
   },

@@ -29,6 +29,13 @@ const REFUSALS: ReadonlyArray<Refusal> = [
   },
   { args: "--simulate 1 --out b.csv --duration 5x", code: 2, line: "such as 10ms, 60s" },
   { args: "--simulate 1 --out b.csv --overflow explode", code: 2, line: "--overflow" },
+  { args: "--simulate 1 --out b.csv --metrics 70000", code: 2, line: "a port such as 9464, or HOST:PORT" },
+  { args: "--simulate 1 --out b.csv --otlp collector:4318", code: 2, line: "a URL such as http://127.0.0.1:4318" },
+  {
+    args: "--simulate 1 --out b.csv --otlp http://me:s3cret@c",
+    code: 2,
+    line: "--otlp: \"http://c\". Expected: a URL"
+  },
   { args: "--simulate 1 --out b.csv --frobnicate", code: 2, line: "--frobnicate" },
   {
     args: "--stream --precise --simulate 1 --out b.csv",

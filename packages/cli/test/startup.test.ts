@@ -1,5 +1,5 @@
 /**
- * A command loads only the drivers that it uses.
+ * A command loads only the drivers that it uses, and what serves or sends telemetry only if it is asked for.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
@@ -19,7 +19,17 @@ registerHooks({
 })
 `
 
-const DRIVERS = ["serialport", "@lydell/node-pty", "node:sqlite", "hyparquet-writer", "pg", "pg-copy-streams", "yaml"]
+const DRIVERS = [
+  "serialport",
+  "@lydell/node-pty",
+  "node:sqlite",
+  "hyparquet-writer",
+  "pg",
+  "pg-copy-streams",
+  "yaml",
+  "metricsServer.js",
+  "otlp.js"
+]
 
 it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("start-up", (it) => {
   it.effect.each(
@@ -30,7 +40,9 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("s
       [["record", "--simulate", "1", "--out", "a.jsonl"], ["serialport", "@lydell/node-pty", "node:sqlite"]],
       [["record", "--simulate", "1", "--out", "a.db"], ["serialport", "@lydell/node-pty", "node:sqlite"]],
       [["record", "--device", "a=tcp://127.0.0.1:1", "--out", "a.parquet"], []],
-      [["record", "--config", "bench.yaml"], ["yaml"]]
+      [["record", "--config", "bench.yaml"], ["yaml"]],
+      [["record", "--device", "a=tcp://127.0.0.1:1", "--out", "a.csv", "--metrics", "0"], ["metricsServer.js"]],
+      [["record", "--device", "a=tcp://127.0.0.1:1", "--out", "a.csv", "--otlp", "http://127.0.0.1:1"], ["otlp.js"]]
     ] as const
   )("%j loads no driver but %j", ([args, drivers]) =>
     Effect.gen(function*() {
@@ -45,7 +57,9 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("s
       yield* running.exit
       const loaded = fs.readFileSync(`${cwd}/loaded.txt`, "utf8").split("\n")
       assert.deepStrictEqual(
-        DRIVERS.filter((name) => loaded.some((url) => url === name || url.includes(`/node_modules/${name}/`))),
+        DRIVERS.filter((name) =>
+          loaded.some((url) => url === name || url.includes(`/node_modules/${name}/`) || url.endsWith(`/dist/${name}`))
+        ),
         DRIVERS.filter((name) => drivers.some((driver) => driver === name))
       )
     }))

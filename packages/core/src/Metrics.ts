@@ -48,13 +48,24 @@ export const deviceFailures = Metric.counter("sampleline_device_failures", {
 })
 
 /**
- * Whether a device answers, by device (attribute `device`): 1 from the start of a run, 0 while it fails.
+ * Whether a device answers, by device (attribute `device`): 1 from the start of a run, 0 while it fails. It is gone after the run.
  *
  * @since 0.1.0
  * @category metrics
  */
 export const deviceUp = Metric.gauge("sampleline_device_up", {
   description: "1 if the last poll of a device gave a reading, 0 if it failed"
+})
+
+/**
+ * The last value of a field as the device gave it, by device, field and unit (attributes `device`, `field`, and `units` if the
+ * field has a unit). Only numbers. There is none while the device fails or says that it has no value, nor after the run.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const deviceValue = Metric.gauge("sampleline_device_value", {
+  description: "Last value of a numeric field of a device, in the device's unit"
 })
 
 /**

@@ -7,7 +7,6 @@ import type { InvalidOptionError } from "./InvalidOptionError.ts"
 import type { Reading } from "./PollSource.ts"
 import { buffered, validateBuffering } from "./recorder/buffering.ts"
 import type { Overflow, TickBuffer } from "./recorder/TickBuffer.ts"
-import { watchPolls } from "./recorder/warnings.ts"
 import { checkMetadata, type RunMetadata } from "./RunMetadata.ts"
 import type { Device, DeviceFailure, Tick } from "./Sample.ts"
 import { spanned } from "./tracing.ts"
@@ -50,10 +49,9 @@ export const record = <E, R>(
         host: options.host,
         metadata: yield* checkMetadata(options.metadata)
       }
-      return yield* buffered(run, buffering, (buffer: TickBuffer<E>) =>
+      return yield* buffered(run, buffering, (buffer: TickBuffer<E>, watch) =>
         Effect.scoped(Effect.gen(function*() {
           const ending = yield* EndSignal
-          const watch = yield* watchPolls
           // Devices do not wait for the consumer, so their readings are taken at once.
           const received = yield* Queue.unbounded<Reading | DeviceFailure, E | Cause.Done>()
           yield* ending.observe(() => Queue.sizeUnsafe(received))

@@ -15,7 +15,7 @@ import * as Metrics from "./Metrics.ts"
 import { type PollResult, PollSource } from "./PollSource.ts"
 import { buffered, validateBuffering } from "./recorder/buffering.ts"
 import type { Overflow, TickBuffer } from "./recorder/TickBuffer.ts"
-import { skipCauseOf, warnOfRate, watchPolls, watchSkips } from "./recorder/warnings.ts"
+import { skipCauseOf, warnOfRate, type WatchPoll, watchSkips } from "./recorder/warnings.ts"
 import { checkMetadata, type RunMetadata } from "./RunMetadata.ts"
 import type { Tick } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
@@ -69,7 +69,7 @@ export const record = (options: RecordOptions): Stream.Stream<Tick, InvalidOptio
         metadata: yield* checkMetadata(options.metadata)
       }
       const poll: Poll = (nextAtNanos) => source.poll(names, nextAtNanos)
-      return yield* buffered(run, plan, (buffer: TickBuffer<never>) => pollOnGrid(poll, plan, buffer))
+      return yield* buffered(run, plan, (buffer: TickBuffer<never>, watch) => pollOnGrid(poll, plan, buffer, watch))
     }).pipe(spanned("sampleline.record"))
   )
 
@@ -90,11 +90,11 @@ const POLL_GRACE = "1 second"
 const pollOnGrid = Effect.fnUntraced(function*(
   poll: Poll,
   { periodNanos, precise, slots }: Grid,
-  buffer: TickBuffer<never>
+  buffer: TickBuffer<never>,
+  watch: WatchPoll
 ) {
   const clock = yield* currentClock
   const ending = yield* EndSignal
-  const watch = yield* watchPolls
   const warnOfSkips = yield* watchSkips(periodNanos)
   const start = clock.monotonicNanos()
   const targetOf = (index: number) => Math.floor(start + index * periodNanos)

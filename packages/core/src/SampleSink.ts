@@ -2,7 +2,7 @@
  * Where samples go. You write one method, `write`, and `SampleSink.make` adds the rest. The scope of the layer opens and closes
  * the target, so nobody can write too early or forget to close.
  */
-import { type Array, Cause, Clock, Context, Effect, Layer, Metric, type Scope } from "effect"
+import { type Array, Cause, Clock, Context, Effect, Layer, Metric, References, type Scope } from "effect"
 import type { DroppedValues } from "./DroppedValues.ts"
 import { type Joined, joinLayers, type Layers } from "./joinLayers.ts"
 import { messageOf } from "./messageOf.ts"
@@ -129,6 +129,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     const { name, target = "" } = options
     const written = Metric.withAttributes(Metrics.samplesWritten, { sink: name })
     const duration = Metric.withAttributes(Metrics.writeDurationMs, { sink: name })
+    const annotated = annotateLogs({ sink: name, target })
     let rows = 0
     let error: SinkBatchError | null = null
 
@@ -166,7 +167,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
         })
       })
     const traced = <A>(samples: number, run: () => Effect.Effect<A, E>) =>
-      spanned("sampleline.write", { sink: name, target, samples })(write(samples, run))
+      spanned("sampleline.write", { sink: name, target, samples })(annotated(write(samples, run)))
 
     const event = (event: RunEvent): Effect.Effect<void, SinkBatchError> =>
       options.event === undefined
@@ -180,12 +181,12 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     const sink: SinkShape = {
       name,
       target,
-      event,
+      event: (item) => annotated(event(item)),
       began: options.began ?? (() => {}),
       write: (batch) => Effect.asVoid(traced(batch.length, () => options.write(batch))),
       parts: () => [sink],
       resumable: resumable && {
-        open: (options) => Effect.catchCause(Effect.suspend(() => resumable.open(options)), refuse(0)),
+        open: (options) => annotated(Effect.catchCause(Effect.suspend(() => resumable.open(options)), refuse(0))),
         writeAt: (items, through, keep) => traced(samplesIn(items), () => resumable.writeAt(items, through, keep)),
         sync: Effect.catchCause(resumable.sync, refuse(0)),
         finish: Effect.catchCause(resumable.finish, refuse(0))
@@ -226,6 +227,24 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     joinLayers(SampleSink, layers, (sinks) => Effect.succeed(combine(sinks)))
 }
 
+/**
+ * `Effect.annotateLogs`, but the context that it makes is kept for the next batch, which mostly comes from the same context. That
+ * costs a third of a microsecond a batch instead of one.
+ */
+const annotateLogs = (annotations: { readonly [name: string]: string }) => {
+  let outer: Context.Context<any> | undefined
+  let inner: Context.Context<any> | undefined
+  const annotated = (context: Context.Context<any>) => {
+    if (inner === undefined || context !== outer) {
+      outer = context
+      const others = Context.get(context, References.CurrentLogAnnotations)
+      inner = Context.add(context, References.CurrentLogAnnotations, { ...others, ...annotations })
+    }
+    return inner
+  }
+  return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => Effect.updateContext(self, annotated)
+}
+
 const combine = (sinks: ReadonlyArray<SinkShape>): SinkShape => {
   const working = new Set(sinks)
   const name = sinks.map((sink) => sink.name).join(", ")
@@ -242,7 +261,9 @@ const combine = (sinks: ReadonlyArray<SinkShape>): SinkShape => {
         failed.push(error)
         return working.size === 0
           ? Effect.void
-          : Effect.logError(`${error.message}; the other outputs go on without it`)
+          : Effect.logError(`${error.message}; the other outputs go on without it`).pipe(
+            Effect.annotateLogs({ sink: error.sink, target: error.target })
+          )
       }), { concurrency: "unbounded", discard: true })
     if (working.size === 0) {
       return yield* last ?? new SinkWriteError({

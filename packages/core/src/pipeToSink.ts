@@ -57,7 +57,7 @@ export const pipeToSink = (options: PipeOptions = {}) =>
     if (failed?.error) return yield* failed.error
     yield* Effect.logInfo(
       `recorded ${summary.samplesEmitted} samples in ${summary.ticks} ticks to ${sink.target || sink.name}`
-    )
+    ).pipe(Effect.annotateLogs({ sink: sink.name, target: sink.target }))
     return summary
   }).pipe(spanned("sampleline.pipeToSink"))
 

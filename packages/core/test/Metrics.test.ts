@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Metric, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import { FrameFormat } from "../src/Frame.ts"
 import { pipeToSink } from "../src/pipeToSink.ts"
 import { PollSource } from "../src/PollSource.ts"
 import * as Recorder from "../src/Recorder.ts"
@@ -44,6 +45,64 @@ describe("Metrics", () => {
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(seen, [1, 0, 1])
+    }))
+
+  it.effect("gives the last value of each numeric field, and none while a device fails or has no value", () =>
+    Effect.gen(function*() {
+      const values = Effect.map(
+        Metric.snapshot,
+        (metrics) =>
+          metrics.flatMap(({ attributes, id, state }) =>
+            id === "sampleline_device_value" && "value" in state && attributes?.["device"] === "oven"
+              ? [[attributes["field"], attributes["units"], state.value]]
+              : []
+          )
+      )
+      const format = FrameFormat.make([
+        { name: "Temperature", unit: "°C" },
+        { name: "Power" },
+        { name: "Door", kind: "text" }
+      ])
+      const polls = [
+        Effect.succeed({ Temperature: 180.5, Power: null, Door: "closed" }),
+        Effect.succeed({ Temperature: 181, Power: 7, Door: "closed" }),
+        Effect.succeed({ Temperature: Number.NaN, Door: "open" }),
+        Effect.fail("no reply"),
+        Effect.succeed({ Temperature: 179, Power: 8, Door: "closed" })
+      ].values()
+      const seen: Array<unknown> = []
+      const fiber = yield* Recorder.record({ rateHz: 10, duration: "500 millis" }).pipe(
+        Stream.runForEach(() => Effect.map(values, (values) => seen.push(values))),
+        Effect.provide(
+          PollSource.layer({ devices: { oven: { format } }, poll: () => Effect.suspend(() => polls.next().value!) })
+        ),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(seen, [
+        [["Temperature", "°C", 180.5]],
+        [["Temperature", "°C", 181], ["Power", undefined, 7]],
+        [["Temperature", "°C", Number.NaN]],
+        [],
+        [["Temperature", "°C", 179], ["Power", undefined, 8]]
+      ])
+      assert.deepStrictEqual(yield* values, [])
+    }))
+
+  it.effect("tells nothing of the devices of a run that is over", () =>
+    Effect.gen(function*() {
+      const ofDevice = Effect.map(Metric.snapshot, (metrics) =>
+        metrics.filter(({ attributes }) => attributes?.["device"] === "kiln").map(({ id }) => id))
+      const seen: Array<unknown> = []
+      yield* Recorder.record({ rateHz: 10, duration: 1 }).pipe(
+        Stream.runForEach(() =>
+          Effect.map(ofDevice, (ids) => seen.push(ids))
+        ),
+        Effect.provide(PollSource.layer({ devices: ["kiln"], poll: () => Effect.succeed({ Temperature: 900 }) }))
+      )
+      assert.deepStrictEqual(seen, [["sampleline_device_up", "sampleline_device_value"]])
+      assert.deepStrictEqual(yield* ofDevice, [])
     }))
 
   it.effect("counts skipped and dropped ticks and failures in the metrics", () =>

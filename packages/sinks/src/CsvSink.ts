@@ -100,7 +100,7 @@ export class CsvSink extends Context.Service<
         return lock?.columns ?? []
       }
     }
-  })
+  }, (opening, { path }) => Effect.annotateLogs(opening, { sink: SINK, target: path }))
 
   /** Provides `CsvSink` and `SampleSink`. */
   static readonly layer = (options: CsvSinkOptions): Layer.Layer<CsvSink | SampleSink, SinkOpenError> =>

@@ -66,7 +66,7 @@ export class JsonlSink extends Context.Service<
     const file = yield* openTextFile(writer, options, { inspect: inspectJsonl, takesMore: () => true })
     yield* Effect.logInfo(`${SINK} opened ${options.path}`)
     return linesTo(file, writer, options, file.content)
-  })
+  }, (opening, { path }) => Effect.annotateLogs(opening, { sink: SINK, target: path }))
 
   /** Provides `JsonlSink` and `SampleSink`. */
   static readonly layer = (options: JsonlSinkOptions): Layer.Layer<JsonlSink | SampleSink, SinkOpenError> =>

@@ -156,7 +156,7 @@ export class ParquetSink extends Context.Service<
         return state.recording?.lock.columns ?? []
       }
     }
-  })
+  }, (opening, { path }) => Effect.annotateLogs(opening, { sink: SINK, target: path }))
 
   /** Provides `ParquetSink` and `SampleSink`. */
   static readonly layer = (options: ParquetSinkOptions): Layer.Layer<ParquetSink | SampleSink, OpenFailure> =>

@@ -129,8 +129,9 @@ export class PostgresSink extends Context.Service<
     const { schema, table, target } = settings
     const { driver, table: found } = yield* open(settings)
     let existing = found
-    yield* Effect.logInfo(`${SINK} opened ${target}`)
-    yield* Effect.addFinalizer(() => Effect.logInfo(`${SINK} closed ${target}`))
+    const annotated = Effect.annotateLogs({ sink: SINK, target })
+    yield* annotated(Effect.logInfo(`${SINK} opened ${target}`))
+    yield* Effect.addFinalizer(() => annotated(Effect.logInfo(`${SINK} closed ${target}`)))
 
     let rows: TableRows | undefined
     let statements: ReadonlyArray<string> | undefined

@@ -63,8 +63,9 @@ export class SqlSink extends Context.Service<
   ): Effect.fn.Return<SqlSink["Service"], OpenFailure, Scope.Scope | SqlClient> {
     const table = yield* open(options)
     const { lock, target } = table
-    yield* Effect.logInfo(`${SINK} opened ${target}`)
-    yield* Effect.addFinalizer(() => Effect.logInfo(`${SINK} closed ${target}`))
+    const annotated = Effect.annotateLogs({ sink: SINK, target })
+    yield* annotated(Effect.logInfo(`${SINK} opened ${target}`))
+    yield* Effect.addFinalizer(() => annotated(Effect.logInfo(`${SINK} closed ${target}`)))
 
     return {
       ...SampleSink.make({

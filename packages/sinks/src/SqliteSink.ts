@@ -176,7 +176,7 @@ export class SqliteSink extends Context.Service<
         return shape?.lock.columns ?? []
       }
     }
-  })
+  }, (opening, { path }) => Effect.annotateLogs(opening, { sink: SINK, target: path }))
 
   /** Provides `SqliteSink` and `SampleSink`. */
   static readonly layer = (options: SqliteSinkOptions): Layer.Layer<SqliteSink | SampleSink, OpenFailure> =>

@@ -1,35 +1,43 @@
 /**
- * What both recorders share: they start a run, and one fiber fills a buffer while a stream empties it.
+ * What both recorders share: they start a run, watch its polls, and one fiber fills a buffer while a stream empties it.
  */
-import { type Duration, Effect, Metric } from "effect"
+import { type Duration, Effect } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { EndSignal } from "../EndSignal.ts"
 import { InvalidOptionError, positiveDuration, positiveInt } from "../InvalidOptionError.ts"
-import * as Metrics from "../Metrics.ts"
 import type { Run } from "../Sample.ts"
 import { current as currentClock } from "../SampleClock.ts"
+import { DeviceMetrics } from "./DeviceMetrics.ts"
 import { type Overflow, TickBuffer } from "./TickBuffer.ts"
-import { warnOfUnits } from "./warnings.ts"
+import { warnOfUnits, type WatchPoll, watchPolls } from "./warnings.ts"
 
 export interface Buffering {
   readonly bufferSize: number
   readonly overflow: Overflow
 }
 
-/** The stream of ticks that `fill` puts into a buffer. `fill` runs beside the stream; the stream ends with it. */
+/**
+ * The stream of ticks that `fill` puts into a buffer. `fill` runs beside the stream; the stream ends with it. It calls `watch` with
+ * the result of each poll.
+ */
 export const buffered = Effect.fnUntraced(function*<E, R>(
   about: Omit<Run, "id" | "startedAt">,
   buffering: Buffering,
-  fill: (buffer: TickBuffer<E>) => Effect.Effect<void, NoInfer<E>, R>
+  fill: (buffer: TickBuffer<E>, watch: WatchPoll) => Effect.Effect<void, NoInfer<E>, R>
 ) {
   const clock = yield* currentClock
   const run: Run = { ...about, id: SecureRandom.uuidV7Unsafe(), startedAt: clock.epochMicros() }
   yield* warnOfUnits(run)
-  for (const { name } of run.devices) yield* Metric.update(Metric.withAttributes(Metrics.deviceUp, { device: name }), 1)
+  const metrics = yield* DeviceMetrics.make(run.devices)
+  const warn = yield* watchPolls
+  const watch: WatchPoll = (result) => {
+    metrics.observe(result)
+    return warn(result)
+  }
   const buffer = yield* TickBuffer.make<E>(run, buffering, clock.epochMicros)
   const ending = yield* EndSignal
   yield* ending.observe(() => buffer.waiting)
-  yield* fill(buffer).pipe(
+  yield* fill(buffer, watch).pipe(
     Effect.onExit((exit) => buffer.close(exit)),
     Effect.forkScoped({ startImmediately: true })
   )

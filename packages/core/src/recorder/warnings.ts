@@ -2,8 +2,7 @@
  * The warnings of a recorder. Before the run: a rate that a bus cannot reach, and columns that mix units. During the run: devices
  * that start to fail, steps of the system clock, and skipped slots.
  */
-import { Effect, Metric } from "effect"
-import * as Metrics from "../Metrics.ts"
+import { Effect } from "effect"
 import type { PollResult, PollSource, Reading } from "../PollSource.ts"
 import type { SkipCause } from "../RunEvent.ts"
 import type { DeviceFailure, Run } from "../Sample.ts"
@@ -20,7 +19,7 @@ export const warnOfRate = (source: PollSource["Service"], names: ReadonlyArray<s
       `${format(1e9 / periodNanos)} Hz is more than ${name} can do: polling ${polled.join(", ")} there takes ${
         format(seconds * 1000)
       } ms, which makes at most ${format(1 / seconds)} Hz; the recorder skips slots. Lower the rate`
-    )
+    ).pipe(Effect.annotateLogs({ port: name }))
   }, { discard: true })
 
 /** Warns if a column has values in different units. */
@@ -42,11 +41,11 @@ export const warnOfUnits = (run: Run) => {
     ), { discard: true })
 }
 
-/**
- * A function to call with the result of each poll. It warns of devices that start to fail, of fields that fail, and of clock
- * steps, and gives the clock steps since the last call.
- */
-export const watchPolls = Effect.gen(function*() {
+/** A function to call with the result of each poll. It gives the clock steps since the last call. */
+export type WatchPoll = (result: PollResult) => Effect.Effect<ReadonlyArray<ClockStep>>
+
+/** Warns of devices that start to fail, of fields that fail, and of clock steps. */
+export const watchPolls: Effect.Effect<WatchPoll> = Effect.gen(function*() {
   const clock = yield* currentClock
   const failing: Failing = new Map()
   const failedFields = new Set<string>()
@@ -76,17 +75,16 @@ const warnOfChanges = Effect.fnUntraced(function*(
   failures: ReadonlyArray<DeviceFailure>
 ) {
   for (const { device, error } of failures) {
-    yield* Metric.update(Metric.withAttributes(Metrics.deviceFailures, { device }), 1)
     const reasons = failing.get(device) ?? new Set()
-    if (reasons.size === 0) yield* Metric.update(Metric.withAttributes(Metrics.deviceUp, { device }), 0)
     if (reasons.has(error.reason)) continue
     failing.set(device, reasons.add(error.reason))
-    yield* Effect.logWarning(`${error.message}; further failures are only counted until it answers again`)
+    yield* Effect.logWarning(`${error.message}; further failures are only counted until it answers again`).pipe(
+      Effect.annotateLogs({ device })
+    )
   }
   for (const { device } of readings) {
     if (!failing.delete(device)) continue
-    yield* Metric.update(Metric.withAttributes(Metrics.deviceUp, { device }), 1)
-    yield* Effect.logInfo(`${device}: answers again`)
+    yield* Effect.annotateLogs(Effect.logInfo(`${device}: answers again`), { device })
   }
 })
 
@@ -98,7 +96,7 @@ const warnOfFields = Effect.fnUntraced(function*(failed: Set<string>, { device, 
     failed.add(name)
     yield* Effect.logWarning(
       `${name} is null, the rest of the reading is kept: expected ${detail}; further ones are only counted`
-    )
+    ).pipe(Effect.annotateLogs({ device, field }))
   }
 })
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Array, Effect, Fiber, type Layer, Logger, Stream } from "effect"
+import { Array, Effect, Fiber, type Layer, Logger, References, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { FrameFormat } from "../../src/Frame.ts"
+import { FrameFormat, makeFrame } from "../../src/Frame.ts"
 import { MemorySink } from "../../src/MemorySink.ts"
 import { pipeToSink } from "../../src/pipeToSink.ts"
 import { PollSource } from "../../src/PollSource.ts"
@@ -25,6 +25,34 @@ describe("warnings", () => {
         ])
       )
       assert.deepStrictEqual(lines, ["the column Flow holds different units: SCCM of fuel; SLPM of air"])
+    }))
+
+  it.effect("says in annotations which device and which port a line is about", () =>
+    Effect.gen(function*() {
+      const lines: Array<unknown> = []
+      const format = FrameFormat.fromRecord({ Flow: 0 })
+      const { poll } = yield* PollSource.make({ devices: ["fuel"], poll: () => Effect.fail("no reply") })
+      const { poll: pollAir } = yield* PollSource.make({
+        devices: ["air"],
+        poll: () => Effect.succeed(makeFrame(format, [null], [], [{ field: "Flow", detail: "a number" }]))
+      })
+      const source = PollSource.of({
+        devices: ["fuel", "air"].map((name) => ({ name, unitId: "", identity: null, format })),
+        buses: [{ name: "COM3", roundTripSeconds: new Map([["fuel", 1]]) }],
+        poll: () =>
+          Effect.zipWith(poll(["fuel"]), pollAir(["air"]), (fuel, air) => ({
+            readings: air.readings,
+            failures: fuel.failures
+          }))
+      })
+      yield* Recorder.record({ rateHz: 10, duration: 1 }).pipe(
+        Stream.runDrain,
+        Effect.provideService(PollSource, source),
+        Effect.provide(
+          Logger.layer([Logger.make(({ fiber }) => lines.push(fiber.getRef(References.CurrentLogAnnotations)))])
+        )
+      )
+      assert.deepStrictEqual(lines, [{ port: "COM3" }, { device: "fuel" }, { device: "air", field: "Flow" }])
     }))
 
   it.effect("warns of a device that fails, and reports at INFO that it answers again", () =>

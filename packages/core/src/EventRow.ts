@@ -61,6 +61,7 @@ export const eventToRow = (event: RunEvent): EventRow => {
     ClockStepped: ({ jumpMicros }) => row({ data: { jump_us: jumpMicros } }),
     OutputFailing: ({ detail, sink, target }) => row({ detail, data: { sink, target } }),
     OutputBack: ({ sink, target }) => row({ data: { sink, target } }),
+    OutputGap: ({ count, detail, sink, target }) => row({ detail, count, data: { sink, target } }),
     Marker: ({ text }) => row({ detail: text }),
     RunEnded: ({ at, cause, detail, samples, startedAt, ...end }) =>
       row({

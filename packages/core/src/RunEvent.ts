@@ -139,6 +139,8 @@ export const RunEvent = Schema.TaggedUnion({
   OutputFailing: { ...common, sink: Schema.String, target: Schema.String, detail: Schema.String },
   /** An output accepts samples again. */
   OutputBack: { ...common, sink: Schema.String, target: Schema.String },
+  /** Samples and events that an output will not get: the journal dropped them before the output took them. */
+  OutputGap: { ...common, sink: Schema.String, target: Schema.String, count: Count, detail: Schema.String },
   /** What a user marked. */
   Marker: { ...common, text: Schema.String },
   RunEnded: {

@@ -199,11 +199,13 @@ const samplesOf = (store: Store, sources: NonNullable<Kept["first"]>) => {
 /** Items that are lost are told, and left out. */
 const skipLost = Effect.fnUntraced(function*(store: Store, output: Output) {
   const next = yield* store.nextFrom(output.through)
-  if (next === output.through) return
-  yield* Effect.logError(
-    `${output.name}: ${next - output.through} samples and events are missing: the journal ${store.path} has lost them`
-  )
+  const count = next - output.through
+  if (count === 0) return
+  const { name: sink, target } = output.sink
+  const detail = `the journal no longer has ${count} samples and events that the output lacked`
+  yield* Effect.logError(`${output.name}: ${detail}`)
   output.through = next
+  yield* tell(store, { _tag: "OutputGap", sink, target, count, detail })
   output.changed()
 })
 
@@ -246,6 +248,7 @@ const works = Effect.fnUntraced(function*(store: Store, output: Output) {
 type Told =
   | Omit<Extract<RunEvent, { _tag: "OutputFailing" }>, "runId" | "at">
   | Omit<Extract<RunEvent, { _tag: "OutputBack" }>, "runId" | "at">
+  | Omit<Extract<RunEvent, { _tag: "OutputGap" }>, "runId" | "at">
 
 /** An event of the journal's run, while it goes on. */
 const tell = Effect.fnUntraced(function*(store: Store, event: Told) {

@@ -39,6 +39,10 @@ export interface JournalOptions extends PipeOptions {
   readonly fsync?: "interval" | "always" | undefined
   /** How long samples wait for a full disk before the run fails. Default: 1 minute. */
   readonly diskWait?: Duration.Input | undefined
+  /** How large the journal may grow while an output lacks samples, in bytes. Default: 10 GiB. */
+  readonly maxBytes?: number | undefined
+  /** What happens at that bound: the run ends with an error, or the oldest samples are dropped. Default: `stop`. */
+  readonly whenFull?: "stop" | "drop-oldest" | undefined
   /** Called when samples are accepted, with their number in this run so far. */
   readonly onAccepted?: ((samples: number) => void) | undefined
 }
@@ -219,8 +223,7 @@ const endKilledRun = Effect.fnUntraced(function*(store: Store.Store) {
 })
 
 const validate = Effect.fnUntraced(function*(options: JournalOptions) {
-  const { batchSize = 64, diskWait = "1 minute", flushInterval = "1 second", fsync = "interval", path = DEFAULT_PATH } =
-    options
+  const { batchSize = 64, flushInterval = "1 second", maxBytes = MAX_BYTES } = options
   return {
     drain: {
       batchSize: yield* positiveInt("batchSize", batchSize, "samples"),
@@ -228,13 +231,16 @@ const validate = Effect.fnUntraced(function*(options: JournalOptions) {
     },
     stopTimeout: yield* positiveDuration("stopTimeout", options.stopTimeout ?? "5 seconds"),
     store: {
-      path,
-      isDurable: fsync === "always",
-      segmentBytes: SEGMENT_BYTES,
-      diskWait: yield* positiveDuration("diskWait", diskWait)
+      path: options.path ?? DEFAULT_PATH,
+      isDurable: options.fsync === "always",
+      maxBytes: yield* positiveInt("maxBytes", maxBytes, "bytes"),
+      segmentBytes: Math.min(SEGMENT_BYTES, maxBytes / 4),
+      whenFull: options.whenFull ?? "stop",
+      diskWait: yield* positiveDuration("diskWait", options.diskWait ?? "1 minute")
     }
   }
 })
 
 const DEFAULT_PATH = "sampleline.journal"
 const SEGMENT_BYTES = 1 << 24
+const MAX_BYTES = 10 * 2 ** 30

@@ -16,6 +16,7 @@ export const JournalReason = Schema.Literals([
   "Version",
   "Damaged",
   "DiskFull",
+  "Full",
   "Unknown"
 ])
 

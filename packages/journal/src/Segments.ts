@@ -15,8 +15,14 @@ export interface Segments {
   readonly append: (items: ReadonlyArray<Item>) => Effect.Effect<void, SqliteFailure>
   /** Items from a position, at most about `limit`, or from the first position behind it that has one. Null if there is none. */
   readonly read: (from: number, limit: number) => Effect.Effect<Segment.Items | null, SqliteFailure>
+  /** How many bytes of items there are. */
+  readonly bytes: () => number
   /** Removes the segments all of whose items are before a position. */
   readonly forget: (before: number) => Effect.Effect<void>
+  /** Removes the oldest segment, unless it is the only one. */
+  readonly forgetOldest: Effect.Effect<void>
+  /** Forces what was appended to disk, without holding up anything. */
+  readonly sync: Effect.Effect<void>
 }
 
 interface Open {
@@ -54,43 +60,70 @@ export const open = Effect.fnUntraced(function*(
     return segment
   })
 
-  const appending = Semaphore.makeUnsafe(1)
+  const sizes = new Map(firsts.map((first) => [first, fs.statSync(Segment.pathOf(folder, first)).size]))
   let end = 0
   // Opening a segment also brings its run and its sources into the catalogue.
   for (const first of firsts) end = (yield* at(first)).end()
 
+  /** Nobody closes a segment that someone else uses. */
+  const using = Semaphore.makeUnsafe(1)
+  const alone = <A, E>(use: Effect.Effect<A, E>) => using.withPermit(Effect.uninterruptible(use))
+
+  const forgetOldest = Effect.gen(function*() {
+    if (firsts.length < 2) return
+    const [first] = firsts.splice(0, 1)
+    yield* close(first!)
+    sizes.delete(first!)
+    for (const suffix of ["", "-wal", "-shm"]) {
+      yield* Effect.ignore(
+        SqliteDatabase.attempt(() => fs.rmSync(Segment.pathOf(folder, first!) + suffix, { force: true }))
+      )
+    }
+  })
+
   return {
     catalogue,
     end: () => end,
+    bytes: () => [...sizes.values()].reduce((sum, size) => sum + size, 0),
     append: (items) =>
-      appending.withPermit(Effect.uninterruptible(Effect.gen(function*() {
+      alone(Effect.gen(function*() {
         const last = firsts.at(-1)
         const grown = last === undefined ? undefined : opened.get(last)?.segment
         const segment = grown !== undefined && grown.bytes() < segmentBytes ? grown : yield* at(end)
         yield* SqliteDatabase.attempt(() => segment.append(end, items))
         if (segment.first !== last) firsts.push(segment.first)
+        sizes.set(segment.first, segment.bytes())
         end += items.length
-      }))),
+      })),
     read: (from, limit) =>
-      Effect.gen(function*() {
+      alone(Effect.gen(function*() {
         let n = Math.max(0, firsts.findLastIndex((first) => first <= from))
         for (; n < firsts.length; n++) {
           const found = (yield* at(firsts[n]!)).read(from, limit)
           if (found !== null) return found
         }
         return null
-      }),
+      })),
     forget: (before) =>
-      Effect.uninterruptible(Effect.gen(function*() {
-        while (firsts.length > 1 && firsts[1]! <= before) {
-          const [first] = firsts.splice(0, 1)
-          yield* close(first!)
-          for (const suffix of ["", "-wal", "-shm"]) {
-            yield* Effect.ignore(
-              SqliteDatabase.attempt(() => fs.rmSync(Segment.pathOf(folder, first!) + suffix, { force: true }))
-            )
-          }
-        }
-      }))
+      alone(Effect.whileLoop({
+        while: () => firsts.length > 1 && firsts[1]! <= before,
+        body: () => forgetOldest,
+        step: () => {}
+      })),
+    forgetOldest: alone(forgetOldest),
+    sync: Effect.suspend(() => {
+      const last = firsts.at(-1)
+      return last === undefined ? Effect.void : syncFile(`${Segment.pathOf(folder, last)}-wal`)
+    })
   }
 })
+
+/** A write-ahead log has no locks that closing it could drop. */
+const syncFile = (path: string): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const done = () => resume(Effect.void)
+    fs.open(path, "r+", (error, fd) => {
+      if (error) return done()
+      fs.fdatasync(fd, () => fs.close(fd, done))
+    })
+  })

@@ -23,6 +23,10 @@ export interface StoreOptions {
   readonly segmentBytes: number
   /** How long an append waits for room on a full disk. */
   readonly diskWait: Duration.Duration
+  /** How large the journal may grow, in bytes of items. */
+  readonly maxBytes: number
+  /** What happens then: no more is accepted, or the oldest items go, whether outputs have them or not. */
+  readonly whenFull: "stop" | "drop-oldest"
 }
 
 export interface Store {
@@ -60,7 +64,11 @@ export interface Store {
 /** How many of the latest items are kept in memory, at least; twice as many at most. */
 const LATEST = 1 << 14
 /** How many items are read at a time. */
-const CHUNK = 1 << 12
+const CHUNK = 1 << 10
+/** How often what was appended is forced to disk. */
+const SYNC_INTERVAL = "1 second"
+/** At which parts of `maxBytes` there is a warning. */
+const WARNINGS = [0.5, 0.8, 0.9, 0.95]
 const RETRY_INTERVAL = "100 millis"
 
 interface Made {
@@ -152,6 +160,23 @@ const openFolder = Effect.fnUntraced(function*(
     })
   }
 
+  const isFull = () => segments.bytes() >= options.maxBytes
+  const makeRoom = Effect.suspend(() => {
+    if (!isFull()) return Effect.void
+    if (options.whenFull === "drop-oldest") return segments.forgetOldest
+    return Effect.fail(
+      new JournalError({
+        path: folder,
+        reason: "Full",
+        detail: `it has grown to its bound of ${inMebibytes(options.maxBytes)}, because an output is far behind`
+      })
+    )
+  })
+  const warnOfSize = yield* watchSize(options, segments.bytes)
+  yield* Effect.forkScoped(Effect.forever(
+    Effect.sleep(SYNC_INTERVAL).pipe(Effect.andThen(segments.sync), Effect.andThen(warnOfSize))
+  ))
+
   return {
     id: ledger.id,
     path: folder,
@@ -166,7 +191,8 @@ const openFolder = Effect.fnUntraced(function*(
       })
     ),
     append: (items) =>
-      patiently(segments.append(items), options).pipe(
+      makeRoom.pipe(
+        Effect.andThen(patiently(segments.append(items), options)),
         Effect.mapError(failed),
         Effect.map(() => {
           remember(items)
@@ -222,6 +248,34 @@ const openFolder = Effect.fnUntraced(function*(
     })
   }
 })
+
+/** Warns, in good time, of a journal that will reach its bound. */
+const watchSize = Effect.fnUntraced(function*({ maxBytes, path, whenFull }: StoreOptions, bytes: () => number) {
+  const clock = yield* SampleClock.current
+  const begunAt = clock.monotonicNanos()
+  const begunWith = bytes()
+  let warnings = 0
+  return Effect.suspend(() => {
+    const now = bytes()
+    const next = WARNINGS.findIndex((part) => now < part * maxBytes)
+    const passed = next < 0 ? WARNINGS.length : next
+    const isNew = passed > warnings
+    warnings = passed
+    if (!isNew) return Effect.void
+    const perNano = (now - begunWith) / (clock.monotonicNanos() - begunAt)
+    const left = Duration.nanos(BigInt(Math.max(0, Math.round((maxBytes - now) / perNano))))
+    const then = whenFull === "stop" ? "the recording stops" : "it drops its oldest samples"
+    return Effect.logWarning(
+      `journal ${path}: it has grown to ${inMebibytes(now)} of ${
+        inMebibytes(maxBytes)
+      }, because an output is far behind; in about ${
+        Duration.format(Duration.seconds(Math.round(Duration.toSeconds(left))))
+      } ${then}`
+    )
+  })
+})
+
+const inMebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`
 
 const THE_END: readonly [ReadonlyArray<Item>, Option.Option<number>] = [[], Option.none()]
 

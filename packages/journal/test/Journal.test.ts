@@ -1,6 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { MemorySink, PollSource, Recorder, SampleSink, SinkWriteError } from "@sampleline/core"
-import { Effect, Exit, Fiber } from "effect"
+import {
+  FrameFormat,
+  MemorySink,
+  PollSource,
+  Recorder,
+  Sample,
+  SampleSink,
+  SinkWriteError,
+  type Tick
+} from "@sampleline/core"
+import { Deferred, Effect, Exit, Fiber, Stream } from "effect"
 import * as fs from "node:fs"
 import { Journal, type JournalError } from "../src/index.ts"
 import { pathIn } from "./folder.ts"
@@ -19,6 +28,7 @@ const recording = Recorder.record({ rateHz: 200, duration: "500 millis" })
 /** The sequences of samples that a sink got, and a way to make it fail. */
 const faultySink = () => {
   const sequences: Array<number> = []
+  const waiting = new Map<number, Deferred.Deferred<void>>()
   let problem: (() => Effect.Effect<never, SinkWriteError>) | undefined
   return {
     sequences,
@@ -31,11 +41,52 @@ const faultySink = () => {
         Effect.suspend(() => {
           if (problem !== undefined) return problem()
           for (const { sequence } of batch) sequences.push(sequence)
-          return Effect.void
+          return Effect.forEach(batch, ({ sequence }) => {
+            const deferred = waiting.get(sequence)
+            return deferred === undefined ? Effect.void : Deferred.succeed(deferred, undefined)
+          }, { discard: true })
         })
-    })
+    }),
+    /** Completes when the sink has a sample. */
+    got: (sequence: number) =>
+      Effect.suspend(() => {
+        const deferred = Deferred.makeUnsafe<void>()
+        waiting.set(sequence, deferred)
+        return Deferred.await(deferred)
+      })
   }
 }
+
+const run = { id: "run", startedAt: 0, devices: [] }
+const format = FrameFormat.fromRecord({ Value: 0 })
+
+/** A tick of many samples. */
+const tickOf = (index: number, samples: number): Tick => ({
+  run,
+  index,
+  at: index,
+  driftMs: 0,
+  skipped: 0,
+  skipCause: null,
+  dropped: 0,
+  clockSteps: [],
+  failures: [],
+  thinned: [],
+  droppedFailures: new Map(),
+  isTrailer: false,
+  samples: Array.from({ length: samples }, (_, n) =>
+    new Sample({
+      run,
+      device: "probe",
+      unitId: "A",
+      sequence: index * samples + n,
+      requestedAt: index,
+      receivedAt: index,
+      requestedMonotonicNanos: 0,
+      receivedMonotonicNanos: 0,
+      frame: format.frame({ Value: n })
+    }))
+})
 
 const lost = Effect.suspend(() =>
   Effect.fail(new SinkWriteError({ sink: "faulty", target: "", samples: 1, reason: "ConnectionLost", detail: "gone" }))
@@ -158,5 +209,58 @@ describe("Journal.pipeToSink", () => {
         recording.pipe(Journal.pipeToSink({ path }), Effect.provide([MemorySink.layer, Counters]))
       )
       assert.strictEqual((failure as JournalError).reason, "AlreadyExists")
+    }).pipe(Effect.scoped))
+
+  it.live("drops the oldest samples at its bound if that is wished, and tells how many an output will not get", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("run.journal")
+      const faulty = faultySink()
+      faulty.failBy(() => lost)
+      const { events } = yield* Effect.gen(function*() {
+        // More than is kept in memory.
+        yield* Stream.range(0, 499).pipe(
+          Stream.map((index) => tickOf(index, 100)),
+          Stream.rechunk(1),
+          Stream.concat(Stream.never),
+          Journal.pipeToSink({
+            path,
+            flushInterval: "20 millis",
+            maxBytes: 200_000,
+            whenFull: "drop-oldest",
+            onAccepted: (count) => count === 50_000 && faulty.failBy(undefined)
+          }),
+          Recorder.endWhen(faulty.got(49_999))
+        )
+        return yield* MemorySink
+      }).pipe(Effect.provide(SampleSink.layerAll([MemorySink.layer, faulty.layer])))
+      assert.deepStrictEqual(faulty.sequences, faulty.sequences.toSorted((a, b) => a - b))
+      const gaps = events.filter((event) => event._tag === "OutputGap").filter(({ sink }) => sink === "faulty")
+      const missing = gaps.reduce((sum, { count }) => sum + count, 0)
+      assert.isAbove(missing, 0)
+      // Events are among what is missing.
+      assert.isAtLeast(faulty.sequences.length + missing, 50_000)
+      assert.isAtMost(faulty.sequences.length + missing, 50_010)
+    }).pipe(Effect.scoped))
+
+  it.live("ends with an error at its bound, and keeps everything that was accepted", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("run.journal")
+      const faulty = faultySink()
+      faulty.failBy(() => lost)
+      let accepted = 0
+      const failure = yield* Recorder.record({ rateHz: 500 }).pipe(
+        Journal.pipeToSink({
+          path,
+          maxBytes: 40_000,
+          stopTimeout: "500 millis",
+          onAccepted: (samples) => accepted = samples
+        }),
+        Effect.provide([faulty.layer, Counters]),
+        Effect.flip
+      )
+      assert.strictEqual((failure as JournalError).reason, "Full")
+      faulty.failBy(undefined)
+      yield* Effect.provide(Journal.resume({ path }), faulty.layer)
+      assert.deepStrictEqual(faulty.sequences, sequencesUpTo(accepted))
     }).pipe(Effect.scoped))
 })

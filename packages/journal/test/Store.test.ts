@@ -44,7 +44,9 @@ const options = (path: string, segmentBytes = 1 << 24): Store.StoreOptions => ({
   path,
   isDurable: false,
   segmentBytes,
-  diskWait: Duration.millis(200)
+  diskWait: Duration.millis(200),
+  maxBytes: 2 ** 30,
+  whenFull: "stop"
 })
 const made = { id: "journal-1", settings: "{}" }
 
@@ -167,7 +169,7 @@ describe("Store", () => {
             import * as Store from ${JSON.stringify(new URL("../src/Store.ts", import.meta.url).href)}
             const options = { path: ${
             JSON.stringify(path)
-          }, isDurable: false, segmentBytes: 1e6, diskWait: Duration.seconds(1) }
+          }, isDurable: false, segmentBytes: 1e6, maxBytes: 1e9, diskWait: Duration.seconds(1) }
             const failure = await Effect.runPromise(Effect.flip(Effect.scoped(Store.open(options))))
             console.log(failure.reason, failure.message)`
           const output = yield* Effect.callback<string>((resume) => {
@@ -179,6 +181,40 @@ describe("Store", () => {
           })
           assert.match(output, /^Busy/)
           assert.include(output, `process ${process.pid}`)
+        }))
+    }).pipe(Effect.scoped))
+
+  it.live("stops at its bound, or drops its oldest items", () =>
+    Effect.gen(function*() {
+      const bounded = (path: string, whenFull: "stop" | "drop-oldest") => ({
+        ...options(path, 25_000),
+        maxBytes: 100_000,
+        whenFull
+      })
+      const fill = (store: Store.Store) =>
+        Effect.forEach(Array.range(0, 199), (n) => store.append(samples(n * 100, 100)), { discard: true })
+      const path = yield* pathIn("a.journal")
+      yield* used(Store.create(bounded(path, "stop"), made), (store) =>
+        Effect.gen(function*() {
+          const failure = yield* Effect.flip(fill(store))
+          assert.strictEqual(failure.reason, "Full")
+          const all = yield* readAll(store, 0)
+          assert.deepStrictEqual(sequencesOf(all), sequencesOf(samples(0, all.length)))
+          assert.isAbove(all.length, 1000)
+        }))
+      const other = yield* pathIn("b.journal")
+      yield* used(Store.create(bounded(other, "drop-oldest"), made), (store) =>
+        Effect.gen(function*() {
+          yield* fill(store)
+          assert.isAtMost(segmentsIn(other).length, 5)
+        }))
+      // Without what is still in memory.
+      yield* used(Store.open(bounded(other, "drop-oldest")), (store) =>
+        Effect.gen(function*() {
+          const from = yield* store.nextFrom(0)
+          assert.isAbove(from, 1000)
+          const rest = yield* readAll(store, from)
+          assert.deepStrictEqual(sequencesOf(rest), sequencesOf(samples(from, 20_000 - from)))
         }))
     }).pipe(Effect.scoped))
 })

@@ -33,11 +33,13 @@ export {
 export * as PushRecorder from "./PushRecorder.ts"
 export * as Recorder from "./Recorder.ts"
 export {
+  asksForRowIds,
   type Cell,
   type CellWriter,
   type Column,
   type ColumnType,
   fieldColumns,
+  isRowId,
   type RowOptions,
   rowWriter,
   sampleToRow

@@ -71,6 +71,7 @@ export const readTable = Effect.fnUntraced(function*(
         (SELECT array_agg(e.enumlabel::text) FROM pg_catalog.pg_enum e WHERE e.enumtypid = base.oid) AS "labels",
         (a.attnotnull OR base.is_required) AS "isNotNull",
         (a.attnotnull OR base.is_required) AND NOT a.atthasdef AND NOT base.has_default AND a.attidentity = '' AS "isRequired",
+        a.atthasdef OR base.has_default OR a.attidentity <> '' AS "hasDefault",
         a.attgenerated <> '' OR a.attidentity = 'a' AS "isGenerated",
         has_column_privilege(c.oid, a.attnum, 'INSERT') AS "isInsertable",
         c.relkind::text AS "kind", row_security_active(c.oid) AS "isSecured", c.relhasrules AS "hasRules"
@@ -122,7 +123,7 @@ export const rowsOf = (
   options: RowOptions,
   useCopy: boolean
 ): TableRows | TableProblem => {
-  const names = storedNames(SchemaLock.fromBatch(batch, options).columns)
+  const names = storedNames(lockOfNew(batch, options).columns)
   const fit = fitTable({
     table: "the table",
     existing: columns.filter((column) => !column.isGenerated),
@@ -181,12 +182,16 @@ const createdTypes: { readonly [type in Column["type"]]: string } = {
   any: "text"
 }
 
+/** The columns of a new table. It always has the row ids. */
+const lockOfNew = (batch: ReadonlyArray<Sample>, options: RowOptions): SchemaLock =>
+  SchemaLock.fromBatch(batch, { ...options, rowIds: true })
+
 /** The most columns that a table can have. */
 const MAX_COLUMNS = 1600
 
 /** Why no table can be made for these samples; null if one can. */
 export const newTableProblem = (batch: ReadonlyArray<Sample>, options: RowOptions): string | null => {
-  const { length } = SchemaLock.fromBatch(batch, options).columns
+  const { length } = lockOfNew(batch, options).columns
   return length <= MAX_COLUMNS
     ? null
     : `this run has ${length} columns, and a table takes at most ${MAX_COLUMNS}; record fewer fields, or record to a file`
@@ -199,7 +204,7 @@ export const createTable = Effect.fnUntraced(function*(
   batch: ReadonlyArray<Sample>,
   options: RowOptions
 ): Effect.fn.Return<void, SqlError> {
-  const lock = SchemaLock.fromBatch(batch, options)
+  const lock = lockOfNew(batch, options)
   const names = storedNames(lock.columns)
   const columns = lock.columns.map((column) => `${quoted(names.get(column.name)!)} ${createdTypes[column.type]}`)
   const devices = describeDevices(batch, lock)

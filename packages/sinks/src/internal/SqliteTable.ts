@@ -34,7 +34,7 @@ const shapeOfBatch = (
   batch: Iterable<Sample>,
   options: RowOptions
 ): SqliteShape => {
-  const lock = SchemaLock.fromBatch(batch, { ...options, holdsFloat: holdsInSqlite }).typed()
+  const lock = SchemaLock.fromBatch(batch, { ...options, rowIds: true, holdsFloat: holdsInSqlite }).typed()
   return {
     lock,
     notNull: { lock, names: [] },

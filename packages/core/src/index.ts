@@ -2,6 +2,7 @@
  * The main flow: `PollSource` -> `Recorder.record` (ticks) -> `pipeToSink` (samples, batches) -> `SampleSink`.
  */
 export { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
+export { describeDevice, type DeviceDescription, deviceToRow } from "./DeviceDescription.ts"
 export { DroppedValues } from "./DroppedValues.ts"
 export { EndSignal } from "./EndSignal.ts"
 export { type EventRow, eventToRow } from "./EventRow.ts"

@@ -3,8 +3,9 @@
  * one device, not to a column name. Every sink stores this beside its rows, in the form that its readers expect.
  */
 import {
+  describeDevice,
   type Device,
-  type DeviceIdentity,
+  deviceToRow,
   fieldColumns,
   formatTimestamp,
   type Sample,
@@ -19,11 +20,8 @@ interface DescribedColumn {
   readonly statistic: number | null
 }
 
-interface DescribedDevice {
-  readonly name: string
-  readonly unitId: string
-  readonly identity: DeviceIdentity | null
-  /** Empty if the device's format is not known yet. */
+/** A device with its columns in place of its fields. There are none if its format is not known yet. */
+interface DescribedDevice extends Omit<ReturnType<typeof deviceToRow>, "fields"> {
   readonly columns: ReadonlyArray<DescribedColumn>
 }
 
@@ -32,14 +30,13 @@ export const describeDevices = (
   batch: ReadonlyArray<Sample>,
   lock: SchemaLock | undefined
 ): ReadonlyArray<DescribedDevice> =>
-  devicesOf(batch).map(({ format, identity, name, unitId }) => {
-    const known = format ?? batch.find((sample) => sample.device === name)?.frame.format
-    const fields = known === undefined ? [] : lock?.fields(known) ?? fieldColumns(known)
+  devicesOf(batch).map((device) => {
+    const format = device.format ?? batch.find((sample) => sample.device === device.name)?.frame.format
+    const { fields: _, ...described } = deviceToRow(describeDevice(device))
+    const columns = format === undefined ? [] : lock?.fields(format) ?? fieldColumns(format)
     return {
-      name,
-      unitId,
-      identity,
-      columns: fields.map(({ column, field: { statistic, unit } }) => ({ column, unit, statistic }))
+      ...described,
+      columns: columns.map(({ column, field: { statistic, unit } }) => ({ column, unit, statistic }))
     }
   })
 
@@ -59,7 +56,7 @@ export const unitsOf = (name: string, devices: ReadonlyArray<DescribedDevice>): 
   const units = devices.flatMap((device) =>
     device.columns
       .filter(({ column, unit }) => column === name && unit !== null)
-      .map(({ unit }) => ({ device: device.name, unit }))
+      .map(({ unit }) => ({ device: device.device, unit }))
   )
   const distinct = new Set(units.map(({ unit }) => unit))
   return distinct.size === 1 ? units[0]!.unit! : units.map(({ device, unit }) => `${device}: ${unit}`).join(", ")
@@ -69,14 +66,8 @@ export const unitsOf = (name: string, devices: ReadonlyArray<DescribedDevice>): 
 export const runJson = (batch: ReadonlyArray<Sample>, devices: ReadonlyArray<DescribedDevice>) => ({
   run_id: batch[0]!.run.id,
   started_at: formatTimestamp(batch[0]!.run.startedAt),
-  devices: devices.map(({ columns, identity, name, unitId }) => ({
-    device: name,
-    unit_id: unitId,
-    manufacturer: identity?.manufacturer ?? null,
-    model: identity?.model ?? null,
-    serial_number: identity?.serialNumber ?? null,
-    firmware: identity?.firmware ?? null,
-    calibration_date: identity?.calibrationDate ?? null,
+  devices: devices.map(({ columns, ...device }) => ({
+    ...device,
     columns: Object.fromEntries(columns.map(({ column, statistic, unit }) => [column, { unit, statistic }]))
   }))
 })

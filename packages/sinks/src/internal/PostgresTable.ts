@@ -6,11 +6,11 @@ import { type Cell, type Column, type ColumnType, type RowOptions, type Sample, 
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { describeDevices, runJson, unitsOf } from "./Description.ts"
 import { quoted } from "./identifiers.ts"
 import { inTransaction } from "./inTransaction.ts"
 import { storedNames } from "./PostgresNames.ts"
 import { canHold, convertTime, convertValue, kindOf, type PostgresKind, toArrayText } from "./PostgresTypes.ts"
+import { descriptionOf, eventsOf, runsOf } from "./RunTables.ts"
 import { type ExistingColumn, fitTable, type Storing, type TableFit, type TableProblem } from "./TableFit.ts"
 
 export interface TableName {
@@ -172,6 +172,10 @@ const columnTypes: { readonly [kind in PostgresKind]: Column["type"] } = {
   uuid: "text"
 }
 
+/** Two sinks that make tables at once wait here for each other, until the end of the transaction. */
+export const lockName = (sql: SqlClient, name: TableName): Effect.Effect<unknown, SqlError> =>
+  sql.unsafe("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [qualified(name)])
+
 const qualified = ({ schema, table }: TableName): string => `${quoted(schema)}.${quoted(table)}`
 
 const createdTypes: { readonly [type in Column["type"]]: string } = {
@@ -197,7 +201,7 @@ export const newTableProblem = (batch: ReadonlyArray<Sample>, options: RowOption
     : `this run has ${length} columns, and a table takes at most ${MAX_COLUMNS}; record fewer fields, or record to a file`
 }
 
-/** Makes the table, with comments that say what its columns mean. Does nothing if another program has made it. */
+/** Makes the table. Does nothing if another program has made it. */
 export const createTable = Effect.fnUntraced(function*(
   sql: SqlClient,
   name: TableName,
@@ -207,28 +211,16 @@ export const createTable = Effect.fnUntraced(function*(
   const lock = lockOfNew(batch, options)
   const names = storedNames(lock.columns)
   const columns = lock.columns.map((column) => `${quoted(names.get(column.name)!)} ${createdTypes[column.type]}`)
-  const devices = describeDevices(batch, lock)
-  const comments = [
-    ["TABLE %I.%I", "", JSON.stringify(runJson(batch, devices))],
-    ...lock.columns.flatMap(({ name }) => {
-      const comment = unitsOf(name, devices)
-      return comment === "" ? [] : [["COLUMN %I.%I.%I", names.get(name)!, comment]]
-    })
-  ] as const
   const make = Effect.gen(function*() {
-    // If two sinks make it at once, the second waits here and then finds it.
-    yield* sql.unsafe("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [qualified(name)])
+    yield* lockName(sql, name)
     const { table } = yield* readTable(sql, name)
     if (table !== null) return
     yield* sql.unsafe(`CREATE TABLE ${qualified(name)} (${columns.join(", ")})`)
-    for (const [what, column, comment] of comments) {
-      // Comments take no parameters, so the server quotes the text.
-      const [statement] = yield* sql.unsafe<{ readonly text: string }>(
-        `SELECT format('COMMENT ON ${what} IS %L', VARIADIC array_remove(ARRAY[$1, $2, $3, $4]::text[], '')) AS text`,
-        [name.schema, name.table, column, comment.replaceAll("\0", "\uFFFD")]
-      )
-      yield* sql.unsafe(statement!.text)
-    }
+    const { table: samples } = name
+    yield* sql.unsafe(
+      `COMMENT ON TABLE ${qualified(name)} IS 'Recorded by sampleline. Units and devices: ${descriptionOf(samples)}. `
+        + `Runs: ${runsOf(samples)}, ${eventsOf(samples)}.'`
+    )
   })
   yield* inTransaction(sql, make)
 })

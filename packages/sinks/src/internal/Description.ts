@@ -3,6 +3,7 @@
  * one device, not to a column name. Every sink stores this beside its rows, in the form that its readers expect.
  */
 import {
+  type Column,
   describeDevice,
   type Device,
   deviceToRow,
@@ -51,16 +52,32 @@ const devicesOf = (batch: ReadonlyArray<Sample>): ReadonlyArray<Device> => {
   return [...byName.values()]
 }
 
-/** The unit of a column. If its devices differ, the unit of each. */
-export const unitsOf = (name: string, devices: ReadonlyArray<DescribedDevice>): string => {
-  const units = devices.flatMap((device) =>
-    device.columns
-      .filter(({ column, unit }) => column === name && unit !== null)
-      .map(({ unit }) => ({ device: device.device, unit }))
+/** The unit of a column in each device that has one. */
+const unitsByDevice = (name: string, devices: ReadonlyArray<DescribedDevice>): ReadonlyMap<string, string> =>
+  new Map(
+    devices.flatMap(({ columns, device }) =>
+      columns.flatMap(({ column, unit }) => column === name && unit !== null ? [[device, unit] as const] : [])
+    )
   )
-  const distinct = new Set(units.map(({ unit }) => unit))
-  return distinct.size === 1 ? units[0]!.unit! : units.map(({ device, unit }) => `${device}: ${unit}`).join(", ")
+
+/** The unit of a column, for people. If its devices differ, the unit of each. Empty if none has one. */
+export const unitsOf = (name: string, devices: ReadonlyArray<DescribedDevice>): string => {
+  const units = unitsByDevice(name, devices)
+  const [unit = "", ...others] = new Set(units.values())
+  return others.length === 0 ? unit : [...units].map(([device, unit]) => `${device}: ${unit}`).join(", ")
 }
+
+/** The unit of each column that has one, for programs. If its devices differ, a JSON object with the unit of each. */
+export const unitsByColumn = (
+  columns: ReadonlyArray<Column>,
+  devices: ReadonlyArray<DescribedDevice>
+): { readonly [column: string]: string } =>
+  Object.fromEntries(columns.flatMap(({ name }) => {
+    const units = unitsByDevice(name, devices)
+    const [unit, ...others] = new Set(units.values())
+    if (unit === undefined) return []
+    return [[name, others.length === 0 ? unit : JSON.stringify(Object.fromEntries(units))]]
+  }))
 
 /** A run and its devices as a JSON value. */
 export const runJson = (batch: ReadonlyArray<Sample>, devices: ReadonlyArray<DescribedDevice>) => ({

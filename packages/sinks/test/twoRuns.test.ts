@@ -4,7 +4,7 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
 import { FrameFormat, pipeToSink, PollSource, Recorder, type SampleSink } from "@sampleline/core"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import { CsvSink } from "../src/CsvSink.ts"
 import { PostgresSink } from "../src/PostgresSink.ts"
 import { SqliteSink } from "../src/SqliteSink.ts"
@@ -93,6 +93,15 @@ it.live.each(["TEXT", "INTEGER", "DATETIME"])(
       ])
     })
 )
+
+it.live("SqliteSink does not take a number under the name of run_id for the run", () =>
+  Effect.gen(function*() {
+    const path = yield* tempFile("run.db")
+    execute(path, "CREATE TABLE samples (run_id INTEGER DEFAULT 7, device TEXT, requested_at TEXT, Mass_Flow REAL)")
+    yield* record(SqliteSink.layer({ path, mode: "append" }), FIRST)
+    assert.deepStrictEqual(query(path, ROWS), WANTED.slice(0, 1))
+    assert.deepStrictEqual(query(path, "SELECT DISTINCT run_id FROM samples"), [{ run_id: 7 }])
+  }))
 
 it.live("SqliteSink leaves a view of another program alone, and makes none where nothing tells the run of a row", () =>
   Effect.gen(function*() {
@@ -183,6 +192,18 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       })
   )
 
+  it.effect("writes to all tables that are there, for a user who may not make any", () =>
+    Effect.gen(function*() {
+      const { options, rows } = yield* prepared("DROP ROLE IF EXISTS writer", "CREATE ROLE writer LOGIN PASSWORD 'w'")
+      yield* record(layers(options).copy, FIRST)
+      yield* rows("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO writer")
+      const writer = layers({ ...options, user: "writer", password: Redacted.make("w") }).copy
+      const lines = yield* logged(record(writer, SECOND))
+      assert.deepStrictEqual(lines.filter((line) => /not written|not kept|no view/.test(line)), [])
+      assert.deepStrictEqual(counted(yield* rows(ROWS)), WANTED)
+      yield* rows("DROP OWNED BY writer; DROP ROLE writer")
+    }))
+
   it.effect("leaves a view of another program alone, and makes none where nothing tells the run of a row", () =>
     Effect.gen(function*() {
       const { options, rows } = yield* prepared(
@@ -195,7 +216,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           line.slice(line.lastIndexOf("samples: ") + 9)
         )
       assert.deepStrictEqual(told(yield* logged(record(layers(options).copy, FIRST))), [
-        "units are not kept: samples_columns is another program's table",
+        "units are not kept: the table samples_columns has other columns, or the user may not insert into it",
         "there is no view samples_with_run: another program's table or view has its name"
       ])
       yield* record(PostgresSink.layer({ ...options, createTable: true, table: "flows" }), FIRST)

@@ -11,6 +11,7 @@ import type { Writer } from "./FileFailure.ts"
 import { quoted } from "./identifiers.ts"
 import { inTransaction } from "./inTransaction.ts"
 import { lockName, type PostgresTable, readTable, type TableName } from "./PostgresTable.ts"
+import { storable } from "./PostgresTypes.ts"
 import {
   DESCRIPTION_COLUMNS,
   descriptionCells,
@@ -84,7 +85,7 @@ export class PostgresRuns {
     return Effect.andThen(
       orSay(this.describeColumns(sql, batch, lock), unitsNotKept),
       this.createTable && this.isReady === true
-        ? orSay(this.makeView(sql, table), (why) => noView(this.name.table, why))
+        ? orSay(this.makeView(sql, table, lock), (why) => noView(this.name.table, why))
         : Effect.void
     )
   }
@@ -99,23 +100,22 @@ export class PostgresRuns {
     const description = { ...name, table: descriptionOf(name.table) }
     return Effect.gen(function*() {
       if (description.table.length > LONGEST_NAME) return unitsNotKept(NAME_TOO_LONG)
-      if (createTable) {
-        yield* lockName(sql, name)
-        yield* make(sql, description, DESCRIPTION_COLUMNS)
-      }
-      if (!(yield* has(sql, description, DESCRIPTION_COLUMNS))) {
-        return createTable ? unitsNotKept(`${description.table} is another program's table`) : null
+      if (createTable) yield* lockName(sql, name)
+      if (!(yield* isThere(sql, description, DESCRIPTION_COLUMNS, createTable))) {
+        return createTable
+          ? unitsNotKept(`the table ${description.table} has other columns, or the user may not insert into it`)
+          : null
       }
       const runId = batch[0]!.run.id
       const known = yield* sql.unsafe(`SELECT 1 FROM ${nameOf(description)} WHERE run_id = $1 LIMIT 1`, [runId])
       if (known.length > 0) return null
-      for (const cells of descriptionCells(batch, lock)) yield* insert(sql, description, cells)
+      yield* insertAll(sql, description, DESCRIPTION_COLUMNS, descriptionCells(batch, lock))
       return null
     })
   }
 
   /** Gives why there is no view; null if there is one. */
-  private makeView(sql: SqlClient, table: PostgresTable): Effect.Effect<string | null, SqlError> {
+  private makeView(sql: SqlClient, table: PostgresTable, lock: SchemaLock): Effect.Effect<string | null, SqlError> {
     const { schema, table: samples } = this.name
     const view = { schema, table: viewOf(samples) }
     // Tells our view from others.
@@ -129,7 +129,7 @@ export class PostgresRuns {
         [schema, view.table]
       )
       if (found !== undefined) return found.comment === comment ? null : noView(samples, NAME_TAKEN)
-      const row = runOfRow(table)
+      const row = runOfRow(table, lock)
       if (row === null) return noView(samples, RUN_UNKNOWN)
       const rows = rowsWithRun(samples, row, VIEW_DIALECT, (table) => nameOf({ schema, table }))
       yield* sql.unsafe(`CREATE VIEW ${nameOf(view)} AS ${rows}`)
@@ -145,12 +145,9 @@ export class PostgresRuns {
       const runs = { ...name, table: runsOf(name.table) }
       const events = { ...name, table: eventsOf(name.table) }
       if (events.table.length > LONGEST_NAME) return false
-      if (createTable) {
-        yield* lockName(sql, name)
-        yield* make(sql, runs, RUN_COLUMNS)
-        yield* make(sql, events, EVENT_COLUMNS)
-      }
-      const isReady = (yield* has(sql, runs, RUN_COLUMNS)) && (yield* has(sql, events, EVENT_COLUMNS))
+      if (createTable) yield* lockName(sql, name)
+      const isReady = (yield* isThere(sql, runs, RUN_COLUMNS, createTable))
+        && (yield* isThere(sql, events, EVENT_COLUMNS, createTable))
       if (isReady) yield* endKilledRuns(sql, name, event)
       return isReady
     })
@@ -170,9 +167,10 @@ const writeEvent = Effect.fnUntraced(function*(sql: SqlClient, { schema, table }
   if (event._tag === "RunEnded") yield* end(sql, runs, row.run_id, endCells(row))
 })
 
-/** What tells the run of a row of the table; null if nothing does. */
-const runOfRow = ({ columns }: PostgresTable): RunOfRow | null => {
-  const find = (wanted: string) => columns.find(({ name }) => name.toLowerCase() === wanted)
+/** What tells the run of a row of the table; null if nothing does. Only columns that this recorder writes count. */
+const runOfRow = ({ columns }: PostgresTable, lock: SchemaLock): RunOfRow | null => {
+  const written = new Set(lock.columns.map(({ name }) => name))
+  const find = (wanted: string) => columns.find(({ name }) => written.has(name) && name.toLowerCase() === wanted)
   const [device, runId, requestedAt] = [find("device"), find("run_id"), find("requested_at")]
   if (device === undefined) return null
   const row = { device: `s.${quoted(device.name)}::text` }
@@ -199,16 +197,22 @@ const timeOf = (column: string, type: string): string | null => {
 
 const nameOf = ({ schema, table }: TableName): string => `${quoted(schema)}.${quoted(table)}`
 
-const make = (sql: SqlClient, name: TableName, columns: { readonly [name: string]: RunColumnType }) => {
-  const declared = Object.entries(columns).map(([column, type]) => `${quoted(column)} ${TYPES[type]}`)
-  return sql.unsafe(`CREATE TABLE IF NOT EXISTS ${nameOf(name)} (${declared.join(", ")})`)
-}
-
-const has = (sql: SqlClient, name: TableName, columns: { readonly [name: string]: RunColumnType }) =>
-  Effect.map(readTable(sql, name), ({ table }) => {
-    const insertable = table?.columns.filter(({ isInsertable }) => isInsertable).map((column) => column.name) ?? []
-    return Object.keys(columns).every((column) => insertable.includes(column))
-  })
+/** Whether there is a table with these columns. Makes a missing one if that is asked for. */
+const isThere = Effect.fnUntraced(function*(
+  sql: SqlClient,
+  name: TableName,
+  columns: { readonly [name: string]: RunColumnType },
+  createTable: boolean
+): Effect.fn.Return<boolean, SqlError> {
+  const { table } = yield* readTable(sql, name)
+  if (table === null && createTable) {
+    const declared = Object.entries(columns).map(([column, type]) => `${quoted(column)} ${TYPES[type]}`)
+    yield* sql.unsafe(`CREATE TABLE ${nameOf(name)} (${declared.join(", ")})`)
+    return true
+  }
+  const insertable = table?.columns.filter(({ isInsertable }) => isInsertable).map((column) => column.name) ?? []
+  return Object.keys(columns).every((column) => insertable.includes(column))
+})
 
 const endKilledRuns = Effect.fnUntraced(function*(sql: SqlClient, name: TableName, event: RunEvent) {
   const runs = { ...name, table: runsOf(name.table) }
@@ -237,6 +241,21 @@ const lastTime = (sql: SqlClient, name: TableName): Effect.Effect<string | null,
     ),
     ([row]) => row?.at ?? null
   )
+
+/** One statement for all rows: there may be hundreds, and the server may be far away. */
+const insertAll = (
+  sql: SqlClient,
+  name: TableName,
+  columns: { readonly [name: string]: RunColumnType },
+  rows: ReadonlyArray<RunCells>
+) => {
+  const names = Object.keys(columns).map(quoted).join(", ")
+  const types = Object.entries(columns).map(([column, type]) => `${quoted(column)} ${TYPES[type]}`).join(", ")
+  return sql.unsafe(
+    `INSERT INTO ${nameOf(name)} (${names}) SELECT ${names} FROM jsonb_to_recordset($1::jsonb) AS r(${types})`,
+    [JSON.stringify(rows, (_key, cell) => typeof cell === "string" ? storable(cell.toWellFormed()) : cell)]
+  )
+}
 
 const insert = (sql: SqlClient, name: TableName, cells: RunCells) => {
   const columns = Object.keys(cells)

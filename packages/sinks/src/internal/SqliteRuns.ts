@@ -88,12 +88,12 @@ export class SqliteRuns {
     if (known.all([batch[0]!.run.id]).length === 0) {
       for (const cells of descriptionCells(batch, lock)) this.insert(description, cells)
     }
-    return this.settings.createTable && this.isReady === true ? this.makeView() : null
+    return this.settings.createTable && this.isReady === true ? this.makeView(lock) : null
   }
 
-  private makeView(): string | null {
+  private makeView(lock: SchemaLock): string | null {
     const { table } = this.settings
-    const row = this.runOfRow()
+    const row = this.runOfRow(lock)
     if (row === null) return noView(table, RUN_UNKNOWN)
     const view = viewOf(table)
     const sql = `CREATE VIEW ${quoted(view)} AS ${OUR_VIEW} ${rowsWithRun(table, row, VIEW_DIALECT)}`
@@ -107,10 +107,11 @@ export class SqliteRuns {
     return null
   }
 
-  /** What tells the run of a row of the table; null if nothing does. */
-  private runOfRow(): RunOfRow | null {
+  /** What tells the run of a row of the table; null if nothing does. Only columns that this recorder writes count. */
+  private runOfRow(lock: SchemaLock): RunOfRow | null {
     const columns = this.database.columnsOf(this.settings.table)
-    const find = (wanted: string) => columns.find(({ name }) => name.toLowerCase() === wanted)
+    const written = new Set(lock.columns.map(({ name }) => name))
+    const find = (wanted: string) => columns.find(({ name }) => written.has(name) && name.toLowerCase() === wanted)
     const [device, runId, requestedAt] = [find("device"), find("run_id"), find("requested_at")]
     if (device === undefined) return null
     const row = { device: `s.${quoted(device.name)}` }

@@ -22,7 +22,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           const identity = {
             manufacturer: "Alicat Scientific",
             model: "MC",
-            serialNumber: "52'1;",
+            serialNumber: "52'1;\"\0",
             firmware: null,
             calibrationDate: null
           }
@@ -53,7 +53,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
             yield* rows("SELECT device, serial_number, column_name, unit FROM samples_columns"),
             ["Mass_Flow", "Gas", "Count"].map((column_name) => ({
               device: "fuel",
-              serial_number: "52'1;",
+              serial_number: "52'1;\"\uFFFD",
               column_name,
               unit: column_name === "Mass_Flow" ? "SCCM" : null
             }))

@@ -4,6 +4,7 @@
  * For every device, samples, samples left out, failed polls, skipped slots and dropped ticks make all slots of the run.
  */
 import type { AcquisitionSummary } from "./AcquisitionSummary.ts"
+import { describeDevice } from "./DeviceDescription.ts"
 import type { Mark } from "./Marks.ts"
 import type { EndCause, RunEvent, SkipCause } from "./RunEvent.ts"
 import type { DeviceFailure, Run, Sample, Tick } from "./Sample.ts"
@@ -237,18 +238,12 @@ const startEvent = (
   host: host ?? null,
   version: VERSION,
   metadata: metadata ?? {},
-  devices: devices.map(({ format, identity, name, unitId }) => ({
-    device: name,
-    unitId,
-    manufacturer: identity?.manufacturer ?? null,
-    model: identity?.model ?? null,
-    serialNumber: identity?.serialNumber ?? null,
-    firmware: identity?.firmware ?? null,
-    calibrationDate: identity?.calibrationDate ?? null,
-    fields: (format ?? samples.find(({ device }) => device === name)?.frame.format)?.fields.map((
-      { kind, name, statistic, unit }
-    ) => ({ name, unit, statistic, kind })) ?? []
-  }))
+  devices: devices.map((device) =>
+    describeDevice({
+      ...device,
+      format: device.format ?? samples.find((sample) => sample.device === device.name)?.frame.format ?? null
+    })
+  )
 })
 
 const endEvent = (

@@ -1,6 +1,7 @@
 /**
  * A run event as a row: the same columns for all events, in every output.
  */
+import { deviceToRow } from "./DeviceDescription.ts"
 import { formatTimestamp } from "./formatTimestamp.ts"
 import { RunEvent } from "./RunEvent.ts"
 
@@ -49,7 +50,7 @@ export const eventToRow = (event: RunEvent): EventRow => {
     row({ device, reason, detail, ...between(since, until), count: failures, data: { reasons } })
   return RunEvent.match(event, {
     RunStarted: ({ devices, host, metadata, rateHz, version }) =>
-      row({ data: { rate_hz: rateHz, host, version, metadata, devices: devices.map(deviceData) } }),
+      row({ data: { rate_hz: rateHz, host, version, metadata, devices: devices.map(deviceToRow) } }),
     DeviceFailing: ({ detail, device, reason }) => row({ device, reason, detail }),
     DeviceChanged: ({ detail, device }) => row({ device, detail }),
     DeviceBack: outage,
@@ -87,13 +88,4 @@ type Outage = Extract<RunEvent, { readonly _tag: "DeviceBack" | "DeviceLost" }>
 const between = (since: number, until: number) => ({
   since_at: formatTimestamp(since),
   until_at: formatTimestamp(until)
-})
-
-const deviceData = (
-  { calibrationDate, serialNumber, unitId, ...device }: Extract<RunEvent, { _tag: "RunStarted" }>["devices"][number]
-) => ({
-  ...device,
-  unit_id: unitId,
-  serial_number: serialNumber,
-  calibration_date: calibrationDate
 })

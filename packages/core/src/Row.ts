@@ -60,7 +60,7 @@ export interface CellWriter {
 export interface RowOptions {
   /**
    * Adds the columns `run_id`, `sequence` and `tick` after the status: the run, the place of the sample in it, and the place of its
-   * tick on the grid. Default: false.
+   * tick on the grid. A table that a sink makes always has them. Default: false.
    */
   readonly rowIds?: boolean | undefined
   /** The old name of `rowIds`. */
@@ -128,7 +128,14 @@ const ROW_IDS: ReadonlyArray<RowColumn> = [
   fixed("sequence", "int", (sample, to) => to.int(sample.sequence)),
   { ...fixed("tick", "int", ({ tick }, to) => tick === null ? to.missing() : to.int(tick)), nullable: true }
 ]
-export const ROW_ID_NAMES: ReadonlySet<string> = new Set(ROW_IDS.map(({ name }) => name))
+const ROW_ID_NAMES: ReadonlySet<string> = new Set(ROW_IDS.map(({ name }) => name))
+
+/** Whether a column of a row is `run_id`, `sequence` or `tick`. A field never has one of these names. */
+export const isRowId = ({ name }: Column): boolean => ROW_ID_NAMES.has(name)
+
+/** Whether the user asks for the row ids. */
+export const asksForRowIds = (options?: RowOptions): boolean => (options?.rowIds ?? options?.identity) === true
+
 const FIXED_NAMES = new Set([...BEFORE_FRAME, STATUS, ...ROW_IDS].map((column) => column.name))
 
 const fieldColumn = ({ kind, name }: FrameField, position: number, columnName: string): RowColumn => {
@@ -167,7 +174,7 @@ export const rowColumns = (format: FrameFormat, options?: RowOptions): ReadonlyA
     columns = { plain, withRowIds: [...plain, ...ROW_IDS] }
     columnsByFormat.set(format, columns)
   }
-  return (options?.rowIds ?? options?.identity) === true ? columns.withRowIds : columns.plain
+  return asksForRowIds(options) ? columns.withRowIds : columns.plain
 }
 
 /**

@@ -10,6 +10,7 @@
 import { DroppedValues } from "./DroppedValues.ts"
 import { distinct, type FrameField, type FrameFormat } from "./Frame.ts"
 import {
+  asksForRowIds,
   type Cell,
   type CellPlan,
   CellSource,
@@ -17,7 +18,7 @@ import {
   type Column,
   type ColumnType,
   fieldColumnName,
-  ROW_ID_NAMES,
+  isRowId,
   type RowColumn,
   rowColumns,
   type RowOptions,
@@ -126,15 +127,16 @@ export class SchemaLock {
   }
 
   /**
-   * Locks to the columns that both an existing table and a first batch have, in the order and types of the table. The database
-   * fills the other columns.
+   * Locks to the columns that both an existing table and a first batch have, in the order and types of the table. The row ids are
+   * among them, whether they are asked for or not. The database fills the other columns.
    */
   static fromTable(
     columns: ReadonlyArray<TableColumn>,
     batch: Iterable<Sample>,
     options: LockOptions = {}
   ): SchemaLock {
-    const sources = new Map(SchemaLock.fromBatch(batch, options).locked.map(({ name, source }) => [name, source]))
+    const all = SchemaLock.fromBatch(batch, { ...options, rowIds: true })
+    const sources = new Map(all.locked.map(({ name, source }) => [name, source]))
     return new SchemaLock(
       columns.flatMap((column) => {
         const source = sources.get(column.takes ?? column.name)
@@ -204,14 +206,17 @@ export class SchemaLock {
   }
 
   private plan(format: FrameFormat): Plan {
-    const sources = new Map(rowColumns(format, this.options).map((column) => [sourceOf(column), column]))
+    const sources = new Map(rowColumns(format, { rowIds: true }).map((column) => [sourceOf(column), column]))
     const columns = this.locked.map((column) => ({ column, from: sources.get(column.source) }))
     for (const { column } of columns) sources.delete(column.source)
     const readers = columns.map(({ column, from }) => from === undefined ? () => null : this.readerOf(column, from))
     return {
       readers,
       cells: columns.map(({ column, from }, at) => cellPlan(column, from, readers[at]!)),
-      unknown: [...sources.values()].filter((column) => column.field !== null || isOnDemand(column))
+      // What the user asked for must not be dropped silently.
+      unknown: [...sources.values()].filter((column) =>
+        column.field !== null || (isRowId(column) && asksForRowIds(this.options))
+      )
     }
   }
 
@@ -255,9 +260,6 @@ const cellPlan = (
 const FIELD = "field "
 
 const sourceOf = (column: RowColumn): string => column.field === null ? `fixed ${column.name}` : FIELD + column.field
-
-/** Whether the user asked for this column. Its values must not be dropped silently. */
-const isOnDemand = ({ field, name }: RowColumn): boolean => field === null && ROW_ID_NAMES.has(name)
 
 /** The formats of a batch, then the known formats of the run's other devices. */
 const formatsOf = (batch: Iterable<Sample>): ReadonlySet<FrameFormat> => {

@@ -2,6 +2,7 @@
  * The main flow: `PollSource` -> `Recorder.record` (ticks) -> `pipeToSink` (samples, batches) -> `SampleSink`.
  */
 export { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
+export { describeDevice, type DeviceDescription, deviceToRow } from "./DeviceDescription.ts"
 export { DroppedValues } from "./DroppedValues.ts"
 export { EndSignal } from "./EndSignal.ts"
 export { type EventRow, eventToRow } from "./EventRow.ts"
@@ -34,11 +35,13 @@ export * as PushRecorder from "./PushRecorder.ts"
 export * as Recorder from "./Recorder.ts"
 export * as Recording from "./Recording.ts"
 export {
+  asksForRowIds,
   type Cell,
   type CellWriter,
   type Column,
   type ColumnType,
   fieldColumns,
+  isRowId,
   type RowOptions,
   rowWriter,
   sampleToRow

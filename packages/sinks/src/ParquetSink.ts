@@ -4,7 +4,7 @@
  * Columns are fixed at the first batch. If it does not show the type of one, they are fixed at the first row group, of 10,000 rows
  * at most; a column without a value in it is text. Times are UTC timestamps in microseconds. NaN and infinities stay in columns of
  * floats; in columns of integers they are null, and counted. Units, the devices' identities, the run's id, its start and its
- * events are in the file's key-value metadata.
+ * events are in the file's key-value metadata. Readers of the Arrow family also find the unit of each column there.
  *
  * Rows are collected into row groups. While one is collected, a separate thread encodes and writes the one before it. The file is
  * written as `<name>.partial` and gets its name when it is complete: at the end of the recording, however it ends, unless the
@@ -32,7 +32,7 @@ import {
 } from "@sampleline/core"
 import { type Array, type Config, Context, Effect, type Layer, type Scope, Semaphore } from "effect"
 import * as fs from "node:fs"
-import { describeDevices, runJson } from "./internal/Description.ts"
+import { describeDevices, runJson, unitsByColumn } from "./internal/Description.ts"
 import { findDriver } from "./internal/drivers.ts"
 import { fileOpenError, fileWriteError } from "./internal/FileFailure.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
@@ -238,9 +238,12 @@ const startRecording = (
   options: RowOptions
 ): ParquetRecording => {
   const lock = SchemaLock.fromBatch(batch, options).typed()
-  const { devices, ...run } = runJson(batch, describeDevices(batch, lock))
+  const { columns } = lock
+  const described = describeDevices(batch, lock)
+  const { devices, ...run } = runJson(batch, described)
   const metadata = { ...run, devices: JSON.stringify(devices) }
-  encoder.begin({ fd, reserve, settings: { columns: lock.columns, compression, dictionary, metadata } })
+  const units = unitsByColumn(columns, described)
+  encoder.begin({ fd, reserve, settings: { columns, compression, dictionary, units, metadata } })
   return new ParquetRecording(lock, encoder, rowGroupSize)
 }
 

@@ -1,10 +1,12 @@
 /**
  * A table in a Postgres database, by binary COPY or by inserts.
  *
- * With `createTable` a missing table is made with real types: `timestamptz`, `double precision`. Units and the devices'
- * identities become its comments. If the table exists, the columns that it shares with the run are written, each value converted
- * to its column's type. NaN and infinities stay in `real` and `double precision`. Other columns, such as a serial key or a
- * `default now()`, are left to the database.
+ * With `createTable` a missing table is made with real types: `timestamptz`, `double precision`. If the table exists, the columns
+ * that it shares with the run are written, each value converted to its column's type. NaN and infinities stay in `real` and
+ * `double precision`. Other columns, such as a serial key or a `default now()`, are left to the database.
+ *
+ * Units and the devices' identities are in `<table>_columns`, the runs in `<table>_runs`, and their events in `<table>_events`. The
+ * view `<table>_with_run` has each row with its run.
  *
  * A batch is refused if a column's type was altered since recording began. `write` goes on when the type is as before; a run of
  * `pipeToSink` ends this output at the first refused batch.
@@ -44,7 +46,7 @@ import { CopyBuffer } from "./internal/CopyBuffer.ts"
 import { firstBatchOf } from "./internal/firstBatch.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
 import { openPostgres } from "./internal/PostgresDriver.ts"
-import { prepareRuns, writeEvent } from "./internal/PostgresRuns.ts"
+import { PostgresRuns } from "./internal/PostgresRuns.ts"
 import { type PostgresSettings, postgresSettings } from "./internal/PostgresSettings.ts"
 import {
   changeOf,
@@ -58,7 +60,7 @@ import {
   type TableRows,
   typesUnchanged
 } from "./internal/PostgresTable.ts"
-import { eventsNotKept } from "./internal/RunTables.ts"
+import { eventNotWritten } from "./internal/RunTables.ts"
 import { isAboutTable, serverOpenError, serverWriteError, type SqlFailure } from "./internal/SqlFailure.ts"
 import { writeComplete } from "./internal/writeComplete.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
@@ -133,6 +135,7 @@ export class PostgresSink extends Context.Service<
     yield* annotated(Effect.logInfo(`${SINK} opened ${target}`))
     yield* Effect.addFinalizer(() => annotated(Effect.logInfo(`${SINK} closed ${target}`)))
 
+    const runs = new PostgresRuns({ sink: SINK, target }, settings)
     let rows: TableRows | undefined
     let statements: ReadonlyArray<string> | undefined
     /** If several first batches come at once, one of them locks the columns. */
@@ -148,6 +151,7 @@ export class PostgresSink extends Context.Service<
       const result = rowsOf(existing!, batch, options, settings.useCopy)
       if ("problem" in result) return yield* schemaError(settings, result.problem)
       for (const loss of result.losses) yield* Effect.logWarning(`${SINK} ${target}: ${loss}`)
+      yield* driver.statements((sql) => runs.describe(sql, existing!, batch, result.lock))
       rows = result
     })
 
@@ -173,17 +177,10 @@ export class PostgresSink extends Context.Service<
       buffers.push(buffer)
     })
 
-    let keepsEvents: boolean | undefined
-    /** Events are beside the samples: one that cannot be written is told, and recording goes on. */
     const event = (event: RunEvent) =>
-      driver.statements(Effect.fnUntraced(function*(sql) {
-        keepsEvents ??= yield* prepareRuns(sql, settings, event)
-        if (keepsEvents) return yield* writeEvent(sql, settings, event)
-        if (event._tag === "RunStarted") {
-          yield* Effect.logInfo(`${SINK} ${target}: ${eventsNotKept(table)}`)
-        }
-      })).pipe(
-        Effect.catch(({ message }) => Effect.logWarning(`${SINK} ${target}: an event was not written: ${message}`))
+      Effect.catch(
+        driver.statements((sql) => runs.write(sql, event)),
+        ({ message }) => Effect.logWarning(`${SINK} ${target}: ${eventNotWritten(message)}`)
       )
 
     /** The table itself if it was altered since its columns were locked, else the failure. */

@@ -2,8 +2,8 @@
  * A table in any database that the program has an `effect/sql` client for: Postgres, SQLite or MySQL, chosen by the client's
  * dialect.
  *
- * In Postgres rows are written as by `PostgresSink` without COPY. Elsewhere several rows go into a statement, and all of a batch
- * into one transaction. A new table gets the dialect's types. If the table exists, the columns that it shares with the run are
+ * In Postgres rows, runs and events are written as by `PostgresSink` without COPY. Elsewhere several rows go into a statement, all
+ * of a batch into one transaction, and events are not kept. A new table gets the dialect's types. If the table exists, the columns that it shares with the run are
  * written. The client, its connections and its time-outs are the program's.
  *
  * Accepted means: committed.
@@ -24,6 +24,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { firstBatchOf } from "./internal/firstBatch.ts"
 import { checkIdentifiers } from "./internal/identifiers.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
+import { eventNotWritten } from "./internal/RunTables.ts"
 import { serverOpenError, serverWriteError, SqlFailure } from "./internal/SqlFailure.ts"
 import { MYSQL, SQLITE, tableInGrammar } from "./internal/SqlGrammar.ts"
 import { tableInPostgres } from "./internal/SqlInPostgres.ts"
@@ -72,6 +73,11 @@ export class SqlSink extends Context.Service<
         name: SINK,
         target,
         dropped: () => lock()?.dropped,
+        event: (event) =>
+          Effect.catch(
+            table.event?.(event) ?? Effect.void,
+            (error) => Effect.logWarning(`${SINK} ${target}: ${eventNotWritten(SqlFailure.from(error, "").message)}`)
+          ),
         write: (batch) =>
           Effect.mapError(table.write(batch), (error) =>
             "problem" in error

@@ -3,7 +3,8 @@
  *
  * Columns are fixed at the first batch. If the table exists, the columns that it shares with the run are written, by the table's
  * types. Times are RFC 3339 text or integer microseconds. SQLite keeps infinities, and stores NaN as NULL, which is counted.
- * Units and the devices' identities are in `<table>_columns`, the runs in `<table>_runs`, and their events in `<table>_events`.
+ * Units and the devices' identities are in `<table>_columns`, the runs in `<table>_runs`, and their events in `<table>_events`. The
+ * view `<table>_with_run` has each row with its run.
  *
  * Accepted means: committed. With `synchronous` NORMAL, the default, a batch survives a kill -9 of the process; with FULL it
  * survives a power cut. If another process has locked the database, the sink waits, and nothing else waits with it.
@@ -35,7 +36,7 @@ import { columnsOf, openSqlite, viewSqlite } from "./internal/SqliteFile.ts"
 import { insertAll, type Inserts, Parameters, prepareInserts } from "./internal/SqliteInserts.ts"
 import { SqliteRuns } from "./internal/SqliteRuns.ts"
 import { type SqliteSettings, sqliteSettings } from "./internal/SqliteSettings.ts"
-import { describeColumns, descriptionProblem, makeTable, shapeOf, type SqliteShape } from "./internal/SqliteTable.ts"
+import { descriptionProblem, makeTable, shapeOf, type SqliteShape } from "./internal/SqliteTable.ts"
 import { writeComplete } from "./internal/writeComplete.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
@@ -93,7 +94,7 @@ export class SqliteSink extends Context.Service<
     let shape: SqliteShape | undefined
     let parameters: Parameters | undefined
     let isConfigured = false
-    let inserts: Inserts | undefined
+    let begun: Begun | undefined
     const checkpoint = checkpointing(database)
     // SQLite itself does this only if no other program has the database open.
     yield* Effect.addFinalizer(() => copyLog(database))
@@ -143,18 +144,21 @@ export class SqliteSink extends Context.Service<
     ) {
       const values = (parameters ??= new Parameters(locked)).of(complete)
       const transaction = () => {
-        const prepared = inserts ?? begin(database, settings, locked, batch)
-        insertAll(prepared, values, locked.lock.columns.length)
+        const prepared = begun ?? begin(database, settings, runs, locked, batch)
+        insertAll(prepared.inserts, values, locked.lock.columns.length)
         return prepared
       }
       const attempted = () => {
         configure()
-        inserts = runTransaction(database, transaction)
+        begun = runTransaction(database, transaction)
+        return begun
       }
-      yield* Effect.mapError(
+      const isFirst = begun === undefined
+      const { noView } = yield* Effect.mapError(
         retryWhileLocked(attempted, busyTimeout),
         (cause) => sqliteWriteError(writer, batch.length, busyTimeout, cause)
       )
+      if (isFirst && noView !== null) yield* Effect.logInfo(`${SINK} ${path}: ${noView}`)
       watch.unseen += complete.length
     })
 
@@ -214,7 +218,7 @@ export class SqliteSink extends Context.Service<
           return
         }
         const database = yield* SqliteDatabase.open(":memory:")
-        yield* SqliteDatabase.attempt(() => begin(database, settings, shape, batch))
+        yield* SqliteDatabase.attempt(() => begin(database, settings, new SqliteRuns(database, settings), shape, batch))
       })
       yield* Effect.mapError(rehearsal, refuse)
     },
@@ -269,14 +273,21 @@ const checkpointing = (database: SqliteDatabase.SqliteDatabase): Effect.Effect<v
 const copyLog = (database: SqliteDatabase.SqliteDatabase): Effect.Effect<void> =>
   Effect.ignore(SqliteDatabase.attempt(() => database.exec("PRAGMA wal_checkpoint(PASSIVE)")))
 
+interface Begun {
+  readonly inserts: Inserts
+  /** Why there is no view of the rows with their runs; null if there is one, or none is wanted. */
+  readonly noView: string | null
+}
+
 /** What the first batch needs: the table, its description, and the statements. */
 const begin = (
   database: SqliteDatabase.SqliteDatabase,
   settings: SqliteSettings,
+  runs: SqliteRuns,
   shape: SqliteShape,
   batch: ReadonlyArray<Sample>
-): Inserts => {
+): Begun => {
   if (shape.isNew) makeTable(database, settings, shape)
-  describeColumns(database, settings, batch, shape.lock)
-  return prepareInserts(database, settings.table, shape.lock.columns)
+  const noView = runs.describe(batch, shape.lock)
+  return { inserts: prepareInserts(database, settings.table, shape.lock.columns), noView }
 }

@@ -37,12 +37,15 @@ export interface SqliteColumn {
   readonly isNotNull: boolean
   /** Whether a row must have a value for it: it is NOT NULL, and SQLite fills in none. */
   readonly isRequired: boolean
+  /** Whether SQLite fills it in: it has a default, or is the integer key. */
+  readonly hasDefault: boolean
   /** Whether its table is STRICT, so that it takes only values of its type. */
   readonly isStrict: boolean
 }
 
 /**
- * Gives `name`, `type`, `isNotNull`, `isRequired` and `isStrict` (0 or 1) of each column of a table. Its one parameter is the table's name.
+ * Gives `name`, `type`, and, each 0 or 1, `isNotNull`, `isRequired`, `hasDefault` and `isStrict` of each column of a table. Its one
+ * parameter is the table's name.
  *
  * @since 0.1.0
  * @category queries
@@ -50,6 +53,8 @@ export interface SqliteColumn {
 export const columnsQuery = "SELECT name, type, \"notnull\" AS isNotNull, "
   // SQLite fills in an integer key.
   + `"notnull" AND dflt_value IS NULL AND pk = 0 AS isRequired, `
+  + "dflt_value IS NOT NULL OR (type = 'INTEGER' COLLATE NOCASE AND pk = 1 "
+  + "AND (SELECT count(*) FROM pragma_table_info(?1) WHERE pk > 0) = 1) AS hasDefault, "
   + "EXISTS (SELECT * FROM pragma_table_list(?1) WHERE strict) AS isStrict "
   + "FROM pragma_table_info(?1)"
 
@@ -134,6 +139,7 @@ const openWith = Effect.fnUntraced(function*(
         type: String(row["type"]),
         isNotNull: row["isNotNull"] === 1,
         isRequired: row["isRequired"] === 1,
+        hasDefault: row["hasDefault"] === 1,
         isStrict: row["isStrict"] === 1
       })),
     isInTransaction: () => database.isTransaction

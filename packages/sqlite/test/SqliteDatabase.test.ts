@@ -36,10 +36,10 @@ describe("SqliteDatabase", () => {
         )
       )
       assert.deepStrictEqual(database.columnsOf("samples"), [
-        { name: "id", type: "INTEGER", isNotNull: true, isRequired: false, isStrict: false },
-        { name: "site", type: "TEXT", isNotNull: true, isRequired: true, isStrict: false },
-        { name: "at", type: "TEXT", isNotNull: true, isRequired: false, isStrict: false },
-        { name: "n", type: "", isNotNull: false, isRequired: false, isStrict: false }
+        { name: "id", type: "INTEGER", isNotNull: true, isRequired: false, hasDefault: true, isStrict: false },
+        { name: "site", type: "TEXT", isNotNull: true, isRequired: true, hasDefault: false, isStrict: false },
+        { name: "at", type: "TEXT", isNotNull: true, isRequired: false, hasDefault: true, isStrict: false },
+        { name: "n", type: "", isNotNull: false, isRequired: false, hasDefault: false, isStrict: false }
       ])
       assert.deepStrictEqual(database.columnsOf("nothing"), [])
     }))

@@ -3,8 +3,10 @@
  * one device, not to a column name. Every sink stores this beside its rows, in the form that its readers expect.
  */
 import {
+  type Column,
+  describeDevice,
   type Device,
-  type DeviceIdentity,
+  deviceToRow,
   fieldColumns,
   formatTimestamp,
   type Sample,
@@ -19,11 +21,8 @@ interface DescribedColumn {
   readonly statistic: number | null
 }
 
-interface DescribedDevice {
-  readonly name: string
-  readonly unitId: string
-  readonly identity: DeviceIdentity | null
-  /** Empty if the device's format is not known yet. */
+/** A device with its columns in place of its fields. There are none if its format is not known yet. */
+interface DescribedDevice extends Omit<ReturnType<typeof deviceToRow>, "fields"> {
   readonly columns: ReadonlyArray<DescribedColumn>
 }
 
@@ -32,14 +31,13 @@ export const describeDevices = (
   batch: ReadonlyArray<Sample>,
   lock: SchemaLock | undefined
 ): ReadonlyArray<DescribedDevice> =>
-  devicesOf(batch).map(({ format, identity, name, unitId }) => {
-    const known = format ?? batch.find((sample) => sample.device === name)?.frame.format
-    const fields = known === undefined ? [] : lock?.fields(known) ?? fieldColumns(known)
+  devicesOf(batch).map((device) => {
+    const format = device.format ?? batch.find((sample) => sample.device === device.name)?.frame.format
+    const { fields: _, ...described } = deviceToRow(describeDevice(device))
+    const columns = format === undefined ? [] : lock?.fields(format) ?? fieldColumns(format)
     return {
-      name,
-      unitId,
-      identity,
-      columns: fields.map(({ column, field: { statistic, unit } }) => ({ column, unit, statistic }))
+      ...described,
+      columns: columns.map(({ column, field: { statistic, unit } }) => ({ column, unit, statistic }))
     }
   })
 
@@ -54,29 +52,39 @@ const devicesOf = (batch: ReadonlyArray<Sample>): ReadonlyArray<Device> => {
   return [...byName.values()]
 }
 
-/** The unit of a column. If its devices differ, the unit of each. */
-export const unitsOf = (name: string, devices: ReadonlyArray<DescribedDevice>): string => {
-  const units = devices.flatMap((device) =>
-    device.columns
-      .filter(({ column, unit }) => column === name && unit !== null)
-      .map(({ unit }) => ({ device: device.name, unit }))
+/** The unit of a column in each device that has one. */
+const unitsByDevice = (name: string, devices: ReadonlyArray<DescribedDevice>): ReadonlyMap<string, string> =>
+  new Map(
+    devices.flatMap(({ columns, device }) =>
+      columns.flatMap(({ column, unit }) => column === name && unit !== null ? [[device, unit] as const] : [])
+    )
   )
-  const distinct = new Set(units.map(({ unit }) => unit))
-  return distinct.size === 1 ? units[0]!.unit! : units.map(({ device, unit }) => `${device}: ${unit}`).join(", ")
+
+/** The unit of a column, for people. If its devices differ, the unit of each. Empty if none has one. */
+export const unitsOf = (name: string, devices: ReadonlyArray<DescribedDevice>): string => {
+  const units = unitsByDevice(name, devices)
+  const [unit = "", ...others] = new Set(units.values())
+  return others.length === 0 ? unit : [...units].map(([device, unit]) => `${device}: ${unit}`).join(", ")
 }
+
+/** The unit of each column that has one, for programs. If its devices differ, a JSON object with the unit of each. */
+export const unitsByColumn = (
+  columns: ReadonlyArray<Column>,
+  devices: ReadonlyArray<DescribedDevice>
+): { readonly [column: string]: string } =>
+  Object.fromEntries(columns.flatMap(({ name }) => {
+    const units = unitsByDevice(name, devices)
+    const [unit, ...others] = new Set(units.values())
+    if (unit === undefined) return []
+    return [[name, others.length === 0 ? unit : JSON.stringify(Object.fromEntries(units))]]
+  }))
 
 /** A run and its devices as a JSON value. */
 export const runJson = (batch: ReadonlyArray<Sample>, devices: ReadonlyArray<DescribedDevice>) => ({
   run_id: batch[0]!.run.id,
   started_at: formatTimestamp(batch[0]!.run.startedAt),
-  devices: devices.map(({ columns, identity, name, unitId }) => ({
-    device: name,
-    unit_id: unitId,
-    manufacturer: identity?.manufacturer ?? null,
-    model: identity?.model ?? null,
-    serial_number: identity?.serialNumber ?? null,
-    firmware: identity?.firmware ?? null,
-    calibration_date: identity?.calibrationDate ?? null,
+  devices: devices.map(({ columns, ...device }) => ({
+    ...device,
     columns: Object.fromEntries(columns.map(({ column, statistic, unit }) => [column, { unit, statistic }]))
   }))
 })

@@ -10,6 +10,7 @@ import { ByteWriter, ParquetWriter } from "hyparquet-writer"
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import * as zlib from "node:zlib"
+import { ARROW_SCHEMA, arrowSchema } from "./ArrowSchema.ts"
 import type { ColumnValues } from "./RowGroup.ts"
 
 type SchemaElement = ParquetWriter["schema"][number]
@@ -18,6 +19,8 @@ export interface ParquetSettings {
   readonly columns: ReadonlyArray<Column>
   readonly compression: "zstd" | "snappy" | "gzip" | "none"
   readonly dictionary: boolean
+  /** The unit of each column that has one. */
+  readonly units: { readonly [column: string]: string }
   readonly metadata: { readonly [key: string]: string }
 }
 
@@ -74,7 +77,7 @@ export class ParquetFile {
   /** Writes the footer, with more metadata. After that the file is complete. */
   finish(metadata: ParquetSettings["metadata"] = {}): void {
     this.reserve.release()
-    this.writer.kvMetadata = entriesOf({ ...this.settings.metadata, ...metadata })
+    this.writer.kvMetadata = this.entriesOf({ ...this.settings.metadata, ...metadata })
     void this.writer.finish()
     fs.ftruncateSync(this.fd, this.flush())
   }
@@ -95,9 +98,15 @@ export class ParquetFile {
       schema: [{ name: "root", num_children: columns.length }, ...columns.map(schemaElement)],
       codec: CODECS[compression],
       compressors: { ZSTD: (bytes) => zlib.zstdCompressSync(bytes), GZIP: (bytes) => zlib.gzipSync(bytes) },
-      kvMetadata: entriesOf(metadata),
+      kvMetadata: this.entriesOf(metadata),
       createdBy: "sampleline"
     })
+  }
+
+  private entriesOf(metadata: ParquetSettings["metadata"]) {
+    const { columns, units } = this.settings
+    const all = { ...metadata, [ARROW_SCHEMA]: arrowSchema(columns, units, metadata) }
+    return Object.entries(all).map(([key, value]) => ({ key, value }))
   }
 
   /** Hands what is encoded to the operating system; gives its end in the file. */
@@ -108,9 +117,6 @@ export class ParquetFile {
     return this.encoded.offset
   }
 }
-
-const entriesOf = (metadata: ParquetSettings["metadata"]) =>
-  Object.entries(metadata).map(([key, value]) => ({ key, value }))
 
 /** Reserved disk space. */
 class Reserve {

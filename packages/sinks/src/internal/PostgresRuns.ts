@@ -1,18 +1,26 @@
 /**
- * The runs and their events in Postgres.
+ * The runs in Postgres: their events, what their columns mean, and the view of the rows with their runs.
+ *
+ * All of it is beside the samples: what cannot be kept is told, and recording goes on.
  */
-import { eventToRow, formatTimestamp, type RunEvent } from "@sampleline/core"
+import { eventToRow, formatTimestamp, type RunEvent, type Sample, type SchemaLock } from "@sampleline/core"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import type { Writer } from "./FileFailure.ts"
 import { quoted } from "./identifiers.ts"
 import { inTransaction } from "./inTransaction.ts"
-import { readTable, type TableName } from "./PostgresTable.ts"
+import { lockName, type PostgresTable, readTable, type TableName } from "./PostgresTable.ts"
+import { storable } from "./PostgresTypes.ts"
 import {
+  DESCRIPTION_COLUMNS,
+  descriptionCells,
+  descriptionOf,
   endCells,
   endOfKilled,
   EVENT_COLUMNS,
   eventCells,
+  eventsNotKept,
   eventsOf,
   RUN_COLUMNS,
   type RunCells,
@@ -21,6 +29,8 @@ import {
   silentSince,
   startCells
 } from "./RunTables.ts"
+import { NAME_TAKEN, noView, rowsWithRun, RUN_UNKNOWN, type RunOfRow, type ViewDialect, viewOf } from "./RunView.ts"
+import { SqlFailure } from "./SqlFailure.ts"
 
 const TYPES: { readonly [type in RunColumnType]: string } = {
   text: "text",
@@ -30,57 +40,179 @@ const TYPES: { readonly [type in RunColumnType]: string } = {
   json: "jsonb"
 }
 
+const VIEW_DIALECT: ViewDialect = {
+  elements: (array) => `jsonb_array_elements(${array}) AS d(value)`,
+  without: (object, key) => `${object} - '${key}'`,
+  gather: "jsonb_object_agg"
+}
+
 /** Longer names are cut by Postgres, and two could become one. */
 const LONGEST_NAME = 63
+const NAME_TOO_LONG = "its name would be too long for Postgres"
 
-/** Makes the tables if that is asked for, and ends the runs that were killed. False if there are no tables for events. */
-export const prepareRuns = Effect.fnUntraced(function*(
-  sql: SqlClient,
-  { createTable, schema, table }: TableName & { readonly createTable: boolean },
-  event: RunEvent
-): Effect.fn.Return<boolean, SqlError> {
-  const runs = { schema, table: runsOf(table) }
-  const events = { schema, table: eventsOf(table) }
-  if (events.table.length > LONGEST_NAME) return false
-  if (createTable) {
-    yield* make(sql, runs, RUN_COLUMNS)
-    yield* make(sql, events, EVENT_COLUMNS)
+const unitsNotKept = (why: string): string => `units are not kept: ${why}`
+
+export class PostgresRuns {
+  private readonly writer: Writer
+  private readonly name: TableName
+  private readonly createTable: boolean
+  private isReady: boolean | undefined
+
+  constructor(writer: Writer, { createTable, schema, table }: TableName & { readonly createTable: boolean }) {
+    this.writer = writer
+    this.name = { schema, table }
+    this.createTable = createTable
   }
-  const isReady = (yield* has(sql, runs, RUN_COLUMNS)) && (yield* has(sql, events, EVENT_COLUMNS))
-  if (isReady) yield* endKilledRuns(sql, { schema, table }, event)
-  return isReady
-})
 
-/** Writes an event. */
-export const writeEvent = (
-  sql: SqlClient,
-  { schema, table }: TableName,
-  event: RunEvent
-): Effect.Effect<void, SqlError> => {
+  /** Writes an event. If there are no tables for events, this is told once. */
+  write(sql: SqlClient, event: RunEvent): Effect.Effect<void, SqlError> {
+    const attempt = Effect.gen({ self: this }, function*() {
+      const isReady = this.isReady ?? (yield* this.prepare(sql, event))
+      if (isReady) yield* writeEvent(sql, this.name, event)
+      else if (this.isReady === undefined) yield* this.say(eventsNotKept(this.name.table))
+      this.isReady = isReady
+    })
+    return inTransaction(sql, attempt)
+  }
+
+  /** Says what the columns of a run mean, once for each run, and makes the view. */
+  describe(sql: SqlClient, table: PostgresTable, batch: ReadonlyArray<Sample>, lock: SchemaLock): Effect.Effect<void> {
+    const orSay = (kept: Effect.Effect<string | null, SqlError>, what: (why: string) => string) =>
+      inTransaction(sql, kept).pipe(
+        Effect.catch((error) => Effect.succeed(what(SqlFailure.from(error, "").message))),
+        Effect.flatMap((problem) => problem === null ? Effect.void : this.say(problem))
+      )
+    return Effect.andThen(
+      orSay(this.describeColumns(sql, batch, lock), unitsNotKept),
+      this.createTable && this.isReady === true
+        ? orSay(this.makeView(sql, table, lock), (why) => noView(this.name.table, why))
+        : Effect.void
+    )
+  }
+
+  /** Gives why the units are not kept; null if they are, or nobody has made a table for them. */
+  private describeColumns(
+    sql: SqlClient,
+    batch: ReadonlyArray<Sample>,
+    lock: SchemaLock
+  ): Effect.Effect<string | null, SqlError> {
+    const { createTable, name } = this
+    const description = { ...name, table: descriptionOf(name.table) }
+    return Effect.gen(function*() {
+      if (description.table.length > LONGEST_NAME) return unitsNotKept(NAME_TOO_LONG)
+      if (createTable) yield* lockName(sql, name)
+      if (!(yield* isThere(sql, description, DESCRIPTION_COLUMNS, createTable))) {
+        return createTable
+          ? unitsNotKept(`the table ${description.table} has other columns, or the user may not insert into it`)
+          : null
+      }
+      const runId = batch[0]!.run.id
+      const known = yield* sql.unsafe(`SELECT 1 FROM ${nameOf(description)} WHERE run_id = $1 LIMIT 1`, [runId])
+      if (known.length > 0) return null
+      yield* insertAll(sql, description, DESCRIPTION_COLUMNS, descriptionCells(batch, lock))
+      return null
+    })
+  }
+
+  /** Gives why there is no view; null if there is one. */
+  private makeView(sql: SqlClient, table: PostgresTable, lock: SchemaLock): Effect.Effect<string | null, SqlError> {
+    const { schema, table: samples } = this.name
+    const view = { schema, table: viewOf(samples) }
+    // Tells our view from others.
+    const comment = `Each row of ${samples} with its run. Made by sampleline.`
+    return Effect.gen({ self: this }, function*() {
+      if (view.table.length > LONGEST_NAME) return noView(samples, NAME_TOO_LONG)
+      yield* lockName(sql, this.name)
+      const [found] = yield* sql.unsafe<{ readonly comment: string | null }>(
+        "SELECT obj_description(c.oid, 'pg_class') AS comment FROM pg_catalog.pg_class c "
+          + "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2",
+        [schema, view.table]
+      )
+      if (found !== undefined) return found.comment === comment ? null : noView(samples, NAME_TAKEN)
+      const row = runOfRow(table, lock)
+      if (row === null) return noView(samples, RUN_UNKNOWN)
+      const rows = rowsWithRun(samples, row, VIEW_DIALECT, (table) => nameOf({ schema, table }))
+      yield* sql.unsafe(`CREATE VIEW ${nameOf(view)} AS ${rows}`)
+      yield* sql.unsafe(`COMMENT ON VIEW ${nameOf(view)} IS '${comment}'`)
+      return null
+    })
+  }
+
+  /** Makes the tables if that is asked for, and ends the runs that were killed. False if there are no tables for events. */
+  private prepare(sql: SqlClient, event: RunEvent): Effect.Effect<boolean, SqlError> {
+    const { createTable, name } = this
+    return Effect.gen(function*() {
+      const runs = { ...name, table: runsOf(name.table) }
+      const events = { ...name, table: eventsOf(name.table) }
+      if (events.table.length > LONGEST_NAME) return false
+      if (createTable) yield* lockName(sql, name)
+      const isReady = (yield* isThere(sql, runs, RUN_COLUMNS, createTable))
+        && (yield* isThere(sql, events, EVENT_COLUMNS, createTable))
+      if (isReady) yield* endKilledRuns(sql, name, event)
+      return isReady
+    })
+  }
+
+  private say(what: string): Effect.Effect<void> {
+    const { sink, target } = this.writer
+    return Effect.logInfo(`${sink} ${target}: ${what}`)
+  }
+}
+
+const writeEvent = Effect.fnUntraced(function*(sql: SqlClient, { schema, table }: TableName, event: RunEvent) {
   const row = eventToRow(event)
   const runs = { schema, table: runsOf(table) }
-  return inTransaction(
-    sql,
-    Effect.gen(function*() {
-      yield* insert(sql, { schema, table: eventsOf(table) }, eventCells(row))
-      if (event._tag === "RunStarted") yield* insert(sql, runs, startCells(event))
-      if (event._tag === "RunEnded") yield* end(sql, runs, row.run_id, endCells(row))
-    })
-  )
+  yield* insert(sql, { schema, table: eventsOf(table) }, eventCells(row))
+  if (event._tag === "RunStarted") yield* insert(sql, runs, startCells(event))
+  if (event._tag === "RunEnded") yield* end(sql, runs, row.run_id, endCells(row))
+})
+
+/** What tells the run of a row of the table; null if nothing does. Only columns that this recorder writes count. */
+const runOfRow = ({ columns }: PostgresTable, lock: SchemaLock): RunOfRow | null => {
+  const written = new Set(lock.columns.map(({ name }) => name))
+  const find = (wanted: string) => columns.find(({ name }) => written.has(name) && name.toLowerCase() === wanted)
+  const [device, runId, requestedAt] = [find("device"), find("run_id"), find("requested_at")]
+  if (device === undefined) return null
+  const row = { device: `s.${quoted(device.name)}::text` }
+  if (runId !== undefined) return { ...row, runId: `s.${quoted(runId.name)}::text` }
+  const time = requestedAt === undefined ? null : timeOf(`s.${quoted(requestedAt.name)}`, requestedAt.baseType)
+  return time === null ? null : { ...row, requestedAt: time }
+}
+
+/** A column's time as runs have it; null if the column does not hold times as this recorder writes them. */
+const timeOf = (column: string, type: string): string | null => {
+  switch (type) {
+    case "timestamptz":
+      return column
+    case "timestamp":
+      return `(${column} AT TIME ZONE 'UTC')`
+    case "int8":
+    case "float8":
+    case "numeric":
+      return `(timestamptz 'epoch' + ${column} * interval '1 microsecond')`
+    default:
+      return null
+  }
 }
 
 const nameOf = ({ schema, table }: TableName): string => `${quoted(schema)}.${quoted(table)}`
 
-const make = (sql: SqlClient, name: TableName, columns: { readonly [name: string]: RunColumnType }) => {
-  const declared = Object.entries(columns).map(([column, type]) => `${quoted(column)} ${TYPES[type]}`)
-  return sql.unsafe(`CREATE TABLE IF NOT EXISTS ${nameOf(name)} (${declared.join(", ")})`)
-}
-
-const has = (sql: SqlClient, name: TableName, columns: { readonly [name: string]: RunColumnType }) =>
-  Effect.map(readTable(sql, name), ({ table }) => {
-    const insertable = table?.columns.filter(({ isInsertable }) => isInsertable).map((column) => column.name) ?? []
-    return Object.keys(columns).every((column) => insertable.includes(column))
-  })
+/** Whether there is a table with these columns. Makes a missing one if that is asked for. */
+const isThere = Effect.fnUntraced(function*(
+  sql: SqlClient,
+  name: TableName,
+  columns: { readonly [name: string]: RunColumnType },
+  createTable: boolean
+): Effect.fn.Return<boolean, SqlError> {
+  const { table } = yield* readTable(sql, name)
+  if (table === null && createTable) {
+    const declared = Object.entries(columns).map(([column, type]) => `${quoted(column)} ${TYPES[type]}`)
+    yield* sql.unsafe(`CREATE TABLE ${nameOf(name)} (${declared.join(", ")})`)
+    return true
+  }
+  const insertable = table?.columns.filter(({ isInsertable }) => isInsertable).map((column) => column.name) ?? []
+  return Object.keys(columns).every((column) => insertable.includes(column))
+})
 
 const endKilledRuns = Effect.fnUntraced(function*(sql: SqlClient, name: TableName, event: RunEvent) {
   const runs = { ...name, table: runsOf(name.table) }
@@ -109,6 +241,21 @@ const lastTime = (sql: SqlClient, name: TableName): Effect.Effect<string | null,
     ),
     ([row]) => row?.at ?? null
   )
+
+/** One statement for all rows: there may be hundreds, and the server may be far away. */
+const insertAll = (
+  sql: SqlClient,
+  name: TableName,
+  columns: { readonly [name: string]: RunColumnType },
+  rows: ReadonlyArray<RunCells>
+) => {
+  const names = Object.keys(columns).map(quoted).join(", ")
+  const types = Object.entries(columns).map(([column, type]) => `${quoted(column)} ${TYPES[type]}`).join(", ")
+  return sql.unsafe(
+    `INSERT INTO ${nameOf(name)} (${names}) SELECT ${names} FROM jsonb_to_recordset($1::jsonb) AS r(${types})`,
+    [JSON.stringify(rows, (_key, cell) => typeof cell === "string" ? storable(cell.toWellFormed()) : cell)]
+  )
+}
 
 const insert = (sql: SqlClient, name: TableName, cells: RunCells) => {
   const columns = Object.keys(cells)

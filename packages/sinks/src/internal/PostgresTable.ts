@@ -6,11 +6,11 @@ import { type Cell, type Column, type ColumnType, type RowOptions, type Sample, 
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { describeDevices, runJson, unitsOf } from "./Description.ts"
 import { quoted } from "./identifiers.ts"
 import { inTransaction } from "./inTransaction.ts"
 import { storedNames } from "./PostgresNames.ts"
 import { canHold, convertTime, convertValue, kindOf, type PostgresKind, toArrayText } from "./PostgresTypes.ts"
+import { descriptionOf, eventsOf, runsOf } from "./RunTables.ts"
 import { type ExistingColumn, fitTable, type Storing, type TableFit, type TableProblem } from "./TableFit.ts"
 
 export interface TableName {
@@ -71,6 +71,7 @@ export const readTable = Effect.fnUntraced(function*(
         (SELECT array_agg(e.enumlabel::text) FROM pg_catalog.pg_enum e WHERE e.enumtypid = base.oid) AS "labels",
         (a.attnotnull OR base.is_required) AS "isNotNull",
         (a.attnotnull OR base.is_required) AND NOT a.atthasdef AND NOT base.has_default AND a.attidentity = '' AS "isRequired",
+        a.atthasdef OR base.has_default OR a.attidentity <> '' AS "hasDefault",
         a.attgenerated <> '' OR a.attidentity = 'a' AS "isGenerated",
         has_column_privilege(c.oid, a.attnum, 'INSERT') AS "isInsertable",
         c.relkind::text AS "kind", row_security_active(c.oid) AS "isSecured", c.relhasrules AS "hasRules"
@@ -122,7 +123,7 @@ export const rowsOf = (
   options: RowOptions,
   useCopy: boolean
 ): TableRows | TableProblem => {
-  const names = storedNames(SchemaLock.fromBatch(batch, options).columns)
+  const names = storedNames(lockOfNew(batch, options).columns)
   const fit = fitTable({
     table: "the table",
     existing: columns.filter((column) => !column.isGenerated),
@@ -171,6 +172,10 @@ const columnTypes: { readonly [kind in PostgresKind]: Column["type"] } = {
   uuid: "text"
 }
 
+/** Two sinks that make tables at once wait here for each other, until the end of the transaction. */
+export const lockName = (sql: SqlClient, name: TableName): Effect.Effect<unknown, SqlError> =>
+  sql.unsafe("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [qualified(name)])
+
 const qualified = ({ schema, table }: TableName): string => `${quoted(schema)}.${quoted(table)}`
 
 const createdTypes: { readonly [type in Column["type"]]: string } = {
@@ -181,49 +186,41 @@ const createdTypes: { readonly [type in Column["type"]]: string } = {
   any: "text"
 }
 
+/** The columns of a new table. It always has the row ids. */
+const lockOfNew = (batch: ReadonlyArray<Sample>, options: RowOptions): SchemaLock =>
+  SchemaLock.fromBatch(batch, { ...options, rowIds: true })
+
 /** The most columns that a table can have. */
 const MAX_COLUMNS = 1600
 
 /** Why no table can be made for these samples; null if one can. */
 export const newTableProblem = (batch: ReadonlyArray<Sample>, options: RowOptions): string | null => {
-  const { length } = SchemaLock.fromBatch(batch, options).columns
+  const { length } = lockOfNew(batch, options).columns
   return length <= MAX_COLUMNS
     ? null
     : `this run has ${length} columns, and a table takes at most ${MAX_COLUMNS}; record fewer fields, or record to a file`
 }
 
-/** Makes the table, with comments that say what its columns mean. Does nothing if another program has made it. */
+/** Makes the table. Does nothing if another program has made it. */
 export const createTable = Effect.fnUntraced(function*(
   sql: SqlClient,
   name: TableName,
   batch: ReadonlyArray<Sample>,
   options: RowOptions
 ): Effect.fn.Return<void, SqlError> {
-  const lock = SchemaLock.fromBatch(batch, options)
+  const lock = lockOfNew(batch, options)
   const names = storedNames(lock.columns)
   const columns = lock.columns.map((column) => `${quoted(names.get(column.name)!)} ${createdTypes[column.type]}`)
-  const devices = describeDevices(batch, lock)
-  const comments = [
-    ["TABLE %I.%I", "", JSON.stringify(runJson(batch, devices))],
-    ...lock.columns.flatMap(({ name }) => {
-      const comment = unitsOf(name, devices)
-      return comment === "" ? [] : [["COLUMN %I.%I.%I", names.get(name)!, comment]]
-    })
-  ] as const
   const make = Effect.gen(function*() {
-    // If two sinks make it at once, the second waits here and then finds it.
-    yield* sql.unsafe("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [qualified(name)])
+    yield* lockName(sql, name)
     const { table } = yield* readTable(sql, name)
     if (table !== null) return
     yield* sql.unsafe(`CREATE TABLE ${qualified(name)} (${columns.join(", ")})`)
-    for (const [what, column, comment] of comments) {
-      // Comments take no parameters, so the server quotes the text.
-      const [statement] = yield* sql.unsafe<{ readonly text: string }>(
-        `SELECT format('COMMENT ON ${what} IS %L', VARIADIC array_remove(ARRAY[$1, $2, $3, $4]::text[], '')) AS text`,
-        [name.schema, name.table, column, comment.replaceAll("\0", "\uFFFD")]
-      )
-      yield* sql.unsafe(statement!.text)
-    }
+    const { table: samples } = name
+    yield* sql.unsafe(
+      `COMMENT ON TABLE ${qualified(name)} IS 'Recorded by sampleline. Units and devices: ${descriptionOf(samples)}. `
+        + `Runs: ${runsOf(samples)}, ${eventsOf(samples)}.'`
+    )
   })
   yield* inTransaction(sql, make)
 })

@@ -1,10 +1,18 @@
 /**
  * The tables beside the samples in a database: `<table>_runs` has a row for each run, `<table>_events` one for each of its events, as
- * `eventToRow` gives them. Pure.
+ * `eventToRow` gives them, and `<table>_columns` one for each column of each device of each run. Pure.
  *
  * They are made with the table. Where tables are not made, they are written if they are there with these columns.
  */
-import { type EventRow, eventToRow, formatTimestamp, type RunEvent } from "@sampleline/core"
+import {
+  type EventRow,
+  eventToRow,
+  formatTimestamp,
+  type RunEvent,
+  type Sample,
+  type SchemaLock
+} from "@sampleline/core"
+import { describeDevices } from "./Description.ts"
 
 export type RunColumnType = "text" | "time" | "float" | "int" | "json"
 
@@ -36,12 +44,31 @@ export const RUN_COLUMNS = {
   counts: "json"
 } satisfies { readonly [column: string]: RunColumnType }
 
+/** What the numbers of the table mean. A run has its own rows: its devices and their units may be others. */
+export const DESCRIPTION_COLUMNS = {
+  run_id: "text",
+  device: "text",
+  unit_id: "text",
+  manufacturer: "text",
+  model: "text",
+  serial_number: "text",
+  firmware: "text",
+  calibration_date: "text",
+  column_name: "text",
+  unit: "text",
+  statistic: "int"
+} satisfies { readonly [column: string]: RunColumnType }
+
 export const runsOf = (table: string): string => `${table}_runs`
 export const eventsOf = (table: string): string => `${table}_events`
+export const descriptionOf = (table: string): string => `${table}_columns`
 
 /** What is said once if there are no tables for events. */
 export const eventsNotKept = (table: string): string =>
   `events are not kept: there are no tables ${runsOf(table)} and ${eventsOf(table)} for them`
+
+/** Events are beside the samples: recording goes on without one. */
+export const eventNotWritten = (why: string): string => `an event was not written: ${why}`
 
 /** A row of one of the tables. Times are RFC 3339 text, JSON is text. */
 export type RunCells = { readonly [column: string]: string | number | null }
@@ -58,6 +85,17 @@ export const startCells = (event: Extract<RunEvent, { readonly _tag: "RunStarted
   metadata: json(event.metadata),
   devices: json(eventToRow(event).data?.["devices"])
 })
+
+/** The rows that say what the columns of a run mean. */
+export const descriptionCells = (batch: ReadonlyArray<Sample>, lock: SchemaLock): ReadonlyArray<RunCells> =>
+  describeDevices(batch, lock).flatMap(({ columns, ...device }) =>
+    columns.map(({ column, ...meaning }) => ({
+      run_id: batch[0]!.run.id,
+      ...device,
+      column_name: column,
+      ...meaning
+    }))
+  )
 
 /** What the end of a run changes in its row. */
 export const endCells = ({ count, data, detail, reason, until_at }: EventRow): RunCells => ({

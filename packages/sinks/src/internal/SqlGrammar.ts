@@ -32,7 +32,7 @@ export interface Grammar {
   readonly maxParameters: number
   /**
    * Gives the columns of a table: name, declared type, and, each 0 or 1, whether it is NOT NULL, whether a row must have a value,
-   * whether the types are strict. Its one parameter is the table's name.
+   * whether the database fills one in, whether the types are strict. Its one parameter is the table's name.
    */
   readonly columnsQuery: string
   /** Whether a column of floats can hold this value, which may be NaN or an infinity. */
@@ -59,7 +59,8 @@ export const MYSQL: Grammar = {
   types: { text: "TEXT", float: "DOUBLE", int: "BIGINT", timestamp: "DATETIME(6)", any: "TEXT" },
   maxParameters: 65_535,
   columnsQuery: "SELECT column_name AS name, data_type AS type, is_nullable = 'NO' AS isNotNull, "
-    + "is_nullable = 'NO' AND column_default IS NULL AND extra NOT LIKE '%auto_increment%' AS isRequired, 1 AS isStrict "
+    + "is_nullable = 'NO' AND column_default IS NULL AND extra NOT LIKE '%auto_increment%' AS isRequired, "
+    + "column_default IS NOT NULL OR extra LIKE '%auto_increment%' AS hasDefault, 1 AS isStrict "
     + "FROM information_schema.columns "
     + "WHERE table_schema = database() AND table_name = ? "
     // DEFAULT_GENERATED only means that the default is an expression.
@@ -107,6 +108,7 @@ export const tableInGrammar = (
         readonly type: string
         readonly isNotNull: unknown
         readonly isRequired: unknown
+        readonly hasDefault: unknown
         readonly isStrict: unknown
       }
     >(
@@ -114,17 +116,18 @@ export const tableInGrammar = (
       [table]
     ),
     (columns) =>
-      columns.map(({ isNotNull, isRequired, isStrict, name, type }): DeclaredColumn => ({
+      columns.map(({ hasDefault, isNotNull, isRequired, isStrict, name, type }): DeclaredColumn => ({
         name,
         type,
         isNotNull: Number(isNotNull) === 1,
         isRequired: Number(isRequired) === 1,
+        hasDefault: Number(hasDefault) === 1,
         isStrict: Number(isStrict) === 1
       }))
   )
 
   const create = (batch: ReadonlyArray<Sample>) => {
-    const columns = SchemaLock.fromBatch(batch, options).columns.map(({ name, type }) =>
+    const columns = SchemaLock.fromBatch(batch, { ...options, rowIds: true }).columns.map(({ name, type }) =>
       `${quoted(name)} ${types[type]}`
     )
     return sql.unsafe(`CREATE TABLE IF NOT EXISTS ${quoted(table)} (${columns.join(", ")})`)

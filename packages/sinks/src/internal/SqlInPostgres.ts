@@ -5,6 +5,7 @@ import type { Sample } from "@sampleline/core"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlSinkOptions } from "../SqlSink.ts"
+import { PostgresRuns } from "./PostgresRuns.ts"
 import {
   changeOf,
   createTable,
@@ -22,6 +23,7 @@ import { writeComplete } from "./writeComplete.ts"
 
 export const tableInPostgres = (sql: SqlClient, name: TableName, options: SqlSinkOptions): SqlTable => {
   const target = `${name.schema}.${name.table}`
+  const runs = new PostgresRuns({ sink: "SqlSink", target }, { ...name, createTable: options.createTable === true })
   let rows: TableRows | undefined
   const read = Effect.map(readTable(sql, name), ({ table }) => table)
 
@@ -32,14 +34,17 @@ export const tableInPostgres = (sql: SqlClient, name: TableName, options: SqlSin
       yield* createTable(sql, name, batch, options)
     }
     const table = yield* read
-    const found = yield* orProblem(table === null ? { problem: TABLE_GONE } : rowsOf(table, batch, options, false))
+    if (table === null) return yield* Effect.fail({ problem: TABLE_GONE })
+    const found = yield* orProblem(rowsOf(table, batch, options, false))
     for (const loss of found.losses) yield* Effect.logWarning(`SqlSink ${target}: ${loss}`)
+    yield* runs.describe(sql, table, batch, found.lock)
     return found
   })
   return {
     target,
     exists: Effect.map(read, (table) => table !== null),
     lock: () => rows?.lock,
+    event: (event) => runs.write(sql, event),
     write: Effect.fnUntraced(function*(batch) {
       const locked = rows ??= yield* begin(batch)
       yield* writeComplete(

@@ -1,7 +1,7 @@
 /**
  * What `SqlSink` needs of a table, whatever the dialect of its database.
  */
-import type { Sample, SchemaLock } from "@sampleline/core"
+import type { RunEvent, Sample, SchemaLock } from "@sampleline/core"
 import { Effect } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TableProblem } from "./TableFit.ts"
@@ -13,6 +13,8 @@ export interface SqlTable {
   /** The columns that the first batch locked; undefined before it. */
   readonly lock: () => SchemaLock | undefined
   readonly write: (batch: ReadonlyArray<Sample>) => Effect.Effect<void, SqlError | TableProblem>
+  /** Keeps an event of the run. Absent: events are not kept. */
+  readonly event?: ((event: RunEvent) => Effect.Effect<void, SqlError>) | undefined
   /** Fails as `write` would for a first batch, as far as this can be known. Changes nothing. */
   readonly check: (batch: ReadonlyArray<Sample>) => Effect.Effect<void, SqlError | TableProblem>
 }

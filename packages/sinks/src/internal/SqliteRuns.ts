@@ -1,10 +1,20 @@
 /**
- * The runs and their events in SQLite.
+ * The runs in SQLite: their events, what their columns mean, and the view of the rows with their runs.
  */
-import { type EventRow, eventToRow, formatTimestamp, type RunEvent } from "@sampleline/core"
+import {
+  type EventRow,
+  eventToRow,
+  formatTimestamp,
+  type RunEvent,
+  type Sample,
+  type SchemaLock
+} from "@sampleline/core"
 import { runTransaction, type SqliteDatabase } from "@sampleline/sqlite"
 import { quoted } from "./identifiers.ts"
 import {
+  DESCRIPTION_COLUMNS,
+  descriptionCells,
+  descriptionOf,
   endCells,
   endOfKilled,
   EVENT_COLUMNS,
@@ -17,8 +27,10 @@ import {
   silentSince,
   startCells
 } from "./RunTables.ts"
+import { NAME_TAKEN, noView, rowsWithRun, RUN_UNKNOWN, type RunOfRow, type ViewDialect, viewOf } from "./RunView.ts"
 import type { SqliteSettings } from "./SqliteSettings.ts"
 import { placeholders } from "./SqliteTable.ts"
+import { timesIn } from "./SqliteTypes.ts"
 
 const TYPES: { readonly [type in RunColumnType]: string } = {
   text: "TEXT",
@@ -27,6 +39,14 @@ const TYPES: { readonly [type in RunColumnType]: string } = {
   int: "INTEGER",
   json: "TEXT"
 }
+
+const VIEW_DIALECT: ViewDialect = {
+  elements: (array) => `json_each(${array}) AS d`,
+  without: (object, key) => `json_remove(${object}, '$.${key}')`,
+  gather: "json_group_object"
+}
+/** SQLite keeps the text of a view. */
+const OUR_VIEW = "/* made by sampleline */"
 
 export class SqliteRuns {
   private readonly database: SqliteDatabase.SqliteDatabase
@@ -55,6 +75,49 @@ export class SqliteRuns {
       return isReady
     })
     return this.isReady
+  }
+
+  /**
+   * Says what the columns of a run mean, once for each run, and makes the view. Gives why there is no view; null if there is one, or
+   * none is wanted. Called in a transaction. Throws the driver's errors.
+   */
+  describe(batch: ReadonlyArray<Sample>, lock: SchemaLock): string | null {
+    const description = descriptionOf(this.settings.table)
+    this.make(description, DESCRIPTION_COLUMNS)
+    const known = this.database.prepare(`SELECT 1 FROM ${quoted(description)} WHERE run_id = ? LIMIT 1`)
+    if (known.all([batch[0]!.run.id]).length === 0) {
+      for (const cells of descriptionCells(batch, lock)) this.insert(description, cells)
+    }
+    return this.settings.createTable && this.isReady === true ? this.makeView(lock) : null
+  }
+
+  private makeView(lock: SchemaLock): string | null {
+    const { table } = this.settings
+    const row = this.runOfRow(lock)
+    if (row === null) return noView(table, RUN_UNKNOWN)
+    const view = viewOf(table)
+    const sql = `CREATE VIEW ${quoted(view)} AS ${OUR_VIEW} ${rowsWithRun(table, row, VIEW_DIALECT)}`
+    const [found] = this.database.prepare("SELECT sql FROM sqlite_schema WHERE name = ? COLLATE NOCASE").all([view])
+    if (found?.["sql"] === sql) return null
+    if (found !== undefined) {
+      if (!String(found["sql"]).includes(OUR_VIEW)) return noView(table, NAME_TAKEN)
+      this.database.exec(`DROP VIEW ${quoted(view)}`)
+    }
+    this.database.exec(sql)
+    return null
+  }
+
+  /** What tells the run of a row of the table; null if nothing does. Only columns that this recorder writes count. */
+  private runOfRow(lock: SchemaLock): RunOfRow | null {
+    const columns = this.database.columnsOf(this.settings.table)
+    const written = new Set(lock.columns.map(({ name }) => name))
+    const find = (wanted: string) => columns.find(({ name }) => written.has(name) && name.toLowerCase() === wanted)
+    const [device, runId, requestedAt] = [find("device"), find("run_id"), find("requested_at")]
+    if (device === undefined) return null
+    const row = { device: `s.${quoted(device.name)}` }
+    if (runId !== undefined) return { ...row, runId: `s.${quoted(runId.name)}` }
+    const time = requestedAt === undefined ? null : rfc3339(`s.${quoted(requestedAt.name)}`, timesIn(requestedAt.type))
+    return time === null ? null : { ...row, requestedAt: time }
   }
 
   private prepare(event: RunEvent): boolean {
@@ -121,5 +184,22 @@ export class SqliteRuns {
       ...Object.values(cells),
       row.run_id
     ])
+  }
+}
+
+/** A column's time as the text that runs have; null if the column does not hold the time of day. */
+const rfc3339 = (column: string, form: ReturnType<typeof timesIn>): string | null => {
+  switch (form) {
+    case "text":
+      return column
+    case "datetime":
+      return `replace(${column}, ' ', 'T') || 'Z'`
+    case "micros": {
+      const micros = `CAST(${column} AS INTEGER)`
+      const second = `strftime('%Y-%m-%dT%H:%M:%S', ${micros} / 1000000, 'unixepoch')`
+      return `${second} || printf('.%06dZ', ${micros} % 1000000)`
+    }
+    case "date":
+      return null
   }
 }

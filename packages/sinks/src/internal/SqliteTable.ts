@@ -1,11 +1,10 @@
 /**
- * The table of `SqliteSink`: which of its columns a run fills, how a new one is made, and the table beside it that says what
- * the columns mean.
+ * The table of `SqliteSink`: which of its columns a run fills, and how a new one is made.
  */
 import { type ColumnType, type RowOptions, type Sample, SchemaLock } from "@sampleline/core"
 import type { SqliteDatabase } from "@sampleline/sqlite"
-import { describeDevices } from "./Description.ts"
 import { quoted } from "./identifiers.ts"
+import { DESCRIPTION_COLUMNS, descriptionOf } from "./RunTables.ts"
 import type { SqliteSettings } from "./SqliteSettings.ts"
 import { holdsInSqlite, storedInSqlite, timesIn } from "./SqliteTypes.ts"
 import { fitTable, type TableFit, type TableProblem, timestampText } from "./TableFit.ts"
@@ -34,7 +33,7 @@ const shapeOfBatch = (
   batch: Iterable<Sample>,
   options: RowOptions
 ): SqliteShape => {
-  const lock = SchemaLock.fromBatch(batch, { ...options, holdsFloat: holdsInSqlite }).typed()
+  const lock = SchemaLock.fromBatch(batch, { ...options, rowIds: true, holdsFloat: holdsInSqlite }).typed()
   return {
     lock,
     notNull: { lock, names: [] },
@@ -87,54 +86,13 @@ export const makeTable = (
   database.exec(`CREATE TABLE ${quoted(table)} (${columns.join(", ")})`)
 }
 
-const descriptionOf = (table: string) => `${table}_columns`
-
-const DESCRIPTION: { readonly [column: string]: string } = {
-  run_id: "TEXT",
-  device: "TEXT",
-  unit_id: "TEXT",
-  manufacturer: "TEXT",
-  model: "TEXT",
-  serial_number: "TEXT",
-  firmware: "TEXT",
-  calibration_date: "TEXT",
-  column_name: "TEXT",
-  unit: "TEXT",
-  statistic: "INTEGER"
-}
-
-/** What the numbers in the table mean: a row for each column of each device, with the unit and the device's identity. */
-export const describeColumns = (
-  database: SqliteDatabase.SqliteDatabase,
-  { table }: SqliteSettings,
-  batch: ReadonlyArray<Sample>,
-  lock: SchemaLock
-): void => {
-  const name = quoted(descriptionOf(table))
-  const columns = Object.entries(DESCRIPTION).map(([column, type]) => `${column} ${type}`)
-  database.exec(`CREATE TABLE IF NOT EXISTS ${name} (${columns.join(", ")})`)
-  const insert = database.prepare(`INSERT INTO ${name} VALUES (${placeholders(columns.length)})`)
-  for (const device of describeDevices(batch, lock)) {
-    const who = [
-      device.identity?.manufacturer,
-      device.identity?.model,
-      device.identity?.serialNumber,
-      device.identity?.firmware,
-      device.identity?.calibrationDate
-    ].map((part) => part ?? null)
-    for (const { column, statistic, unit } of device.columns) {
-      insert.run([batch[0]!.run.id, device.name, device.unitId, ...who, column, unit, statistic])
-    }
-  }
-}
-
 /** Why the description cannot be kept: another program's table has its name. Null if it can. Throws the driver's errors. */
 export const descriptionProblem = (
   database: SqliteDatabase.SqliteDatabase,
   { mode, table }: SqliteSettings
 ): string | null => {
   const found = database.columnsOf(descriptionOf(table)).map(({ name }) => name)
-  return mode === "overwrite" || found.length === 0 || found.join() === Object.keys(DESCRIPTION).join()
+  return mode === "overwrite" || found.length === 0 || found.join() === Object.keys(DESCRIPTION_COLUMNS).join()
     ? null
     : `its table ${descriptionOf(table)}, which should describe ${table}, has other columns; `
       + "rename that one, or record to another table"

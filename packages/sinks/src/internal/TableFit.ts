@@ -3,9 +3,11 @@
  * cannot be used. Pure.
  */
 import {
+  asksForRowIds,
   type Column,
   type ColumnType,
   formatTimestamp,
+  isRowId,
   type LockOptions,
   type Sample,
   SchemaLock,
@@ -20,6 +22,8 @@ export interface ExistingColumn {
   readonly isNotNull: boolean
   /** Whether a row must have a value for it: it is NOT NULL, and the database fills in none. */
   readonly isRequired: boolean
+  /** Whether the database fills it in where a row has no value: a default, a serial key. Default: false. */
+  readonly hasDefault?: boolean | undefined
   /** Whether the user may write it. Default: true. */
   readonly isInsertable?: boolean | undefined
 }
@@ -58,8 +62,13 @@ export const fitTable = <C extends ExistingColumn>({ batch, existing, nameInTabl
   readonly nameInTable?: ((name: string) => string) | undefined
 }): TableFit<C> | TableProblem => {
   // A text such as OVER in the first batch does not mean that a field of unknown kind has no numbers.
-  const run = SchemaLock.fromFormatsOf(batch, options)
-  const { both, unclear } = sharedColumns(existing, run.columns, nameInTable)
+  const run = SchemaLock.fromFormatsOf(batch, { ...options, rowIds: true })
+  const found = sharedColumns(existing, run.columns, nameInTable)
+  const isMeant = ({ column, takes }: SharedColumn<C>) =>
+    !isRowId(takes) || asksForRowIds(options)
+    || (isForRowIds(column, existing, run.measured) && storing(column, takes.type) !== undefined)
+  const both = found.both.filter(isMeant)
+  const unclear = found.unclear.filter(({ takes }) => !isRowId(takes) || asksForRowIds(options))
   if (both.length === 0 && unclear.length === 0) {
     return { problem: `${table} has none of this run's columns; choose another table` }
   }
@@ -105,6 +114,21 @@ export const fitTable = <C extends ExistingColumn>({ batch, existing, nameInTabl
     columns: shared.map(({ column }) => column),
     losses
   }
+}
+
+/**
+ * Whether a column named as a row id, such as `sequence`, is for it if nobody asks for row ids: the database or a device may have a
+ * number of its own there. A device's field of that name is in `frame_sequence`, if the table was made for it.
+ */
+const isForRowIds = (
+  { hasDefault, isInsertable, name }: ExistingColumn,
+  existing: ReadonlyArray<ExistingColumn>,
+  measured: ReadonlyArray<string>
+): boolean => {
+  const ofDevice = `frame_${name.toLowerCase()}`
+  const isOfDevice = measured.some((column) => column.toLowerCase() === ofDevice)
+    && existing.every((column) => column.name.toLowerCase() !== ofDevice)
+  return !hasDefault && isInsertable !== false && !isOfDevice
 }
 
 interface SharedColumn<C> {

@@ -15,7 +15,7 @@ const batch = [sampleOf(fuel, [1], 0, run)]
 
 it("gives each device's columns with their units; none for a format that is not known", () => {
   const devices = describeDevices(batch, SchemaLock.fromBatch(batch))
-  assert.deepStrictEqual(devices.map(({ columns, name }) => [name, columns.map(({ unit }) => unit)]), [
+  assert.deepStrictEqual(devices.map(({ columns, device }) => [device, columns.map(({ unit }) => unit)]), [
     ["fuel", ["SCCM"]],
     ["air", ["SLPM"]],
     ["unknown", []]
@@ -32,5 +32,5 @@ it("gives one unit for a column, or the unit of each device if they differ", () 
 
 it("describes the devices of the batch if the run names none", () => {
   const alone = [sampleOf(fuel, [1])]
-  assert.deepStrictEqual(describeDevices(alone, undefined).map(({ name }) => name), ["fuel"])
+  assert.deepStrictEqual(describeDevices(alone, undefined).map(({ device }) => device), ["fuel"])
 })

@@ -12,7 +12,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
   "the table of PostgresSink",
   (it) => {
     describe.each([{ useCopy: true }, { useCopy: false }])("with %o", ({ useCopy }) => {
-      it.effect("makes a table of real types, with units and devices in its comments", () =>
+      it.effect("makes a table of real types, with the row ids at its end, and units and devices in a table beside it", () =>
         Effect.gen(function*() {
           const { options, rows } = yield* prepared()
           const format = FrameFormat.make([{ name: "Mass_Flow", unit: "SCCM" }, { name: "Gas", kind: "text" }, {
@@ -22,7 +22,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
           const identity = {
             manufacturer: "Alicat Scientific",
             model: "MC",
-            serialNumber: "52'1;",
+            serialNumber: "52'1;\"\0",
             firmware: null,
             calibrationDate: null
           }
@@ -31,23 +31,35 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
             sampleOf(format, [1, "N2", 3], 0, run)
           ])
           const columns = yield* rows(
-            `SELECT attname::text AS name, format_type(atttypid, atttypmod) AS type, col_description(attrelid, attnum) AS comment
+            `SELECT attname::text AS name, format_type(atttypid, atttypmod) AS type
             FROM pg_attribute WHERE attrelid = 'samples'::regclass AND attnum > 0 ORDER BY attnum`
           )
-          assert.deepStrictEqual(columns.map(({ comment, name, type }) => [name, type, comment]), [
-            ["device", "text", null],
-            ["unit_id", "text", null],
-            ["requested_at", "timestamp with time zone", null],
-            ["received_at", "timestamp with time zone", null],
-            ["midpoint_at", "timestamp with time zone", null],
-            ["latency_s", "double precision", null],
-            ["Mass_Flow", "double precision", "SCCM"],
-            ["Gas", "text", null],
-            ["Count", "bigint", null],
-            ["status", "text", null]
+          assert.deepStrictEqual(columns.map(({ name, type }) => [name, type]), [
+            ["device", "text"],
+            ["unit_id", "text"],
+            ["requested_at", "timestamp with time zone"],
+            ["received_at", "timestamp with time zone"],
+            ["midpoint_at", "timestamp with time zone"],
+            ["latency_s", "double precision"],
+            ["Mass_Flow", "double precision"],
+            ["Gas", "text"],
+            ["Count", "bigint"],
+            ["status", "text"],
+            ["run_id", "text"],
+            ["sequence", "bigint"],
+            ["tick", "bigint"]
           ])
+          assert.deepStrictEqual(
+            yield* rows("SELECT device, serial_number, column_name, unit FROM samples_columns"),
+            ["Mass_Flow", "Gas", "Count"].map((column_name) => ({
+              device: "fuel",
+              serial_number: "52'1;\"\uFFFD",
+              column_name,
+              unit: column_name === "Mass_Flow" ? "SCCM" : null
+            }))
+          )
           const [table] = yield* rows("SELECT obj_description('samples'::regclass) AS comment")
-          assert.deepInclude(JSON.parse(table!["comment"]).devices[0], { device: "fuel", serial_number: "52'1;" })
+          assert.include(table!["comment"], "samples_columns")
         }))
 
       it.effect("leaves a serial key and a default to the database", () =>

@@ -63,10 +63,10 @@ it("leaves to MySQL what MySQL computes, and no column that only has a default",
   const columns = database.prepare(MYSQL.columnsQuery).all("flows")
   database.close()
   assert.deepStrictEqual(columns.map((column) => Object.values(column)), [
-    ["id", "bigint", 1, 0, 1],
-    ["requested_at", "datetime", 1, 0, 1],
-    ["received_at", "datetime", 0, 0, 1],
-    ["Mass_Flow", "double", 1, 1, 1]
+    ["id", "bigint", 1, 0, 1, 1],
+    ["requested_at", "datetime", 1, 0, 1, 1],
+    ["received_at", "datetime", 0, 0, 0, 1],
+    ["Mass_Flow", "double", 1, 1, 0, 1]
   ])
 })
 

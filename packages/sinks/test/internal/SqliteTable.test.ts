@@ -8,7 +8,7 @@ import { tempFile } from "../tempFile.ts"
 import { logged, writeTo } from "../writing.ts"
 
 describe("the table of SqliteSink", () => {
-  it.live("is made with types", () =>
+  it.live("is made with types, and with the row ids at its end", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.db")
       yield* writeTo(SqliteSink.layer({ path }), samplesFrom(0, 1))
@@ -25,7 +25,10 @@ describe("the table of SqliteSink", () => {
           "latency_s REAL",
           "Mass_Flow REAL",
           "Gas TEXT",
-          "status TEXT"
+          "status TEXT",
+          "run_id TEXT",
+          "sequence INTEGER",
+          "tick INTEGER"
         ]
       )
       assert.strictEqual(query(path, "PRAGMA journal_mode")[0]?.["journal_mode"], "wal")

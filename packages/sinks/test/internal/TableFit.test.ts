@@ -140,3 +140,81 @@ describe("a table cannot be used", () => {
     )
   })
 })
+
+describe("a table's columns for row ids", () => {
+  const flow = ["Mass_Flow"]
+  const taken = (
+    existing: ReadonlyArray<ExistingColumn>,
+    options: { readonly rowIds?: boolean } = {},
+    fields = flow
+  ) => {
+    const found = fitTable({
+      table: "the table",
+      existing: [...columns("Mass_Flow"), ...existing],
+      batch: batchOf(...fields),
+      options,
+      storing: ({ type }, taken) => type === "int" && taken === "text" ? undefined : { type: taken }
+    })
+    if ("problem" in found) throw new Error(found.problem)
+    return [...found.lock.columns.map(({ name }) => name).filter((name) => name !== "Mass_Flow"), ...found.losses]
+  }
+  const of = (name: string, changes: Partial<ExistingColumn> = {}): ExistingColumn => ({
+    name,
+    type: "any",
+    isNotNull: false,
+    isRequired: false,
+    ...changes
+  })
+
+  it("are filled, asked for or not", () => {
+    const existing = columns("run_id", "SEQUENCE", "tick")
+    for (const options of [{}, { rowIds: false }, { rowIds: true }]) {
+      assert.deepStrictEqual(taken(existing, options), ["run_id", "SEQUENCE", "tick"])
+    }
+    assert.deepStrictEqual(taken(columns("run_id")), ["run_id"])
+    assert.deepStrictEqual(taken([]), [])
+  })
+
+  it("are left alone if another type, a default, a missing right or several names show that they are for something else", () => {
+    assert.deepStrictEqual(taken([of("run_id", { type: "int" })]), [])
+    assert.deepStrictEqual(taken([of("sequence", { hasDefault: true })]), [])
+    assert.deepStrictEqual(taken([of("tick", { isInsertable: false })]), [])
+    assert.deepStrictEqual(taken([of("TICK"), of("Tick")]), [])
+  })
+
+  it("are not taken for those of a device's field of that name", () => {
+    assert.deepStrictEqual(taken(columns("tick"), {}, ["Mass_Flow", "Tick"]), [])
+    assert.deepStrictEqual(taken(columns("frame_tick", "tick"), {}, ["Mass_Flow", "tick"]), ["frame_tick", "tick"])
+    assert.deepStrictEqual(taken(columns("tick"), { rowIds: true }, ["Mass_Flow", "tick"]), ["tick"])
+  })
+
+  it("are written as any other column if they are asked for", () => {
+    assert.throws(() => taken([of("run_id", { type: "int" })], { rowIds: true }), "its column run_id is of type int")
+    assert.deepStrictEqual(taken([of("sequence", { hasDefault: true })], { rowIds: true }), ["sequence"])
+  })
+
+  it("are refused where they need a value that they cannot take", () => {
+    assert.throws(
+      () => taken([of("run_id", { type: "int", isNotNull: true, isRequired: true })]),
+      "its column run_id needs a value"
+    )
+  })
+
+  it("are no loss where they are missing, unless they are asked for", () => {
+    const lock = (options: { readonly rowIds?: boolean }) => {
+      const batch = batchOf("Mass_Flow")
+      const found = fitTable({
+        table: "",
+        existing: columns("Mass_Flow"),
+        batch,
+        options,
+        storing: (_, type) => ({ type })
+      })
+      if ("problem" in found) throw new Error(found.problem)
+      found.lock.row(batch[0]!)
+      return found.lock.dropped.byColumn
+    }
+    assert.deepStrictEqual(lock({}), {})
+    assert.deepStrictEqual(lock({ rowIds: true }), { run_id: 1, sequence: 1, tick: 1 })
+  })
+})

@@ -8,7 +8,7 @@ import { Effect, Fiber } from "effect"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { tempFolder } from "./process.ts"
-import { type Shell, startShell } from "./pty.ts"
+import { type Shell, startOnTerminal, startShell } from "./pty.ts"
 import { eventually, fileGrowsBeyond, linesOf } from "./recordings.ts"
 
 const RECORD = "$SAMPLELINE record --simulate 1 --rate 50 --flush-interval 100ms --out a.csv"
@@ -142,6 +142,19 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
       yield* shell.type("\u0003")
       yield* shell.expect(/INFO ended by SIGINT/)
       assert.strictEqual(yield* shell.mode, mode)
+    }))
+
+  it.effect("Ctrl-Z is ignored if no shell could continue the recording", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const terminal = yield* startOnTerminal(RECORD.split(" ").slice(1), cwd)
+      yield* terminal.printed(/m marks/)
+      yield* terminal.type("\u001a")
+      yield* terminal.type("mgoes on\r")
+      yield* terminal.printed(/INFO marked "goes on"/)
+      yield* rowsKeepComing(cwd)
+      yield* terminal.type("\u0003")
+      assert.strictEqual(yield* terminal.exit, 0)
     }))
 
   it.effect("is read again after a stop that the recording cannot hear of, and is left to the shell after bg", () =>

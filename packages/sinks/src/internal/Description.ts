@@ -54,15 +54,22 @@ const devicesOf = (batch: ReadonlyArray<Sample>): ReadonlyArray<Device> => {
   return [...byName.values()]
 }
 
-/** The unit of a column. If its devices differ, the unit of each. */
-export const unitsOf = (name: string, devices: ReadonlyArray<DescribedDevice>): string => {
+/** The units of a device's columns. */
+export interface UnitsOfDevice {
+  readonly name: string
+  readonly columns: ReadonlyArray<Pick<DescribedColumn, "column" | "unit">>
+}
+
+/** The unit of a column. If its devices differ, the units of each. */
+export const unitsOf = (name: string, devices: ReadonlyArray<UnitsOfDevice>): string => {
   const units = devices.flatMap((device) =>
     device.columns
       .filter(({ column, unit }) => column === name && unit !== null)
       .map(({ unit }) => ({ device: device.name, unit }))
   )
   const distinct = new Set(units.map(({ unit }) => unit))
-  return distinct.size === 1 ? units[0]!.unit! : units.map(({ device, unit }) => `${device}: ${unit}`).join(", ")
+  if (distinct.size === 1) return units[0]!.unit!
+  return [...new Set(units.map(({ device, unit }) => `${device}: ${unit}`))].join(", ")
 }
 
 /** A run and its devices as a JSON value. */

@@ -22,7 +22,7 @@ import {
   clearStatus,
   complain,
   ignoreBrokenStreams,
-  leaveLostTerminals,
+  leaveTerminals,
   resultsLost,
   say,
   stderrLogger
@@ -36,6 +36,7 @@ const sampleline = Command.make("sampleline").pipe(
 /** Runs the command line and ends the process. */
 export const main = (args: ReadonlyArray<string>, version: string): void => {
   ignoreBrokenStreams()
+  process.on("exit", leaveTerminals)
   const program = Command.runWith(sampleline, { version })(args).pipe(
     Effect.provide(Layer.mergeAll(
       NodeServices.layer,
@@ -95,6 +96,5 @@ const leave = (code: number): void => {
 const finish = (code: number): never => {
   const lost = resultsLost()
   if (lost !== undefined) say(`sampleline: the results could not be written to standard output: ${lost.message}`)
-  leaveLostTerminals()
   process.exit(code === 0 && lost !== undefined ? 1 : code)
 }

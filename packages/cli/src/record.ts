@@ -24,6 +24,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Stream from "effect/Stream"
 import { RunError } from "./errors.ts"
+import { openKeyboard } from "./keyboard.ts"
 import { reportProgress } from "./progress.ts"
 import { recordFlags } from "./recordFlags.ts"
 import { intervalMillis, outputOptions, type Settings, withSettings } from "./settings.ts"
@@ -39,7 +40,10 @@ export const recordCommand = Command.make(
   (flags) => withSettings(flags, (settings) => withTelemetry(settings, record(settings)))
 ).pipe(
   Command.withShortDescription("Record devices into files and databases"),
-  Command.withDescription("Record devices into files and databases until the duration is over or Ctrl-C."),
+  Command.withDescription(
+    "Record devices into files and databases until the duration is over or Ctrl-C. On a terminal the key m marks this moment: "
+      + "write a text, then press Enter."
+  ),
   Command.withExamples([
     {
       command: "sampleline record --simulate 2 --duration 10s --out run.csv",
@@ -90,9 +94,10 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
   }).pipe(Effect.raceFirst(Effect.flatMap(signal, Signals.end)))
 
   const progress = new Progress()
+  const keyboard = settings.quiet ? null : yield* openKeyboard
   const exit = yield* ticks(settings).pipe(
     pipeToSink({ batchSize: settings["batch-size"], flushInterval: settings["flush-interval"], progress }),
-    Effect.raceFirst(settings.quiet ? Effect.never : reportProgress(progress)),
+    Effect.raceFirst(settings.quiet ? Effect.never : reportProgress(progress, keyboard)),
     Effect.provide(SampleSink.layerAll(Array.map(targets, (target) => target.layer))),
     Effect.provideContext(source),
     Recorder.endWhen(signal),

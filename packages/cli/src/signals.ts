@@ -8,7 +8,6 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { Ended } from "./errors.ts"
-import { leaveLostTerminals } from "./terminal.ts"
 
 export type Signal = "SIGINT" | "SIGTERM" | "SIGHUP"
 
@@ -26,7 +25,6 @@ export const listen = Effect.gen(function*() {
         Effect.logInfo("SIGHUP is ignored, because there is no terminal; the command goes on")
       )
     } else if (!Deferred.doneUnsafe(first, Effect.succeed(signal)) && signal !== "SIGHUP") {
-      leaveLostTerminals()
       process.exit(EXIT_CODES[signal])
     }
   }

@@ -3,14 +3,13 @@
  */
 import { type AcquisitionSummary, formatTimestamp } from "@sampleline/core"
 
-/** The run so far, in one line. */
-export const progressLine = (summary: AcquisitionSummary, seconds: number): string =>
-  [
-    formatSeconds(seconds),
-    `${count(summary.samplesEmitted)} samples`,
-    `${count(summary.samplesLate)} late ticks`,
-    `${count(Object.values(summary.failures).reduce((sum, failures) => sum + failures, 0))} failures`
-  ].join("   ")
+/** The run so far, for one line. */
+export const progressParts = (summary: AcquisitionSummary, seconds: number): ReadonlyArray<string> => [
+  formatSeconds(seconds),
+  `${count(summary.samplesEmitted)} samples`,
+  `${count(summary.samplesLate)} late ticks`,
+  `${count(Object.values(summary.failures).reduce((sum, failures) => sum + failures, 0))} failures`
+]
 
 /** The summary for people. */
 export const summaryText = (summary: AcquisitionSummary): string => {
@@ -55,7 +54,8 @@ export const summaryJson = (summary: AcquisitionSummary): string =>
 
 const count = (value: number): string => value.toLocaleString("en-US")
 
-const formatSeconds = (seconds: number): string => {
+/** `59.9 s`, and from a minute on `0:01:00`. */
+export const formatSeconds = (seconds: number): string => {
   if (seconds < 60) return `${seconds.toFixed(1)} s`
   const whole = Math.floor(seconds)
   const clock = [Math.floor(whole / 60) % 60, whole % 60].map((part) => String(part).padStart(2, "0")).join(":")

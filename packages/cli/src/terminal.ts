@@ -10,9 +10,11 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as fs from "node:fs"
 import * as tty from "node:tty"
+import { isInBackground } from "./jobControl.ts"
 import { withoutSecrets } from "./secrets.ts"
 
-let statusShown = false
+/** What the status line shows; empty if there is none. */
+let status = ""
 let stdoutError: Error | undefined
 
 /** Takes the errors of both streams from now on. */
@@ -35,33 +37,39 @@ const write = (stream: NodeJS.WriteStream, text: string): void => {
 
 const TERMINALS = [0, 1, 2].filter((fd) => tty.isatty(fd))
 
-/** Node aborts at its end if it cannot reset a terminal that has gone. Then these descriptors lead to /dev/null. */
-export const leaveLostTerminals = (): void => {
+/**
+ * Node sets the terminal back at its end to what it was at its start. It must not do that while another program has the terminal,
+ * and it aborts if the terminal has gone. Then these descriptors lead to /dev/null.
+ */
+export const leaveTerminals = (): void => {
   for (const fd of TERMINALS) {
-    if (tty.isatty(fd)) continue
+    if (tty.isatty(fd) && isInBackground() !== true) continue
     fs.closeSync(fd)
     fs.openSync("/dev/null", "r+")
   }
 }
 
+/** The width of the status line. The last column stays free: some terminals begin a new line there. */
+export const statusColumns = (): number => (process.stderr.columns || 80) - 1
+
+const ERASED = "\r\u001b[K"
+
 /** Replaces the status line. Only for terminals. */
 export const showStatus = (text: string): Effect.Effect<void> =>
   Effect.sync(() => {
-    write(process.stderr, `\r\u001b[K${text.slice(0, (process.stderr.columns || 80) - 1)}`)
-    statusShown = true
+    status = text.slice(0, statusColumns())
+    write(process.stderr, `${ERASED}${status}`)
   })
 
 /** Removes the status line, so that something else can be printed in its place. */
 export const clearStatus = (): void => {
-  if (statusShown) write(process.stderr, "\r\u001b[K")
-  statusShown = false
+  if (status !== "") write(process.stderr, ERASED)
+  status = ""
 }
 
-/** Prints lines. */
-export const say = (text: string): void => {
-  clearStatus()
-  write(process.stderr, `${text}\n`)
-}
+/** Prints lines, above the status line. */
+export const say = (text: string): void =>
+  write(process.stderr, status === "" ? `${text}\n` : `${ERASED}${text}\n${status}`)
 
 /** Prints a result on stdout. */
 export const print = (text: string): void => {

@@ -12,6 +12,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("h
       assert.strictEqual(help.code, 0)
       assert.include(help.stdout, "EXAMPLES")
       assert.include(help.stdout, "sampleline record --simulate 2")
+      assert.include(help.stdout, "the key m marks this moment")
       const version = yield* sampleline(["--version"], { cwd })
       assert.match(version.stdout, /^sampleline v\d+\.\d+\.\d+\n$/)
     }))

@@ -14,7 +14,7 @@ it.effect("is a new line every ten seconds if stderr is not a terminal", () =>
     const write = vi.spyOn(process.stderr, "write").mockImplementation((chunk) => written.push(chunk) > 0)
     const isTerminal = process.stderr.isTTY
     process.stderr.isTTY = false
-    yield* Effect.forkChild(reportProgress(new Progress()))
+    yield* Effect.forkChild(reportProgress(new Progress(), null))
     yield* TestClock.adjust("29 seconds")
     write.mockRestore()
     process.stderr.isTTY = isTerminal

@@ -165,7 +165,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
         const cwd = yield* tempFolder
         const { devices: [fuel] } = yield* startSimulator(cwd, "--devices", "1")
         const running = yield* startOnTerminal(["record", "--stream", "--device", fuel!.flag, "--out", "-"], cwd)
-        yield* running.printed("Mass_Flow")
+        yield* running.printed(/Mass_Flow/)
         running.kill(signal)
         yield* running.exit
         // discover sends nothing to a port where a device streams. So a device that is found does not stream.

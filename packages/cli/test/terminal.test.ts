@@ -33,10 +33,10 @@ it.effect("a log line has the time of day, the level and no password", () =>
     assert.match(text, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d WARN cannot open tcp:\/\/10\.0\.0\.2:4001\n$/)
   }))
 
-it.effect("a line replaces the status line", () =>
+it.effect("a line goes above the status line", () =>
   Effect.gen(function*() {
     const text = yield* printedBy(Effect.andThen(showStatus("1.0 s"), Effect.sync(() => (say("first"), say("second")))))
-    assert.strictEqual(text, "\r\u001b[K1.0 s\r\u001b[Kfirst\nsecond\n")
+    assert.strictEqual(text, "\r\u001b[K1.0 s\r\u001b[Kfirst\n1.0 s\r\u001b[Ksecond\n1.0 s")
   }))
 
 it.effect("a result on stdout does not follow the status line", () =>

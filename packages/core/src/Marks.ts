@@ -23,7 +23,8 @@ const Listeners: Context.Reference<Set<Listener>> = Context.Reference("@sampleli
 })
 
 /**
- * Marks all recordings that go on in this program, at this moment. The text is kept with their events.
+ * Marks all recordings that go on in this program. The text is kept with their events. `at` is the time that is marked, in
+ * microseconds since the epoch. Default: this moment.
  *
  * @example
  * Effect.andThen(openValve, Recorder.mark("valve opened"))
@@ -31,12 +32,15 @@ const Listeners: Context.Reference<Set<Listener>> = Context.Reference("@sampleli
  * @since 0.1.0
  * @category combinators
  */
-export const mark = Effect.fnUntraced(function*(text: string): Effect.fn.Return<void> {
+export const mark = Effect.fnUntraced(function*(
+  text: string,
+  at?: number
+): Effect.fn.Return<void> {
   const clock = yield* currentClock
-  const at = clock.epochMicros()
+  const marked = new Mark(at ?? clock.epochMicros(), text)
   const listeners = yield* Listeners
   if (listeners.size === 0) yield* Effect.logWarning(`the mark ${JSON.stringify(text)} is lost: nothing is recorded`)
-  yield* Effect.forEach(listeners, (listen) => listen(new Mark(at, text)), { discard: true })
+  yield* Effect.forEach(listeners, (listen) => listen(marked), { discard: true })
 })
 
 /** Hears of marks until the scope closes. */

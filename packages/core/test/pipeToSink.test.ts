@@ -451,18 +451,22 @@ describe("events", () => {
       ])
     }).pipe(Effect.provide(MemorySink.layer)))
 
-  it.effect("have the marks of a user, and a mark that nobody hears is told", () =>
+  it.effect("have the marks of a user at their times, and a mark that nobody hears is told", () =>
     Effect.gen(function*() {
       const { events } = yield* MemorySink
       const fiber = yield* Recorder.record({ period: 100, duration: "1 second" }).pipe(pipeToSink(), Effect.forkChild)
       yield* TestClock.adjust("500 millis")
       yield* Recorder.mark("valve opened")
+      yield* Recorder.mark("valve closed", 250_000)
       yield* TestClock.adjust("1 second")
       yield* Fiber.join(fiber)
       const marks = events.filter((event) => event._tag === "Marker")
-      assert.deepStrictEqual(marks.map(({ at, text }) => [at, text]), [[500_000, "valve opened"]])
+      assert.deepStrictEqual(marks.map(({ at, text }) => [at, text]), [
+        [500_000, "valve opened"],
+        [250_000, "valve closed"]
+      ])
       yield* Recorder.mark("too late")
-      assert.strictEqual(events.filter((event) => event._tag === "Marker").length, 1)
+      assert.strictEqual(events.filter((event) => event._tag === "Marker").length, 2)
     }).pipe(Effect.provide([MemorySink.layer, timedSource().layer])))
 
   it.effect("have what the user said of the run, and metadata that cannot be kept is refused", () =>

@@ -52,19 +52,26 @@ const devicesOf = (batch: ReadonlyArray<Sample>): ReadonlyArray<Device> => {
   return [...byName.values()]
 }
 
-/** The unit of a column in each device that has one. */
-const unitsByDevice = (name: string, devices: ReadonlyArray<DescribedDevice>): ReadonlyMap<string, string> =>
-  new Map(
-    devices.flatMap(({ columns, device }) =>
-      columns.flatMap(({ column, unit }) => column === name && unit !== null ? [[device, unit] as const] : [])
-    )
+/** The units of a device's columns. */
+export type UnitsOfDevice = Pick<DescribedDevice, "device"> & {
+  readonly columns: ReadonlyArray<Pick<DescribedColumn, "column" | "unit">>
+}
+
+/** The unit of a column in each device that has one. A device of several runs may have several. */
+const unitsByDevice = (
+  name: string,
+  devices: ReadonlyArray<UnitsOfDevice>
+): ReadonlyArray<readonly [device: string, unit: string]> =>
+  devices.flatMap(({ columns, device }) =>
+    columns.flatMap(({ column, unit }) => column === name && unit !== null ? [[device, unit] as const] : [])
   )
 
-/** The unit of a column, for people. If its devices differ, the unit of each. Empty if none has one. */
-export const unitsOf = (name: string, devices: ReadonlyArray<DescribedDevice>): string => {
+/** The unit of a column, for people. If its devices differ, the units of each. Empty if none has one. */
+export const unitsOf = (name: string, devices: ReadonlyArray<UnitsOfDevice>): string => {
   const units = unitsByDevice(name, devices)
-  const [unit = "", ...others] = new Set(units.values())
-  return others.length === 0 ? unit : [...units].map(([device, unit]) => `${device}: ${unit}`).join(", ")
+  const [unit = "", ...others] = new Set(units.map(([, unit]) => unit))
+  if (others.length === 0) return unit
+  return [...new Set(units.map(([device, unit]) => `${device}: ${unit}`))].join(", ")
 }
 
 /** The unit of each column that has one, for programs. If its devices differ, a JSON object with the unit of each. */
@@ -74,7 +81,7 @@ export const unitsByColumn = (
 ): { readonly [column: string]: string } =>
   Object.fromEntries(columns.flatMap(({ name }) => {
     const units = unitsByDevice(name, devices)
-    const [unit, ...others] = new Set(units.values())
+    const [unit, ...others] = new Set(units.map(([, unit]) => unit))
     if (unit === undefined) return []
     return [[name, others.length === 0 ? unit : JSON.stringify(Object.fromEntries(units))]]
   }))

@@ -2,14 +2,17 @@
  * `<file>-metadata.json` beside a text file: its columns, their types and units, the runs and the devices. The form is that of
  * the W3C's "CSV on the Web" (https://www.w3.org/TR/tabular-metadata/); its readers look for this name.
  *
+ * A file that is appended to keeps what is known of the runs before. A column has the units of all of them, and there is one warning
+ * if a run brings others.
+ *
  * It is written to a temporary file and renamed, so a reader never sees half of it. A damaged one of ours is written anew; the
  * runs that it described are lost.
  */
 import { type Column, type ColumnType, messageOf, type Sample, type SchemaLock } from "@sampleline/core"
-import { Effect, Predicate } from "effect"
+import { Effect, Option, Predicate, Schema } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { describeDevices, runJson, unitsOf } from "./Description.ts"
+import { describeDevices, runJson, unitsOf, type UnitsOfDevice } from "./Description.ts"
 import type { Writer } from "./FileFailure.ts"
 import { followLinks } from "./OutputFile.ts"
 
@@ -42,20 +45,37 @@ export const writeTableMetadata = (
   }
 ): Effect.Effect<void> => {
   const file = `${target}-metadata.json`
-  const warn = (detail: string) => Effect.logWarning(`${sink} ${target}: ${file} was not written: ${detail}`)
+  const warn = (text: string) => Effect.logWarning(`${sink} ${target}: ${text}`)
   return Effect.try({
     try: () => {
       const existing = readMetadata(file)
-      if (existing === "foreign") return false
-      const earlier = options.isAppending && Array.isArray(existing["notes"]) ? existing["notes"] : []
-      replaceFile(file, `${JSON.stringify(describe(target, batch, options, earlier), null, 2)}\n`)
-      return true
+      if (existing === "foreign") return existing
+      const devices = describeDevices(batch, options.lock)
+      const run = runJson(batch, devices)
+      const earlier = options.isAppending ? earlierIn(existing, run.run_id) : NOTHING
+      const columns = mergeColumns(earlier, options.columns, devices)
+      const metadata = {
+        "@context": CONTEXT,
+        "url": encodeURIComponent(path.basename(target)),
+        "dc:creator": CREATOR,
+        ...(options.dialect === undefined ? {} : { dialect: options.dialect }),
+        "tableSchema": { columns },
+        "notes": [...earlier.runs, run]
+      }
+      replaceFile(file, `${JSON.stringify(metadata, null, 2)}\n`)
+      return changedUnits(columns.map(({ titles }) => titles), earlier.devices, devices)
     },
     catch: messageOf
   }).pipe(
     Effect.matchEffect({
-      onSuccess: (isOurs) => isOurs ? Effect.void : warn("another program made the file that is there"),
-      onFailure: warn
+      onSuccess: (changes) => {
+        if (changes === "foreign") return warn(`${file} was not written: another program made the file that is there`)
+        if (changes.length === 0) return Effect.void
+        return warn(
+          `its runs differ in units: ${changes.join("; ")}. Tell the runs apart by their times and units in ${file}`
+        )
+      },
+      onFailure: (detail) => warn(`${file} was not written: ${detail}`)
     })
   )
 }
@@ -103,33 +123,83 @@ const replaceFile = (name: string, text: string): void => {
   }
 }
 
-const describe = (
-  target: string,
-  batch: ReadonlyArray<Sample>,
-  { columns, dialect, lock }: Parameters<typeof writeTableMetadata>[2],
-  earlierRuns: ReadonlyArray<unknown>
-) => {
-  const devices = describeDevices(batch, lock)
-  const run = runJson(batch, devices)
+const DescribedColumns = Schema.Array(Schema.Struct({
+  titles: Schema.String,
+  datatype: Schema.String,
+  required: Schema.Boolean
+}))
+
+const DescribedRun = Schema.Struct({
+  devices: Schema.Array(Schema.Struct({
+    device: Schema.String,
+    columns: Schema.Record(Schema.String, Schema.Struct({ unit: Schema.NullOr(Schema.String) }))
+  }))
+})
+
+/** What is known of the runs before. */
+interface Earlier {
+  readonly columns: typeof DescribedColumns.Type
+  /** As they are in the file. */
+  readonly runs: ReadonlyArray<unknown>
+  readonly devices: ReadonlyArray<UnitsOfDevice>
+}
+
+const NOTHING: Earlier = { columns: [], runs: [], devices: [] }
+
+/** The runs but this one, and the columns. What is not as we write it is kept, and tells nothing. */
+const earlierIn = ({ notes, tableSchema }: Metadata, thisRun: string): Earlier => {
+  const runs = Array.isArray(notes) ? notes.filter((note) => !isRun(note, thisRun)) : []
+  const columns = Predicate.hasProperty(tableSchema, "columns") ? tableSchema.columns : []
   return {
-    "@context": CONTEXT,
-    "url": encodeURIComponent(path.basename(target)),
-    "dc:creator": CREATOR,
-    ...(dialect === undefined ? {} : { dialect }),
-    "tableSchema": {
-      columns: columns.map(({ name, nullable, type }) => {
-        const unit = unitsOf(name, devices)
-        return {
-          titles: name,
-          datatype: DATATYPES[type],
-          required: !nullable && type !== "text",
-          ...(unit === "" ? {} : { "schema:unitText": unit })
-        }
-      })
-    },
-    "notes": [...earlierRuns.filter((earlier) => !isRun(earlier, run.run_id)), run]
+    runs,
+    columns: Option.getOrElse(Schema.decodeUnknownOption(DescribedColumns)(columns), () => []),
+    devices: runs.flatMap(devicesIn)
   }
 }
 
-const isRun = (note: unknown, id: string): boolean =>
-  Predicate.isObject(note) && "run_id" in note && note["run_id"] === id
+const devicesIn = (run: unknown): ReadonlyArray<UnitsOfDevice> =>
+  Option.match(Schema.decodeUnknownOption(DescribedRun)(run), {
+    onNone: () => [],
+    onSome: ({ devices }) =>
+      devices.map(({ columns, device }) => ({
+        device,
+        columns: Object.entries(columns).map(([column, { unit }]) => ({ column, unit }))
+      }))
+  })
+
+const isRun = (note: unknown, id: string): boolean => Predicate.hasProperty(note, "run_id") && note.run_id === id
+
+/** The columns of all runs. Lines of JSON may have others in each run: a column that one of them lacks is not required. */
+const mergeColumns = (earlier: Earlier, columns: ReadonlyArray<Column>, devices: ReadonlyArray<UnitsOfDevice>) => {
+  const now = columns.map(({ name, nullable, type }) => ({
+    titles: name,
+    datatype: DATATYPES[type],
+    required: !nullable && type !== "text"
+  }))
+  const before = earlier.runs.length === 0 ? now : earlier.columns
+  const titles = new Set([...before, ...now].map((column) => column.titles))
+  return [...titles].map((name) => {
+    const known = [before, now].map((columns) => columns.find((column) => column.titles === name))
+    const [datatype = DATATYPES.any, ...others] = new Set(known.flatMap((column) => column?.datatype ?? []))
+    const unit = unitsOf(name, [...earlier.devices, ...devices])
+    return {
+      titles: name,
+      datatype: others.length === 0 ? datatype : DATATYPES.any,
+      required: known.every((column) => column?.required === true),
+      ...(unit === "" ? {} : { "schema:unitText": unit })
+    }
+  })
+}
+
+/** What to say of the columns that had other units in the runs before. */
+const changedUnits = (
+  names: ReadonlyArray<string>,
+  before: ReadonlyArray<UnitsOfDevice>,
+  now: ReadonlyArray<UnitsOfDevice>
+): ReadonlyArray<string> =>
+  names.flatMap((name) => {
+    const [old, current] = [unitsOf(name, before), unitsOf(name, now)]
+    return old === "" || current === "" || old === current
+      ? []
+      : [`column ${name} was ${old} before, and is ${current} now`]
+  })

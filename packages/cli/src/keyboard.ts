@@ -1,0 +1,144 @@
+/**
+ * The keys that are pressed on the terminal while a command runs.
+ *
+ * A process that reads a terminal from the background, or changes its mode, is stopped by the kernel, with its whole process group.
+ * A recording must never be. So no read waits for a key: the keyboard is looked at now and then, each time only if the terminal is
+ * ours at that moment.
+ *
+ * The mode without line editing and echo is set by `stty`. Node's raw mode would take Ctrl-C and Ctrl-Z from the kernel, and Node
+ * takes it back at its end, also in the background. Here both stay signals for all programs of a pipeline.
+ *
+ * Keys are read on Linux only. macOS does not tell who has the terminal. On Windows nothing is set that would have to be put back.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import { StringDecoder } from "node:string_decoder"
+import * as tty from "node:tty"
+import { isInBackground } from "./jobControl.ts"
+import { clearStatus } from "./terminal.ts"
+
+export interface Keyboard {
+  /** Whether keys were read when it was last looked at. */
+  readonly isOn: () => boolean
+  /** The keys since the last call, as the terminal sends them. None in the background. */
+  readonly read: () => string
+}
+
+/** Opens the keyboard; the scope puts the terminal back. Null if there are no keys to read. */
+export const openKeyboard: Effect.Effect<Keyboard | null, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => isInBackground() === null || !hasKeys() ? null : TerminalKeyboard.open()),
+  (keyboard) => Effect.sync(() => keyboard?.close())
+)
+
+/** A program that reads our output may read the keys itself, as `less` does. */
+const hasKeys = (): boolean => {
+  const output = fs.fstatSync(1)
+  return tty.isatty(0) && tty.isatty(2) && !output.isFIFO() && !output.isSocket()
+}
+
+/** The signals that stop or end the process at once, as long as nobody listens. */
+const ABRUPT = ["SIGTSTP", "SIGQUIT"] as const
+
+/** `stty` is waited for. So no key stops it, and it stops nobody if the terminal goes to another group in this moment. */
+const UNSTOPPABLE = "trap '' INT QUIT TSTP TTOU"
+
+class TerminalKeyboard implements Keyboard {
+  private readonly terminal: number
+  private readonly decoder = new StringDecoder("utf8")
+  private readonly buffer = Buffer.alloc(4096)
+  /** The mode before ours, as `stty -g` prints it. */
+  private before: string | null = null
+  private hasMode = false
+  private isLost = false
+
+  /** Null if there is no terminal. */
+  static open(): TerminalKeyboard | null {
+    try {
+      // Opened anew: a terminal that another program shares must not become non-blocking.
+      return new TerminalKeyboard(fs.openSync("/dev/tty", fs.constants.O_RDONLY | fs.constants.O_NONBLOCK))
+    } catch {
+      return null
+    }
+  }
+
+  private constructor(terminal: number) {
+    this.terminal = terminal
+    process.on("SIGCONT", this.onContinued)
+    process.on("exit", this.putBack)
+    for (const signal of ABRUPT) process.on(signal, this.onAbrupt)
+    this.look()
+  }
+
+  close(): void {
+    this.putBack()
+    process.off("SIGCONT", this.onContinued)
+    process.off("exit", this.putBack)
+    for (const signal of ABRUPT) process.off(signal, this.onAbrupt)
+    fs.closeSync(this.terminal)
+  }
+
+  isOn(): boolean {
+    return this.hasMode
+  }
+
+  read(): string {
+    this.look()
+    if (!this.hasMode) return ""
+    try {
+      const bytes = fs.readSync(this.terminal, this.buffer)
+      // A terminal that was closed has an end.
+      if (bytes === 0) this.lose()
+      return this.decoder.write(this.buffer.subarray(0, bytes))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") this.lose()
+      return ""
+    }
+  }
+
+  /** Sets our mode if the terminal is ours again. */
+  private look(): void {
+    if (isInBackground() !== false) this.hasMode = false
+    else if (!this.hasMode && !this.isLost) {
+      this.before ??= this.stty("-g")
+      if (this.before !== null && this.stty("-icanon", "-echo", "min", "1", "time", "0") !== null) this.hasMode = true
+      else this.lose()
+    }
+  }
+
+  private lose(): void {
+    this.hasMode = false
+    this.isLost = true
+  }
+
+  private readonly putBack = (): void => {
+    if (this.hasMode && this.before !== null && isInBackground() === false) this.stty(this.before)
+    this.hasMode = false
+  }
+
+  /** Puts the terminal back, then lets the signal do what it does by itself. */
+  private readonly onAbrupt = (signal: NodeJS.Signals): void => {
+    this.putBack()
+    clearStatus()
+    process.off(signal, this.onAbrupt)
+    // A stopped process goes on behind this line.
+    process.kill(process.pid, signal)
+    process.on(signal, this.onAbrupt)
+  }
+
+  /** The shell has set a mode of its own if the process was stopped by a signal that nobody can hear. */
+  private readonly onContinued = (): void => {
+    this.hasMode = false
+  }
+
+  /** What `stty` prints; null if it fails. */
+  private stty(...args: ReadonlyArray<string>): string | null {
+    // It opens the terminal itself: Node makes a descriptor that it hands on blocking, for us too.
+    const { status, stdout } = spawnSync("sh", ["-c", `${UNSTOPPABLE}; exec stty "$@" < /dev/tty`, "sh", ...args], {
+      stdio: ["ignore", "pipe", "ignore"],
+      encoding: "utf8"
+    })
+    return status === 0 ? stdout.trim() : null
+  }
+}

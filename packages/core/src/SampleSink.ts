@@ -76,6 +76,8 @@ export interface Resumable<E = SinkBatchError> {
   readonly sync: Effect.Effect<void, E>
   /** Called when the output has all items of the journal. Fails if it holds more than those. */
   readonly finish: Effect.Effect<void, E>
+  /** Called when the journal is gone: its place is needed no more. */
+  readonly forget: (journal: string) => Effect.Effect<void, E>
 }
 
 /**
@@ -189,7 +191,8 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
         open: (options) => annotated(Effect.catchCause(Effect.suspend(() => resumable.open(options)), refuse(0))),
         writeAt: (items, through, keep) => traced(samplesIn(items), () => resumable.writeAt(items, through, keep)),
         sync: Effect.catchCause(resumable.sync, refuse(0)),
-        finish: Effect.catchCause(resumable.finish, refuse(0))
+        finish: Effect.catchCause(resumable.finish, refuse(0)),
+        forget: (journal) => Effect.catchCause(Effect.suspend(() => resumable.forget(journal)), refuse(0))
       },
       report: () => {
         const lost = options.lost?.()

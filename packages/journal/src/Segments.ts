@@ -22,7 +22,7 @@ export interface Segments {
   /** Removes the oldest segment, unless it is the only one. */
   readonly forgetOldest: Effect.Effect<void>
   /** Forces what was appended to disk, without holding up anything. */
-  readonly sync: Effect.Effect<void>
+  readonly sync: Effect.Effect<void, SqliteFailure>
 }
 
 interface Open {
@@ -113,17 +113,7 @@ export const open = Effect.fnUntraced(function*(
     forgetOldest: alone(forgetOldest),
     sync: Effect.suspend(() => {
       const last = firsts.at(-1)
-      return last === undefined ? Effect.void : syncFile(`${Segment.pathOf(folder, last)}-wal`)
+      return last === undefined ? Effect.void : SqliteDatabase.syncLog(Segment.pathOf(folder, last))
     })
   }
 })
-
-/** A write-ahead log has no locks that closing it could drop. */
-const syncFile = (path: string): Effect.Effect<void> =>
-  Effect.callback<void>((resume) => {
-    const done = () => resume(Effect.void)
-    fs.open(path, "r+", (error, fd) => {
-      if (error) return done()
-      fs.fdatasync(fd, () => fs.close(fd, done))
-    })
-  })

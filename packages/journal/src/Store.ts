@@ -174,7 +174,7 @@ const openFolder = Effect.fnUntraced(function*(
   })
   const warnOfSize = yield* watchSize(options, segments.bytes)
   yield* Effect.forkScoped(Effect.forever(
-    Effect.sleep(SYNC_INTERVAL).pipe(Effect.andThen(segments.sync), Effect.andThen(warnOfSize))
+    Effect.sleep(SYNC_INTERVAL).pipe(Effect.andThen(Effect.ignore(segments.sync)), Effect.andThen(warnOfSize))
   ))
 
   return {

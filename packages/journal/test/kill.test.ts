@@ -6,7 +6,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { Journal } from "../src/index.ts"
-import { bytesIn, journalIn, outputs, sequencesIn } from "./outputs.ts"
+import { contentOf, journalIn, outputs, sequencesIn } from "./outputs.ts"
 
 const RECORDER = fileURLToPath(new URL("recorder.ts", import.meta.url))
 
@@ -39,7 +39,7 @@ describe("a recorder that is killed", () => {
           assert.isAtLeast(sequences.length, accepted, output)
           assert.deepStrictEqual(sequences, sequences.map((_, n) => n), output)
         }
-        assert.strictEqual(report.outputs.length, 2)
+        assert.strictEqual(report.outputs.length, 3)
         assert.isFalse(fs.existsSync(journalIn(here)))
       }).pipe(Effect.scoped))
   }
@@ -50,9 +50,9 @@ describe("a recorder that is killed", () => {
       yield* killedAt(here, 200)
       fs.cpSync(journalIn(here), `${journalIn(here)}.copy`, { recursive: true })
       yield* Effect.provide(Journal.resume({ path: journalIn(here) }), outputs(here, "append"))
-      const before = bytesIn(here)
+      const before = contentOf(here)
       yield* Effect.provide(Journal.resume({ path: `${journalIn(here)}.copy` }), outputs(here, "append"))
-      assert.deepStrictEqual(bytesIn(here), before)
+      assert.deepStrictEqual(contentOf(here), before)
     }).pipe(Effect.scoped))
 
   const changes: { readonly [what: string]: (csv: string) => string } = {

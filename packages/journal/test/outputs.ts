@@ -2,11 +2,12 @@
  * The outputs of the recorder that is killed, and what they hold, read by other readers than those of the sinks.
  */
 import { SampleSink } from "@sampleline/core"
-import { CsvSink, JsonlSink } from "@sampleline/sinks"
+import { CsvSink, JsonlSink, SqliteSink } from "@sampleline/sinks"
 import { parse } from "csv-parse/sync"
 import { Layer, Logger } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { DatabaseSync } from "node:sqlite"
 
 export const journalIn = (folder: string): string => path.join(folder, "run.journal")
 
@@ -16,7 +17,8 @@ export const outputs = (folder: string, mode: "create" | "append") =>
   Layer.provide(
     SampleSink.layerAll([
       CsvSink.layer({ path: path.join(folder, "run.csv"), mode, rowIds: true }),
-      JsonlSink.layer({ path: path.join(folder, "run.jsonl"), mode, rowIds: true })
+      JsonlSink.layer({ path: path.join(folder, "run.jsonl"), mode, rowIds: true }),
+      SqliteSink.layer({ path: path.join(folder, "run.db"), mode })
     ]),
     Logger.layer([])
   )
@@ -26,15 +28,24 @@ export const sequencesIn = (folder: string): { readonly [output: string]: Readon
   const text = (name: string) => fs.readFileSync(path.join(folder, name), "utf8")
   return {
     csv: parse<{ sequence: string }>(text("run.csv"), { columns: true }).map(({ sequence }) => Number(sequence)),
+    db: allIn(path.join(folder, "run.db"), "samples").map(({ sequence }) => Number(sequence)),
     jsonl: text("run.jsonl").split("\n").slice(0, -1).map((line) => JSON.parse(line).sequence)
   }
 }
 
-/** All bytes of the outputs and of the files beside them. */
-export const bytesIn = (folder: string): ReadonlyMap<string, string> =>
-  new Map(
-    fs.readdirSync(folder).filter((name) => OUTPUTS.some((output) => name.startsWith(output))).map((name) => [
-      name,
-      fs.readFileSync(path.join(folder, name)).toString("base64")
-    ])
-  )
+/** All bytes of the text outputs and of the files beside them, and all rows of the tables. */
+export const contentOf = (folder: string): { readonly [name: string]: string } => {
+  const files = fs.readdirSync(folder).filter((name) => OUTPUTS.some((output) => name.startsWith(output)))
+  const tables = ["samples", "samples_events", "samples_runs", "samples_columns"]
+  return Object.fromEntries([
+    ...files.map((name) => [name, fs.readFileSync(path.join(folder, name)).toString("base64")] as const),
+    ...tables.map((table) => [table, JSON.stringify(allIn(path.join(folder, "run.db"), table))] as const)
+  ])
+}
+
+const allIn = (file: string, table: string) => {
+  const database = new DatabaseSync(file, { readOnly: true })
+  const rows = database.prepare(`SELECT * FROM ${table} ORDER BY rowid`).all()
+  database.close()
+  return rows
+}

@@ -16,15 +16,18 @@ import {
   type Column,
   type Device,
   type InvalidOptionError,
+  type Resumable,
   type RowOptions,
   type RunEvent,
   type Sample,
   SampleSink,
+  type SinkBatchError,
   type SinkOpenError,
   SinkSchemaError,
-  type SinkShape
+  type SinkShape,
+  writeInOrder
 } from "@sampleline/core"
-import { retryWhileLocked, runTransaction, SqliteDatabase } from "@sampleline/sqlite"
+import { inTransaction, retryWhileLocked, runTransaction, SqliteDatabase, type SqliteFailure } from "@sampleline/sqlite"
 import { type Array, Clock, type Config, Context, type Duration, Effect, type Layer, type Scope } from "effect"
 import { withSamples } from "./internal/FileFailure.ts"
 import { firstBatchOf } from "./internal/firstBatch.ts"
@@ -34,6 +37,7 @@ import { eventsNotKept } from "./internal/RunTables.ts"
 import { sqliteOpenError, sqliteWriteError } from "./internal/SqliteFailures.ts"
 import { columnsOf, openSqlite, viewSqlite } from "./internal/SqliteFile.ts"
 import { insertAll, type Inserts, Parameters, prepareInserts } from "./internal/SqliteInserts.ts"
+import { SqlitePositions } from "./internal/SqlitePositions.ts"
 import { SqliteRuns } from "./internal/SqliteRuns.ts"
 import { type SqliteSettings, sqliteSettings } from "./internal/SqliteSettings.ts"
 import { descriptionProblem, makeTable, shapeOf, type SqliteShape } from "./internal/SqliteTable.ts"
@@ -123,19 +127,21 @@ export class SqliteSink extends Context.Service<
       yield* Effect.logInfo(`${SINK} ${path}: ${eventsNotKept(table)}`)
     })
 
-    const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
+    const lockBy = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
+      if (shape !== undefined) return shape
+      const found = shapeOf(settings, existing, batch, options)
+      if ("problem" in found) return yield* schemaError(settings, found.problem)
+      for (const loss of found.losses) yield* Effect.logWarning(`${SINK} ${path}: ${loss}`)
+      return shape = found
+    })
+
+    const writeRows = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
       const end = ended()
       if (end !== undefined) return yield* withSamples(end, batch.length)
-      if (shape === undefined) {
-        const found = shapeOf(settings, existing, batch, options)
-        if ("problem" in found) return yield* schemaError(settings, found.problem)
-        for (const loss of found.losses) yield* Effect.logWarning(`${SINK} ${path}: ${loss}`)
-        shape = found
-      }
-      const locked = shape
+      const locked = yield* lockBy(batch)
       yield* writeComplete(locked, batch, (complete) => insert(locked, batch, complete))
-      yield* checkpoint
     })
+    const write = (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.andThen(writeRows(batch), checkpoint)
 
     const insert = Effect.fnUntraced(function*(
       locked: SqliteShape,
@@ -162,10 +168,55 @@ export class SqliteSink extends Context.Service<
       watch.unseen += complete.length
     })
 
+    const positions = new SqlitePositions(database, table)
+    const failed = (samples: number) => (cause: SqliteFailure) => sqliteWriteError(writer, samples, busyTimeout, cause)
+    const resumable: Resumable<SinkBatchError> = {
+      open: Effect.fnUntraced(function*({ first, journal, place }) {
+        const end = ended()
+        if (end !== undefined) return yield* withSamples(end, 0)
+        if (first !== null) yield* lockBy(first)
+        const attempted = () => {
+          configure()
+          return positions.open(journal, place?.through ?? null)
+        }
+        const through = yield* Effect.mapError(retryWhileLocked(attempted, busyTimeout), failed(0))
+        return { through, token: "" }
+      }),
+      writeAt: Effect.fnUntraced(function*(items, through) {
+        const undo = { begun, areRunsReady: runs.isReady }
+        const all = Effect.andThen(
+          writeInOrder({ event, write: writeRows }, items, () => {}),
+          SqliteDatabase.attempt(() => positions.advance(through))
+        )
+        yield* inTransaction(database, busyTimeout, all).pipe(
+          Effect.onError(() =>
+            Effect.sync(() => {
+              begun = undo.begun
+              runs.isReady = undo.areRunsReady
+            })
+          ),
+          Effect.catchTag("SqliteFailure", (failure) => Effect.fail(failed(items.length)(failure)))
+        )
+        positions.advanced(through)
+        yield* checkpoint
+        return { through, token: "" }
+      }),
+      sync: Effect.mapError(SqliteDatabase.syncLog(path), failed(0)),
+      finish: Effect.void,
+      forget: (journal) =>
+        Effect.mapError(
+          retryWhileLocked(() => runTransaction(database, () => positions.forget(journal)), busyTimeout),
+          failed(0)
+        )
+    }
+    // Where the position cannot be kept with the rows, samples may be written again.
+    const isResumable = settings.createTable && journalMode !== "OFF" && journalMode !== "MEMORY"
+
     return {
       ...SampleSink.make({
         name: SINK,
         target: path,
+        resumable: isResumable ? resumable : undefined,
         began: () => {
           hasBegun = true
         },

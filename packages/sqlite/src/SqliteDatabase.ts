@@ -145,3 +145,21 @@ const openWith = Effect.fnUntraced(function*(
     isInTransaction: () => database.isTransaction
   }
 })
+
+/**
+ * Forces what was committed to a database's write-ahead log to disk, without holding up the program. The log has no locks that
+ * opening and closing it could drop.
+ *
+ * @since 0.1.0
+ * @category transactions
+ */
+export const syncLog = (path: string): Effect.Effect<void, SqliteFailure> =>
+  Effect.callback<void, SqliteFailure>((resume) => {
+    const refuse = (error: Error) => resume(Effect.fail(SqliteFailure.from(error)))
+    fs.open(`${path}-wal`, "r+", (error, fd) => {
+      // There is no log in other modes, and none when all of it is in the database.
+      if (error?.code === "ENOENT") return resume(Effect.void)
+      if (error) return refuse(error)
+      fs.fdatasync(fd, (failure) => fs.close(fd, () => failure ? refuse(failure) : resume(Effect.void)))
+    })
+  })

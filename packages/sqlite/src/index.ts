@@ -4,4 +4,4 @@
 export * as OwnerLock from "./OwnerLock.ts"
 export * as SqliteDatabase from "./SqliteDatabase.ts"
 export { SqliteFailure } from "./SqliteFailure.ts"
-export { retryWhileLocked, runTransaction } from "./transaction.ts"
+export { inTransaction, retryWhileLocked, runTransaction } from "./transaction.ts"

@@ -28,12 +28,14 @@ const retryUntil = <A>(run: () => A, timeout: Duration.Duration): Effect.Effect<
   })
 
 /**
- * Runs `run` between BEGIN IMMEDIATE and COMMIT. If anything throws it rolls back, and throws that error.
+ * Runs `run` between BEGIN IMMEDIATE and COMMIT. If anything throws it rolls back, and throws that error. Within a transaction it
+ * is a part of that one.
  *
  * @since 0.1.0
  * @category transactions
  */
 export const runTransaction = <A>(database: SqliteDatabase, run: () => A): A => {
+  if (database.isInTransaction()) return run()
   try {
     database.exec("BEGIN IMMEDIATE")
     const result = run()
@@ -44,3 +46,21 @@ export const runTransaction = <A>(database: SqliteDatabase, run: () => A): A => 
     throw failure
   }
 }
+
+/**
+ * Runs effects between BEGIN IMMEDIATE and COMMIT, also those with transactions of their own. If they fail or are interrupted it
+ * rolls back. Nothing else may use the database meanwhile.
+ *
+ * @since 0.1.0
+ * @category transactions
+ */
+export const inTransaction = <A, E, R>(
+  database: SqliteDatabase,
+  timeout: Duration.Duration,
+  run: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | SqliteFailure, R> =>
+  Effect.acquireUseRelease(
+    retryWhileLocked(() => database.exec("BEGIN IMMEDIATE"), timeout),
+    () => Effect.tap(run, () => attempt(() => database.exec("COMMIT"))),
+    () => Effect.sync(() => database.isInTransaction() && database.exec("ROLLBACK"))
+  )

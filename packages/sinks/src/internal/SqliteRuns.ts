@@ -53,7 +53,8 @@ export class SqliteRuns {
   private readonly settings: SqliteSettings
   private readonly runs: string
   private readonly events: string
-  private isReady: boolean | undefined
+  /** Whether there are tables for events; undefined before the first one. A transaction that is rolled back sets it back. */
+  isReady: boolean | undefined
 
   constructor(database: SqliteDatabase.SqliteDatabase, settings: SqliteSettings) {
     this.database = database

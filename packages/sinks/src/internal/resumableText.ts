@@ -27,6 +27,7 @@ export const resumableText = (
       return next
     }),
     sync: resumable.sync,
-    finish: resumable.finish
+    finish: resumable.finish,
+    forget: () => Effect.void
   }
 }

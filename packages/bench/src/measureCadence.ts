@@ -4,10 +4,8 @@
 import { Alicat } from "@sampleline/alicat"
 import { PollSource, Recorder, type Tick } from "@sampleline/core"
 import { Clock, Effect, Stream } from "effect"
-import { spawn } from "node:child_process"
 import * as fs from "node:fs"
-import * as readline from "node:readline"
-import { fileURLToPath } from "node:url"
+import { simulate } from "./simulator.ts"
 
 export interface Measured {
   readonly run: string
@@ -24,26 +22,6 @@ export interface Measured {
   /** Processor time that the virtual machine's host gave to others, over all cores. Null: the system does not tell. */
   readonly stolenMs: number | null
 }
-
-const DEVICES = 10
-
-/** Starts the devices and returns their addresses. */
-const simulate = Effect.gen(function*() {
-  const bin = fileURLToPath(new URL("../../cli/bin.js", import.meta.url))
-  const args = [bin, "simulate", "--devices", String(DEVICES), "--tcp", "0"]
-  const child = yield* Effect.acquireRelease(
-    Effect.sync(() => spawn(process.execPath, args, { stdio: ["ignore", "pipe", "ignore"] })),
-    (child) => Effect.sync(() => child.kill())
-  )
-  return yield* Effect.callback<Alicat.AlicatOptions["devices"]>((resume) => {
-    const devices: { [name: string]: Alicat.DeviceOptions } = {}
-    readline.createInterface(child.stdout).on("line", (line) => {
-      const [name = "", unit = "", port = ""] = line.split(" ")
-      devices[name] = { unit, port }
-      if (Object.keys(devices).length === DEVICES) resume(Effect.succeed(devices))
-    })
-  })
-})
 
 /** A copy of the live clock. The recorder does not recognise it, so waits are plain sleeps. */
 const plainClock = Effect.map(Clock.Clock, (clock): Clock.Clock => ({
@@ -91,7 +69,8 @@ const measure = Effect.fnUntraced(function*(run: string, options: Recorder.Recor
 })
 
 export const tenDevices = Effect.fnUntraced(function*(seconds: number) {
-  const devices = yield* simulate
+  const simulated = yield* simulate("tcp")
+  const devices = Object.fromEntries(simulated.map(({ name, port, unit }) => [name, { port, unit }]))
   const at = { rateHz: 100, duration: `${seconds} seconds` } as const
   const record = (run: string, options: Recorder.RecordOptions) =>
     Effect.provide(

@@ -8,14 +8,13 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { fileURLToPath } from "node:url"
 import { median } from "./median.ts"
+import { COMMAND } from "./simulator.ts"
 
-const BIN = fileURLToPath(new URL("../../cli/bin.js", import.meta.url))
 const RUNS = 10
 
 const run = (args: ReadonlyArray<string>) => {
-  const { status, stderr } = spawnSync(process.execPath, [BIN, ...args])
+  const { status, stderr } = spawnSync(process.execPath, [COMMAND, ...args])
   if (status !== 0) throw new Error(`sampleline ${args.join(" ")}: ${stderr.toString()}`)
 }
 

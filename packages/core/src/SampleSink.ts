@@ -77,7 +77,7 @@ export interface Resumable<E = SinkBatchError> {
   /** Called when the output has all items of the journal. Fails if it holds more than those. */
   readonly finish: Effect.Effect<void, E>
   /** Called when the journal is gone: its place is needed no more. */
-  readonly forget: (journal: string) => Effect.Effect<void, E>
+  readonly forget: Effect.Effect<void, E>
 }
 
 /**
@@ -192,7 +192,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
         writeAt: (items, through, keep) => traced(samplesIn(items), () => resumable.writeAt(items, through, keep)),
         sync: Effect.catchCause(resumable.sync, refuse(0)),
         finish: Effect.catchCause(resumable.finish, refuse(0)),
-        forget: (journal) => Effect.catchCause(Effect.suspend(() => resumable.forget(journal)), refuse(0))
+        forget: Effect.catchCause(resumable.forget, refuse(0))
       },
       report: () => {
         const lost = options.lost?.()

@@ -148,6 +148,9 @@ const placeKeeper = (store: Store, output: Output) => {
     opened: Effect.gen(function*() {
       const { first } = store.kept(name)
       if (resumable === undefined) {
+        yield* Effect.logInfo(
+          `${name}: after a crash it may get some samples again, for it does not keep how far it is`
+        )
         output.through = place?.through ?? 0
         return
       }

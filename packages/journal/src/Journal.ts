@@ -11,6 +11,7 @@ import {
   positiveDuration,
   positiveInt,
   Recording,
+  type Run,
   type RunEvent,
   Sample,
   SampleSink,
@@ -18,7 +19,7 @@ import {
   SinkWriteError,
   type Tick
 } from "@sampleline/core"
-import { Array, Duration, Effect, Exit, Fiber, Sink, Stream } from "effect"
+import { Array, Duration, Effect, Exit, Fiber, type Scope, Sink, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { drain, type DrainOptions, type Output, outputsOf } from "./Drain.ts"
 import type { JournalError } from "./JournalError.ts"
@@ -43,8 +44,47 @@ export interface JournalOptions extends PipeOptions {
   readonly maxBytes?: number | undefined
   /** What happens at that bound: the run ends with an error, or the oldest samples are dropped. Default: `stop`. */
   readonly whenFull?: "stop" | "drop-oldest" | undefined
+  /** What is kept with the journal, for a program that resumes it. It must hold no secret. Default: nothing. */
+  readonly settings?: string | undefined
+  /** Filled while the run goes on. Default: none. */
+  readonly status?: JournalStatus | undefined
   /** Called when samples are accepted, with their number in this run so far. */
   readonly onAccepted?: ((samples: number) => void) | undefined
+}
+
+/**
+ * How far the outputs of a journal are. Give one to `pipeToSink` or `resume` to read it meanwhile.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class JournalStatus {
+  private read: () => ReadonlyArray<OutputStatus> = () => []
+
+  /** One for each output, as of now. */
+  get outputs(): ReadonlyArray<OutputStatus> {
+    return this.read()
+  }
+
+  /** `pipeToSink` and `resume` call this. */
+  watch(read: () => ReadonlyArray<OutputStatus>): void {
+    this.read = read
+  }
+}
+
+/**
+ * How far an output is.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface OutputStatus {
+  readonly name: string
+  /** `waiting`: it fails in passing and is tried again. `stopped`: it has failed for good. */
+  readonly state: "writing" | "waiting" | "stopped"
+  /** Samples and events that it has, and that it lacks. */
+  readonly written: number
+  readonly behind: number
 }
 
 /**
@@ -63,8 +103,12 @@ export const pipeToSink = (options: JournalOptions = {}) =>
   Effect.gen(function*() {
     const settings = yield* validate(options)
     const sink = yield* SampleSink
-    const store = yield* Store.create(settings.store, { id: SecureRandom.uuidV7Unsafe(), settings: null })
+    const store = yield* Store.create(settings.store, {
+      id: SecureRandom.uuidV7Unsafe(),
+      settings: options.settings ?? null
+    })
     const outputs = outputsOf(sink)
+    options.status?.watch(() => statusOf(store, outputs))
     let accepted = 0
     const append = (items: Array.NonEmptyReadonlyArray<Item>) =>
       Effect.map(store.append(items), () => {
@@ -93,17 +137,24 @@ export const pipeToSink = (options: JournalOptions = {}) =>
       `recorded ${summary.samplesEmitted} samples in ${summary.ticks} ticks to ${sink.target || sink.name}`
     )
     return summary
-  }).pipe(Effect.scoped, Effect.withSpan("sampleline.Journal.pipeToSink"))
+  }).pipe(Effect.scoped, forgetting, Effect.withSpan("sampleline.Journal.pipeToSink"))
 
-/** Brings every output up to the end of a journal that a run has left. */
-export const resume = Effect.fnUntraced(function*(
-  options: Pick<JournalOptions, "path" | "batchSize" | "flushInterval"> = {}
-): Effect.fn.Return<ResumeReport, SinkBatchError | InvalidOptionError | JournalError, SampleSink> {
-  const settings = yield* validate(options)
-  const sink = yield* SampleSink
-  return yield* Effect.scoped(Effect.gen(function*() {
+/**
+ * Brings every output behind the `SampleSink` up to the end of a journal that a run has left, and removes the journal when none of
+ * its outputs lacks anything. The sinks must append. An output that the run did not have gets everything that the journal holds.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const resume = (
+  options: Pick<JournalOptions, "path" | "batchSize" | "flushInterval" | "status"> = {}
+): Effect.Effect<ResumeReport, SinkBatchError | InvalidOptionError | JournalError, SampleSink> =>
+  Effect.gen(function*() {
+    const settings = yield* validate(options)
+    const sink = yield* SampleSink
     const store = yield* Store.open(settings.store)
     const outputs = outputsOf(sink)
+    options.status?.watch(() => statusOf(store, outputs))
     sink.began()
     yield* endKilledRun(store)
     yield* store.seal
@@ -111,8 +162,42 @@ export const resume = Effect.fnUntraced(function*(
     const left = yield* leftOutputs(store, outputs)
     if (left !== null) return yield* left
     return { outputs: outputs.map(({ name, written }) => ({ name, written })) }
-  }))
-})
+  }).pipe(Effect.scoped, forgetting)
+
+/** What a journal holds, without changing anything but a lock. */
+export const inspect = Effect.fnUntraced(
+  function*(path: string): Effect.fn.Return<JournalContent, JournalError | InvalidOptionError, Scope.Scope> {
+    const store = yield* Store.open((yield* validate({ path })).store)
+    const end = store.end()
+    return {
+      settings: store.settings,
+      run: store.run(),
+      items: end,
+      outputs: [...store.outputs()].map(([name, { place }]) => ({ name, behind: end - (place?.through ?? 0) }))
+    }
+  },
+  Effect.scoped
+)
+
+/**
+ * What is in a journal.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface JournalContent {
+  /** What its maker kept with it; null if nothing. */
+  readonly settings: string | null
+  /** Null if it has no sample. */
+  readonly run: Run | null
+  /** Samples and events that were accepted. */
+  readonly items: number
+  readonly outputs: ReadonlyArray<{
+    readonly name: string
+    /** Samples and events that the output lacks. */
+    readonly behind: number
+  }>
+}
 
 /**
  * What `resume` has done.
@@ -127,6 +212,19 @@ export interface ResumeReport {
     readonly written: number
   }>
 }
+
+const statusOf = (store: Store.Store, outputs: ReadonlyArray<Output>): ReadonlyArray<OutputStatus> =>
+  outputs.map(({ name, state, through, written }) => ({ name, state, written, behind: store.end() - through }))
+
+/** Tells the sinks when their journal is gone. It is, when its scope has closed, unless an output lacks something. */
+const forgetting = <A, E, R>(use: Effect.Effect<A, E, R>) =>
+  Effect.tap(
+    use,
+    () =>
+      Effect.flatMap(SampleSink, (sink) =>
+        Effect.forEach(sink.parts(), ({ resumable }) =>
+          Effect.ignore(resumable?.forget ?? Effect.void), { discard: true }))
+  )
 
 const FORGET_INTERVAL = "5 seconds"
 

@@ -5,6 +5,7 @@ import { SampleSink } from "@sampleline/core"
 import { CsvSink, JsonlSink, SqliteSink } from "@sampleline/sinks"
 import { parse } from "csv-parse/sync"
 import { Layer, Logger } from "effect"
+import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -33,15 +34,17 @@ export const sequencesIn = (folder: string): { readonly [output: string]: Readon
   }
 }
 
-/** All bytes of the text outputs and of the files beside them, and all rows of the tables. */
+/** A digest of each text output and the files beside it, and of all rows of each table. */
 export const contentOf = (folder: string): { readonly [name: string]: string } => {
   const files = fs.readdirSync(folder).filter((name) => OUTPUTS.some((output) => name.startsWith(output)))
   const tables = ["samples", "samples_events", "samples_runs", "samples_columns"]
   return Object.fromEntries([
-    ...files.map((name) => [name, fs.readFileSync(path.join(folder, name)).toString("base64")] as const),
-    ...tables.map((table) => [table, JSON.stringify(allIn(path.join(folder, "run.db"), table))] as const)
+    ...files.map((name) => [name, digest(fs.readFileSync(path.join(folder, name)))] as const),
+    ...tables.map((table) => [table, digest(JSON.stringify(allIn(path.join(folder, "run.db"), table)))] as const)
   ])
 }
+
+const digest = (bytes: Buffer | string): string => createHash("sha256").update(bytes).digest("hex")
 
 const allIn = (file: string, table: string) => {
   const database = new DatabaseSync(file, { readOnly: true })

@@ -203,11 +203,10 @@ export class SqliteSink extends Context.Service<
       }),
       sync: Effect.mapError(SqliteDatabase.syncLog(path), failed(0)),
       finish: Effect.void,
-      forget: (journal) =>
-        Effect.mapError(
-          retryWhileLocked(() => runTransaction(database, () => positions.forget(journal)), busyTimeout),
-          failed(0)
-        )
+      forget: Effect.mapError(
+        retryWhileLocked(() => runTransaction(database, () => positions.forget()), busyTimeout),
+        failed(0)
+      )
     }
     // Where the position cannot be kept with the rows, samples may be written again.
     const isResumable = settings.createTable && journalMode !== "OFF" && journalMode !== "MEMORY"

@@ -32,8 +32,10 @@ export class SqlitePositions {
         journal,
         this.table
       ])
-      if (row === undefined && (kept ?? 0) > 0) {
-        throw new Error(`it is not the database that was recorded to: ${TABLE} does not know of this run`)
+      if (row === undefined && kept !== null) {
+        throw new Error(
+          `${TABLE} does not know of this journal: the run is complete already, or this is another database; nothing was changed`
+        )
       }
       if (row === undefined) {
         this.database.prepare(`INSERT INTO ${TABLE} VALUES (?, ?, 0)`).run([journal, this.table])
@@ -58,7 +60,7 @@ export class SqlitePositions {
     this.through = through
   }
 
-  forget(journal: string): void {
-    this.database.prepare(`DELETE FROM ${TABLE} WHERE journal = ? AND output = ?`).run([journal, this.table])
+  forget(): void {
+    this.database.prepare(`DELETE FROM ${TABLE} WHERE journal = ? AND output = ?`).run([this.journal, this.table])
   }
 }

@@ -28,6 +28,6 @@ export const resumableText = (
     }),
     sync: resumable.sync,
     finish: resumable.finish,
-    forget: () => Effect.void
+    forget: Effect.void
   }
 }

@@ -39,7 +39,7 @@ export interface SinkUnderTest {
    * counted. Default: columns of floats keep all, and columns of integers none.
    */
   readonly keeps?: ((type: ColumnType, value: number) => boolean) | undefined
-  /** The sink's own row options. */
+  /** The row options that the sink's rows keep to. A table that a sink makes has row ids. */
   readonly rowOptions?: RowOptions | undefined
 }
 

@@ -172,7 +172,7 @@ const openFolder = Effect.fnUntraced(function*(
       })
     )
   })
-  const warnOfSize = yield* watchSize(options, segments.bytes)
+  const warnOfSize = watchSize(options, yield* SampleClock.current, segments.bytes)
   yield* Effect.forkScoped(Effect.forever(
     Effect.sleep(SYNC_INTERVAL).pipe(Effect.andThen(Effect.ignore(segments.sync)), Effect.andThen(warnOfSize))
   ))
@@ -250,8 +250,11 @@ const openFolder = Effect.fnUntraced(function*(
 })
 
 /** Warns, in good time, of a journal that will reach its bound. */
-const watchSize = Effect.fnUntraced(function*({ maxBytes, path, whenFull }: StoreOptions, bytes: () => number) {
-  const clock = yield* SampleClock.current
+const watchSize = (
+  { maxBytes, path, whenFull }: StoreOptions,
+  clock: SampleClock.SampleClock,
+  bytes: () => number
+): Effect.Effect<void> => {
   const begunAt = clock.monotonicNanos()
   const begunWith = bytes()
   let warnings = 0
@@ -273,7 +276,7 @@ const watchSize = Effect.fnUntraced(function*({ maxBytes, path, whenFull }: Stor
       } ${then}`
     )
   })
-})
+}
 
 const inMebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`
 

@@ -160,7 +160,11 @@ class Search {
         if (yield* answers(port, { unitId })) answering.push(unitId)
         if (port.heardPushed) return yield* streams
       }
-      if (answering.length === 1) yield* port.stopStreaming(answering[0]!)
+      if (answering.length === 1) {
+        const [unitId] = answering as [string]
+        yield* port.stopStreaming(unitId)
+        yield* answers(port, { unitId })
+      }
       for (const unitId of answering) {
         const device = yield* openDevice(port, { name: "the device", unitId, givenLayout: null }, baud).pipe(
           Effect.map(({ device: { format, identity } }) => ({ identity, format, problem: null })),

@@ -231,7 +231,10 @@ export class Port {
 
   /** Stops a device that sends readings by itself, and throws away what still comes. Does nothing to any other device. */
   stopStreaming(unitId: string): Effect.Effect<void, RequestError> {
-    return this.lock.request(Effect.asVoid(this.silence(unitId)))
+    return this.lock.request(Effect.suspend(() => {
+      this.outstanding.toldToStop(unitId)
+      return Effect.asVoid(this.silence(unitId))
+    }))
   }
 
   setBaud(baud: number): Effect.Effect<void, RequestError> {

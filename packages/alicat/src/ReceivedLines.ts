@@ -65,13 +65,13 @@ export class ReceivedLines {
     return this.splitter.incomplete ?? this.heard
   }
 
-  /** Bytes came in. Calls `onLine` with the text of each line that they complete. */
-  receive(chunk: Uint8Array, at: number, monotonicNanos: number, onLine: (text: string) => void): void {
+  /** Bytes came in. Calls `isReply` with the text of each line that they complete. A line that is no reply is not queued. */
+  receive(chunk: Uint8Array, at: number, monotonicNanos: number, isReply: (text: string) => boolean): void {
     for (const bytes of this.splitter.push(chunk)) {
       const text = String.fromCharCode(...bytes)
       this.pushed ||= isPushedText(text)
       this.heard = bytes
-      onLine(text)
+      if (!isReply(text)) continue
       this.last = { bytes, at, monotonicNanos }
       Queue.offerUnsafe(this.queue, this.last)
     }

@@ -110,30 +110,36 @@ const failWithoutColumns = Effect.fnUntraced(function*(
 
 const COLUMNS_EXAMPLE = "columns=Temp:°C,Flow:SCCM,Total,Gas:text"
 
-/** The error for a device that does not answer at these baud rates; none for TCP. */
-export const didNotAnswer = (
+/** The error for a device that does not answer at these baud rates; none for TCP. Listens to the port to say why. */
+export const didNotAnswer = Effect.fnUntraced(function*(
   port: Port,
   { name, unitId }: Pick<Unit, "name" | "unitId">,
   bauds: ReadonlyArray<number>
-): SourceOpenError => {
+): Effect.fn.Return<never, SourceOpenError> {
+  const talks = yield* Effect.orElseSucceed(port.talks, () => false)
   const [at, rate] = bauds.length === 0
     ? ["", "the serial server's baud rate"]
     : [` at ${listOf(bauds)} baud`, "the baud rate"]
-  return new SourceOpenError({
+  return yield* new SourceOpenError({
     target: port.path,
     reason: "NoReply",
-    detail: `${name} (unit ${unitId}) did not answer${at}; ${adviceFor(port, rate)}`
+    detail: `${name} (unit ${unitId}) did not answer${at}; ${adviceFor(port, talks, rate)}`
   })
-}
+})
 
 /** `9600, 19200 or 57600`. */
 const listOf = (bauds: ReadonlyArray<number>): string => bauds.join(", ").replace(/, (?=\d+$)/, " or ")
 
-const adviceFor = ({ heardEcho, heardPushed, lastHeard }: Port, rate: string): string => {
+const adviceFor = ({ heardEcho, heardLine, heardPushed, lastBytes, lastHeard }: Port, talks: boolean, rate: string) => {
   if (heardEcho) {
     return "the port only echoes the command; look for a loopback plug, an adapter with its echo on, or another program on the port"
   }
   if (heardPushed) return "a device streams on the port and does not stop; check the unit id, or switch it off and on"
+  if (talks) {
+    return `${quoteBytes(lastBytes)} comes without being asked and without end${
+      heardLine ? "" : ", never a whole line"
+    }; check ${rate}, and what else is on the port`
+  }
   return lastHeard === null
     ? `check its power, the cable, the unit id and ${rate}, and that no other program reads the port`
     : `${quoteBytes(lastHeard)} was heard instead; check that no other program reads the port, the unit id and ${rate}`

@@ -36,13 +36,19 @@ export const pushedReadings = (
   intervalMillis: number | undefined
 ): Stream.Stream<Outcome, DeviceError> =>
   Stream.callback<Outcome, DeviceError>((queue) => {
-    const emit: Emit = (outcome) => Effect.flatMap(outcome, (value) => Queue.offer(queue, value))
+    let hasStreamed = false
+    const emit: Emit = (outcome) =>
+      Effect.flatMap(outcome, (value) => {
+        hasStreamed ||= "frame" in value
+        return Queue.offer(queue, value)
+      })
     const untilFailure = Effect.forever(Effect.gen(function*() {
       const { found } = slot
       if (found instanceof DeviceError) return yield* found
-      yield* untilMalformed(slot, found, intervalMillis, emit)
+      const why = yield* untilNoReadings(slot, found, intervalMillis, emit)
       // Nothing can be asked while a device streams.
-      yield* checkColumns(slot, found)
+      if (why === "Malformed") yield* checkColumns(slot, found)
+      else if (!hasStreamed && (yield* answers(found.port, found.device))) return yield* cannotStream(found)
     }))
     return Effect.forever(Effect.catchIf(
       untilFailure,
@@ -51,8 +57,11 @@ export const pushedReadings = (
     ))
   })
 
-/** Emits what a device sends, until its lines make no sense. Fails if the port is gone. The device is stopped at the end. */
-const untilMalformed = Effect.fnUntraced(
+/**
+ * Emits what a device sends, until its lines make no sense, or none comes however it is started. Fails if the port is gone. The
+ * device is stopped at the end.
+ */
+const untilNoReadings = Effect.fnUntraced(
   function*(slot: DeviceSlot, opened: OpenDevice, intervalMillis: number | undefined, emit: Emit) {
     const { device, port } = opened
     if (intervalMillis !== undefined) yield* setInterval(opened, intervalMillis)
@@ -60,25 +69,27 @@ const untilMalformed = Effect.fnUntraced(
     let silence = Math.max(SILENCE_MILLIS, 3 * (intervalMillis ?? 0))
     let lastAt = 0
     let rejected = 0
+    let silent = 0
     while (true) {
       yield* lines.start
       while (true) {
         const line = yield* Effect.timeoutOption(lines.next, silence)
         if (Option.isNone(line)) break
         if (isRejection(String.fromCharCode(...line.value.bytes))) {
-          if (++rejected === WAYS_TO_START) {
-            return yield* refusal(device, "it cannot stream", "poll it (in the command: record it without --stream)")
-          }
+          if (++rejected === WAYS_TO_START) return yield* cannotStream(opened)
           yield* lines.start
           continue
         }
         rejected = 0
+        silent = 0
         const gap = (line.value.monotonicNanos - lastAt) / 1_000_000
         if (lastAt > 0 && intervalMillis === undefined) silence = Math.max(silence, Math.min(3 * gap, LONGEST_MILLIS))
         lastAt = line.value.monotonicNanos
         const frame = decodePushedLine(line.value.bytes, opened.layout)
         yield* emit(toOutcome(opened, line.value, frame))
-        if (slot.malformed.replied(Result.isSuccess(frame) && frame.success.fieldFailures === undefined)) return
+        if (slot.malformed.replied(Result.isSuccess(frame) && frame.success.fieldFailures === undefined)) {
+          return "Malformed"
+        }
       }
       port.gaveFailure()
       yield* emit(failureOf(
@@ -88,27 +99,42 @@ const untilMalformed = Effect.fnUntraced(
           detail: `it sent nothing for ${silence} ms; it is started again`
         })
       ))
+      const isLongEnough = intervalMillis !== undefined || silence === LONGEST_MILLIS
+      if (++silent >= WAYS_TO_START && isLongEnough) return "Silent"
       if (intervalMillis === undefined) silence = Math.min(2 * silence, LONGEST_MILLIS)
     }
   },
   Effect.scoped,
-  (effect: Effect.Effect<void, RequestError | DeviceError>, _slot, { device }) =>
+  (effect: Effect.Effect<"Malformed" | "Silent", RequestError | DeviceError>, _slot, { device }) =>
     Effect.mapError(effect, (error) => error instanceof DeviceError ? error : toDeviceError(device.name, error))
 )
 
-/** Tries one command after the other. A device that takes none of them, but answers, is refused. */
-const setInterval = ({ device, port }: OpenDevice, millis: number) =>
-  Effect.firstSuccessOf(
-    streamingIntervalCommands(device.unitId, millis).map((command) => port.askLine(command, Result.succeed))
+/**
+ * Tries one command after the other. A device that takes none of them, but answers, is refused. One that is silent on a command is
+ * asked again only after its reply cannot come any more.
+ */
+const setInterval = ({ device, port }: OpenDevice, millis: number) => {
+  const settled = Effect.ignore(port.settle(device.unitId))
+  return Effect.firstSuccessOf(
+    streamingIntervalCommands(device.unitId, millis).map((command) =>
+      Effect.andThen(settled, port.askLine(command, Result.succeed))
+    )
   ).pipe(
-    Effect.catchTag(["RejectedCommand", "NoReply"], (cause) =>
-      Effect.flatMap(answers(port, device), (isThere) =>
-        Effect.fail(
-          isThere
-            ? refusal(device, "its interval cannot be set", "leave the interval out (in the command: --rate)", cause)
-            : cause
-        )))
+    Effect.catchTag(
+      ["RejectedCommand", "NoReply"],
+      (cause) =>
+        Effect.flatMap(Effect.andThen(settled, answers(port, device)), (isThere) =>
+          Effect.fail(
+            isThere
+              ? refusal(device, "its interval cannot be set", "leave the interval out (in the command: --rate)", cause)
+              : cause
+          ))
+    )
   )
+}
+
+const cannotStream = ({ device }: OpenDevice): DeviceError =>
+  refusal(device, "it cannot stream", "poll it (in the command: record it without --stream)")
 
 const refusal = ({ identity, name }: Device, problem: string, nextStep: string, cause?: RequestError): DeviceError =>
   new DeviceError({

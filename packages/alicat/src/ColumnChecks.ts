@@ -202,7 +202,7 @@ export class ColumnChecks {
     { rows }: AskedTable,
     deadlineNanos: number
   ): Effect.fn.Return<Asked> {
-    const { now = changed } = this.unidentified ?? {}
+    const now = this.unidentified?.before === changed ? this.unidentified.now : changed
     this.unidentified = null
     const asked = yield* askedOrNone(askIdentityUntil(deadlineNanos, changed, rows))
     if (Option.isNone(asked) || slot.changed !== changed) return "Nothing"

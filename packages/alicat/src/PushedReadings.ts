@@ -10,20 +10,17 @@ import { checkColumns } from "./ColumnChecks.ts"
 import type { DeviceSlot } from "./DeviceSlot.ts"
 import { answers, type OpenDevice } from "./OpenDevice.ts"
 import { failureOf, type Outcome, toDeviceError } from "./Outcome.ts"
+import { Patience, WAYS_TO_START } from "./Patience.ts"
 import type { Line } from "./ReceivedLines.ts"
 import type { RequestError } from "./RequestError.ts"
 import { isRejection } from "./wire/Framing.ts"
 import { decodePushedLine, streamingIntervalCommands } from "./wire/PollLine.ts"
 import type { MalformedReply } from "./wire/WireError.ts"
 
-/** A device that sends nothing for this long, or for three intervals, is started again. */
-const SILENCE_MILLIS = 1000
-/** If the interval is unknown, a silent device gets more time at each start, up to the longest interval there is. */
-const LONGEST_MILLIS = 66_000
-/** After so many starts, each command that starts a device was sent. */
-const WAYS_TO_START = 3
 /** How soon a device that is missing is looked at again. */
 const RETRY = "250 millis"
+
+const POLL_IT = "poll it (in the command: record it without --stream)"
 
 type Emit = (outcome: Effect.Effect<Outcome>) => Effect.Effect<unknown>
 
@@ -36,19 +33,15 @@ export const pushedReadings = (
   intervalMillis: number | undefined
 ): Stream.Stream<Outcome, DeviceError> =>
   Stream.callback<Outcome, DeviceError>((queue) => {
-    let hasStreamed = false
-    const emit: Emit = (outcome) =>
-      Effect.flatMap(outcome, (value) => {
-        hasStreamed ||= "frame" in value
-        return Queue.offer(queue, value)
-      })
+    const emit: Emit = (outcome) => Effect.flatMap(outcome, (value) => Queue.offer(queue, value))
+    const patience = new Patience(intervalMillis)
     const untilFailure = Effect.forever(Effect.gen(function*() {
       const { found } = slot
       if (found instanceof DeviceError) return yield* found
-      const why = yield* untilNoReadings(slot, found, intervalMillis, emit)
+      const why = yield* untilNoReadings(slot, found, intervalMillis, patience, emit)
       // Nothing can be asked while a device streams.
       if (why === "Malformed") yield* checkColumns(slot, found)
-      else if (!hasStreamed && (yield* answers(found.port, found.device))) return yield* cannotStream(found)
+      else if (!patience.hasStreamed && (yield* answers(found.port, found.device))) return yield* cannotStream(found)
     }))
     return Effect.forever(Effect.catchIf(
       untilFailure,
@@ -62,18 +55,17 @@ export const pushedReadings = (
  * device is stopped at the end.
  */
 const untilNoReadings = Effect.fnUntraced(
-  function*(slot: DeviceSlot, opened: OpenDevice, intervalMillis: number | undefined, emit: Emit) {
+  function*(slot: DeviceSlot, opened: OpenDevice, intervalMillis: number | undefined, patience: Patience, emit: Emit) {
     const { device, port } = opened
     if (intervalMillis !== undefined) yield* setInterval(opened, intervalMillis)
     const lines = yield* port.stream(device.unitId)
-    let silence = Math.max(SILENCE_MILLIS, 3 * (intervalMillis ?? 0))
+    patience.opened()
     let lastAt = 0
     let rejected = 0
-    let silent = 0
     while (true) {
       yield* lines.start
       while (true) {
-        const line = yield* Effect.timeoutOption(lines.next, silence)
+        const line = yield* Effect.timeoutOption(lines.next, patience.millis)
         if (Option.isNone(line)) break
         if (isRejection(String.fromCharCode(...line.value.bytes))) {
           if (++rejected === WAYS_TO_START) return yield* cannotStream(opened)
@@ -81,11 +73,10 @@ const untilNoReadings = Effect.fnUntraced(
           continue
         }
         rejected = 0
-        silent = 0
-        const gap = (line.value.monotonicNanos - lastAt) / 1_000_000
-        if (lastAt > 0 && intervalMillis === undefined) silence = Math.max(silence, Math.min(3 * gap, LONGEST_MILLIS))
+        const gapMillis = lastAt === 0 ? 0 : (line.value.monotonicNanos - lastAt) / 1_000_000
         lastAt = line.value.monotonicNanos
         const frame = decodePushedLine(line.value.bytes, opened.layout)
+        if (Result.isSuccess(frame)) patience.reading(gapMillis)
         yield* emit(toOutcome(opened, line.value, frame))
         if (slot.malformed.replied(Result.isSuccess(frame) && frame.success.fieldFailures === undefined)) {
           return "Malformed"
@@ -96,12 +87,12 @@ const untilNoReadings = Effect.fnUntraced(
         new DeviceError({
           device: device.name,
           reason: "Timeout",
-          detail: `it sent nothing for ${silence} ms; it is started again`
+          detail: `it sent nothing for ${patience.millis} ms; it is started again${
+            patience.hasStreamed ? "" : `. If it cannot stream, ${POLL_IT}`
+          }`
         })
       ))
-      const isLongEnough = intervalMillis !== undefined || silence === LONGEST_MILLIS
-      if (++silent >= WAYS_TO_START && isLongEnough) return "Silent"
-      if (intervalMillis === undefined) silence = Math.min(2 * silence, LONGEST_MILLIS)
+      if (patience.silence()) return "Silent"
     }
   },
   Effect.scoped,
@@ -133,8 +124,7 @@ const setInterval = ({ device, port }: OpenDevice, millis: number) => {
   )
 }
 
-const cannotStream = ({ device }: OpenDevice): DeviceError =>
-  refusal(device, "it cannot stream", "poll it (in the command: record it without --stream)")
+const cannotStream = ({ device }: OpenDevice): DeviceError => refusal(device, "it cannot stream", POLL_IT)
 
 const refusal = ({ identity, name }: Device, problem: string, nextStep: string, cause?: RequestError): DeviceError =>
   new DeviceError({

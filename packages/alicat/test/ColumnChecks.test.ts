@@ -335,6 +335,37 @@ describe.concurrent("a device that shares its port", () => {
       assert.strictEqual(summary.failures["air"], 0)
     }))
 
+  it.live("and was replaced is recorded again when it is back, and makes no tick of the others late", () =>
+    Effect.gen(function*() {
+      const { at, devices, plug } = sharedPort(100)
+      const { unplug } = yield* plug()
+      const { serial, own }: Record<"serial" | "own", Panel> = {
+        serial: (_, line) => line.replace("Serial Number 100000", "Serial Number 8"),
+        own: (_, line) => line
+      }
+      let [isBack, isOther] = [false, false]
+      let skipped = 0
+      yield* record(
+        devices,
+        2,
+        (tick) =>
+          Effect.gen(function*() {
+            if (isBack) skipped += tick.skipped
+            if (tick.index === 2) {
+              at.panel = serial
+              yield* unplug
+              yield* plug()
+            }
+            isBack ||= tick.index > 2 && has(tick, "air")
+            if (!failureOf(tick, "fuel").includes("serial number 8 instead of 100000")) return
+            isOther = true
+            at.panel = own
+          }),
+        (tick) => isOther && has(tick, "fuel")
+      )
+      assert.strictEqual(skipped, 0)
+    }))
+
   it.live("and was changed is not asked again where polls leave no time, and its failure says so", () =>
     Effect.gen(function*() {
       const { at, devices, plug } = sharedPort(400)

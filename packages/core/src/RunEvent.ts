@@ -50,6 +50,9 @@ export const EndCause = Schema.Literals(["completed", "stopped", "interrupted", 
  */
 export type EndCause = typeof EndCause.Type
 
+/** How long it lasted, in microseconds. Unlike `until - since` it does not jump with the system clock. */
+const lastedMicros = Schema.Int
+
 /** A stretch of time in which a device failed. */
 const failures = {
   ...common,
@@ -62,6 +65,7 @@ const failures = {
   since: Micros,
   /** When the device answered again, or the run ended. */
   until: Micros,
+  lastedMicros,
   /** Failed polls. */
   failures: Count,
   /** Failed polls by reason. */
@@ -122,7 +126,8 @@ export const RunEvent = Schema.TaggedUnion({
     toTick: Count,
     /** The ticks before and after. */
     since: Micros,
-    until: Micros
+    until: Micros,
+    lastedMicros
   },
   /** Polled ticks that the overflow policy dropped. */
   TicksDropped: {
@@ -131,7 +136,8 @@ export const RunEvent = Schema.TaggedUnion({
     /** Failed polls in these ticks, by device. They are in no other event. */
     failures: Counts,
     since: Micros,
-    until: Micros
+    until: Micros,
+    lastedMicros
   },
   /** The system clock jumped. */
   ClockStepped: { ...common, jumpMicros: Schema.Int },
@@ -147,6 +153,7 @@ export const RunEvent = Schema.TaggedUnion({
     /** The signal or the failure; null if there is none. */
     detail: Text,
     startedAt: Micros,
+    lastedMicros,
     ticks: Count,
     samples: Count,
     thinned: Count,

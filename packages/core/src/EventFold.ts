@@ -42,7 +42,7 @@ export class EventFold {
   private run: Run | undefined
   /** How far the system clock has jumped in all, in microseconds. */
   private jumped = 0
-  /** When the last tick began, and its index. */
+  /** When the last tick was due, and its index. */
   private last: Moment = { at: 0, steady: 0 }
   private lastIndex = -1
   private readonly outages = new Map<string, Outage>()
@@ -60,7 +60,7 @@ export class EventFold {
       tick.skipped + tick.dropped + tick.failures.length + tick.clockSteps.length === 0
       && this.outages.size === 0 && this.skips.isEmpty && this.drops.isEmpty
     const events = isQuiet ? NONE : this.eventsOf(tick)
-    this.last = this.momentOf(tick.at)
+    this.last = this.momentOf(dueAt(tick))
     this.lastIndex = tick.index
     return events.length === 0 ? tick.samples : [...events, ...tick.samples]
   }
@@ -91,7 +91,12 @@ export class EventFold {
     }
     for (const { jumpMicros } of tick.clockSteps) this.jumped += jumpMicros
     const now = this.momentOf(tick.at)
-    const gap = { fromTick: this.lastIndex + 1, toTick: tick.index, since: this.last, until: now }
+    const gap = {
+      fromTick: this.lastIndex + 1,
+      toTick: tick.index,
+      since: this.last,
+      until: this.momentOf(dueAt(tick))
+    }
     if (tick.skipped > 0) {
       this.skips.add({ ...gap, count: tick.skipped, by: new Map([[tick.skipCause ?? "machine", tick.skipped]]) })
     }
@@ -100,7 +105,7 @@ export class EventFold {
     for (const { at, jumpMicros } of tick.clockSteps) {
       events.push({ _tag: "ClockStepped", runId: run.id, at, jumpMicros })
     }
-    for (const failure of tick.failures) this.failed(run, failure, events)
+    for (const failure of tick.failures) this.failed(run, failure, now, events)
     if (this.outages.size > 0) {
       for (const sample of tick.samples) this.answered(run, sample, events)
       for (const sample of tick.thinned) this.answered(run, sample, events)
@@ -108,12 +113,11 @@ export class EventFold {
     return events
   }
 
-  private failed(run: Run, failure: DeviceFailure, events: Array<RunEvent>): void {
+  private failed(run: Run, failure: DeviceFailure, since: Moment, events: Array<RunEvent>): void {
     const { at, device, error: { detail, reason } } = failure
     let outage = this.outages.get(device)
     if (outage === undefined) {
       const before = this.recoveries.get(device)
-      const since = this.momentOf(at)
       const isRelapse = before !== undefined && since.steady - before.steadyAt <= QUIET
       const patience = isRelapse
         ? Math.min(LONGEST_INTERVAL, Math.max(FIRST_INTERVAL, 2 * before.patience))
@@ -196,6 +200,9 @@ export class EventFold {
 }
 
 const NONE: ReadonlyArray<never> = []
+
+/** The slot of a tick, which may have begun late. */
+const dueAt = ({ at, driftMs }: Tick): number => at - Math.round(driftMs * 1000)
 
 const stretch = (since: Moment, until: Moment) => ({
   since: since.at,
@@ -306,5 +313,12 @@ const endEvent = (
   ticksDropped: summary.ticksDropped,
   maxDriftMs: summary.maxDriftMs,
   failures: summary.failures,
-  outputs: summary.sinks.map(({ error, rows, sink, target }) => ({ sink, target, rows, error: error?.message ?? null }))
+  fieldFailures: summary.fieldFailures,
+  outputs: summary.sinks.map(({ columnsDropped, error, rows, sink, target }) => ({
+    sink,
+    target,
+    rows,
+    columnsDropped,
+    error: error?.message ?? null
+  }))
 })

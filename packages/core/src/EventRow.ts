@@ -86,7 +86,8 @@ export const eventToRow = (event: RunEvent): EventRow => {
           ticks_dropped: end.ticksDropped,
           max_drift_ms: end.maxDriftMs,
           failures: end.failures,
-          outputs: end.outputs
+          field_failures: end.fieldFailures,
+          outputs: end.outputs.map(({ columnsDropped, ...output }) => ({ ...output, columns_dropped: columnsDropped }))
         }
       })
   })

@@ -61,7 +61,7 @@ const failures = {
   reason: Schema.String,
   /** The first failure's. */
   detail: Schema.String,
-  /** When the first poll failed. */
+  /** When the first poll that failed began. */
   since: Micros,
   /** When the device answered again, or the run ended. */
   until: Micros,
@@ -124,7 +124,7 @@ export const RunEvent = Schema.TaggedUnion({
     /** The first skipped slot and the one after the last, as positions on the grid. */
     fromTick: Count,
     toTick: Count,
-    /** The ticks before and after. */
+    /** When the ticks before and after were due. */
     since: Micros,
     until: Micros,
     lastedMicros
@@ -161,10 +161,14 @@ export const RunEvent = Schema.TaggedUnion({
     ticksDropped: Count,
     maxDriftMs: Schema.Finite,
     failures: Counts,
+    /** Fields that made no sense and are null, by device and field. */
+    fieldFailures: Schema.Record(Schema.String, Counts),
     outputs: Schema.Array(Schema.Struct({
       sink: Schema.String,
       target: Schema.String,
       rows: Count,
+      /** Values that the output could not hold and are null, by column. */
+      columnsDropped: Counts,
       error: Text
     }))
   }

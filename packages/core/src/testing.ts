@@ -383,6 +383,7 @@ const EVENTS: ReadonlyArray<RunEvent> = [
     ticksDropped: 0,
     maxDriftMs: 0.5,
     failures: { fuel: 2 },
+    fieldFailures: { fuel: { Gas: 1 } },
     outputs: []
   }
 ]

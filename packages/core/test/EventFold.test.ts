@@ -206,6 +206,30 @@ describe("the events of a run", () => {
     assert.deepInclude(events[2], { count: 4, causes: { bus: 4 }, fromTick: 5 })
   })
 
+  it("have the times at which skipped slots were due, also if the ticks beside them were late", () => {
+    const late = ticksOf(run, [ok, ok, { ...ok, skipped: 4 }]).map((tick, n): Tick =>
+      n === 0 ? tick : { ...tick, at: tick.at + 450_000 / n, driftMs: 450 / n }
+    )
+    const { events } = foldAll(late)
+    assert.deepInclude(events[1], {
+      _tag: "SlotsSkipped",
+      count: 4,
+      since: START + 100_000,
+      until: START + 600_000,
+      lastedMicros: 500_000
+    })
+  })
+
+  it("have a device fail from the beginning of the first poll that failed", () => {
+    const slow = ticksOf(run, [ok, fail, ok]).map((tick): Tick => ({
+      ...tick,
+      failures: tick.failures.map((failure) => ({ ...failure, at: failure.at + 90_000 }))
+    }))
+    const { events } = foldAll(slow)
+    assert.deepInclude(events[1], { _tag: "DeviceFailing", at: START + 190_000 })
+    assert.deepInclude(events[2], { _tag: "DeviceBack", since: START + 100_000, lastedMicros: 100_000 })
+  })
+
   it("have the marks of before the first tick behind the start", () => {
     const fold = new EventFold()
     assert.deepStrictEqual(fold.mark(new Mark(START - 5, "early")), [])

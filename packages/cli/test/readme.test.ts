@@ -164,6 +164,16 @@ it.layer(services, inParallel)("the code blocks", (it) => {
     }), MINUTES)
 })
 
+it("a sink of one's own stays under fifteen lines, and takes two more for events", () => {
+  const linesOf = (file: string) =>
+    blocksOf("packages/core/README.md").find(({ code }) => code.startsWith(`// ${file}\n`))!.code.trim().split("\n")
+  const plain = linesOf("log-sink.ts")
+  const withEvents = linesOf("event-sink.ts")
+  assert.isBelow(plain.length, 15)
+  assert.strictEqual(withEvents.length, plain.length + 2)
+  assert.strictEqual(withEvents.filter((line) => line.startsWith("  event: ")).length, 1)
+})
+
 /** As GitHub makes them of headings. */
 const anchorsOf = (text: string): ReadonlyArray<string> =>
   [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>

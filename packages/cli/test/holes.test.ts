@@ -106,6 +106,7 @@ const recordHoles = Effect.fnUntraced(function*() {
     eventually(() => events().some((row) => row.event === event && row.device === device))
 
   yield* fileGrowsBeyond(at("run.csv"), 2000)
+  // The recorder stands still for ten slots.
   recorder.process.kill("SIGSTOP")
   yield* Effect.sleep("500 millis")
   recorder.process.kill("SIGCONT")

@@ -364,6 +364,7 @@ const EVENTS: ReadonlyArray<RunEvent> = [
     detail: "no reply",
     since: RUN_START + 1,
     until: RUN_START + 3,
+    lastedMicros: 2,
     failures: 2,
     reasons: { Timeout: 2 }
   },
@@ -374,6 +375,7 @@ const EVENTS: ReadonlyArray<RunEvent> = [
     cause: "stopped",
     detail: "SIGINT",
     startedAt: RUN_START,
+    lastedMicros: 4,
     ticks: 5,
     samples: 3,
     thinned: 0,
@@ -381,6 +383,7 @@ const EVENTS: ReadonlyArray<RunEvent> = [
     ticksDropped: 0,
     maxDriftMs: 0.5,
     failures: { fuel: 2 },
+    fieldFailures: { fuel: { Gas: 1 } },
     outputs: []
   }
 ]

@@ -309,6 +309,7 @@ const endKilledRun = Effect.fnUntraced(function*(store: Store.Store) {
     cause: "unknown",
     detail: "nobody wrote the end of this run: its recorder was killed, or the machine stopped",
     startedAt: run.startedAt,
+    lastedMicros: null,
     ticks: null,
     samples: null,
     thinned: null,
@@ -316,6 +317,7 @@ const endKilledRun = Effect.fnUntraced(function*(store: Store.Store) {
     ticksDropped: null,
     maxDriftMs: null,
     failures: {},
+    fieldFailures: {},
     outputs: []
   }])
 })

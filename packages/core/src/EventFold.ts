@@ -43,9 +43,7 @@ export class EventFold {
   private run: Run | undefined
   /** How far the system clock has jumped in all, in microseconds. */
   private jumped = 0
-  /** When the last tick was due, and its index. */
-  private last: Moment = { at: 0, steady: 0 }
-  private lastIndex = -1
+  private lastTick: Tick | undefined
   private readonly outages = new Map<string, Outage>()
   /** When each device was back, and how long it had to answer for that. */
   private readonly recoveries = new Map<string, { readonly steadyAt: number; readonly patience: number }>()
@@ -61,8 +59,7 @@ export class EventFold {
       tick.skipped + tick.dropped + tick.failures.length + tick.clockSteps.length === 0
       && this.outages.size === 0 && this.skips.isEmpty && this.drops.isEmpty
     const events = isQuiet ? NONE : this.eventsOf(tick)
-    this.last = this.momentOf(dueAt(tick))
-    this.lastIndex = tick.index
+    this.lastTick = tick
     return events.length === 0 ? tick.samples : [...events, ...tick.samples]
   }
 
@@ -77,7 +74,7 @@ export class EventFold {
   end(cause: EndCause, detail: string | null, summary: AcquisitionSummary): ReadonlyArray<RunEvent> {
     const { run } = this
     if (run === undefined) return NONE
-    const now = this.momentOf(summary.finishedAt ?? this.last.at)
+    const now = this.momentOf(summary.finishedAt ?? this.lastDue(run).at)
     const outages = [...this.outages.values()].map((outage) => this.outageEvent(run, outage, now))
     return [...this.lossEvents(run, now, true), ...outages, endEvent(run, now, cause, detail, summary)]
   }
@@ -87,15 +84,15 @@ export class EventFold {
     const events: Array<RunEvent> = []
     if (this.run === undefined) {
       this.run = run
-      this.last = this.momentOf(run.startedAt)
       events.push(startEvent(run, tick.samples), ...this.marks.flatMap((mark) => this.mark(mark)))
     }
+    const since = this.lastDue(run)
     for (const { jumpMicros } of tick.clockSteps) this.jumped += jumpMicros
     const now = this.momentOf(tick.at)
     const gap = {
-      fromTick: this.lastIndex + 1,
+      fromTick: (this.lastTick?.index ?? -1) + 1,
       toTick: tick.index,
-      since: this.last,
+      since,
       until: this.momentOf(dueAt(tick))
     }
     if (tick.skipped > 0) {
@@ -195,6 +192,11 @@ export class EventFold {
   }
 
   /** The steps that a tick tells came before its times. */
+  /** When the last tick was due; the run's start before the first one. */
+  private lastDue({ startedAt }: Run): Moment {
+    return this.momentOf(this.lastTick === undefined ? startedAt : dueAt(this.lastTick))
+  }
+
   private momentOf(at: number): Moment {
     return { at, steady: at - this.jumped }
   }

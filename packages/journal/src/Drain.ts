@@ -37,8 +37,8 @@ export class Output {
   readonly sink: SinkShape
   /** The position behind the last item that was written. */
   through = 0
-  /** How many items were written. */
-  written = 0
+  /** Where it stood when it was opened for the first time. */
+  private begunAt: number | undefined
   /** `waiting`: it fails in passing. `stopped`: it has failed for good. */
   state: "writing" | "waiting" | "stopped" = "writing"
   /** Failures since it was last written to. */
@@ -48,6 +48,16 @@ export class Output {
   constructor(name: string, sink: SinkShape) {
     this.name = name
     this.sink = sink
+  }
+
+  /** How many items were written. */
+  get written(): number {
+    return this.through - (this.begunAt ?? this.through)
+  }
+
+  openedAt(position: number): void {
+    this.begunAt ??= position
+    this.through = position
   }
 
   /** Completes when the output is at a position, or has stopped. */
@@ -91,7 +101,6 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
         yield* keeping.now({ through, token: "" })
       } else keeping.later(yield* sink.resumable.writeAt(items, through, keeping.now))
       output.through = through
-      output.written += items.length
       yield* works(store, output)
       output.changed()
     })
@@ -111,6 +120,11 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
       }
     })
 
+    if (sink.resumable === undefined) {
+      yield* Effect.logInfo(
+        `${output.name}: after a crash it may get some samples again, for it cannot tell how far it is`
+      )
+    }
     const keepingPlaces = Effect.forever(Effect.andThen(Effect.sleep(KEEP_INTERVAL), keeping.sync))
     yield* Effect.raceFirst(toTheEnd, keepingPlaces).pipe(
       Effect.andThen(keeping.finish),
@@ -147,15 +161,9 @@ const placeKeeper = (store: Store, output: Output) => {
     /** Where the output stands, as it says itself. */
     opened: Effect.gen(function*() {
       const { first } = store.kept(name)
-      if (resumable === undefined) {
-        yield* Effect.logInfo(
-          `${name}: after a crash it may get some samples again, for it does not keep how far it is`
-        )
-        output.through = place?.through ?? 0
-        return
-      }
+      if (resumable === undefined) return output.openedAt(place?.through ?? 0)
       place = yield* resumable.open({ journal: store.id, place, first: first && samplesOf(store, first) })
-      output.through = place.through
+      output.openedAt(place.through)
       yield* keep({ place })
     }),
     firstBatch: (items: Array.NonEmptyReadonlyArray<Item>) =>

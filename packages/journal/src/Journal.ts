@@ -19,7 +19,7 @@ import {
   SinkWriteError,
   type Tick
 } from "@sampleline/core"
-import { Array, Duration, Effect, Exit, Fiber, type Scope, Sink, Stream } from "effect"
+import { Array, Duration, Effect, Fiber, type Scope, Sink, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { drain, type DrainOptions, type Output, outputsOf } from "./Drain.ts"
 import type { JournalError } from "./JournalError.ts"
@@ -125,13 +125,13 @@ export const pipeToSink = (options: JournalOptions = {}) =>
       Stream.run(Sink.forEachArray(append))
     )
     const drains = yield* drainAll(store, outputs, settings.drain)
-    const exit = yield* recording.toItsEnd(journalling, () => accepted).pipe(
-      Effect.onExit(() => endOutputs(store, outputs, drains, recording.lastEvents, settings.stopTimeout)),
-      Effect.exit
-    )
-    const left = yield* leftOutputs(store, outputs)
-    if (Exit.isFailure(exit)) return yield* exit
-    if (left !== null) return yield* left
+    let left: SinkBatchError | null = null
+    const ending = Effect.gen(function*() {
+      yield* endOutputs(store, outputs, drains, recording.lastEvents, settings.stopTimeout)
+      left = yield* leftOutputs(store, outputs)
+    })
+    yield* Effect.onExit(recording.toItsEnd(journalling, () => accepted), () => ending)
+    if (left !== null) return yield* Effect.fail<SinkBatchError>(left)
     const summary = recording.progress.current
     yield* Effect.logInfo(
       `recorded ${summary.samplesEmitted} samples in ${summary.ticks} ticks to ${sink.target || sink.name}`
@@ -263,7 +263,10 @@ const endOutputs = Effect.fnUntraced(function*(
   )
   const events = yield* lastEvents
   if (Array.isReadonlyArrayNonEmpty(events)) {
-    yield* Effect.catch(store.append(events), ({ message }) => Effect.logError(message))
+    yield* store.append(events).pipe(
+      Effect.timeoutOption(patience),
+      Effect.catch(({ message }) => Effect.logError(message))
+    )
   }
   yield* store.seal
   yield* Effect.timeoutOption(Fiber.await(drains), patience)

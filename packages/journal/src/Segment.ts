@@ -123,7 +123,9 @@ const makeSegment = (
         return id
       })
       const row = [first, items.length, checksum(data, first), data]
-      const unknownRun = run === undefined ? items.find((item) => item instanceof Sample)?.run : undefined
+      const unknownRun = run === undefined
+        ? catalogue.run ?? items.find((item) => item instanceof Sample)?.run
+        : undefined
       // One statement needs no transaction around it.
       if (added.length === 0 && unknownRun === undefined) insert.run(row)
       else {

@@ -172,7 +172,9 @@ const openFolder = Effect.fnUntraced(function*(
       })
     )
   })
-  const warnOfSize = watchSize(options, yield* SampleClock.current, segments.bytes)
+  const clock = yield* SampleClock.current
+  const patiently = patience(options, clock)
+  const warnOfSize = watchSize(options, clock, segments.bytes)
   yield* Effect.forkScoped(Effect.forever(
     Effect.sleep(SYNC_INTERVAL).pipe(Effect.andThen(Effect.ignore(segments.sync)), Effect.andThen(warnOfSize))
   ))
@@ -192,7 +194,7 @@ const openFolder = Effect.fnUntraced(function*(
     ),
     append: (items) =>
       makeRoom.pipe(
-        Effect.andThen(patiently(segments.append(items), options)),
+        Effect.andThen(patiently(segments.append(items))),
         Effect.mapError(failed),
         Effect.map(() => {
           remember(items)
@@ -238,7 +240,7 @@ const openFolder = Effect.fnUntraced(function*(
       Effect.suspend(() => {
         outputs.set(output, kept)
         return Effect.mapError(
-          patiently(Effect.try({ try: () => ledger.keep(output, kept), catch: SqliteFailure.from }), options),
+          patiently(Effect.try({ try: () => ledger.keep(output, kept), catch: SqliteFailure.from })),
           failed
         )
       }),
@@ -282,28 +284,34 @@ const inMebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} M
 
 const THE_END: readonly [ReadonlyArray<Item>, Option.Option<number>] = [[], Option.none()]
 
-/** Tries again while the disk is full or fails, for at most `diskWait`. Ticks wait meanwhile in the recorder's buffer. */
-const patiently = <A>(
-  run: Effect.Effect<A, SqliteFailure>,
-  { diskWait, path }: StoreOptions
-): Effect.Effect<A, SqliteFailure> =>
-  Effect.catchIf(
-    run,
-    isPassing,
-    Effect.fnUntraced(function*(failure) {
-      yield* Effect.logWarning(
-        `journal ${path}: ${failure.message}; waiting for up to ${Duration.format(diskWait)} until it can be written`
-      )
-      const clock = yield* SampleClock.current
-      const deadline = clock.monotonicNanos() + Duration.toMillis(diskWait) * 1e6
-      const result = yield* Effect.sleep(RETRY_INTERVAL).pipe(
-        Effect.andThen(run),
-        Effect.retry({ while: (failure) => isPassing(failure) && clock.monotonicNanos() < deadline })
-      )
-      yield* Effect.logInfo(`journal ${path}: it is written again`)
-      return result
-    })
+/**
+ * Tries again while the disk is full or fails, for at most `diskWait`. Ticks wait meanwhile in the recorder's buffer. It is told once,
+ * however many wait.
+ */
+const patience = ({ diskWait, path }: StoreOptions, clock: SampleClock.SampleClock) => {
+  let waiting = 0
+  const waits = (failure: SqliteFailure) =>
+    Effect.suspend(() =>
+      waiting++ > 0
+        ? Effect.void
+        : Effect.logWarning(
+          `journal ${path}: ${failure.message}; waiting for up to ${Duration.format(diskWait)} until it can be written`
+        )
+    )
+  const succeeds = Effect.suspend(() =>
+    waiting === 1 ? Effect.logInfo(`journal ${path}: it is written again`) : Effect.void
   )
+  return <A>(run: Effect.Effect<A, SqliteFailure>): Effect.Effect<A, SqliteFailure> =>
+    Effect.catchIf(run, isPassing, (failure) => {
+      const deadline = clock.monotonicNanos() + Duration.toMillis(diskWait) * 1e6
+      return Effect.sleep(RETRY_INTERVAL).pipe(
+        Effect.andThen(run),
+        Effect.retry({ while: (failure) => isPassing(failure) && clock.monotonicNanos() < deadline }),
+        Effect.tap(() => succeeds),
+        (again) => Effect.ensuring(Effect.andThen(waits(failure), again), Effect.sync(() => waiting--))
+      )
+    })
+}
 
 const DISK_IO = 10
 const DISK_FULL = 13

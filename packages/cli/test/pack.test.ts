@@ -104,7 +104,7 @@ class Installed extends Context.Service<Installed, {
       const workspaces = FOLDERS.flatMap((folder) => ["--workspace", folder])
       yield* expectSuccess("npm", ["pack", ...workspaces, "--pack-destination", project], repository)
       const tarballs = fs.readdirSync(project).filter((name) => name.endsWith(".tgz"))
-      assert.deepStrictEqual(tarballs.length, 5)
+      assert.strictEqual(tarballs.length, FOLDERS.length)
 
       fs.writeFileSync(`${project}/package.json`, JSON.stringify({ private: true, type: "module" }))
       yield* expectSuccess("npm", [

@@ -90,7 +90,7 @@ const measure = Effect.fnUntraced(function*(seconds: number) {
   )
   const store = yield* Store.create({
     path: path.join(folder, "run.journal"),
-    isDurable: false,
+    fsync: "interval",
     segmentBytes: 1 << 24,
     maxBytes: 1 << 30,
     whenFull: "stop",

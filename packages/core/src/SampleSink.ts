@@ -74,8 +74,8 @@ export interface Resumable<E = SinkBatchError> {
   ) => Effect.Effect<SinkPlace, E>
   /** Forces what was written to disk. */
   readonly sync: Effect.Effect<void, E>
-  /** Called when the output has all items of the journal. Fails if it holds more than those. */
-  readonly finish: Effect.Effect<void, E>
+  /** Called when all items of the journal are written. Gives the last place. Fails if the output holds more than those items. */
+  readonly finish: (through: number) => Effect.Effect<SinkPlace, E>
   /** Called when the journal is gone: its place is needed no more. */
   readonly forget: Effect.Effect<void, E>
 }
@@ -191,7 +191,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
         open: (options) => annotated(Effect.catchCause(Effect.suspend(() => resumable.open(options)), refuse(0))),
         writeAt: (items, through, keep) => traced(samplesIn(items), () => resumable.writeAt(items, through, keep)),
         sync: Effect.catchCause(resumable.sync, refuse(0)),
-        finish: Effect.catchCause(resumable.finish, refuse(0)),
+        finish: (through) => Effect.catchCause(Effect.suspend(() => resumable.finish(through)), refuse(0)),
         forget: Effect.catchCause(resumable.forget, refuse(0))
       },
       report: () => {

@@ -178,7 +178,13 @@ const placeKeeper = (store: Store, output: Output) => {
       place = next
     },
     sync,
-    finish: Effect.suspend(() => place === null ? Effect.void : Effect.andThen(resumable?.finish ?? Effect.void, sync))
+    finish: Effect.suspend(() => {
+      if (resumable === undefined || place === null) return Effect.void
+      return Effect.flatMap(resumable.finish(output.through), (last) => {
+        place = last
+        return sync
+      })
+    })
   }
 }
 

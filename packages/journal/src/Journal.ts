@@ -34,10 +34,10 @@ export interface JournalOptions extends PipeOptions {
   /** The journal's folder, which must not exist. Default: `sampleline.journal` in the working directory. */
   readonly path?: string | undefined
   /**
-   * `always`: a tick is accepted when it is on disk, so that it survives a power cut. `interval`: that comes within a second.
-   * Default: `interval`.
+   * When what is accepted is forced to disk, so that it survives a power cut. `always`: before it is accepted. `interval`: within
+   * a second. `never`: the operating system decides. Default: `interval`.
    */
-  readonly fsync?: "interval" | "always" | undefined
+  readonly fsync?: "never" | "interval" | "always" | undefined
   /** How long samples wait for a full disk before the run fails. Default: 1 minute. */
   readonly diskWait?: Duration.Input | undefined
   /** How large the journal may grow while an output lacks samples, in bytes. Default: 10 GiB. */
@@ -335,7 +335,7 @@ const validate = Effect.fnUntraced(function*(options: JournalOptions) {
     stopTimeout: yield* positiveDuration("stopTimeout", options.stopTimeout ?? "5 seconds"),
     store: {
       path: options.path ?? DEFAULT_PATH,
-      isDurable: options.fsync === "always",
+      fsync: options.fsync ?? "interval",
       maxBytes: yield* positiveInt("maxBytes", maxBytes, "bytes"),
       segmentBytes: Math.min(SEGMENT_BYTES, maxBytes / 4),
       whenFull: options.whenFull ?? "stop",

@@ -17,8 +17,8 @@ import * as Segments from "./Segments.ts"
 export interface StoreOptions {
   /** The journal's folder. */
   readonly path: string
-  /** Whether an append survives a power cut. */
-  readonly isDurable: boolean
+  /** When appends are forced to disk. */
+  readonly fsync: "never" | "interval" | "always"
   /** How large a segment grows, in bytes. */
   readonly segmentBytes: number
   /** How long an append waits for room on a full disk. */
@@ -120,7 +120,10 @@ const openFolder = Effect.fnUntraced(function*(
   yield* Effect.addFinalizer(() => Effect.sync(() => isFinished && fs.rmSync(folder, { recursive: true, force: true })))
   yield* Effect.mapError(OwnerLock.acquire(path.join(folder, "owner")), failed)
   const ledger = yield* Effect.catchTag(Ledger.open(folder, made), "SqliteFailure", (failure) => failed(failure))
-  const segments = yield* Effect.mapError(Segments.open(folder, options), failed)
+  const segments = yield* Effect.mapError(
+    Segments.open(folder, { isDurable: options.fsync === "always", segmentBytes: options.segmentBytes }),
+    failed
+  )
   const outputs = new Map(ledger.outputs)
 
   /** The latest items, from position `latestFrom` on. */
@@ -176,7 +179,10 @@ const openFolder = Effect.fnUntraced(function*(
   const patiently = patience(options, clock)
   const warnOfSize = watchSize(options, clock, segments.bytes)
   yield* Effect.forkScoped(Effect.forever(
-    Effect.sleep(SYNC_INTERVAL).pipe(Effect.andThen(Effect.ignore(segments.sync)), Effect.andThen(warnOfSize))
+    Effect.sleep(SYNC_INTERVAL).pipe(
+      Effect.andThen(options.fsync === "interval" ? Effect.ignore(segments.sync) : Effect.void),
+      Effect.andThen(warnOfSize)
+    )
   ))
 
   return {

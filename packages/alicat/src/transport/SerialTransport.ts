@@ -16,11 +16,8 @@ export const serialTransport = (path: string): OpenTransport =>
     const { SerialPort } = yield* loadSerialport(path)
     const port = yield* Effect.acquireRelease(
       Effect.catch(
-        Effect.tryPromise({
-          try: (): Promise<OpenPort> => SerialPort.binding.open({ path, baudRate: baud }),
-          catch: toError
-        }),
-        (error) => toOpenError(SerialPort, path, error)
+        Effect.tryPromise((): Promise<OpenPort> => SerialPort.binding.open({ path, baudRate: baud })),
+        ({ cause }) => toOpenError(SerialPort, path, cause instanceof Error ? cause : new Error(String(cause)))
       ),
       (port) =>
         Effect.suspend(() => port.isOpen ? Effect.tryPromise(() => port.close()) : Effect.void).pipe(
@@ -59,8 +56,6 @@ export const serialTransport = (path: string): OpenTransport =>
       setBaud: (baudRate) => call((done) => port.update({ baudRate }).then(() => done(null), done))
     }
   })
-
-const toError = (cause: unknown): Error => cause instanceof Error ? cause : new Error(String(cause))
 
 /** The serial ports of this machine. */
 export const listPorts: Effect.Effect<ReadonlyArray<string>, SourceOpenError | SourceDependencyError> = Effect.flatMap(

@@ -1,14 +1,26 @@
 /**
- * A recorder that is killed: `node recorder.ts FOLDER`. Four devices at 200 Hz go into all outputs of `outputs.ts`. It writes the number of
- * accepted samples to its standard output, a line each time.
+ * A recorder that is killed: `node recorder.ts JOB`, a job as JSON. Four devices at 200 Hz go into outputs. It writes the number of
+ * accepted samples to its standard output, a line each time. Or it resumes what another one left.
  */
 import { PollSource, Recorder } from "@sampleline/core"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import { Journal } from "../src/index.ts"
-import { journalIn, outputs } from "./outputs.ts"
+import { journalIn, layerOf, type Outputs } from "./outputs.ts"
 
-const [folder = "."] = process.argv.slice(2)
+export interface Job {
+  readonly does: "record" | "resume"
+  readonly folder: string
+  /** The module that exports `outputs`, and the names of those to use. */
+  readonly module: string
+  readonly names: ReadonlyArray<string>
+  /** Bounds the journal, and so the size of its segments. */
+  readonly maxBytes: number
+}
+
+const { does, folder, maxBytes, module, names }: Job = JSON.parse(process.argv.at(-1)!)
+const { outputs }: { readonly outputs: Outputs } = await import(module)
+const chosen = Object.fromEntries(names.map((name) => [name, outputs[name]!]))
 
 const Devices = PollSource.layer({
   devices: ["fuel", "air", "purge", "bypass"],
@@ -18,12 +30,12 @@ const Devices = PollSource.layer({
   })()
 })
 
-await Recorder.record({ rateHz: 200 }).pipe(
-  Journal.pipeToSink({
-    path: journalIn(folder),
-    flushInterval: "20 millis",
-    onAccepted: (samples) => fs.writeSync(1, `${samples}\n`)
-  }),
-  Effect.provide([outputs(folder, "create"), Devices]),
-  Effect.runPromise
+const options = { path: journalIn(folder), maxBytes, flushInterval: "20 millis" } as const
+
+const record = Recorder.record({ rateHz: 200 }).pipe(
+  Journal.pipeToSink({ ...options, onAccepted: (samples) => fs.writeSync(1, `${samples}\n`) }),
+  Effect.provide([layerOf(chosen, folder, "create"), Devices])
 )
+const resume = Journal.resume(options).pipe(Effect.provide(layerOf(chosen, folder, "append")))
+
+await Effect.runPromise(does === "record" ? Effect.asVoid(record) : Effect.asVoid(resume))

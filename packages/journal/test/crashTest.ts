@@ -1,0 +1,68 @@
+/**
+ * Kills recordings at random moments and at named points, resumes them, and counts what is lost, twice or out of order.
+ *
+ *     npm run crash-test -- --runs 200 --seed 1 --outputs csv,jsonl,db
+ *
+ * A run that fails tells its seed and keeps its folder. `--seed` with `--runs 1` repeats it.
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Console, Effect, Option, Random } from "effect"
+import { Command, Flag } from "effect/cli"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { pathToFileURL } from "node:url"
+import { crash, DEFAULT_MODULE, describeKill, randomCrash } from "./crash.ts"
+import type { Outputs } from "./outputs.ts"
+
+const runOnce = Effect.fnUntraced(function*(seed: number, target: Parameters<typeof crash>[2]) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), `crash-${seed}-`))
+  const chosen = yield* Random.withSeed(randomCrash, seed)
+  const { accepted, problems } = yield* crash(folder, chosen, target)
+  const few = accepted < 50 ? [`only ${accepted} samples were accepted`] : []
+  const all = [...problems, ...few]
+  if (all.length === 0) fs.rmSync(folder, { recursive: true })
+  else {
+    const kills = [chosen.first, ...chosen.resumes].map(describeKill).join("; ")
+    process.stderr.write(`\nseed ${seed} failed, killed ${kills}\n  ${all.join("\n  ")}\n  its files are in ${folder}\n`)
+  }
+  return { accepted, resumes: chosen.resumes.length, hasFailed: all.length > 0 }
+})
+
+const command = Command.make("crash-test", {
+  runs: Flag.Int("runs").pipe(Flag.withDefault(200)),
+  seed: Flag.Int("seed").pipe(Flag.withDefault(1)),
+  parallel: Flag.Int("parallel").pipe(Flag.withDefault(2)),
+  module: Flag.optional(Flag.String("module")),
+  outputs: Flag.optional(Flag.String("outputs"))
+}, ({ module: file, outputs: list, parallel, runs, seed }) =>
+  Effect.gen(function*() {
+    const module = Option.match(file, {
+      onNone: () => DEFAULT_MODULE,
+      onSome: (file) => pathToFileURL(path.resolve(file)).href
+    })
+    const { outputs: all }: { readonly outputs: Outputs } = yield* Effect.promise(() => import(module))
+    const names = Option.match(list, { onNone: () => Object.keys(all), onSome: (list) => list.split(",") })
+    const outputs = Object.fromEntries(names.map((name) => [name, all[name]!]))
+    let done = 0
+    const results = yield* Effect.forEach(
+      Array.from({ length: runs }, (_, n) => seed + n),
+      (seed) =>
+        Effect.tap(runOnce(seed, { module, names, outputs }), () =>
+          Effect.sync(() => process.stderr.write(`\r${++done} of ${runs} runs`))),
+      { concurrency: parallel }
+    )
+    const failed = results.filter(({ hasFailed }) => hasFailed).length
+    const accepted = results.reduce((sum, { accepted }) => sum + accepted, 0)
+    const resumes = results.reduce((sum, { resumes }) => sum + resumes, 0)
+    process.stderr.write("\n")
+    yield* Console.log(
+      `${runs} recordings killed, ${resumes} resumes killed, ${accepted} samples accepted, into ${names.join(", ")}: ${
+        failed === 0 ? "0 lost, 0 twice, 0 out of order" : `${failed} runs failed`
+      }`
+    )
+    if (failed > 0) process.exitCode = 1
+  }))
+
+NodeRuntime.runMain(Effect.provide(Command.run(command, { version: "0.1.0" }), NodeServices.layer))

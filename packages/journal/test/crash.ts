@@ -78,7 +78,8 @@ interface Killed {
   readonly errors: string
 }
 
-const runUntil = (job: Job, kill: Kill): Effect.Effect<Killed> =>
+/** Runs a recorder until it is killed. */
+export const runUntil = (job: Job, kill: Kill): Effect.Effect<Killed> =>
   Effect.callback<Killed>((resume) => {
     const at: KillAt | null = "name" in kill
       ? { ...kill.point, folder: job.folder, accepted: kill.accepted, nth: kill.nth }
@@ -114,11 +115,10 @@ export interface Result {
 }
 
 const readAll = (outputs: Outputs, folder: string) =>
-  Effect.forEach(Object.entries(outputs), ([name, { read }]) =>
-    Effect.suspend(() => {
-      const content = read(folder)
-      return Effect.map(Effect.isEffect(content) ? content : Effect.succeed(content), (content) => ({ name, content }))
-    }))
+  Effect.forEach(
+    Object.entries(outputs),
+    ([name, { read }]) => Effect.map(read(folder), (content) => ({ name, content }))
+  )
 
 /** What is wrong with an output. */
 const problemsOf = (name: string, { events, samples }: Content, accepted: number): ReadonlyArray<string> => {
@@ -143,7 +143,11 @@ const problemsOf = (name: string, { events, samples }: Content, accepted: number
 export const crash = Effect.fnUntraced(function*(
   folder: string,
   { first, maxBytes, resumes }: Crash,
-  { module, names, outputs }: { readonly module: string; readonly names: ReadonlyArray<string>; readonly outputs: Outputs }
+  { module, names, outputs }: {
+    readonly module: string
+    readonly names: ReadonlyArray<string>
+    readonly outputs: Outputs
+  }
 ) {
   const job = { folder, module, names, maxBytes }
   const journal = journalIn(folder)
@@ -159,9 +163,13 @@ export const crash = Effect.fnUntraced(function*(
     Journal.resume({ path }).pipe(
       Effect.provide(layerOf(outputs, folder, "append")),
       Effect.exit,
-      Effect.provide(Logger.layer([]))
+      Effect.provide(Logger.layer([logger]))
     )
   const problems: Array<string> = []
+  // A crash is no damage.
+  const logger = Logger.make(({ message }) => {
+    if (/damaged|lost|no longer has/.test(String(message))) problems.push(String(message))
+  })
   if (fs.existsSync(journal)) {
     fs.cpSync(journal, copy, { recursive: true })
     const last = yield* resume(journal)

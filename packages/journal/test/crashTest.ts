@@ -25,7 +25,9 @@ const runOnce = Effect.fnUntraced(function*(seed: number, target: Parameters<typ
   if (all.length === 0) fs.rmSync(folder, { recursive: true })
   else {
     const kills = [chosen.first, ...chosen.resumes].map(describeKill).join("; ")
-    process.stderr.write(`\nseed ${seed} failed, killed ${kills}\n  ${all.join("\n  ")}\n  its files are in ${folder}\n`)
+    process.stderr.write(
+      `\nseed ${seed} failed, killed ${kills}\n  ${all.join("\n  ")}\n  its files are in ${folder}\n`
+    )
   }
   return { accepted, resumes: chosen.resumes.length, hasFailed: all.length > 0 }
 })
@@ -53,7 +55,9 @@ const command = Command.make("crash-test", {
           Effect.sync(() => process.stderr.write(`\r${++done} of ${runs} runs`))),
       { concurrency: parallel }
     )
-    const failed = results.filter(({ hasFailed }) => hasFailed).length
+    const failed = results.filter(({ hasFailed }) =>
+      hasFailed
+    ).length
     const accepted = results.reduce((sum, { accepted }) => sum + accepted, 0)
     const resumes = results.reduce((sum, { resumes }) => sum + resumes, 0)
     process.stderr.write("\n")

@@ -51,7 +51,8 @@ Object.assign(fs, {
     }
     return around(reached, () => writeSync(fd, ...args))
   },
-  fdatasync: (fd: number, done: unknown) => around(isReached("fdatasync", paths.get(fd) ?? ""), () => fdatasync(fd, done)),
+  fdatasync: (fd: number, done: unknown) =>
+    around(isReached("fdatasync", paths.get(fd) ?? ""), () => fdatasync(fd, done)),
   renameSync: (from: string, to: string) => around(isReached("renameSync", to), () => renameSync(from, to)),
   rmSync: (file: string, options: unknown) => around(isReached("rmSync", file), () => rmSync(file, options))
 })

@@ -3,10 +3,10 @@
  *
  * A module of your own with an `outputs` like this one is tested by `npm run crash-test -- --module FILE`.
  */
-import { SampleSink, type SinkBatchError } from "@sampleline/core"
+import { SampleSink } from "@sampleline/core"
 import { CsvSink, JsonlSink, SqliteSink } from "@sampleline/sinks"
 import { parse } from "csv-parse/sync"
-import { type Effect, Layer, Logger } from "effect"
+import { Array, Effect, Layer, Logger } from "effect"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -15,7 +15,8 @@ import { DatabaseSync } from "node:sqlite"
 export interface Output {
   /** The sink, whose files are in the folder. A second start appends. */
   readonly layer: (folder: string, mode: "create" | "append") => Layer.Layer<SampleSink, unknown>
-  readonly read: (folder: string) => Content | Effect.Effect<Content, SinkBatchError>
+  /** By another reader than the sink's own. Dies if it cannot be read. */
+  readonly read: (folder: string) => Effect.Effect<Content>
 }
 
 /** What an output holds, in its order. */
@@ -42,7 +43,10 @@ const digestOf = (parts: ReadonlyArray<string | Buffer>): string => {
 }
 
 const textContent = (folder: string, name: string, rows: (text: string) => ReadonlyArray<any>): Content => ({
-  samples: rows(text(folder, name)).map(({ Count, sequence }) => ({ sequence: Number(sequence), Count: Number(Count) })),
+  samples: rows(text(folder, name)).map(({ Count, sequence }) => ({
+    sequence: Number(sequence),
+    Count: Number(Count)
+  })),
   events: linesOf(text(folder, `${name}-events.jsonl`)).map(({ event }) => String(event)),
   // The lock beside an output is no part of it.
   digest: digestOf(
@@ -69,21 +73,25 @@ const databaseContent = (folder: string): Content => {
 export const outputs: Outputs = {
   csv: {
     layer: (folder, mode) => CsvSink.layer({ path: path.join(folder, "run.csv"), mode, rowIds: true }),
-    read: (folder) => textContent(folder, "run.csv", (text) => parse(text, { columns: true }))
+    read: (folder) => Effect.sync(() => textContent(folder, "run.csv", (text) => parse(text, { columns: true })))
   },
   jsonl: {
     layer: (folder, mode) => JsonlSink.layer({ path: path.join(folder, "run.jsonl"), mode, rowIds: true }),
-    read: (folder) => textContent(folder, "run.jsonl", linesOf)
+    read: (folder) => Effect.sync(() => textContent(folder, "run.jsonl", linesOf))
   },
   db: {
     layer: (folder, mode) => SqliteSink.layer({ path: path.join(folder, "run.db"), mode }),
-    read: databaseContent
+    read: (folder) => Effect.sync(() => databaseContent(folder))
   }
 }
 
-/** All outputs as one sink, without log lines. */
-export const layerOf = (outputs: Outputs, folder: string, mode: "create" | "append"): Layer.Layer<SampleSink, unknown> =>
-  Layer.provide(
-    SampleSink.layerAll(Object.values(outputs).map(({ layer }) => layer(folder, mode))),
-    Logger.layer([])
-  )
+/** All outputs as one sink. */
+export const layerOf = (
+  outputs: Outputs,
+  folder: string,
+  mode: "create" | "append"
+): Layer.Layer<SampleSink, unknown> => {
+  const layers = Object.values(outputs).map(({ layer }) => layer(folder, mode))
+  if (!Array.isReadonlyArrayNonEmpty(layers)) throw new Error("there are no outputs")
+  return Layer.provide(SampleSink.layerAll(layers), Logger.layer([]))
+}

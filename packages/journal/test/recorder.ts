@@ -3,13 +3,15 @@
  * accepted samples to its standard output, a line each time. Or it resumes what another one left.
  */
 import { PollSource, Recorder } from "@sampleline/core"
-import { Effect } from "effect"
+import { Duration, Effect } from "effect"
 import * as fs from "node:fs"
 import { Journal } from "../src/index.ts"
 import { journalIn, layerOf, type Outputs } from "./outputs.ts"
 
 export interface Job {
   readonly does: "record" | "resume"
+  /** How long it records, in seconds. Default: until it is killed. */
+  readonly seconds?: number
   readonly folder: string
   /** The module that exports `outputs`, and the names of those to use. */
   readonly module: string
@@ -18,7 +20,7 @@ export interface Job {
   readonly maxBytes: number
 }
 
-const { does, folder, maxBytes, module, names }: Job = JSON.parse(process.argv.at(-1)!)
+const { does, folder, maxBytes, module, names, seconds }: Job = JSON.parse(process.argv.at(-1)!)
 const { outputs }: { readonly outputs: Outputs } = await import(module)
 const chosen = Object.fromEntries(names.map((name) => [name, outputs[name]!]))
 
@@ -32,10 +34,11 @@ const Devices = PollSource.layer({
 
 const options = { path: journalIn(folder), maxBytes, flushInterval: "20 millis" } as const
 
-const record = Recorder.record({ rateHz: 200 }).pipe(
-  Journal.pipeToSink({ ...options, onAccepted: (samples) => fs.writeSync(1, `${samples}\n`) }),
-  Effect.provide([layerOf(chosen, folder, "create"), Devices])
-)
+const record = Recorder.record({ rateHz: 200, duration: seconds === undefined ? undefined : Duration.seconds(seconds) })
+  .pipe(
+    Journal.pipeToSink({ ...options, onAccepted: (samples) => fs.writeSync(1, `${samples}\n`) }),
+    Effect.provide([layerOf(chosen, folder, "create"), Devices])
+  )
 const resume = Journal.resume(options).pipe(Effect.provide(layerOf(chosen, folder, "append")))
 
 await Effect.runPromise(does === "record" ? Effect.asVoid(record) : Effect.asVoid(resume))

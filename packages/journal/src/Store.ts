@@ -172,9 +172,14 @@ const openFolder = Effect.fnUntraced(function*(
       })
     )
   })
+  const warnOfSync = ({ message }: SqliteFailure) =>
+    Effect.logWarning(`journal ${folder}: it could not be forced to disk, and may not survive a power cut: ${message}`)
   const warnOfSize = yield* watchSize(options, segments.bytes)
   yield* Effect.forkScoped(Effect.forever(
-    Effect.sleep(SYNC_INTERVAL).pipe(Effect.andThen(Effect.ignore(segments.sync)), Effect.andThen(warnOfSize))
+    Effect.sleep(SYNC_INTERVAL).pipe(
+      Effect.andThen(Effect.catch(segments.sync, warnOfSync)),
+      Effect.andThen(warnOfSize)
+    )
   ))
 
   return {

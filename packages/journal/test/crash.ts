@@ -114,14 +114,14 @@ export interface Result {
   readonly problems: ReadonlyArray<string>
 }
 
-const readAll = (outputs: Outputs, folder: string) =>
+export const readAll = (outputs: Outputs, folder: string) =>
   Effect.forEach(
     Object.entries(outputs),
     ([name, { read }]) => Effect.map(read(folder), (content) => ({ name, content }))
   )
 
 /** What is wrong with an output. */
-const problemsOf = (name: string, { events, samples }: Content, accepted: number): ReadonlyArray<string> => {
+export const problemsOf = (name: string, { events, samples }: Content, accepted: number): ReadonlyArray<string> => {
   const sequences = samples.map(({ sequence }) => sequence)
   const distinct = new Set(sequences)
   const lost = Array.from({ length: accepted }, (_, n) => n).filter((n) => !distinct.has(n)).length

@@ -3,7 +3,8 @@
  *
  *     npm run crash-test -- --runs 200 --seed 1 --outputs csv,jsonl,db
  *
- * A run that fails tells its seed and keeps its folder. `--seed` with `--runs 1` repeats it.
+ * A run that fails tells its seed and keeps its folder. `--seed` with `--runs 1` repeats it. `--module FILE` tests outputs of your
+ * own: the module exports `outputs`, as `outputs.ts` beside this file does. `--faults` lets system calls fail instead.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -14,6 +15,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { pathToFileURL } from "node:url"
 import { crash, DEFAULT_MODULE, describeKill, randomCrash } from "./crash.ts"
+import { canInject, describeFault, faults, recordWith } from "./faults.ts"
 import type { Outputs } from "./outputs.ts"
 
 const runOnce = Effect.fnUntraced(function*(seed: number, target: Parameters<typeof crash>[2]) {
@@ -32,14 +34,36 @@ const runOnce = Effect.fnUntraced(function*(seed: number, target: Parameters<typ
   return { accepted, resumes: chosen.resumes.length, hasFailed: all.length > 0 }
 })
 
+/** Lets each call of the table fail. */
+const runFaults = Effect.fnUntraced(function*(parallel: number) {
+  if (!canInject) return yield* Console.log("skipped: strace is not here, or may not trace")
+  const results = yield* Effect.forEach(faults, (fault) =>
+    Effect.gen(function*() {
+      const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fault-"))
+      const { end, problems } = yield* recordWith(folder, fault)
+      yield* Console.log(
+        `${describeFault(fault)}: ${problems.length === 0 ? end : `${problems.join("\n  ")}\n  ${folder}`}`
+      )
+      if (problems.length === 0) fs.rmSync(folder, { recursive: true })
+      return problems.length === 0
+    }), { concurrency: parallel })
+  const failed = results.filter((isGood) => !isGood).length
+  yield* Console.log(
+    `${results.length} recordings with failing calls: ${failed === 0 ? "0 lost, 0 twice" : `${failed} failed`}`
+  )
+  if (failed > 0) process.exitCode = 1
+})
+
 const command = Command.make("crash-test", {
   runs: Flag.Int("runs").pipe(Flag.withDefault(200)),
   seed: Flag.Int("seed").pipe(Flag.withDefault(1)),
   parallel: Flag.Int("parallel").pipe(Flag.withDefault(2)),
   module: Flag.optional(Flag.String("module")),
-  outputs: Flag.optional(Flag.String("outputs"))
-}, ({ module: file, outputs: list, parallel, runs, seed }) =>
+  outputs: Flag.optional(Flag.String("outputs")),
+  faults: Flag.Boolean("faults")
+}, ({ faults, module: file, outputs: list, parallel, runs, seed }) =>
   Effect.gen(function*() {
+    if (faults) return yield* runFaults(parallel)
     const module = Option.match(file, {
       onNone: () => DEFAULT_MODULE,
       onSome: (file) => pathToFileURL(path.resolve(file)).href

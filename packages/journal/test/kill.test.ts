@@ -77,8 +77,7 @@ describe("a recorder that is killed", () => {
         fs.writeFileSync(csv, changed)
         const failure = yield* Effect.flip(
           Journal.resume({ path: journalIn(here) }).pipe(
-            Effect.provide(layerOf(outputs, here, "append")),
-            Effect.provide(Logger.layer([]))
+            Effect.provide([layerOf(outputs, here, "append"), Logger.layer([])])
           )
         )
         assert.include(String(failure), "someone has changed it")

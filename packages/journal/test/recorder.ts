@@ -3,7 +3,7 @@
  * accepted samples to its standard output, a line each time. Or it resumes what another one left.
  */
 import { PollSource, Recorder } from "@sampleline/core"
-import { Duration, Effect } from "effect"
+import { Cause, Duration, Effect, Logger } from "effect"
 import * as fs from "node:fs"
 import { Journal } from "../src/index.ts"
 import { journalIn, layerOf, type Outputs } from "./outputs.ts"
@@ -34,11 +34,19 @@ const Devices = PollSource.layer({
 
 const options = { path: journalIn(folder), maxBytes, flushInterval: "20 millis" } as const
 
-const record = Recorder.record({ rateHz: 200, duration: seconds === undefined ? undefined : Duration.seconds(seconds) })
-  .pipe(
-    Journal.pipeToSink({ ...options, onAccepted: (samples) => fs.writeSync(1, `${samples}\n`) }),
-    Effect.provide([layerOf(chosen, folder, "create"), Devices])
-  )
+const record = Recorder.record({
+  rateHz: 200,
+  duration: seconds === undefined ? undefined : Duration.seconds(seconds)
+}).pipe(
+  Journal.pipeToSink({ ...options, onAccepted: (samples) => fs.writeSync(1, `${samples}\n`) }),
+  Effect.provide([layerOf(chosen, folder, "create"), Devices])
+)
 const resume = Journal.resume(options).pipe(Effect.provide(layerOf(chosen, folder, "append")))
 
-await Effect.runPromise(does === "record" ? Effect.asVoid(record) : Effect.asVoid(resume))
+const exit = await Effect.runPromiseExit(
+  Effect.provide(does === "record" ? Effect.asVoid(record) : Effect.asVoid(resume), Logger.layer([]))
+)
+if (exit._tag === "Failure") {
+  fs.writeSync(2, `${Cause.hasDies(exit.cause) ? "defect: " : ""}${Cause.pretty(exit.cause)}`)
+  process.exitCode = 1
+}

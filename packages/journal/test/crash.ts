@@ -6,16 +6,17 @@ import { Effect, Logger, Random } from "effect"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { fileURLToPath, pathToFileURL } from "node:url"
+import { fileURLToPath } from "node:url"
 import { Journal } from "../src/index.ts"
 import * as KillPoints from "./killPoints.ts"
 import type { KillAt, KillPoint } from "./killPoints.ts"
 import { type Content, journalIn, layerOf, type Outputs } from "./outputs.ts"
 import type { Job } from "./recorder.ts"
 
-const here = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+const RECORDER = fileURLToPath(new URL("recorder.ts", import.meta.url))
+const KILL_AT = fileURLToPath(new URL("killAt.ts", import.meta.url))
 
-export const DEFAULT_MODULE = pathToFileURL(here("outputs.ts")).href
+export const DEFAULT_MODULE = new URL("outputs.ts", import.meta.url).href
 
 /** When a process is killed. */
 export type Kill =
@@ -39,6 +40,8 @@ export const describeKill = (kill: Kill): string => {
 
 /** A journal this large holds four segments, each of about a second. */
 const SMALL = 250_000
+/** This one is not full when the first segments go. */
+const MEDIUM = 600_000
 const LARGE = 10 * 2 ** 30
 
 /** A crash that the random numbers choose. */
@@ -56,7 +59,8 @@ export const randomCrash: Effect.Effect<Crash> = Effect.gen(function*() {
     Effect.map(pointOf(KillPoints.writing, accepted), (first) => ({ first, maxBytes: LARGE })),
     Effect.map(pointOf(KillPoints.writing, accepted), (first) => ({ first, maxBytes: SMALL })),
     Effect.map(pointOf(KillPoints.appending, accepted), (first) => ({ first, maxBytes: SMALL })),
-    Effect.map(pointOf(KillPoints.rotating, 50), (first) => ({ first: { ...first, nth: 1 }, maxBytes: SMALL }))
+    Effect.map(pointOf(KillPoints.rotating, 50), (first) => ({ first: { ...first, nth: 1 }, maxBytes: SMALL })),
+    Effect.map(pointOf(KillPoints.forgetting, 50), (first) => ({ first, maxBytes: MEDIUM }))
   ]
   const chosen = yield* kinds[yield* between(0, kinds.length)]!
   const resumes: Array<Kill> = []
@@ -86,7 +90,7 @@ export const runUntil = (job: Job, kill: Kill): Effect.Effect<Killed> =>
       : null
     const child = spawn(
       process.execPath,
-      [...(at === null ? [] : ["--import", here("killAt.ts")]), here("recorder.ts"), JSON.stringify(job)],
+      [...(at === null ? [] : ["--import", KILL_AT]), RECORDER, JSON.stringify(job)],
       { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, KILL_AT: JSON.stringify(at) } }
     )
     let text = ""
@@ -108,7 +112,7 @@ export const runUntil = (job: Job, kill: Kill): Effect.Effect<Killed> =>
     })
   })
 
-export interface Result {
+interface Result {
   readonly accepted: number
   /** What is wrong; empty if nothing is. */
   readonly problems: ReadonlyArray<string>

@@ -6,14 +6,12 @@
  * A run that fails tells its seed and keeps its folder. `--seed` with `--runs 1` repeats it. `--module FILE` tests outputs of your
  * own: the module exports `outputs`, as `outputs.ts` beside this file does. `--faults` lets system calls fail instead.
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Console, Effect, Option, Random } from "effect"
-import { Command, Flag } from "effect/cli"
+import { Console, Effect, Random } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { pathToFileURL } from "node:url"
+import { parseArgs } from "node:util"
 import { crash, DEFAULT_MODULE, describeKill, randomCrash } from "./crash.ts"
 import { canInject, describeFault, faults, recordWith } from "./faults.ts"
 import type { Outputs } from "./outputs.ts"
@@ -54,43 +52,43 @@ const runFaults = Effect.fnUntraced(function*(parallel: number) {
   if (failed > 0) process.exitCode = 1
 })
 
-const command = Command.make("crash-test", {
-  runs: Flag.Int("runs").pipe(Flag.withDefault(200)),
-  seed: Flag.Int("seed").pipe(Flag.withDefault(1)),
-  parallel: Flag.Int("parallel").pipe(Flag.withDefault(2)),
-  module: Flag.optional(Flag.String("module")),
-  outputs: Flag.optional(Flag.String("outputs")),
-  faults: Flag.Boolean("faults")
-}, ({ faults, module: file, outputs: list, parallel, runs, seed }) =>
-  Effect.gen(function*() {
-    if (faults) return yield* runFaults(parallel)
-    const module = Option.match(file, {
-      onNone: () => DEFAULT_MODULE,
-      onSome: (file) => pathToFileURL(path.resolve(file)).href
-    })
-    const { outputs: all }: { readonly outputs: Outputs } = yield* Effect.promise(() => import(module))
-    const names = Option.match(list, { onNone: () => Object.keys(all), onSome: (list) => list.split(",") })
-    const outputs = Object.fromEntries(names.map((name) => [name, all[name]!]))
-    let done = 0
-    const results = yield* Effect.forEach(
-      Array.from({ length: runs }, (_, n) => seed + n),
-      (seed) =>
-        Effect.tap(runOnce(seed, { module, names, outputs }), () =>
-          Effect.sync(() => process.stderr.write(`\r${++done} of ${runs} runs`))),
-      { concurrency: parallel }
-    )
-    const failed = results.filter(({ hasFailed }) =>
-      hasFailed
-    ).length
-    const accepted = results.reduce((sum, { accepted }) => sum + accepted, 0)
-    const resumes = results.reduce((sum, { resumes }) => sum + resumes, 0)
-    process.stderr.write("\n")
-    yield* Console.log(
-      `${runs} recordings killed, ${resumes} resumes killed, ${accepted} samples accepted, into ${names.join(", ")}: ${
-        failed === 0 ? "0 lost, 0 twice, 0 out of order" : `${failed} runs failed`
-      }`
-    )
-    if (failed > 0) process.exitCode = 1
-  }))
+const { values } = parseArgs({
+  options: {
+    runs: { type: "string", default: "200" },
+    seed: { type: "string", default: "1" },
+    parallel: { type: "string", default: "2" },
+    outputs: { type: "string" },
+    module: { type: "string" },
+    faults: { type: "boolean", default: false }
+  }
+})
 
-NodeRuntime.runMain(Effect.provide(Command.run(command, { version: "0.1.0" }), NodeServices.layer))
+const runCrashes = Effect.fnUntraced(function*(parallel: number) {
+  const module = values.module === undefined ? DEFAULT_MODULE : pathToFileURL(path.resolve(values.module)).href
+  const { outputs: all }: { readonly outputs: Outputs } = yield* Effect.promise(() => import(module))
+  const names = values.outputs?.split(",") ?? Object.keys(all)
+  const outputs = Object.fromEntries(names.map((name) => [name, all[name]!]))
+  const runs = Number(values.runs)
+  let done = 0
+  const results = yield* Effect.forEach(
+    Array.from({ length: runs }, (_, n) => Number(values.seed) + n),
+    (seed) =>
+      Effect.tap(
+        runOnce(seed, { module, names, outputs }),
+        () => Effect.sync(() => process.stderr.write(`\r${++done} of ${runs} runs`))
+      ),
+    { concurrency: parallel }
+  )
+  process.stderr.write("\n")
+  const failed = results.filter(({ hasFailed }) => hasFailed).length
+  const sum = (of: "accepted" | "resumes") => results.reduce((sum, result) => sum + result[of], 0)
+  yield* Console.log(
+    `${runs} recordings killed, ${sum("resumes")} resumes killed, ${sum("accepted")} samples accepted, into ${
+      names.join(", ")
+    }: ${failed === 0 ? "0 lost, 0 twice, 0 out of order" : `${failed} runs failed`}`
+  )
+  if (failed > 0) process.exitCode = 1
+})
+
+const parallel = Number(values.parallel)
+await Effect.runPromise(values.faults ? runFaults(parallel) : runCrashes(parallel))

@@ -58,7 +58,7 @@ export const faults: ReadonlyArray<Fault> = ERRORS.flatMap((error) => {
 
 export const describeFault = ({ call, error, file, when }: Fault): string => `${error} from ${call} ${when} of ${file}`
 
-export interface Found {
+interface Found {
   readonly end: "went on" | "stopped, then resumed"
   readonly problems: ReadonlyArray<string>
 }

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
+import { MemorySink, PollSource, Recorder } from "@sampleline/core"
 import { Effect, Logger } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Journal } from "../src/index.ts"
 import { crash, DEFAULT_MODULE, type Kill, runUntil } from "./crash.ts"
 import { pathIn } from "./folder.ts"
-import { appending, finishing, type KillPoint, rotating, writing } from "./killPoints.ts"
+import { appending, finishing, type KillPoint, making, rotating, writing } from "./killPoints.ts"
 import { journalIn, layerOf, outputs } from "./outputs.ts"
 
 const target = { module: DEFAULT_MODULE, names: Object.keys(outputs), outputs }
@@ -52,6 +53,32 @@ describe("a recorder that is killed", () => {
         const { accepted, problems } = yield* crash(yield* folder, { first, resumes, maxBytes: SMALL }, target)
         assert.deepStrictEqual(problems, [])
         assert.isAtLeast(accepted, 50)
+      }).pipe(Effect.scoped))
+  }
+
+  for (const name of Object.keys(making)) {
+    it.live(`while its journal is made, ${name}: the next recording is not refused`, () =>
+      Effect.gen(function*() {
+        const here = yield* folder
+        const job = { does: "record", folder: here, module: DEFAULT_MODULE, names: ["csv"], maxBytes: 1e9 } as const
+        const { hasEnded } = yield* runUntil(job, at(making, name, 0))
+        assert.isFalse(hasEnded)
+        assert.isTrue(fs.existsSync(journalIn(here)))
+        const path = journalIn(here)
+        const record = Recorder.record({ rateHz: 200, duration: "100 millis" }).pipe(Journal.pipeToSink({ path }))
+        yield* record.pipe(
+          // What has a segment is a journal like any other.
+          Effect.catchIf(
+            (failure) => "reason" in failure && failure.reason === "AlreadyExists",
+            () => Effect.andThen(Journal.resume({ path }), record)
+          ),
+          Effect.provide([
+            MemorySink.layer,
+            PollSource.layer({ devices: ["a"], poll: () => Effect.succeed({ A: 1 }) }),
+            Logger.layer([])
+          ])
+        )
+        assert.isFalse(fs.existsSync(path))
       }).pipe(Effect.scoped))
   }
 

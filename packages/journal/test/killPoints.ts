@@ -56,6 +56,18 @@ export const finishing: { readonly [name: string]: KillPoint } = {
   "before a position is removed": { call: "exec", on: "output", sql: "BEGIN", when: "before" }
 }
 
+/** While a journal is made, before anything is accepted. */
+export const making: { readonly [name: string]: KillPoint } = {
+  "before its owner has it": { call: "exec", on: "journal", when: "before" },
+  "before its ledger is made": { call: "exec", on: "ledger", when: "before" },
+  "before its ledger has tables": { call: "exec", on: "ledger", sql: "CREATE", when: "before" },
+  "before the COMMIT of its ledger": { call: "exec", on: "ledger", sql: "COMMIT", when: "before" },
+  "after the COMMIT of its ledger": { call: "exec", on: "ledger", sql: "COMMIT", when: "after" },
+  "before its outputs are in it": { call: "run", on: "ledger", sql: "INSERT OR REPLACE", when: "before" },
+  "before its first segment is made": { call: "exec", on: "segment", when: "before" },
+  "before its first append": { call: "run", on: "segment", sql: "INSERT INTO appends", when: "before" }
+}
+
 /** Where and when: at the `nth` such call after `accepted` samples. */
 export interface KillAt extends KillPoint {
   readonly folder: string

@@ -12,7 +12,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 
-export interface Output {
+interface Output {
   /** The sink, whose files are in the folder. A second start appends. */
   readonly layer: (folder: string, mode: "create" | "append") => Layer.Layer<SampleSink, unknown>
   /** By another reader than the sink's own. Dies if it cannot be read. */

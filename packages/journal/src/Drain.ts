@@ -164,6 +164,10 @@ const placeKeeper = (store: Store, output: Output) => {
       if (resumable === undefined) return output.openedAt(place?.through ?? 0)
       place = yield* resumable.open({ journal: store.id, place, first: first && samplesOf(store, first) })
       output.openedAt(place.through)
+      const more = place.through - store.end()
+      if (more > 0) {
+        yield* Effect.logError(`${name}: it has ${more} samples and events that the journal ${store.path} has lost`)
+      }
       yield* keep({ place })
     }),
     firstBatch: (items: Array.NonEmptyReadonlyArray<Item>) =>

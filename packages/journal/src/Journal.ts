@@ -301,14 +301,15 @@ const leftOutputs = Effect.fnUntraced(function*(store: Store.Store, outputs: Rea
 
 /** A run that nobody ended was killed. */
 const endKilledRun = Effect.fnUntraced(function*(store: Store.Store) {
-  const last = yield* store.last
-  const run = store.run()
-  if (last === null || run === null) return
-  if (!(last instanceof Sample) && last._tag === "RunEnded") return
+  const run = store.run() ?? (yield* runWithoutSamples(store))
+  if (run === null) return
+  let last = yield* store.at(store.end() - 1)
+  for (let at = store.end() - 2; isOfOutputs(last); at--) last = yield* store.at(at)
+  if (last !== null && !(last instanceof Sample) && last._tag === "RunEnded") return
   yield* store.append([{
     _tag: "RunEnded",
     runId: run.id,
-    at: last instanceof Sample ? last.receivedAt : last.at,
+    at: last === null ? run.startedAt : last instanceof Sample ? last.receivedAt : last.at,
     cause: "unknown",
     detail: "nobody wrote the end of this run: its recorder was killed, or the machine stopped",
     startedAt: run.startedAt,
@@ -324,6 +325,15 @@ const endKilledRun = Effect.fnUntraced(function*(store: Store.Store) {
     outputs: []
   }])
 })
+
+const runWithoutSamples = Effect.fnUntraced(function*(store: Store.Store) {
+  const first = yield* store.at(0)
+  return first === null || first instanceof Sample ? null : { id: first.runId, startedAt: first.at }
+})
+
+/** Drains tell of their outputs at any time. */
+const isOfOutputs = (item: Item | null): boolean =>
+  item !== null && !(item instanceof Sample) && item._tag.startsWith("Output")
 
 const validate = Effect.fnUntraced(function*(options: JournalOptions) {
   const { batchSize = 64, flushInterval = "1 second", maxBytes = MAX_BYTES } = options

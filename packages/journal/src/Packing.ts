@@ -90,8 +90,12 @@ export const pack = (items: ReadonlyArray<Item>, idOf: (sample: Sample) => numbe
   return texts.length === 0 ? bytes : Buffer.concat([bytes, Buffer.from(JSON.stringify(texts))])
 }
 
-/** The items of an append. Throws if the bytes are not those of `pack`. */
-export const unpack = (bytes: Uint8Array, run: Run, sourceOf: (id: number) => Source): Array<Item> => {
+/** The items of an append; null if their run or a source is not known. Throws if the bytes are not those of `pack`. */
+export const unpack = (
+  bytes: Uint8Array,
+  run: Run | undefined,
+  sourceOf: (id: number) => Source | undefined
+): Array<Item> | null => {
   if (bytes[0] !== VERSION) throw new Error(`packed by another version: ${bytes[0]}`)
   // A copy is aligned.
   const { buffer } = Uint8Array.from(bytes)
@@ -113,7 +117,9 @@ export const unpack = (bytes: Uint8Array, run: Run, sourceOf: (id: number) => So
       continue
     }
     const [status, fieldFailures] = what === SAMPLE_WITH_NOTES ? texts[text++] as Notes : NO_NOTES
-    const { device, format, unitId } = sourceOf(numbers[number]!)
+    const source = sourceOf(numbers[number]!)
+    if (run === undefined || source === undefined) return null
+    const { device, format, unitId } = source
     const values: Array<FrameValue> = []
     for (let at = number + FIXED; values.length < format.fields.length; at++) {
       const what = kinds[kind++]

@@ -9,6 +9,7 @@ import { runTransaction, SqliteDatabase, type SqliteFailure } from "@sampleline/
 import { Effect, type Scope } from "effect"
 import * as path from "node:path"
 import { checksum, type Item, pack, type Source, unpack } from "./Packing.ts"
+import { framesCommitted } from "./SegmentLog.ts"
 
 /** The version of the layout, in the database's own `user_version`. */
 export const LAYOUT = 1
@@ -71,9 +72,17 @@ export const open = Effect.fnUntraced(function*(
   catalogue: Catalogue,
   isDurable: boolean
 ): Effect.fn.Return<Segment, SqliteFailure, Scope.Scope> {
-  const database = yield* SqliteDatabase.open(pathOf(folder, first))
-  return yield* SqliteDatabase.attempt(() => {
+  const file = pathOf(folder, first)
+  const committed = yield* SqliteDatabase.attempt(() => framesCommitted(`${file}-wal`))
+  const database = yield* SqliteDatabase.open(file)
+  const found = yield* SqliteDatabase.attempt(() => {
     database.exec(`PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 250`)
+    return database.prepare("PRAGMA wal_checkpoint(PASSIVE)").all([])[0]?.["log"]
+  })
+  if (Number(found) < committed) {
+    yield* Effect.logError(`journal ${folder}: ${path.basename(file)}-wal is damaged: the last samples in it are lost`)
+  }
+  return yield* SqliteDatabase.attempt(() => {
     database.exec(`PRAGMA journal_size_limit = 1048576; PRAGMA synchronous = ${isDurable ? "FULL" : "NORMAL"}`)
     runTransaction(database, () =>
       database.exec(
@@ -153,7 +162,7 @@ const makeSegment = (
           const start = Number(row["first"])
           if (items.length > 0 && start > at + items.length) break
           const read = itemsOf(start, Number(row["count"]), Number(row["sum"]), row["data"])
-          last = start
+          last = Math.max(last, start)
           if (read !== null) {
             if (items.length === 0) at = Math.max(at, start)
             items.push(...read.slice(Math.max(0, at + items.length - start)))
@@ -161,7 +170,8 @@ const makeSegment = (
         }
         if (items.length > 0) return { from: at, items }
         const [next] = after.all([last])
-        if (next === undefined) return null
+        // A damaged tree can lead back.
+        if (next === undefined || Number(next["first"]) <= last) return null
         at = Number(next["first"])
       }
     },
@@ -171,11 +181,11 @@ const makeSegment = (
     }
   }
 
-  /** The items of a row; null if it is damaged. */
+  /** The items of a row; null if it is damaged, or if what it needs to be read is. */
   function itemsOf(first: number, count: number, sum: number, data: unknown): ReadonlyArray<Item> | null {
     if (!(data instanceof Uint8Array) || checksum(data, first) !== sum) return null
-    const items = unpack(data, run as Run, (id) => sources.get(id)!)
-    return items.length === count ? items : null
+    const items = unpack(data, catalogue.run, (id) => sources.get(id))
+    return items?.length === count ? items : null
   }
 }
 

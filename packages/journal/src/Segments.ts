@@ -63,7 +63,10 @@ export const open = Effect.fnUntraced(function*(
   const sizes = new Map(firsts.map((first) => [first, fs.statSync(Segment.pathOf(folder, first)).size]))
   let end = 0
   // Opening a segment also brings its run and its sources into the catalogue.
-  for (const first of firsts) end = (yield* at(first)).end()
+  for (const first of firsts) {
+    const segment = yield* at(first)
+    end = yield* SqliteDatabase.attempt(() => segment.end())
+  }
 
   /** Nobody closes a segment that someone else uses. */
   const using = Semaphore.makeUnsafe(1)
@@ -118,7 +121,8 @@ export const open = Effect.fnUntraced(function*(
       alone(Effect.gen(function*() {
         let n = Math.max(0, firsts.findLastIndex((first) => first <= from))
         for (; n < firsts.length; n++) {
-          const found = (yield* at(firsts[n]!)).read(from, limit)
+          const segment = yield* at(firsts[n]!)
+          const found = yield* SqliteDatabase.attempt(() => segment.read(from, limit))
           if (found !== null) return found
         }
         return null

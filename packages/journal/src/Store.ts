@@ -5,7 +5,7 @@
  * The latest items are kept in memory too, so that an output that keeps up reads nothing from disk.
  */
 import { type Run, SampleClock } from "@sampleline/core"
-import { OwnerLock, SqliteFailure } from "@sampleline/sqlite"
+import { OwnerLock, SqliteDatabase, SqliteFailure } from "@sampleline/sqlite"
 import { type Array, Duration, Effect, Option, type Scope, Stream } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -40,8 +40,8 @@ export interface Store {
   readonly end: () => number
   /** Completes when there is an item, or none will come. */
   readonly begun: Effect.Effect<void>
-  /** Null if there is none. */
-  readonly last: Effect.Effect<Item | null, JournalError>
+  /** Null if there is none at that position, or it is lost. */
+  readonly at: (position: number) => Effect.Effect<Item | null, JournalError>
   readonly append: (items: Array.NonEmptyReadonlyArray<Item>) => Effect.Effect<void, JournalError>
   /** Items from a position on, and those that are appended meanwhile. Ends at `flush`, at `seal`, and before items that are lost. */
   readonly read: (from: number) => Stream.Stream<Item, JournalError>
@@ -76,7 +76,7 @@ interface Made {
   readonly settings: string | null
 }
 
-/** Makes a journal. Its folder must not exist. */
+/** Makes a journal. Its folder must not exist, or hold a journal that accepted nothing before its recorder was killed. */
 export const create = Effect.fnUntraced(function*(
   options: StoreOptions,
   made: Made
@@ -85,26 +85,34 @@ export const create = Effect.fnUntraced(function*(
   yield* Effect.try({
     try: () => {
       fs.mkdirSync(path.dirname(folder), { recursive: true })
-      fs.mkdirSync(folder)
+      if (!fs.existsSync(folder)) fs.mkdirSync(folder)
+      else if (!isEmpty(folder)) throw alreadyExists(folder)
     },
-    catch: (cause) => {
-      if (!(cause instanceof Error && "code" in cause && cause.code === "EEXIST")) return failureOf(folder, cause)
-      return new JournalError({
-        path: folder,
-        reason: "AlreadyExists",
-        detail: "it holds a run that is not yet in all its outputs; finish it with resume, or choose another journal"
-      })
-    }
+    catch: (cause) => failureOf(folder, cause)
   })
   return yield* openFolder(options, made)
 })
+
+/** Whether a folder has no samples and no file that is not a journal's. */
+const isEmpty = (folder: string): boolean =>
+  fs.statSync(folder).isDirectory() && fs.readdirSync(folder).every((name) => /^(owner|journal\.db)/.test(name))
+
+const alreadyExists = (path: string) =>
+  new JournalError({
+    path,
+    reason: "AlreadyExists",
+    detail: "it holds a run that is not yet in all its outputs; finish it with resume, or choose another journal"
+  })
 
 /** Opens a journal that exists. */
 export const open = Effect.fnUntraced(function*(
   options: StoreOptions
 ): Effect.fn.Return<Store, JournalError, Scope.Scope> {
-  if (!fs.existsSync(Ledger.fileOf(options.path))) {
-    return yield* new JournalError({ path: options.path, reason: "Missing", detail: "there is no journal" })
+  const { path } = options
+  if (!fs.existsSync(Ledger.fileOf(path))) {
+    return yield* !fs.existsSync(path) || isEmpty(path)
+      ? new JournalError({ path, reason: "Missing", detail: "there is no journal" })
+      : new JournalError({ path, reason: "Damaged", detail: "its file journal.db is missing" })
   }
   return yield* openFolder(options)
 })
@@ -117,14 +125,17 @@ const openFolder = Effect.fnUntraced(function*(
   const failed = (cause: unknown) => failureOf(folder, cause)
   let isFinished = false
   // First, so that the folder goes last, when its databases are closed.
-  yield* Effect.addFinalizer(() => Effect.sync(() => isFinished && fs.rmSync(folder, { recursive: true, force: true })))
+  yield* Effect.addFinalizer(() => Effect.sync(() => isFinished && remove(folder)))
   yield* Effect.mapError(OwnerLock.acquire(path.join(folder, "owner")), failed)
+  if (made !== undefined) yield* Effect.try({ try: () => Ledger.remove(folder), catch: failed })
   const ledger = yield* Effect.catchTag(Ledger.open(folder, made), "SqliteFailure", (failure) => failed(failure))
   const segments = yield* Effect.mapError(
     Segments.open(folder, { isDurable: options.fsync === "always", segmentBytes: options.segmentBytes }),
     failed
   )
+  /** As they are on disk, and as they are to be. */
   const outputs = new Map(ledger.outputs)
+  const wanted = new Map(outputs)
 
   /** The latest items, from position `latestFrom` on. */
   const latest: Array<Item> = []
@@ -177,10 +188,12 @@ const openFolder = Effect.fnUntraced(function*(
   })
   const clock = yield* SampleClock.current
   const patiently = patience(options, clock)
+  const warnOfSync = ({ message }: SqliteFailure) =>
+    Effect.logWarning(`journal ${folder}: it could not be forced to disk, and may not survive a power cut: ${message}`)
   const warnOfSize = watchSize(options, clock, segments.bytes)
   yield* Effect.forkScoped(Effect.forever(
     Effect.sleep(SYNC_INTERVAL).pipe(
-      Effect.andThen(options.fsync === "interval" ? Effect.ignore(segments.sync) : Effect.void),
+      Effect.andThen(options.fsync === "interval" ? Effect.catch(segments.sync, warnOfSync) : Effect.void),
       Effect.andThen(warnOfSize)
     )
   ))
@@ -192,12 +205,11 @@ const openFolder = Effect.fnUntraced(function*(
     run: () => segments.catalogue.run ?? null,
     end: segments.end,
     begun,
-    last: Effect.suspend(() =>
-      Effect.mapBoth(segments.read(Math.max(0, segments.end() - 1), 1), {
+    at: (position) =>
+      Effect.mapBoth(segments.read(position, 1), {
         onFailure: failed,
-        onSuccess: (found) => found?.items.at(-1) ?? null
-      })
-    ),
+        onSuccess: (found) => found?.from === position ? found.items[0] ?? null : null
+      }),
     append: (items) =>
       makeRoom.pipe(
         Effect.andThen(patiently(segments.append(items))),
@@ -240,22 +252,36 @@ const openFolder = Effect.fnUntraced(function*(
       wake()
     }),
     isSealed: () => isSealed,
-    kept: (output) => outputs.get(output) ?? { place: null, first: null },
+    kept: (output) => wanted.get(output) ?? { place: null, first: null },
     outputs: () => outputs,
     keep: (output, kept) =>
       Effect.suspend(() => {
-        outputs.set(output, kept)
-        return Effect.mapError(
-          patiently(Effect.try({ try: () => ledger.keep(output, kept), catch: SqliteFailure.from })),
-          failed
-        )
+        wanted.set(output, kept)
+        const keep = SqliteDatabase.attempt(() => {
+          // While the disk is full, a later one may have come.
+          const latest = wanted.get(output)!
+          ledger.keep(output, latest)
+          outputs.set(output, latest)
+        })
+        return Effect.mapError(patiently(keep), failed)
       }),
-    forget: segments.forget,
+    // The places come to the disk before what they make needless goes from it.
+    forget: (before) =>
+      Effect.ignore(Effect.andThen(SqliteDatabase.syncLog(Ledger.fileOf(folder)), segments.forget(before))),
     finish: Effect.sync(() => {
       isFinished = true
     })
   }
 })
+
+/** Its ledger goes last: a crash before that leaves a journal whose outputs lack nothing. Its last segment tells where it ends. */
+const remove = (folder: string): void => {
+  for (const name of fs.readdirSync(folder).filter((name) => name.startsWith("segment-")).toSorted()) {
+    fs.rmSync(path.join(folder, name), { force: true })
+  }
+  Ledger.remove(folder)
+  fs.rmSync(folder, { recursive: true, force: true })
+}
 
 /** Warns, in good time, of a journal that will reach its bound. */
 const watchSize = (

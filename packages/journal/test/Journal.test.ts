@@ -199,12 +199,13 @@ describe("Journal.pipeToSink", () => {
       assert.isBelow(sizes.length, 10)
     }).pipe(Effect.scoped))
 
-  it.live("refuses a folder that is there, and resume one that is not", () =>
+  it.live("refuses a folder that holds something, and resume one that is not there", () =>
     Effect.gen(function*() {
       const path = yield* pathIn("run.journal")
       const missing = yield* Effect.flip(Effect.provide(Journal.resume({ path }), MemorySink.layer))
       assert.strictEqual((missing as JournalError).reason, "Missing")
       fs.mkdirSync(path)
+      fs.writeFileSync(`${path}/notes.txt`, "mine")
       const failure = yield* Effect.flip(
         recording.pipe(Journal.pipeToSink({ path }), Effect.provide([MemorySink.layer, Counters]))
       )

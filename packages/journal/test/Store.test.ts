@@ -159,6 +159,27 @@ describe("Store", () => {
       assert.include(other.message, "layout 99")
     }).pipe(Effect.scoped))
 
+  it.live("is taken up again wherever its removal was cut off, and lacks nothing", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("a.journal")
+      yield* used(Store.create(options(path, 1000), made), (store) =>
+        Effect.gen(function*() {
+          for (const from of [0, 100, 200]) yield* store.append(samples(from, 100))
+          yield* store.keep("csv", { place: { through: 300, token: "" }, first: null })
+        }))
+      const [first, second, third] = segmentsIn(path).toSorted()
+      assert.isDefined(third)
+      for (const [removed, end] of [[first, 300], [second, 300], [third, 0]] as const) {
+        fs.rmSync(`${path}/${removed}`)
+        assert.strictEqual(yield* used(Store.open(options(path)), (store) => Effect.sync(store.end)), end)
+      }
+      fs.rmSync(`${path}/journal.db`)
+      assert.strictEqual((yield* Effect.flip(used(Store.open(options(path)), () => Effect.void))).reason, "Missing")
+      yield* used(Store.create(options(path), made), (store) => store.append(samples(0, 1)))
+      fs.rmSync(`${path}/journal.db`)
+      assert.strictEqual((yield* Effect.flip(used(Store.open(options(path)), () => Effect.void))).reason, "Damaged")
+    }).pipe(Effect.scoped))
+
   it.live("lets one process at a time have it", () =>
     Effect.gen(function*() {
       const path = yield* pathIn("a.journal")

@@ -1,63 +1,86 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit } from "effect"
-import { spawn } from "node:child_process"
+import { MemorySink, PollSource, Recorder } from "@sampleline/core"
+import { Effect, Logger } from "effect"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
-import { fileURLToPath } from "node:url"
 import { Journal } from "../src/index.ts"
-import { contentOf, journalIn, outputs, sequencesIn } from "./outputs.ts"
+import { crash, DEFAULT_MODULE, type Kill, runUntil } from "./crash.ts"
+import { pathIn } from "./folder.ts"
+import { appending, finishing, type KillPoint, making, rotating, writing } from "./killPoints.ts"
+import { journalIn, layerOf, outputs } from "./outputs.ts"
 
-const RECORDER = fileURLToPath(new URL("recorder.ts", import.meta.url))
+const target = { module: DEFAULT_MODULE, names: Object.keys(outputs), outputs }
 
-/** Starts the recorder and kills it once it has accepted this many samples. Gives the last number that it told. */
-const killedAt = (folder: string, samples: number) =>
-  Effect.callback<number>((resume) => {
-    const child = spawn(process.execPath, [RECORDER, folder], { stdio: ["ignore", "pipe", "inherit"] })
-    let text = ""
-    const accepted = () => Number(text.split("\n").at(-2) ?? 0)
-    child.stdout.on("data", (data) => {
-      text += data
-      if (accepted() >= samples) child.kill("SIGKILL")
-    })
-    child.on("close", () => resume(Effect.sync(accepted)))
-  })
+const folder = Effect.map(pathIn("run"), (folder) => {
+  fs.mkdirSync(folder)
+  return folder
+})
 
-const folder = Effect.acquireRelease(
-  Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "killed-"))),
-  (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
-)
+const at = (points: { readonly [name: string]: KillPoint }, name: string, accepted: number, nth = 1): Kill => ({
+  name,
+  point: points[name]!,
+  accepted,
+  nth
+})
+
+/** A journal this large holds four segments. */
+const SMALL = 250_000
+
+const crashes: { readonly [when: string]: { readonly first: Kill; readonly resumes?: ReadonlyArray<Kill> } } = {
+  "at some moment": { first: { accepted: 333 } },
+  "while a text file is half written, in the resume too": {
+    first: at(writing, "when a text file is half written", 300),
+    resumes: [at(writing, "when a text file is half written", 0, 2), { millis: 400 }]
+  },
+  "before the place of what is written is kept": {
+    first: at(writing, "when a text file is written, before its place is kept", 100, 3)
+  },
+  "within a transaction of an output": {
+    first: at(writing, "among the rows of an output's transaction", 200),
+    resumes: [at(writing, "after an output's COMMIT", 0)]
+  },
+  "before the COMMIT of the journal": { first: at(appending, "before the COMMIT of an append", 500) },
+  "between two segments, and when a resume removes the journal": {
+    first: at(rotating, "before the next segment has tables", 50),
+    resumes: [at(finishing, "before the journal is removed", 0)]
+  }
+}
 
 describe("a recorder that is killed", () => {
-  for (const samples of [50, 333, 1200]) {
-    it.live(`loses nothing after ${samples} accepted samples, and writes nothing twice`, () =>
+  for (const [when, { first, resumes = [] }] of Object.entries(crashes)) {
+    it.live(`${when}: nothing accepted is lost, nothing is twice, and a second resume changes nothing`, () =>
       Effect.gen(function*() {
-        const here = yield* folder
-        const accepted = yield* killedAt(here, samples)
-        const report = yield* Effect.provide(Journal.resume({ path: journalIn(here) }), outputs(here, "append"))
-        for (const [output, sequences] of Object.entries(sequencesIn(here))) {
-          assert.isAtLeast(sequences.length, accepted, output)
-          assert.deepStrictEqual(sequences, sequences.map((_, n) => n), output)
-        }
-        assert.strictEqual(report.outputs.length, 3)
-        assert.isFalse(fs.existsSync(journalIn(here)))
+        const { accepted, problems } = yield* crash(yield* folder, { first, resumes, maxBytes: SMALL }, target)
+        assert.deepStrictEqual(problems, [])
+        assert.isAtLeast(accepted, 50)
       }).pipe(Effect.scoped))
   }
 
-  it.live("is finished once: a second resume of the same journal changes no byte", () =>
-    Effect.gen(function*() {
-      const here = yield* folder
-      yield* killedAt(here, 200)
-      fs.cpSync(journalIn(here), `${journalIn(here)}.copy`, { recursive: true })
-      yield* Effect.provide(Journal.resume({ path: journalIn(here) }), outputs(here, "append"))
-      const before = contentOf(here)
-      const again = yield* Effect.exit(
-        Effect.provide(Journal.resume({ path: `${journalIn(here)}.copy` }), outputs(here, "append"))
-      )
-      // The table no longer needs to know how far it was, so it refuses.
-      assert.isTrue(Exit.isFailure(again))
-      assert.deepStrictEqual(contentOf(here), before)
-    }).pipe(Effect.scoped))
+  for (const name of Object.keys(making)) {
+    it.live(`while its journal is made, ${name}: the next recording is not refused`, () =>
+      Effect.gen(function*() {
+        const here = yield* folder
+        const job = { does: "record", folder: here, module: DEFAULT_MODULE, names: ["csv"], maxBytes: 1e9 } as const
+        const { hasEnded } = yield* runUntil(job, at(making, name, 0))
+        assert.isFalse(hasEnded)
+        assert.isTrue(fs.existsSync(journalIn(here)))
+        const path = journalIn(here)
+        const record = Recorder.record({ rateHz: 200, duration: "100 millis" }).pipe(Journal.pipeToSink({ path }))
+        yield* record.pipe(
+          // What has a segment is a journal like any other.
+          Effect.catchIf(
+            (failure) => "reason" in failure && failure.reason === "AlreadyExists",
+            () => Effect.andThen(Journal.resume({ path }), record)
+          ),
+          Effect.provide([
+            MemorySink.layer,
+            PollSource.layer({ devices: ["a"], poll: () => Effect.succeed({ A: 1 }) }),
+            Logger.layer([])
+          ])
+        )
+        assert.isFalse(fs.existsSync(path))
+      }).pipe(Effect.scoped))
+  }
 
   const changes: { readonly [what: string]: (csv: string) => string } = {
     "a row added": (csv) => `${csv}${csv.split("\n").at(-2)}\n`,
@@ -68,17 +91,26 @@ describe("a recorder that is killed", () => {
     it.live(`has an output that someone has changed since, ${what}: it is refused, byte for byte as it was`, () =>
       Effect.gen(function*() {
         const here = yield* folder
-        yield* killedAt(here, 400)
+        const job = {
+          does: "record",
+          folder: here,
+          module: DEFAULT_MODULE,
+          names: target.names,
+          maxBytes: 1e9
+        } as const
+        yield* runUntil(job, { accepted: 400 })
         const csv = path.join(here, "run.csv")
         const changed = change(fs.readFileSync(csv, "utf8"))
         fs.writeFileSync(csv, changed)
         const failure = yield* Effect.flip(
-          Effect.provide(Journal.resume({ path: journalIn(here) }), outputs(here, "append"))
+          Journal.resume({ path: journalIn(here) }).pipe(
+            Effect.provide([layerOf(outputs, here, "append"), Logger.layer([])])
+          )
         )
-        assert.include(failure.message, "someone has changed it")
+        assert.include(String(failure), "someone has changed it")
         assert.strictEqual(fs.readFileSync(csv, "utf8"), changed)
-        const { jsonl } = sequencesIn(here)
-        assert.deepStrictEqual(jsonl, jsonl!.map((_, n) => n))
+        const { samples } = yield* outputs["jsonl"]!.read(here)
+        assert.deepStrictEqual(samples.map(({ sequence }) => sequence), samples.map((_, n) => n))
         assert.isTrue(fs.existsSync(journalIn(here)))
       }).pipe(Effect.scoped))
   }

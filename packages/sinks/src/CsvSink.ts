@@ -92,7 +92,7 @@ export class CsvSink extends Context.Service<
         event: file.event,
         dropped: () => lock?.dropped,
         lost: file.lost,
-        resumable: resumableText(file, { write, event: file.event }, (first) => Effect.asVoid(lockBy(first))),
+        resumable: resumableText(file, write, (first) => Effect.asVoid(lockBy(first))),
         write
       }),
       path: options.path,

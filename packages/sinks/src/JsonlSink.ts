@@ -127,7 +127,7 @@ const linesTo = (
       event: output.event,
       lost: output.lost,
       dropped: () => cells.dropped,
-      resumable: resumableText(output, { write, event: output.event }, () => Effect.void),
+      resumable: resumableText(output, write, () => Effect.void),
       write
     }),
     path: writer.target

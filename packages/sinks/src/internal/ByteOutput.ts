@@ -19,7 +19,7 @@ export interface ByteOutput {
     encode: (isBeginning: boolean) => Uint8Array,
     samples: number
   ) => Effect.Effect<FirstInFile, SinkWriteError>
-  /** Keeps an event beside the rows. A pipe keeps none. */
+  /** Keeps an event beside the rows, if it can. A pipe keeps none. */
   readonly event: (event: RunEvent) => Effect.Effect<void>
   /** Called once a run has begun: a new file then stays, even if no sample comes. */
   readonly began: () => void
@@ -29,6 +29,8 @@ export interface ByteOutput {
   readonly resumable?: {
     /** Goes on behind a place, or, if that is null, behind what the output holds now. */
     readonly open: (place: TextPlace | null) => Effect.Effect<TextPlace, SinkWriteError>
+    /** Keeps an event, or fails. */
+    readonly event: (event: RunEvent) => Effect.Effect<void, SinkWriteError>
     /** How far it is. `isNew`: in another file than before. */
     readonly place: () => { readonly place: TextPlace; readonly isNew: boolean }
     readonly sync: Effect.Effect<void, SinkWriteError>

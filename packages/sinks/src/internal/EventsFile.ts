@@ -2,10 +2,10 @@
  * `<file>-events.jsonl` beside a text file: the events of its runs, one JSON object a line, as `eventToRow` gives them.
  *
  * The file is opened for each event, so it is always the one under its name. A line is written whole or not at all. If an event
- * cannot be written there is one warning, and recording goes on.
+ * cannot be written there is one warning, and recording goes on. A journal writes it again instead.
  */
 import { type EventRow, eventToRow, messageOf, type RunEvent } from "@sampleline/core"
-import { Effect, Predicate } from "effect"
+import { type Cause, Effect, Predicate } from "effect"
 import * as fs from "node:fs"
 import { crc32 } from "node:zlib"
 import type { Writer } from "./FileFailure.ts"
@@ -33,19 +33,20 @@ export class EventsFile {
     this.lastRowAt = lastRowAt
   }
 
+  /** Never fails: events are beside the samples. */
   write(event: RunEvent): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (this.isRefused) return Effect.void
-      return Effect.catch(
-        Effect.try(() => {
-          const row = eventToRow(event)
-          if (!this.hasBegun) this.begin(row.at)
-          this.hasBegun = true
-          this.append(row)
-        }),
-        ({ cause }) => this.refuse(cause)
-      )
-    })
+    return Effect.catch(this.writeOrFail(event), ({ cause }) => this.refuse(cause))
+  }
+
+  /** If it fails, the event can be written again behind an earlier place. */
+  writeOrFail(event: RunEvent): Effect.Effect<void, Cause.UnknownError> {
+    const row = eventToRow(event)
+    return Effect.andThen(
+      this.beginAt(row.at),
+      Effect.try(() => {
+        if (!this.isRefused) this.append(row)
+      })
+    )
   }
 
   private refuse(cause: unknown): Effect.Effect<void> {
@@ -63,15 +64,19 @@ export class EventsFile {
     })
   }
 
-  /** Begins at once, so that the place before the first event is known. */
-  beginAt(at: string): Effect.Effect<void> {
-    return Effect.catch(
-      Effect.try(() => {
-        if (!this.hasBegun) this.begin(at)
-        this.hasBegun = true
-      }),
-      ({ cause }) => this.refuse(cause)
-    )
+  /** Begins, so that the place before the first event is known. A file of another program is left alone, with a warning. */
+  beginAt(at: string): Effect.Effect<void, Cause.UnknownError> {
+    return Effect.suspend(() => {
+      if (this.hasBegun || this.isRefused) return Effect.void
+      return Effect.catchIf(
+        Effect.try(() => {
+          this.begin(at)
+          this.hasBegun = true
+        }),
+        ({ cause }) => cause instanceof ForeignError,
+        ({ cause }) => this.refuse(cause)
+      )
+    })
   }
 
   /** Goes on behind an earlier place: what stands there is written again. Throws if someone has changed it. */
@@ -97,13 +102,15 @@ export class EventsFile {
     const complete = text.slice(0, text.lastIndexOf("\n") + 1)
     const rows = complete.split("\n").slice(0, -1).map(parseRow)
     if (text !== "" && (rows.length === 0 || rows.includes(null))) {
-      throw new Error("another program made the file that is there")
+      throw new ForeignError("another program made the file that is there")
     }
     if (!this.isAppending) return fs.writeFileSync(this.path, "")
     if (complete !== text) fs.truncateSync(this.path, Buffer.byteLength(complete))
     for (const row of killedRuns(rows.filter(Predicate.isNotNull), this.lastRowAt, at)) appendLine(this.path, row)
   }
 }
+
+class ForeignError extends Error {}
 
 const parseRow = (line: string): EventRow | null => {
   try {
@@ -135,9 +142,11 @@ const appendBytes = (path: string, bytes: Buffer): void => {
   const fd = fs.openSync(path, "a")
   try {
     const { size } = fs.fstatSync(fd)
-    if (fs.writeSync(fd, bytes) < bytes.length) {
+    try {
+      for (let written = 0; written < bytes.length;) written += fs.writeSync(fd, bytes, written)
+    } catch (error) {
       fs.ftruncateSync(fd, size)
-      throw new Error("the disk is full")
+      throw error
     }
   } finally {
     fs.closeSync(fd)

@@ -61,6 +61,8 @@ export const fileWriteError = (writer: Writer, samples: number, cause: unknown):
     case "EPIPE":
     case "ECONNRESET":
       return fail("ConnectionLost", "its reader closed the pipe")
+    case "EAGAIN":
+      return fail("Timeout", `the system is busy: ${messageOf(cause)}`)
     case "EACCES":
     case "EPERM":
     case "EROFS":

@@ -42,7 +42,8 @@ export class GrowingFile {
       throw new Error("another program has written to it; record to a file that no other program writes to")
     }
     const known = this.rewriting.known(bytes)
-    if (known < bytes.length) this.extend(end + known, bytes.subarray(known))
+    // All of them: those that are there may never have come to the disk, and a failed sync is reported only once.
+    this.put(end, bytes, end + known)
     this.rewriting.pass(known)
     if (this.sum !== null) this.sum = crc32(bytes, this.sum)
     this.end += bytes.length
@@ -52,19 +53,20 @@ export class GrowingFile {
     return isWritten ? null : { isAppended: end > 0 }
   }
 
-  /** Writes all the bytes as the end of the file, or throws and leaves it as it was up to `from`. */
-  private extend(from: number, bytes: Uint8Array): void {
-    if (this.size !== from) this.cut(from)
+  /** Writes all the bytes, of which those before `behind` are there, or throws and leaves the file as it was up to `behind`. */
+  private put(from: number, bytes: Uint8Array, behind: number): void {
+    const to = from + bytes.length
+    if (to > behind && this.size !== behind) this.cut(behind)
     let written = 0
     try {
       while (written < bytes.length) {
         written += fs.writeSync(this.fd, bytes, written, bytes.length - written, from + written)
       }
     } catch (error) {
-      this.cut(from)
+      if (to > behind) this.cut(behind)
       throw error
     }
-    this.size = from + written
+    this.size = Math.max(this.size ?? 0, to)
   }
 
   private cut(size: number): void {

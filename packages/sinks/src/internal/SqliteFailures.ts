@@ -9,6 +9,7 @@ import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import { fileOpenError, fileWriteError, openFailure, type Writer } from "./FileFailure.ts"
 
+const NOT_SQLITE = -1
 const BUSY = 5
 const READONLY = 8
 const CORRUPT = 11
@@ -16,9 +17,8 @@ const FULL = 13
 const CANTOPEN = 14
 const CONSTRAINT = 19
 const NOTADB = 26
-const IOERR = 10
 /** The disk is damaged, the file has reached a size limit or, on some file systems, the disk is full. */
-const IOERR_WRITE = 778
+const IOERR = 10
 
 export const sqliteOpenError = (writer: Writer, cause: SqliteFailure): SinkOpenError => {
   const exhausted = openFilesExhausted(cause)
@@ -51,9 +51,11 @@ export const sqliteWriteError = (
 ): SinkWriteError => {
   const fail = (reason: SinkWriteError["reason"], detail: string) =>
     new SinkWriteError({ ...writer, samples, reason, detail, cause })
+  // Forcing it to disk is no call of SQLite.
+  if (cause.code === NOT_SQLITE) return fileWriteError(writer, samples, cause.cause)
   const exhausted = openFilesExhausted(cause)
   if (exhausted !== undefined) return fileWriteError(writer, samples, exhausted)
-  if (cause.primaryCode === FULL || (cause.code === IOERR_WRITE && !hasRoom(writer.target))) {
+  if (cause.primaryCode === FULL || (cause.primaryCode === IOERR && !hasRoom(writer.target))) {
     return fail("DiskFull", "the disk is full; what was accepted before is complete")
   }
   switch (cause.primaryCode) {

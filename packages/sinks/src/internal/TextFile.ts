@@ -9,7 +9,7 @@
  *
  * A run without samples leaves an empty file. A run that never began leaves no new file, and leaves an old one unchanged.
  */
-import { formatTimestamp, messageOf, SampleClock, SinkOpenError, SinkWriteError } from "@sampleline/core"
+import { formatTimestamp, messageOf, type RunEvent, SampleClock, SinkOpenError, SinkWriteError } from "@sampleline/core"
 import { Effect, Exit, Result, type Scope } from "effect"
 import * as fs from "node:fs"
 import type { ByteOutput, TextPlace } from "./ByteOutput.ts"
@@ -108,8 +108,15 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   })
   const resumable = {
     place,
+    event: (event: RunEvent) =>
+      Effect.mapError(events.writeOrFail(event), ({ cause }) => fileWriteError(writer, 0, cause)),
     open: Effect.fnUntraced(function*(from: TextPlace | null) {
-      if (from === null) yield* events.beginAt(formatTimestamp((yield* SampleClock.current).epochMicros()))
+      if (from === null) {
+        yield* Effect.mapError(
+          events.beginAt(formatTimestamp((yield* SampleClock.current).epochMicros())),
+          ({ cause }) => fileWriteError(writer, 0, cause)
+        )
+      }
       return yield* Effect.try({
         try: () => {
           if (from === null) return place().place

@@ -8,7 +8,7 @@ import type { ByteOutput, TextPlace } from "./ByteOutput.ts"
 /** `lock` fixes the columns by the samples of the first batch. */
 export const resumableText = (
   output: ByteOutput,
-  sink: Pick<SinkShape, "write" | "event">,
+  write: SinkShape["write"],
   lock: (first: Array.NonEmptyReadonlyArray<Sample>) => ReturnType<SinkShape["write"]>
 ): Resumable | undefined => {
   const { resumable } = output
@@ -24,10 +24,10 @@ export const resumableText = (
       return { through: place?.through ?? 0, token: JSON.stringify(found) }
     }),
     writeAt: Effect.fnUntraced(function*(items, through, keep) {
-      yield* writeInOrder(sink, items, () => {})
+      yield* writeInOrder({ write, event: resumable.event }, items, () => {})
       const { isNew, place } = placeAt(through)
       // The file before has lost its name: its places lead nowhere.
-      if (isNew) yield* keep(place)
+      if (isNew) yield* Effect.andThen(resumable.sync, keep(place))
       return place
     }),
     sync: resumable.sync,

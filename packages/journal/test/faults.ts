@@ -1,0 +1,111 @@
+/**
+ * One recording in which some system calls on one file fail, by the injection of `strace`. When they work again the recording must
+ * have gone on, or have stopped with a typed error; then a resume finishes it.
+ */
+import { Effect, Logger } from "effect"
+import { spawn, spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { Journal } from "../src/index.ts"
+import { DEFAULT_MODULE, problemsOf, readAll } from "./crash.ts"
+import { journalIn, layerOf, outputs } from "./outputs.ts"
+import type { Job } from "./recorder.ts"
+
+export const canInject = spawnSync("strace", ["-qq", "-e", "trace=none", "true"]).status === 0
+
+export interface Fault {
+  /** The file, in the folder of the outputs. */
+  readonly file: string
+  readonly call: "pwrite64" | "write" | "fsync,fdatasync"
+  readonly error: "EIO" | "ENOSPC" | "EAGAIN"
+  /** Which of the calls fail, as strace counts them. */
+  readonly when: string
+  /** Whether an output may be left to a resume. */
+  readonly mayStop: boolean
+}
+
+const SEGMENT = "run.journal/segment-0000000000000000.db"
+const WRITES = [
+  { file: `${SEGMENT}-wal`, when: "300..310" },
+  { file: SEGMENT, when: "20..24" },
+  { file: "run.journal/journal.db-wal", when: "20..24" },
+  { file: "run.csv", when: "10..14" },
+  { file: "run.db-wal", when: "100..103" },
+  { file: "run.db", when: "3..6" }
+]
+const SYNCS = [
+  { file: `${SEGMENT}-wal`, when: "1..2" },
+  { file: SEGMENT, when: "1..2" },
+  { file: "run.csv", when: "1..2" },
+  { file: "run.db-wal", when: "1..2" },
+  { file: "run.db", when: "1..2" }
+]
+const ERRORS = ["EIO", "ENOSPC", "EAGAIN"] as const
+
+export const faults: ReadonlyArray<Fault> = ERRORS.flatMap((error) => {
+  // SQLite tells only of a full disk that it could not write to.
+  const mayStop = (call: Fault["call"], file: string) =>
+    error === "EIO" || (file.startsWith("run.db") && !(error === "ENOSPC" && call === "pwrite64"))
+  const faults: ReadonlyArray<Omit<Fault, "mayStop" | "error">> = [
+    ...WRITES.map((where) => ({ ...where, call: "pwrite64" as const })),
+    // The events of a text file are appended.
+    { file: "run.csv-events.jsonl", when: "2..4", call: "write" },
+    ...SYNCS.map((where) => ({ ...where, call: "fsync,fdatasync" as const }))
+  ]
+  return faults.map((fault) => ({ ...fault, error, mayStop: mayStop(fault.call, fault.file) }))
+})
+
+export const describeFault = ({ call, error, file, when }: Fault): string => `${error} from ${call} ${when} of ${file}`
+
+interface Found {
+  readonly end: "went on" | "stopped, then resumed"
+  readonly problems: ReadonlyArray<string>
+}
+
+/** Records for two seconds with a fault, in a folder of its own. */
+export const recordWith = Effect.fnUntraced(function*(folder: string, { call, error, file, mayStop, when }: Fault) {
+  const job: Job = {
+    does: "record",
+    seconds: 2,
+    folder,
+    module: DEFAULT_MODULE,
+    names: Object.keys(outputs),
+    maxBytes: 1e9
+  }
+  const { accepted, errors } = yield* Effect.callback<{ readonly accepted: number; readonly errors: string }>(
+    (resume) => {
+      const recorder = [process.execPath, fileURLToPath(new URL("recorder.ts", import.meta.url)), JSON.stringify(job)]
+      const traced = ["-e", `trace=${call}`, "-P", path.join(folder, file)]
+      const inject = ["-e", `inject=${call}:error=${error}:when=${when}`]
+      const child = spawn(
+        "strace",
+        ["-f", "--seccomp-bpf", "-qq", "-o", path.join(folder, "strace.log"), ...traced, ...inject, ...recorder],
+        { stdio: ["ignore", "pipe", "pipe"] }
+      )
+      let text = ""
+      let errors = ""
+      child.stdout.on("data", (data) => text += data)
+      child.stderr.on("data", (data) => errors += data)
+      child.on("close", () => resume(Effect.succeed({ accepted: Number(text.split("\n").at(-2) ?? 0), errors })))
+    }
+  )
+  const problems: Array<string> = []
+  if (!fs.readFileSync(path.join(folder, "strace.log"), "utf8").includes("INJECTED")) {
+    problems.push("nothing has failed")
+  }
+  const hasStopped = fs.existsSync(journalIn(folder))
+  if (hasStopped) {
+    if (!mayStop) problems.push(`it has not gone on: ${errors}`)
+    if (!/JournalError|SinkWriteError/.test(errors) || errors.startsWith("defect")) {
+      problems.push(`no typed error: ${errors}`)
+    }
+    yield* Journal.resume({ path: journalIn(folder) }).pipe(
+      Effect.provide(layerOf(outputs, folder, "append")),
+      Effect.catchCause((cause) => Effect.sync(() => problems.push(`the resume failed: ${String(cause)}`))),
+      Effect.provide(Logger.layer([]))
+    )
+  } else if (errors !== "") problems.push(errors)
+  for (const { content, name } of yield* readAll(outputs, folder)) problems.push(...problemsOf(name, content, accepted))
+  return { end: hasStopped ? "stopped, then resumed" : "went on", problems } satisfies Found
+})

@@ -134,9 +134,10 @@ const pauseOf = (output: Output) =>
 
 /** Keeps the places of an output in the journal. */
 const placeKeeper = (store: Store, output: Output) => {
-  const { name, sink: { resumable } } = output
+  const { name, sink: { isTransient = false, resumable } } = output
   let place: SinkPlace | null = store.kept(name).place
-  const keep = (change: Partial<Kept>) => store.keep(name, { ...store.kept(name), ...change })
+  const keep = (change: Partial<Kept>) =>
+    isTransient ? Effect.void : store.keep(name, { ...store.kept(name), ...change })
   /** Keeps the place that is safe on disk. */
   const sync = Effect.suspend(() => {
     const next = place
@@ -147,6 +148,7 @@ const placeKeeper = (store: Store, output: Output) => {
     /** Where the output stands, as it says itself. */
     opened: Effect.gen(function*() {
       const { first } = store.kept(name)
+      if (isTransient) return
       if (resumable === undefined) {
         yield* Effect.logInfo(
           `${name}: after a crash it may get some samples again, for it does not keep how far it is`
@@ -227,6 +229,8 @@ const failing = Effect.fnUntraced(function*(store: Store, output: Output, failur
   if (before === output.state) return
   yield* passes
     ? Effect.logWarning(`${failure.message}; its samples wait in the journal ${store.path}`)
+    : output.sink.isTransient === true
+    ? Effect.logError(`${failure.message}; the other outputs go on without it`)
     : Effect.logError(`${failure.message}; its samples stay in the journal ${store.path}`)
   const { sink, target } = failure
   if (before === "writing") yield* tell(store, { _tag: "OutputFailing", sink, target, detail: failure.detail })

@@ -17,7 +17,8 @@ import { RunError } from "./errors.ts"
 import { withoutPassword } from "./secrets.ts"
 import type { Settings } from "./settings.ts"
 import { count, targetIn } from "./summary.ts"
-import { isFile, isPipe, isPostgres } from "./targets.ts"
+import { absolutePath, isFile, isPipe, isPostgres } from "./targets.ts"
+import { say } from "./terminal.ts"
 
 export { Journal }
 
@@ -28,6 +29,8 @@ export const ENDING = ".journal"
 export interface RunJournal {
   readonly status: Journal.JournalStatus
   readonly pipeToSink: (options: PipeOptions) => ReturnType<typeof Journal.pipeToSink>
+  /** Says, as long as there is a journal, how to finish the outputs. */
+  readonly sayLeft: () => void
   /** What outputs lack when the recording has ended; null if they have everything. */
   readonly left: Effect.Effect<Left | null>
 }
@@ -49,6 +52,9 @@ export const prepare = Effect.fnUntraced(function*(settings: Settings): Effect.f
         diskWait: settings["disk-wait"],
         settings: keptSettings(settings, place)
       }),
+    sayLeft: () => {
+      if (fs.existsSync(place)) say(`what outputs lack is in ${place}: run \`${resumeCommand(place)}\``)
+    },
     left: Effect.suspend(() => leftIn(place))
   }
 })
@@ -82,7 +88,7 @@ const besideOutput = ({ out, table }: Settings): string =>
 
 /** A place of the user's own, on this machine, for a journal that cannot be where it should. */
 const elsewhere = (beside: string): string => {
-  const full = path.resolve(beside)
+  const full = absolutePath(beside) ?? beside
   const digest = createHash("sha256").update(full).digest("hex").slice(0, 8)
   return path.join(stateFolder(), "sampleline", `${path.basename(full, ENDING)}-${digest}${ENDING}`)
 }
@@ -214,9 +220,10 @@ export const KeptSettings = Schema.Struct({
 
 const keptSettings = (settings: Settings, place: string): string => {
   const { "create-table": createTable, out, "row-ids": rowIds, table } = settings
+  const workingDirectory = absolutePath(".")
   const kept: typeof KeptSettings.Type = {
     version: 1,
-    folder: path.relative(path.resolve(place), process.cwd()),
+    folder: workingDirectory === null ? "." : path.relative(path.resolve(place), workingDirectory),
     out: out.filter((text) => !isPipe(text)).map((text) => isPostgres(text) ? withoutPassword(text) : text),
     table,
     "create-table": createTable,

@@ -87,15 +87,16 @@ const overflowNames = { "block": "block", "drop-newest": "dropNewest", "drop-old
 
 const record = Effect.fnUntraced(function*(settings: Settings) {
   const targets = yield* parseTargets(settings.out, outputOptions(settings))
-  const { first: signal } = yield* Signals.listen
+  const { beforeExit, first: signal } = yield* Signals.listen
   const { journal, source } = yield* Effect.gen(function*() {
     const journals = hasJournal(settings) ? yield* Effect.promise(() => import("./journal.ts")) : null
     yield* journals?.check(settings) ?? Effect.void
     yield* checkAll(targets)
-    const journal = yield* journals?.prepare(settings) ?? Effect.succeed(null)
     const source = yield* openSource(settings)
     if (settings.stream) yield* Effect.provideContext(Alicat.checkStreaming(), source)
     yield* checkAll(targets, Context.get(source, PollSource).devices)
+    const journal = yield* journals?.prepare(settings) ?? Effect.succeed(null)
+    if (journal !== null) beforeExit(journal.sayLeft)
     return { journal, source }
   }).pipe(Effect.raceFirst(Effect.flatMap(signal, Signals.end)))
 

@@ -156,7 +156,7 @@ const fileId = (name: string): string => {
 }
 
 /** Null if it is relative to a working directory that was deleted. */
-const absolutePath = (name: string): string | null => {
+export const absolutePath = (name: string): string | null => {
   try {
     return path.resolve(name)
   } catch {

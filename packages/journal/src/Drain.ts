@@ -115,7 +115,10 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
     yield* Effect.raceFirst(toTheEnd, keepingPlaces).pipe(
       Effect.andThen(keeping.finish),
       Effect.tapError((failure) => failing(store, output, failure)),
-      Effect.retry({ while: isPassing, schedule: Schedule.addDelay(Schedule.forever, () => pauseOf(output)) }),
+      Effect.retry({
+        while: (failure) => isPassing(failure, sink),
+        schedule: Schedule.addDelay(Schedule.forever, () => pauseOf(output))
+      }),
       Effect.catch((failure) => isOutputs(failure) ? Effect.void : unreadable(output, failure)),
       // What was written is not written again.
       Effect.onInterrupt(() => Effect.ignore(keeping.sync))
@@ -218,11 +221,14 @@ type DrainFailure = SinkBatchError | JournalError
 
 const isOutputs = (failure: DrainFailure): failure is SinkBatchError => failure._tag !== "JournalError"
 
-const isPassing = (failure: DrainFailure): boolean => failure._tag === "SinkWriteError" && failure.isRetryable
+/** A reader that has closed its pipe does not come back. */
+const isPassing = (failure: DrainFailure, { isTransient }: SinkShape): boolean =>
+  failure._tag === "SinkWriteError" && failure.isRetryable
+  && !(isTransient === true && failure.reason === "ConnectionLost")
 
 const failing = Effect.fnUntraced(function*(store: Store, output: Output, failure: DrainFailure) {
   if (!isOutputs(failure)) return
-  const passes = isPassing(failure)
+  const passes = isPassing(failure, output.sink)
   const before = output.state
   output.state = passes ? "waiting" : "stopped"
   output.changed()

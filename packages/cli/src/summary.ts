@@ -11,8 +11,8 @@ export const progressParts = (
   behind: ReadonlyArray<string> = []
 ): ReadonlyArray<string> => [
   formatSeconds(seconds),
-  `${count(summary.samplesEmitted)} samples`,
   ...behind,
+  `${count(summary.samplesEmitted)} samples`,
   `${count(summary.samplesLate)} late ticks`,
   `${count(Object.values(summary.failures).reduce((sum, failures) => sum + failures, 0))} failures`
 ]

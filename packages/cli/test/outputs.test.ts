@@ -232,7 +232,7 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
         `ALTER DATABASE ${database} ALLOW_CONNECTIONS false;
           SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`
       )
-      yield* running.printed("its samples wait in the journal run.csv.journal")
+      yield* running.printed("in the journal run.csv.journal")
       yield* fileGrowsBeyond(`${cwd}/run.csv`, fs.statSync(`${cwd}/run.csv`).size + 5000)
       running.process.kill("SIGINT")
       assert.strictEqual(yield* running.exit, 1)

@@ -141,10 +141,10 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       assert.isAtMost(fs.statSync(path).size / 100_000, 14)
     }))
 
-  it.effect("a kill -9 loses a Parquet file, and the next run names what is left of it", () =>
+  it.effect("without a journal a kill -9 loses a Parquet file, and the next run names what is left of it", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
-      const args = "record --simulate 1 --rate 50 --batch-size 1 --out a.csv --out a.parquet".split(" ")
+      const args = "record --no-journal --simulate 1 --rate 50 --batch-size 1 --out a.csv --out a.parquet".split(" ")
       const running = yield* startSampleline(args, { cwd })
       yield* fileGrowsBeyond(`${cwd}/a.csv`, 2000)
       running.process.kill("SIGKILL")
@@ -199,13 +199,14 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       assert.include(running.stderr(), "was moved to")
     }))
 
-  it.effect("the other outputs are complete if a server goes away in the middle of a run", () =>
+  it.effect("the other outputs are complete if a server goes away in the middle of a run, and resume finishes its table", () =>
     Effect.gen(function*() {
       const server = yield* PostgresServer
       const database = yield* server.database
       yield* server.query("postgres", `ALTER DATABASE ${database} CONNECTION LIMIT 20`)
       const cwd = yield* tempFolder
       const url = `postgres://owner@127.0.0.1:${server.address.port}/${database}`
+      const env = { ...process.env, PGPASSWORD: Redacted.value(server.password) }
       const running = yield* startSampleline([
         "record",
         "--simulate",
@@ -222,7 +223,7 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
         "run.parquet",
         "--out",
         url
-      ], { cwd, env: { ...process.env, PGPASSWORD: Redacted.value(server.password) } })
+      ], { cwd, env })
       const hasTable = server.query(database, "SELECT to_regclass('samples') IS NOT NULL AS yes")
       while (!(yield* hasTable)[0]!["yes"]) yield* Effect.sleep("20 millis")
       // New connections are refused, existing ones ended.
@@ -231,7 +232,7 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
         `ALTER DATABASE ${database} ALLOW_CONNECTIONS false;
           SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`
       )
-      yield* running.printed("the other outputs go on without it")
+      yield* running.printed("in the journal run.csv.journal")
       yield* fileGrowsBeyond(`${cwd}/run.csv`, fs.statSync(`${cwd}/run.csv`).size + 5000)
       running.process.kill("SIGINT")
       assert.strictEqual(yield* running.exit, 1)
@@ -243,6 +244,14 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       assert.strictEqual(lines, samplesEmitted)
       const rows = yield* readWithDuckDb(`'${cwd}/run.parquet'`, [column("device", "text")])
       assert.strictEqual(rows.length, samplesEmitted)
+      yield* server.query("postgres", `ALTER DATABASE ${database} ALLOW_CONNECTIONS true`)
+      const resumed = yield* sampleline(["resume"], { cwd, env })
+      assert.strictEqual(resumed.code, 0, resumed.stderr)
+      const [table] = yield* server.query(
+        database,
+        "SELECT count(*)::int AS rows, count(DISTINCT sequence)::int AS different FROM samples"
+      )
+      assert.deepStrictEqual(table, { rows: samplesEmitted, different: samplesEmitted })
     }))
 
   it.effect("finds a server by a socket, a service and a password file", () =>

@@ -44,7 +44,9 @@ const RESULTS: { readonly [readme: string]: { readonly files: ReadonlyArray<stri
       "bench.db",
       "stream.csv",
       "some.csv",
-      "watched.csv"
+      "watched.csv",
+      "lab.csv",
+      "lab.db"
     ],
     table: "samples"
   },

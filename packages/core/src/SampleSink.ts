@@ -101,6 +101,8 @@ export interface SinkShape {
   readonly parts: () => ReadonlyArray<SinkShape>
   /** Absent: after a crash or a failed write, a journal may write samples again that the output holds already. */
   readonly resumable?: Resumable | undefined
+  /** Whether it is gone with the run, as a pipe is. A journal keeps nothing for it. */
+  readonly isTransient?: boolean | undefined
 }
 
 /**
@@ -127,6 +129,8 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     readonly began?: (() => void) | undefined
     /** How a journal writes to the output, each item once. Default: by `write` and `event`, each item at least once. */
     readonly resumable?: Resumable<E> | undefined
+    /** Whether the output is gone with the run, as a pipe is. Default: false. */
+    readonly isTransient?: boolean | undefined
   }): SinkShape => {
     const { name, target = "" } = options
     const written = Metric.withAttributes(Metrics.samplesWritten, { sink: name })
@@ -187,6 +191,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
       began: options.began ?? (() => {}),
       write: (batch) => Effect.asVoid(traced(batch.length, () => options.write(batch))),
       parts: () => [sink],
+      isTransient: options.isTransient,
       resumable: resumable && {
         open: (options) => annotated(Effect.catchCause(Effect.suspend(() => resumable.open(options)), refuse(0))),
         writeAt: (items, through, keep) => traced(samplesIn(items), () => resumable.writeAt(items, through, keep)),

@@ -120,7 +120,7 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
       }
     })
 
-    if (sink.resumable === undefined) {
+    if (sink.resumable === undefined && sink.isTransient !== true) {
       yield* Effect.logInfo(
         `${output.name}: after a crash it may get some samples again, for it cannot tell how far it is`
       )
@@ -129,7 +129,10 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
     yield* Effect.raceFirst(toTheEnd, keepingPlaces).pipe(
       Effect.andThen(keeping.finish),
       Effect.tapError((failure) => failing(store, output, failure)),
-      Effect.retry({ while: isPassing, schedule: Schedule.addDelay(Schedule.forever, () => pauseOf(output)) }),
+      Effect.retry({
+        while: (failure) => isPassing(failure, sink),
+        schedule: Schedule.addDelay(Schedule.forever, () => pauseOf(output))
+      }),
       Effect.catch((failure) => isOutputs(failure) ? Effect.void : unreadable(output, failure)),
       // What was written is not written again.
       Effect.onInterrupt(() => Effect.ignore(keeping.sync))
@@ -148,9 +151,10 @@ const pauseOf = (output: Output) =>
 
 /** Keeps the places of an output in the journal. */
 const placeKeeper = (store: Store, output: Output) => {
-  const { name, sink: { resumable } } = output
+  const { name, sink: { isTransient = false, resumable } } = output
   let place: SinkPlace | null = store.kept(name).place
-  const keep = (change: Partial<Kept>) => store.keep(name, { ...store.kept(name), ...change })
+  const keep = (change: Partial<Kept>) =>
+    isTransient ? Effect.void : store.keep(name, { ...store.kept(name), ...change })
   /** Keeps the place that is safe on disk. */
   const sync = Effect.suspend(() => {
     const next = place
@@ -161,6 +165,7 @@ const placeKeeper = (store: Store, output: Output) => {
     /** Where the output stands, as it says itself. */
     opened: Effect.gen(function*() {
       const { first } = store.kept(name)
+      if (isTransient) return output.openedAt(output.through)
       if (resumable === undefined) return output.openedAt(place?.through ?? 0)
       place = yield* resumable.open({ journal: store.id, place, first: first && samplesOf(store, first) })
       output.openedAt(place.through)
@@ -234,17 +239,22 @@ type DrainFailure = SinkBatchError | JournalError
 
 const isOutputs = (failure: DrainFailure): failure is SinkBatchError => failure._tag !== "JournalError"
 
-const isPassing = (failure: DrainFailure): boolean => failure._tag === "SinkWriteError" && failure.isRetryable
+/** A reader that has closed its pipe does not come back. */
+const isPassing = (failure: DrainFailure, { isTransient }: SinkShape): boolean =>
+  failure._tag === "SinkWriteError" && failure.isRetryable
+  && !(isTransient === true && failure.reason === "ConnectionLost")
 
 const failing = Effect.fnUntraced(function*(store: Store, output: Output, failure: DrainFailure) {
   if (!isOutputs(failure)) return
-  const passes = isPassing(failure)
+  const passes = isPassing(failure, output.sink)
   const before = output.state
   output.state = passes ? "waiting" : "stopped"
   output.changed()
   if (before === output.state) return
   yield* passes
     ? Effect.logWarning(`${failure.message}; its samples wait in the journal ${store.path}`)
+    : output.sink.isTransient === true
+    ? Effect.logError(`${failure.message}; the other outputs go on without it`)
     : Effect.logError(`${failure.message}; its samples stay in the journal ${store.path}`)
   const { sink, target } = failure
   if (before === "writing") yield* tell(store, { _tag: "OutputFailing", sink, target, detail: failure.detail })

@@ -158,7 +158,8 @@ export const resume = (
     sink.began()
     yield* endKilledRun(store)
     yield* store.seal
-    yield* Effect.flatMap(drainAll(store, outputs, settings.drain), Fiber.await)
+    const drains = yield* drainAll(store, outputs, settings.drain)
+    yield* Effect.onInterrupt(Fiber.await(drains), () => Fiber.interrupt(drains))
     const left = yield* leftOutputs(store, outputs)
     if (left !== null) return yield* left
     return { outputs: outputs.map(({ name, written }) => ({ name, written })) }
@@ -173,6 +174,7 @@ export const inspect = Effect.fnUntraced(
       settings: store.settings,
       run: store.run(),
       items: end,
+      firstKept: yield* store.nextFrom(0),
       outputs: [...store.outputs()].map(([name, { place }]) => ({ name, behind: end - (place?.through ?? 0) }))
     }
   },
@@ -192,6 +194,8 @@ export interface JournalContent {
   readonly run: Run | null
   /** Samples and events that were accepted. */
   readonly items: number
+  /** The position of the first of them that it still has. Those before are in all outputs, or were dropped. */
+  readonly firstKept: number
   readonly outputs: ReadonlyArray<{
     readonly name: string
     /** Samples and events that the output lacks. */
@@ -231,7 +235,9 @@ const FORGET_INTERVAL = "5 seconds"
 /** Starts the drains of all outputs. They go on if the caller is interrupted, until they are told to stop. */
 const drainAll = Effect.fnUntraced(
   function*(store: Store.Store, outputs: ReadonlyArray<Output>, options: DrainOptions) {
-    for (const { name } of outputs) if (!store.outputs().has(name)) yield* store.keep(name, store.kept(name))
+    for (const { name, sink } of outputs) {
+      if (sink.isTransient !== true && !store.outputs().has(name)) yield* store.keep(name, store.kept(name))
+    }
     yield* Effect.forkScoped(
       Effect.forever(Effect.andThen(Effect.sleep(FORGET_INTERVAL), Effect.suspend(() => store.forget(heldBack(store)))))
     )
@@ -274,25 +280,27 @@ const endOutputs = Effect.fnUntraced(function*(
   yield* Effect.timeoutOption(Fiber.await(drains), patience)
 })
 
-/** Marks the journal for removal if all outputs have everything. Else tells which do not, and gives the failure of the first. */
+/**
+ * Marks the journal for removal if all outputs that can be resumed have everything. Tells which outputs lack something, and gives
+ * the failure of the first.
+ */
 const leftOutputs = Effect.fnUntraced(function*(store: Store.Store, outputs: ReadonlyArray<Output>) {
   const end = store.end()
-  const behind = outputs.filter(({ name, state }) =>
-    state === "stopped" || (store.kept(name).place?.through ?? 0) < end
-  )
-  if (behind.length === 0 && heldBack(store) >= end) {
-    yield* store.finish
-    return null
-  }
+  const through = ({ name, sink, through }: Output) =>
+    sink.isTransient === true ? through : store.kept(name).place?.through ?? 0
+  const behind = outputs.filter((output) => output.state === "stopped" || through(output) < end)
+  if (behind.every(({ sink }) => sink.isTransient) && heldBack(store) >= end) yield* store.finish
   const failures = behind.map((output) => {
     const { error, sink, target } = output.sink.report()[0]!
     if (output.state === "stopped" && error !== null) return error
     return new SinkWriteError({
       sink,
       target,
-      samples: end - (store.kept(output.name).place?.through ?? 0),
+      samples: end - through(output),
       reason: "Timeout",
-      detail: `they wait in the journal ${store.path}; finish the output by resume`
+      detail: output.sink.isTransient === true
+        ? "its reader did not take them before the run ended"
+        : `they wait in the journal ${store.path}; finish the output by resume`
     })
   })
   for (const { message } of failures) yield* Effect.logError(message)

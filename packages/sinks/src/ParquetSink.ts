@@ -22,13 +22,15 @@ import {
   messageOf,
   positiveInt,
   type RowOptions,
+  type RunEvent,
   type Sample,
   SampleSink,
   SchemaLock,
   type SinkDependencyError,
   type SinkOpenError,
   type SinkShape,
-  SinkWriteError
+  SinkWriteError,
+  writeInOrder
 } from "@sampleline/core"
 import { type Array, type Config, Context, Effect, type Layer, type Scope, Semaphore } from "effect"
 import * as fs from "node:fs"
@@ -137,19 +139,37 @@ export class ParquetSink extends Context.Service<
         return isTyped || isFull ? writeWaiting(file) : Effect.void
       })
 
+    const writing = {
+      event: (event: RunEvent) =>
+        Effect.suspend(() => {
+          state.events.push(eventToRow(event))
+          // What the columns cannot hold is counted before the summary.
+          return event._tag === "RunEnded" ? oneAtATime.withPermit(writeWaiting(file)) : Effect.void
+        }),
+      write: (batch: Array.NonEmptyReadonlyArray<Sample>) => oneAtATime.withPermit(Effect.uninterruptible(write(batch)))
+    }
+    // A file that was not finished cannot be gone on with: what it had is written anew, from the first item.
+    let through = 0
+    const place = () => ({ through, token: "" })
+
     return {
       ...SampleSink.make({
+        ...writing,
         name: SINK,
         target: path,
         dropped: () => state.recording?.lock.dropped,
-        event: (event) =>
-          Effect.suspend(() => {
-            state.events.push(eventToRow(event))
-            // What the columns cannot hold is counted before the summary.
-            return event._tag === "RunEnded" ? oneAtATime.withPermit(writeWaiting(file)) : Effect.void
-          }),
         lost: () => state.lost,
-        write: (batch) => oneAtATime.withPermit(Effect.uninterruptible(write(batch)))
+        resumable: {
+          open: () => Effect.sync(place),
+          writeAt: (items, end) =>
+            Effect.map(writeInOrder(writing, items, () => {}), () => {
+              through = end
+              return place()
+            }),
+          sync: Effect.void,
+          finish: () => Effect.sync(place),
+          forget: Effect.void
+        }
       }),
       path,
       get columns() {

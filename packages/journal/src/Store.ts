@@ -62,7 +62,7 @@ export interface Store {
 }
 
 /** How many of the latest items are kept in memory, at least; twice as many at most. */
-const LATEST = 1 << 14
+const LATEST = 1 << 12
 /** How many items are read at a time. */
 const CHUNK = 1 << 10
 /** How often what was appended is forced to disk. */

@@ -17,6 +17,8 @@ export interface Segments {
   readonly read: (from: number, limit: number) => Effect.Effect<Segment.Items | null, SqliteFailure>
   /** How many bytes of items there are. */
   readonly bytes: () => number
+  /** Whether the next append makes a new segment. */
+  readonly isLastFull: () => boolean
   /** Removes the segments all of whose items are before a position. */
   readonly forget: (before: number) => Effect.Effect<void>
   /** Removes the oldest segment, unless it is the only one. */
@@ -110,6 +112,7 @@ export const open = Effect.fnUntraced(function*(
   return {
     catalogue,
     end: () => end,
+    isLastFull: () => withRoom() === undefined,
     bytes: () => [...sizes.values()].reduce((sum, size) => sum + size, 0),
     append: (items) =>
       Effect.suspend(() => {

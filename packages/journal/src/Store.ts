@@ -174,7 +174,8 @@ const openFolder = Effect.fnUntraced(function*(
     })
   }
 
-  const isFull = () => segments.bytes() >= options.maxBytes
+  // Only then: if each event dropped a segment, telling of a gap would make the next one.
+  const isFull = () => segments.isLastFull() && segments.bytes() + options.segmentBytes > options.maxBytes
   const makeRoom = Effect.suspend(() => {
     if (!isFull()) return Effect.void
     if (options.whenFull === "drop-oldest") return segments.forgetOldest

@@ -150,11 +150,14 @@ const existing = (folder: string): string =>
 /** A journal that is there is live, or an earlier run left it. */
 const refuseExisting = Effect.fnUntraced(function*(place: string): Effect.fn.Return<void, JournalFailure> {
   if (!fs.existsSync(place)) return
-  const { items, outputs, run } = yield* Effect.catchIf(
-    Journal.inspect(place),
-    (error) => error._tag === "JournalError" && error.reason === "Missing",
-    () => new RunError({ message: `${place} is no journal; give the journal another place by --journal` })
-  )
+  const { items, outputs, run } = yield* Effect.mapError(Journal.inspect(place), (error) => {
+    const reason = error._tag === "JournalError" ? error.reason : null
+    return reason === "Missing"
+      ? new RunError({ message: `${place} is no journal; give the journal another place by --journal` })
+      : reason === "Busy"
+      ? new RunError({ message: `${error.message}, or record with a journal of its own: --journal NAME${ENDING}` })
+      : error
+  })
   const lacking = lackingOf(outputs)
   const what = run === null
     ? "it has no sample yet"

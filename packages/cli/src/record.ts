@@ -88,25 +88,19 @@ const overflowNames = { "block": "block", "drop-newest": "dropNewest", "drop-old
 const record = Effect.fnUntraced(function*(settings: Settings) {
   const targets = yield* parseTargets(settings.out, outputOptions(settings))
   const { beforeExit, first: signal } = yield* Signals.listen
-  const { journal, source } = yield* Effect.gen(function*() {
-    const journals = hasJournal(settings) ? yield* Effect.promise(() => import("./journal.ts")) : null
-    yield* journals?.check(settings) ?? Effect.void
-    yield* checkAll(targets)
-    const source = yield* openSource(settings)
-    if (settings.stream) yield* Effect.provideContext(Alicat.checkStreaming(), source)
-    yield* checkAll(targets, Context.get(source, PollSource).devices)
-    const journal = yield* journals?.prepare(settings) ?? Effect.succeed(null)
-    if (journal !== null) beforeExit(journal.sayLeft)
-    return { journal, source }
-  }).pipe(Effect.raceFirst(Effect.flatMap(signal, Signals.end)))
+  const { journal, source } = yield* Effect.raceFirst(
+    prepare(settings, targets),
+    Effect.flatMap(signal, Signals.end)
+  )
+  if (journal !== null) beforeExit(journal.sayLeft)
 
   const progress = new Progress()
   const keyboard = settings.quiet ? null : yield* openKeyboard
   const behind = behindParts(targets, () => journal?.status.outputs ?? [], settings["batch-size"])
   const options = { batchSize: settings["batch-size"], flushInterval: settings["flush-interval"], progress }
-  const write: ReturnType<RunJournal["pipeToSink"]> = journal?.pipeToSink(options) ?? pipeToSink(options)
+  const toOutputs: ReturnType<RunJournal["pipeToSink"]> = journal?.pipeToSink(options) ?? pipeToSink(options)
   const exit = yield* ticks(settings).pipe(
-    write,
+    toOutputs,
     Effect.raceFirst(settings.quiet ? Effect.never : reportProgress(progress, keyboard, behind)),
     Effect.provide(SampleSink.layerAll(Array.map(targets, (target) => target.layer))),
     Effect.provideContext(source),
@@ -122,6 +116,17 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
   yield* endBySignal(signal, settings, outcome)
   yield* outcome
 }, Effect.scoped)
+
+/** Checks everything, opens the devices, and finds the journal's place; without a journal it is null. */
+const prepare = Effect.fnUntraced(function*(settings: Settings, targets: ReadonlyArray<Target>) {
+  const journals = hasJournal(settings) ? yield* Effect.promise(() => import("./journal.ts")) : null
+  if (journals !== null) yield* journals.check(settings)
+  yield* checkAll(targets)
+  const source = yield* openSource(settings)
+  if (settings.stream) yield* Effect.provideContext(Alicat.checkStreaming(), source)
+  yield* checkAll(targets, Context.get(source, PollSource).devices)
+  return { source, journal: journals === null ? null : yield* journals.prepare(settings) }
+})
 
 /** Polled ticks, or with `--stream` the readings that devices send by themselves. */
 const ticks = (

@@ -17,7 +17,8 @@ import { pathIn } from "./folder.ts"
 import { journalIn } from "./outputs.ts"
 import { parquetIn } from "./parquetRecorder.ts"
 
-const fileOf = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+const KILL_AT = fileURLToPath(new URL("killAt.ts", import.meta.url))
+const RECORDER = fileURLToPath(new URL("parquetRecorder.ts", import.meta.url))
 
 /** Runs the recorder until it ends, kills itself at a moment, or has accepted so many samples. */
 const run = (
@@ -28,7 +29,7 @@ const run = (
   Effect.callback<{ readonly accepted: number; readonly killed: boolean }>((resume) => {
     const child = spawn(
       process.execPath,
-      ["--import", fileOf("killAt.ts"), fileOf("parquetRecorder.ts"), folder, what],
+      ["--import", KILL_AT, RECORDER, folder, what],
       {
         stdio: ["ignore", "pipe", "inherit"],
         env: { ...process.env, KILL_AT: kill.at ?? "" }
@@ -62,7 +63,7 @@ const expectAll = Effect.fnUntraced(function*(file: string, accepted: number) {
     for (const row of [first, first + Number(n) - 1]) {
       const at = rows[row]!["at"]
       const [found] = yield* queryDuckDb(
-        `SELECT count(*) AS n FROM '${file}' WHERE requested_at = make_timestamptz(${at}) AND sequence = ${row}`
+        `SELECT count(*) AS n FROM '${file}' WHERE requested_at = make_timestamptz(${Number(at)}) AND sequence = ${row}`
       )
       assert.strictEqual(Number(found!["n"]), 1)
     }

@@ -41,7 +41,7 @@ export interface FinishedGroup {
 }
 
 /** A file with its footer. */
-export interface CompleteFile {
+interface CompleteFile {
   readonly bytes: number
   /** The checksum of what follows the last row group. */
   readonly sum: number
@@ -104,14 +104,15 @@ export const readGroups = (path: string): Groups | null => {
   }
 }
 
-/** The records up to the first that is torn. */
+/** The records up to the first that is torn. A power cut may leave zeros in place of one. */
 const recordsIn = (bytes: Buffer): ReadonlyArray<GroupsRecord> => {
   const records: Array<GroupsRecord> = []
   for (let at = 0; at + PREFIX_BYTES <= bytes.length;) {
-    const content = bytes.subarray(at + PREFIX_BYTES, at + PREFIX_BYTES + bytes.readUInt32LE(at))
-    if (content.length < bytes.readUInt32LE(at) || crc32(content) !== bytes.readUInt32LE(at + 4)) break
+    const length = bytes.readUInt32LE(at)
+    const content = bytes.subarray(at + PREFIX_BYTES, at + PREFIX_BYTES + length)
+    if (length === 0 || content.length < length || crc32(content) !== bytes.readUInt32LE(at + 4)) break
     records.push(v8.deserialize(content))
-    at += PREFIX_BYTES + content.length
+    at += PREFIX_BYTES + length
   }
   return records
 }

@@ -101,7 +101,10 @@ export class ParquetRecording {
     return Effect.suspend(() => {
       const { lock, open: { rowGroup } } = this
       for (const sample of batch.samples) rowGroup.push(lock, sample)
-      if (rowGroup.rows < this.rowGroupSize) return Effect.sync(() => this.pass(batch))
+      if (rowGroup.rows < this.rowGroupSize) {
+        this.pass(batch)
+        return Effect.void
+      }
       return Effect.matchEffect(this.finishClosed, {
         onFailure: (error) => {
           rowGroup.drop(batch.samples.length)

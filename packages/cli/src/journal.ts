@@ -237,7 +237,7 @@ const keptSettings = (settings: Settings, place: string): string => {
 
 /** The settings that a journal was made with. Fails if a program of its own made it. */
 export const settingsIn = (place: string, text: string | null) =>
-  Schema.decodeUnknownEffect(Schema.fromJsonString(KeptSettings))(text ?? "").pipe(
+  Schema.decodeEffect(Schema.fromJsonString(KeptSettings))(text ?? "").pipe(
     Effect.mapError(() =>
       new RunError({
         message:

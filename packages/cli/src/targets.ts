@@ -68,10 +68,8 @@ const sqlite: FileTarget = (path, options) => {
   return { layer: SqliteSink.layer(file), check: (devices) => SqliteSink.check(file, devices) }
 }
 
-/** A Parquet file cannot be appended to. With `--append` it must be a new file. */
-const parquet: FileTarget = (path, options) => {
-  const mode = options.mode === "append" ? "create" : options.mode
-  const file = { path, mode, rowIds: options.rowIds } as const
+const parquet: FileTarget = (path, { mode, rowIds }) => {
+  const file = { path, mode, rowIds }
   return { layer: ParquetSink.layer(file), check: (devices) => ParquetSink.check(file, devices) }
 }
 

@@ -141,7 +141,7 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       assert.isAtMost(fs.statSync(path).size / 100_000, 14)
     }))
 
-  it.effect("without a journal a kill -9 loses a Parquet file, and the next run names what is left of it", () =>
+  it.effect("a kill -9 costs the open row group of a Parquet file, and the same command with --append goes on", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
       const args = "record --no-journal --simulate 1 --rate 50 --batch-size 1 --out a.csv --out a.parquet".split(" ")
@@ -152,26 +152,28 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       assert.sameMembers(fs.readdirSync(cwd), [
         ".a.csv.lock",
         ".a.csv.lock.owner",
+        ".a.parquet.lock",
+        ".a.parquet.lock.owner",
         "a.csv",
         "a.csv-events.jsonl",
         "a.csv-metadata.json",
-        "a.parquet.partial"
+        "a.parquet.partial",
+        "a.parquet.partial-groups"
       ])
-      for (const mode of ["--append", "--overwrite"]) {
-        const again = yield* sampleline([...args, mode], { cwd })
-        assert.strictEqual(again.code, 1)
-        assert.include(again.stderr, "a.parquet.partial exists: its recording is still running, or was killed")
+      const refused = yield* sampleline([...args, "--overwrite"], { cwd })
+      assert.strictEqual(refused.code, 1)
+      assert.include(refused.stderr, "a.parquet.partial exists: its recording is still running, or was killed")
+      // No row group was finished.
+      for (const files of [["a.parquet"], ["a-2.parquet", "a.parquet"]]) {
+        const again = yield* sampleline([...args, "--duration", "200ms", "--append"], { cwd })
+        assert.strictEqual(again.code, 0, again.stderr)
+        assert.deepStrictEqual(fs.readdirSync(cwd).filter((name) => name.startsWith("a.csv")), [
+          "a.csv",
+          "a.csv-events.jsonl",
+          "a.csv-metadata.json"
+        ])
+        assert.deepStrictEqual(fs.readdirSync(cwd).filter((name) => /^a.*parquet/.test(name)), files)
       }
-      fs.rmSync(`${cwd}/a.parquet.partial`)
-      const overwriting = yield* sampleline([...args, "--duration", "200ms", "--overwrite"], { cwd })
-      assert.strictEqual(overwriting.code, 0, overwriting.stderr)
-      assert.sameMembers(fs.readdirSync(cwd), [
-        ".a.csv.lock",
-        "a.csv",
-        "a.csv-events.jsonl",
-        "a.csv-metadata.json",
-        "a.parquet"
-      ])
     }))
 
   it.effect("no row is missing if log rotation moves the files away, and a removed database is told", () =>

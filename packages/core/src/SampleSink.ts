@@ -184,6 +184,15 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
         })
 
     const { resumable } = options
+    // What a journal writes again is not counted again.
+    let counted: ReadonlyArray<{ readonly through: number; readonly rows: number }> = []
+    const opened = (place: SinkPlace) => {
+      rows = counted.findLast(({ through }) => through <= place.through)?.rows ?? rows
+      counted = [{ through: place.through, rows }]
+    }
+    const writtenUpTo = (through: number, place: SinkPlace) => {
+      counted = [...counted.filter((earlier) => earlier.through >= place.through), { through, rows }]
+    }
     const sink: SinkShape = {
       name,
       target,
@@ -193,8 +202,15 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
       parts: () => [sink],
       isTransient: options.isTransient,
       resumable: resumable && {
-        open: (options) => annotated(Effect.catchCause(Effect.suspend(() => resumable.open(options)), refuse(0))),
-        writeAt: (items, through, keep) => traced(samplesIn(items), () => resumable.writeAt(items, through, keep)),
+        open: (options) =>
+          annotated(Effect.catchCause(Effect.suspend(() => resumable.open(options)), refuse(0))).pipe(
+            Effect.tap((place) => Effect.sync(() => opened(place)))
+          ),
+        writeAt: (items, through, keep) =>
+          Effect.tap(
+            traced(samplesIn(items), () => resumable.writeAt(items, through, keep)),
+            (place) => Effect.sync(() => writtenUpTo(through, place))
+          ),
         sync: Effect.catchCause(resumable.sync, refuse(0)),
         finish: (through) => Effect.catchCause(Effect.suspend(() => resumable.finish(through)), refuse(0)),
         forget: Effect.catchCause(resumable.forget, refuse(0))

@@ -21,7 +21,6 @@ import {
   type RunEvent,
   type Sample,
   SampleSink,
-  type SinkBatchError,
   type SinkOpenError,
   SinkSchemaError,
   type SinkShape,
@@ -170,7 +169,7 @@ export class SqliteSink extends Context.Service<
 
     const positions = new SqlitePositions(database, table)
     const failed = (samples: number) => (cause: SqliteFailure) => sqliteWriteError(writer, samples, busyTimeout, cause)
-    const resumable: Resumable<SinkBatchError> = {
+    const resumable: Resumable = {
       open: Effect.fnUntraced(function*({ first, journal, place }) {
         const end = ended()
         if (end !== undefined) return yield* withSamples(end, 0)

@@ -67,11 +67,14 @@ export const pipeToSink = (options: PipeOptions = {}) =>
  * @since 0.1.0
  * @category destructors
  */
-export const writeInOrder = (
-  sink: Pick<SampleSink["Service"], "write" | "event">,
+export const writeInOrder = <E>(
+  sink: {
+    readonly write: (samples: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<void, E>
+    readonly event: (event: RunEvent) => Effect.Effect<void, E>
+  },
   batch: ReadonlyArray<Sample | RunEvent>,
   onAccepted: (samples: number) => void
-): Effect.Effect<void, SinkBatchError> => {
+): Effect.Effect<void, E> => {
   const write = (samples: ReadonlyArray<Sample>) =>
     Array.isReadonlyArrayNonEmpty(samples)
       ? Effect.map(sink.write(samples), () => onAccepted(samples.length))

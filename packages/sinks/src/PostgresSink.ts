@@ -16,19 +16,27 @@
  *
  * Accepted means: committed, all of a batch or nothing. After a time-out or a lost connection the batch is not accepted, but the
  * server may still have committed it. No message, span or error holds a password or a URL.
+ *
+ * With a journal each item is there once, whatever happens. How far the table is changes in the transaction of each batch: in a row
+ * of `sampleline_positions` in the same schema, which is made where tables are made. A user who may only insert needs no such table:
+ * then the journal keeps the transaction's id, and the server knows whether it was committed. With that, samples of the last second
+ * before a power cut of the recorder may come twice.
  */
 import {
   type Column,
   type Device,
   type InvalidOptionError,
+  type Resumable,
   type RowOptions,
   type RunEvent,
-  type Sample,
+  Sample,
   SampleSink,
   type SinkDependencyError,
   SinkOpenError,
   SinkSchemaError,
-  type SinkShape
+  type SinkShape,
+  SinkWriteError,
+  writeInOrder
 } from "@sampleline/core"
 import {
   type Array,
@@ -45,7 +53,8 @@ import type { ConnectionOptions } from "node:tls"
 import { CopyBuffer } from "./internal/CopyBuffer.ts"
 import { firstBatchOf } from "./internal/firstBatch.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
-import { openPostgres } from "./internal/PostgresDriver.ts"
+import { openPostgres, type PostgresDriver, type PostgresSession } from "./internal/PostgresDriver.ts"
+import { openPosition, type PostgresPosition } from "./internal/PostgresPositions.ts"
 import { PostgresRuns } from "./internal/PostgresRuns.ts"
 import { type PostgresSettings, postgresSettings } from "./internal/PostgresSettings.ts"
 import {
@@ -62,6 +71,7 @@ import {
 } from "./internal/PostgresTable.ts"
 import { eventNotWritten } from "./internal/RunTables.ts"
 import { isAboutTable, serverOpenError, serverWriteError, type SqlFailure } from "./internal/SqlFailure.ts"
+import type { TableProblem } from "./internal/TableFit.ts"
 import { writeComplete } from "./internal/writeComplete.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
@@ -136,78 +146,157 @@ export class PostgresSink extends Context.Service<
     yield* Effect.addFinalizer(() => annotated(Effect.logInfo(`${SINK} closed ${target}`)))
 
     const runs = new PostgresRuns({ sink: SINK, target }, settings)
-    let rows: TableRows | undefined
-    let statements: ReadonlyArray<string> | undefined
+    let locked: Locked | undefined
+    let isDescribed = false
     /** If several first batches come at once, one of them locks the columns. */
     const beginning = Semaphore.makeUnsafe(1)
-    const buffers: globalThis.Array<CopyBuffer> = []
 
-    const begin = Effect.fnUntraced(function*(batch: ReadonlyArray<Sample>) {
+    const lockBy = Effect.fnUntraced(function*(session: PostgresSession, batch: ReadonlyArray<Sample>) {
       const problem = existing === null ? newTableProblem(batch, options) : null
       if (problem !== null) return yield* schemaError(settings, problem)
-      existing ??= yield* driver.statements((sql) =>
+      existing ??= yield* session.statements((sql) =>
         Effect.andThen(createTable(sql, settings, batch, options), readTable(sql, settings))
       ).pipe(Effect.map((found) => found.table))
-      const result = rowsOf(existing!, batch, options, settings.useCopy)
-      if ("problem" in result) return yield* schemaError(settings, result.problem)
-      for (const loss of result.losses) yield* Effect.logWarning(`${SINK} ${target}: ${loss}`)
-      yield* driver.statements((sql) => runs.describe(sql, existing!, batch, result.lock))
-      rows = result
-    })
-
-    const write = Effect.fnUntraced(function*(batch: Array.NonEmptyReadonlyArray<Sample>) {
-      if (rows === undefined) {
-        yield* beginning.withPermit(Effect.suspend(() => rows === undefined ? begin(batch) : Effect.void))
+      const rows = rowsOf(existing!, batch, options, settings.useCopy)
+      if ("problem" in rows) return yield* schemaError(settings, rows.problem)
+      for (const loss of rows.losses) yield* Effect.logWarning(`${SINK} ${target}: ${loss}`)
+      locked = {
+        rows,
+        copyStatements: [copyStatement(settings, rows), `SELECT ${typesUnchanged(settings, rows)}`],
+        buffers: []
       }
-      const locked = rows!
-      yield* writeComplete(locked, batch, (complete) => insert(locked, complete))
     })
 
-    const insert = Effect.fnUntraced(function*(locked: TableRows, samples: ReadonlyArray<Sample>) {
-      const { byCopy, kinds, lock } = locked
+    const begin = Effect.fnUntraced(function*(session: PostgresSession, batch: ReadonlyArray<Sample>) {
+      if (locked === undefined) yield* lockBy(session, batch)
+      if (isDescribed) return
+      yield* session.statements((sql) => runs.describe(sql, existing!, batch, locked!.rows.lock))
+      isDescribed = true
+    })
+
+    const writeRows = Effect.fnUntraced(function*(
+      session: PostgresSession,
+      batch: Array.NonEmptyReadonlyArray<Sample>
+    ) {
+      if (!isDescribed) yield* beginning.withPermit(begin(session, batch))
+      const table = locked!
+      yield* writeComplete(table.rows, batch, (complete) => insert(session, table, complete))
+    })
+
+    const insert = Effect.fnUntraced(function*(
+      session: PostgresSession,
+      { buffers, copyStatements, rows }: Locked,
+      samples: ReadonlyArray<Sample>
+    ) {
+      const { byCopy, kinds, lock } = rows
       if (!byCopy) {
-        return yield* driver.statements((sql) =>
-          insertRows(sql, settings, locked, samples.map((sample) => lock.row(sample)))
+        return yield* session.statements((sql) =>
+          insertRows(sql, settings, rows, samples.map((sample) => lock.row(sample)))
         )
       }
       const buffer = buffers.pop() ?? new CopyBuffer(kinds)
-      statements ??= [copyStatement(settings, locked), `SELECT ${typesUnchanged(settings, locked)}`]
-      yield* driver.copy(statements, buffer.encode(lock, samples))
+      yield* session.copy(copyStatements, buffer.encode(lock, samples))
       // After a failure the buffer is not used again: a connection that is being cut may still hold it.
       buffers.push(buffer)
     })
 
-    const event = (event: RunEvent) =>
-      Effect.catch(
-        driver.statements((sql) => runs.write(sql, event)),
-        ({ message }) => Effect.logWarning(`${SINK} ${target}: ${eventNotWritten(message)}`)
+    const writeEvent = (session: PostgresSession, event: RunEvent) =>
+      session.statements((sql) => runs.write(sql, event))
+    const tellOf = ({ message }: SqlFailure) => Effect.logWarning(`${SINK} ${target}: ${eventNotWritten(message)}`)
+    const writeFailure = (failure: SqlFailure, samples: number) => serverWriteError(SINK, target, samples, failure)
+
+    /** A transaction. What it has made is forgotten if it is not committed. */
+    const transaction: PostgresDriver["transaction"] = (run) =>
+      Effect.suspend(() => {
+        const before = { existing, locked, isDescribed, areRunsReady: runs.isReady }
+        return Effect.onError(driver.transaction(run), () =>
+          Effect.sync(() => {
+            existing = before.existing
+            locked = before.locked
+            isDescribed = before.isDescribed
+            runs.isReady = before.areRunsReady
+          }))
+      })
+
+    const writeItems = (session: PostgresSession, items: ReadonlyArray<Sample | RunEvent>) =>
+      writeInOrder(
+        {
+          write: (batch) => writeRows(session, batch),
+          // An event has a savepoint of its own: without it the others are written.
+          event: (event) =>
+            Effect.catchTag(
+              writeEvent(session, event),
+              "SqlFailure",
+              (failure) => writeFailure(failure, 0).isRetryable ? Effect.fail(failure) : tellOf(failure)
+            )
+        },
+        items,
+        () => {}
       )
+
+    let position: PostgresPosition | undefined
+    const resumable: Resumable = {
+      open: Effect.fnUntraced(function*({ first, journal, place }) {
+        position = yield* transaction(Effect.fnUntraced(function*(session) {
+          const opened = yield* session.statements((sql) => openPosition(sql, settings, journal, place))
+          if (locked === undefined && first !== null) yield* lockBy(session, first)
+          return opened
+        })).pipe(
+          Effect.catchIf(isProblem, ({ problem }) => Effect.fail(unresumable(settings, problem))),
+          Effect.catchTag("SqlFailure", (failure) => refusal(failure, 0))
+        )
+        return position.place
+      }),
+      writeAt: Effect.fnUntraced(function*(items, through, keep) {
+        const before = position!
+        position = yield* transaction((session) =>
+          Effect.andThen(
+            writeItems(session, items),
+            session.statements((sql) => before.advance(sql, through, keep))
+          )
+        ).pipe(
+          Effect.catchTag(
+            "SqlFailure",
+            (failure) => refusal(failure, items.filter((item) => item instanceof Sample).length)
+          )
+        )
+        return position.place
+      }),
+      // What is committed is on the server's disk.
+      sync: Effect.void,
+      finish: Effect.void,
+      forget: Effect.suspend(() =>
+        position === undefined
+          ? Effect.void
+          : Effect.mapError(driver.statements(position.forget), (failure) => writeFailure(failure, 0))
+      )
+    }
 
     /** The table itself if it was altered since its columns were locked, else the failure. */
     const refusal = Effect.fnUntraced(function*(failure: SqlFailure, samples: number) {
-      const problem = rows === undefined || !isAboutTable(failure)
+      const problem = locked === undefined || !isAboutTable(failure)
         ? null
         : yield* driver.statements((sql) => readTable(sql, settings)).pipe(
-          Effect.map(({ table }) => changeOf(table, rows!)),
+          Effect.map(({ table }) => changeOf(table, locked!.rows)),
           Effect.orElseSucceed(() => null)
         )
-      return yield* problem === null
-        ? serverWriteError(SINK, target, samples, failure)
-        : schemaError(settings, problem)
+      return yield* problem === null ? writeFailure(failure, samples) : schemaError(settings, problem)
     })
 
     return {
       ...SampleSink.make({
         name: SINK,
         target,
-        dropped: () => rows?.lock.dropped,
-        event,
-        write: (batch) => Effect.catchTag(write(batch), "SqlFailure", (failure) => refusal(failure, batch.length))
+        resumable,
+        dropped: () => locked?.rows.lock.dropped,
+        event: (event) => Effect.catch(writeEvent(driver, event), tellOf),
+        write: (batch) =>
+          Effect.catchTag(writeRows(driver, batch), "SqlFailure", (failure) => refusal(failure, batch.length))
       }),
       schema,
       table,
       get columns() {
-        return rows?.lock.columns ?? []
+        return locked?.rows.lock.columns ?? []
       }
     }
   })
@@ -250,8 +339,21 @@ const SINK = "PostgresSink"
 // For the type checker only.
 void (PostgresSink satisfies OpenableSink<PostgresSinkOptions, OpenFailure>)
 
+/** The columns of a run in the table, and how they are copied. */
+interface Locked {
+  readonly rows: TableRows
+  readonly copyStatements: ReadonlyArray<string>
+  /** Free ones. */
+  readonly buffers: globalThis.Array<CopyBuffer>
+}
+
 const schemaError = ({ target }: PostgresSettings, detail: string) =>
   new SinkSchemaError({ sink: SINK, target, detail })
+
+const unresumable = ({ target }: PostgresSettings, detail: string) =>
+  new SinkWriteError({ sink: SINK, target, samples: 0, reason: "Unknown", detail })
+
+const isProblem = (error: object): error is TableProblem => "problem" in error
 
 const problemOf = (result: ReturnType<typeof rowsOf>): string | null => "problem" in result ? result.problem : null
 

@@ -3,8 +3,8 @@
  * password. Nothing is left when the scope closes. Postgres refuses to run as root, so for root it runs as `nobody`.
  */
 import { type Cell, type Column, formatTimestamp } from "@sampleline/core"
-import { Context, Effect, Layer, Redacted, Schedule } from "effect"
-import { execFileSync, spawn } from "node:child_process"
+import { Context, Effect, Layer, Redacted, Schedule, type Scope } from "effect"
+import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
@@ -26,6 +26,12 @@ export class PostgresServer extends Context.Service<PostgresServer, {
   readonly database: Effect.Effect<string>
   /** Empties the one database that tests can share if they run one after the other. Much faster than making one. */
   readonly sharedDatabase: Effect.Effect<string>
+  /** Ends the server as `pg_ctl stop` does, or with SIGKILL for all its processes. */
+  readonly stop: (how: "fast" | "kill") => Effect.Effect<void>
+  /** Starts the server again. */
+  readonly start: Effect.Effect<void>
+  /** Stops all processes of the server where they are, until the scope closes. */
+  readonly freeze: Effect.Effect<void, never, Scope.Scope>
 }>()("PostgresServer") {
   static readonly layer = PostgresServer.layerWith({})
 
@@ -60,35 +66,35 @@ const startPostgres = Effect.fnUntraced(
       if (identity.uid !== undefined) fs.chownSync(path.join(data, name), identity.uid, identity.gid)
     }
     const port = yield* freePort
-    yield* Effect.acquireRelease(
-      Effect.callback<ReturnType<typeof spawn>>((resume) => {
-        const settings = [
-          `port=${port}`,
-          "listen_addresses=127.0.0.1",
-          `unix_socket_directories=${folder}`,
-          "fsync=off",
-          `ssl=${tls ? "on" : "off"}`,
-          "ssl_ca_file=server.crt"
-        ]
-        const child = spawn(
-          path.join(bin, "postgres"),
-          ["-D", data, ...settings.flatMap((setting) => ["-c", setting])],
-          { ...options, stdio: ["ignore", "ignore", "pipe"] }
-        )
-        let log = ""
-        child.stderr.on("data", (chunk: Buffer) => {
-          log += chunk.toString()
-          if (log.includes("ready to accept connections")) resume(Effect.succeed(child))
-        })
-        child.on("exit", () => resume(Effect.die(new Error(`Postgres did not start: ${log}`))))
-      }),
-      (child) =>
-        Effect.callback<void>((resume) => {
-          if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
-          child.on("exit", () => resume(Effect.void))
-          child.kill("SIGQUIT")
-        })
-    )
+    const settings = [
+      `port=${port}`,
+      "listen_addresses=127.0.0.1",
+      `unix_socket_directories=${folder}`,
+      "fsync=off",
+      `ssl=${tls ? "on" : "off"}`,
+      "ssl_ca_file=server.crt"
+    ]
+    const launch = Effect.callback<ChildProcess, string>((resume) => {
+      const child = spawn(
+        path.join(bin, "postgres"),
+        ["-D", data, ...settings.flatMap((setting) => ["-c", setting])],
+        { ...options, stdio: ["ignore", "ignore", "pipe"] }
+      )
+      let log = ""
+      child.stderr.on("data", (chunk: Buffer) => {
+        log += chunk.toString()
+        if (log.includes("ready to accept connections")) resume(Effect.succeed(child))
+      })
+      child.on("exit", () => resume(Effect.fail(`Postgres did not start: ${log}`)))
+    })
+    const ended = (child: ChildProcess, signal: NodeJS.Signals) =>
+      Effect.callback<void>((resume) => {
+        if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
+        child.on("exit", () => resume(Effect.void))
+        child.kill(signal)
+      })
+    let child = yield* Effect.orDie(launch)
+    yield* Effect.addFinalizer(() => Effect.suspend(() => ended(child, "SIGQUIT")))
     const query = (database: string, sql: string): Effect.Effect<Rows> =>
       Effect.promise(() => {
         const client = new Client({ host: "127.0.0.1", port, user: "owner", password: PASSWORD, database })
@@ -97,6 +103,20 @@ const startPostgres = Effect.fnUntraced(
           .then((result) => [result].flat().at(-1)!.rows as Rows)
           .finally(() => client.end())
       })
+    const signal = (processes: ReadonlyArray<number>, signal: NodeJS.Signals) =>
+      Effect.sync(() => {
+        for (const pid of processes) {
+          try {
+            process.kill(pid, signal)
+          } catch {
+            // It has ended.
+          }
+        }
+      })
+    const processes = Effect.map(
+      query("postgres", "SELECT pid FROM pg_stat_activity"),
+      (rows) => [child.pid!, ...rows.map(({ pid }) => Number(pid))]
+    )
     let databases = 0
     return {
       address: { host: "127.0.0.1", port },
@@ -113,7 +133,22 @@ const startPostgres = Effect.fnUntraced(
           "DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC"
         ),
         "postgres"
-      )
+      ),
+      stop: (how: "fast" | "kill") =>
+        how === "fast"
+          ? Effect.suspend(() => ended(child, "SIGINT"))
+          : Effect.flatMap(processes, (all) => Effect.andThen(signal(all, "SIGKILL"), ended(child, "SIGKILL"))),
+      // Processes of a killed server may still be ending.
+      start: Effect.retry(launch, Schedule.spaced("100 millis")).pipe(
+        Effect.orDie,
+        Effect.map((launched) => {
+          child = launched
+        })
+      ),
+      freeze: Effect.asVoid(Effect.acquireRelease(
+        Effect.tap(processes, (all) => signal(all, "SIGSTOP")),
+        (all) => signal(all, "SIGCONT")
+      ))
     }
   }
 )
@@ -134,6 +169,7 @@ export const altered = (
 ) =>
   Effect.gen(function*() {
     const client = new Client({ host, port, user, password: Redacted.value(password), database })
+    client.on("error", () => {})
     yield* Effect.acquireRelease(Effect.promise(() => client.connect()), () => Effect.promise(() => client.end()))
     yield* Effect.promise(() => client.query(`BEGIN; ${statement}`))
     return { commit: Effect.promise(() => client.query("COMMIT")) }

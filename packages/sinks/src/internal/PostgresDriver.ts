@@ -1,33 +1,41 @@
 /**
  * The one place that opens connections to a Postgres server: it decides on encryption, time-outs and the number of connections.
  *
- * `@effect/sql-pg` runs statements, but has no COPY. COPY goes through `pg` and `pg-copy-streams`; then a statement has a
- * connection only while it runs, before the first COPY.
+ * `@effect/sql-pg` runs statements, but has no COPY. COPY goes through `pg` and `pg-copy-streams`, and so does a transaction that has
+ * one. Then a statement of its own has a connection only while it runs.
  *
  * A pooler such as PgBouncer may be in between. It refuses settings at the start of a connection, and may give each transaction
  * another connection to the server. So time-outs belong to a transaction, and no statement is prepared for later.
  */
 import type { SinkDependencyError, SinkOpenError } from "@sampleline/core"
-import { Duration, Effect, Exit, Fiber, Option, Redacted, Scope } from "effect"
+import { Duration, Effect, Exit, Fiber, Redacted, Scope } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import type { SqlClient } from "effect/sql/SqlClient"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import type { Pool, PoolClient } from "pg"
 import { loadDriver } from "./drivers.ts"
 import { inTransaction } from "./inTransaction.ts"
+import { sqlOn } from "./PgSqlClient.ts"
 import type { PostgresSettings } from "./PostgresSettings.ts"
 import type { Encryption, Encryptions } from "./PostgresTls.ts"
 import { isAboutEncryption, SqlFailure } from "./SqlFailure.ts"
 
-export interface PostgresDriver {
+/** Where statements run. */
+export interface PostgresSession {
   /** Runs statements. */
   readonly statements: <A, E>(
     run: (sql: SqlClient) => Effect.Effect<A, E>
-  ) => Effect.Effect<A, SqlFailure>
-  /**
-   * Runs statements, one of them a COPY ... FROM STDIN that gets the bytes, in a transaction of their own. Success means that it
-   * is committed.
-   */
+  ) => Effect.Effect<A, Exclude<E, SqlError> | SqlFailure>
+  /** Runs statements, one of them a COPY ... FROM STDIN that gets the bytes. */
   readonly copy: (statements: ReadonlyArray<string>, bytes: Buffer) => Effect.Effect<void, SqlFailure>
+}
+
+/** Each call of `statements` and of `copy` is a transaction of its own. Success means that it is committed. */
+export interface PostgresDriver extends PostgresSession {
+  /** Gives a session whose calls are all in one transaction. Success means that it is committed. */
+  readonly transaction: <A, E>(
+    run: (session: PostgresSession) => Effect.Effect<A, E>
+  ) => Effect.Effect<A, E | SqlFailure>
 }
 
 /** Loads the drivers. Connections are made when they are needed; the scope closes them within `closeTimeout`. */
@@ -40,12 +48,23 @@ export const openPostgres = Effect.fnUntraced(function*(
   const { PgClient } = yield* loadDriver({ sink, target }, packages, () => import("@effect/sql-pg"))
   const copyDrivers = useCopy ? yield* loadDriver({ sink, target }, packages, importCopyDrivers) : undefined
   const toFailure = failureFrom(settings)
-  const inTime = <A, E>(run: Effect.Effect<A, E>): Effect.Effect<A, SqlFailure> =>
-    abandonAfter(
-      Effect.mapError(run, toFailure),
-      commandTimeout,
-      () => new SqlFailure({ message: `no answer within ${Duration.format(commandTimeout)}`, code: "TIMEOUT" })
-    )
+  const typed = <A, E>(run: Effect.Effect<A, E>) =>
+    Effect.mapError(run, (error) => isSqlError(error) ? toFailure(error) : error as Exclude<E, SqlError>)
+  const late = () => new SqlFailure({ message: `no answer within ${Duration.format(commandTimeout)}`, code: "TIMEOUT" })
+  const inTime = <A, E>(run: Effect.Effect<A, E>) => abandonAfter(typed(run), Effect.sleep(commandTimeout), late)
+  /** As `inTime`, but the time begins anew with each answer: a transaction of many statements takes as long as it takes. */
+  const answeredInTime = <A, E>(run: (answered: Effect.Effect<void>) => Effect.Effect<A, E>) =>
+    Effect.suspend(() => {
+      let answers = 0
+      const answered = Effect.sync(() => {
+        answers++
+      })
+      const silence = Effect.suspend(() => {
+        const seen = answers
+        return Effect.map(Effect.sleep(commandTimeout), () => answers === seen)
+      })
+      return abandonAfter(typed(run(answered)), Effect.repeat(silence, { until: (isSilent) => isSilent }), late)
+    })
 
   const config = {
     host: settings.host,
@@ -65,19 +84,52 @@ export const openPostgres = Effect.fnUntraced(function*(
   const ssl = yield* agreedEncryption(settings.encryptions, connect)
   const runWith = <A, E>(sql: SqlClient, run: (sql: SqlClient) => Effect.Effect<A, E>) =>
     inTime(inTransaction(sql, Effect.andThen(sql.unsafe(timeLimit(settings)), run(sql))))
+  /** `limits` are statements that set the time limits of the transaction; none if its beginning does. */
+  const transactionOn = <A, E>(
+    sql: SqlClient,
+    limits: ReadonlyArray<string>,
+    copy: PostgresSession["copy"],
+    run: (session: PostgresSession) => Effect.Effect<A, E>
+  ) =>
+    answeredInTime((answered) => {
+      const session: PostgresSession = {
+        statements: (run) => Effect.tap(typed(run(sql)), answered),
+        copy: (statements, bytes) => Effect.tap(copy(statements, bytes), answered)
+      }
+      const limited = Effect.forEach(limits, (limit) => sql.unsafe(limit), { discard: true })
+      return inTransaction(sql, Effect.andThen(limited, Effect.suspend(() => run(session))))
+    })
+  const limits = [timeLimit(settings), idleLimit(settings)]
   if (copyDrivers === undefined) {
     const { maxConnections, minConnections } = settings
     const sql = yield* acquireBounded(
       PgClient.make({ ...config, ssl, maxConnections, minConnections }).pipe(Effect.provide(Reactivity.layer)),
       closeTimeout
     ).pipe(Effect.mapError(toFailure))
-    return { statements: (run) => runWith(sql, run), copy: () => Effect.die("without COPY") }
+    const copy = () => Effect.die("without COPY")
+    return {
+      statements: (run) => runWith(sql, run),
+      copy,
+      transaction: (run) => transactionOn(sql, limits, copy, run)
+    }
   }
 
-  const pool = yield* openPool(copyDrivers, settings, ssl)
+  const withClient = yield* openPool(copyDrivers, settings, ssl)
+  const copyBy = (client: PoolClient, message: string, bytes: Buffer) =>
+    Effect.mapError(copyFrom(copyDrivers, client, message, bytes), toFailure)
+  const begin = ["BEGIN", ...limits].join("; ")
+  const compiler = PgClient.makeCompiler()
   return {
     statements: (run) => Effect.scoped(Effect.flatMap(connect(ssl), (sql) => runWith(sql, run))),
-    copy: (statements, bytes) => pool(statements, bytes, inTime)
+    copy: (statements, bytes) =>
+      withClient((client) => inTime(copyBy(client, oneMessage(settings, statements), bytes))),
+    transaction: (run) =>
+      withClient((client) =>
+        Effect.flatMap(
+          sqlOn(client, { begin, compiler }),
+          (sql) => transactionOn(sql, [], (statements, bytes) => copyBy(client, statements.join("; "), bytes), run)
+        )
+      )
   }
 })
 
@@ -98,8 +150,11 @@ const agreedEncryption = Effect.fnUntraced(function*(
 
 const importCopyDrivers = () => Promise.all([import("pg"), import("pg-copy-streams")])
 
+type CopyDrivers = Awaited<ReturnType<typeof importCopyDrivers>>
+
+/** Gives a function that runs an effect with a connection. */
 const openPool = Effect.fnUntraced(function*(
-  [{ default: pg }, { from: copyFrom }]: Awaited<ReturnType<typeof importCopyDrivers>>,
+  [{ default: pg }]: CopyDrivers,
   settings: PostgresSettings,
   ssl: Encryption
 ) {
@@ -124,7 +179,7 @@ const openPool = Effect.fnUntraced(function*(
       })
     ),
     (pool) =>
-      abandonAfter(Effect.promise(() => pool.end()), settings.closeTimeout, () => "late").pipe(
+      abandonAfter(Effect.promise(() => pool.end()), Effect.sleep(settings.closeTimeout), () => "late").pipe(
         // The server does not answer the goodbye: close the sockets without it.
         Effect.catch(() =>
           Effect.sync(() => {
@@ -140,20 +195,10 @@ const openPool = Effect.fnUntraced(function*(
     client.on("error", () => {})
     client.on("end", () => clients.delete(client))
   })
-  return (
-    statements: ReadonlyArray<string>,
-    bytes: Buffer,
-    inTime: <A, E>(run: Effect.Effect<A, E>) => Effect.Effect<A, SqlFailure>
-  ): Effect.Effect<void, SqlFailure> =>
+  return <A, E>(use: (client: PoolClient) => Effect.Effect<A, E>): Effect.Effect<A, E | SqlFailure> =>
     Effect.acquireUseRelease(
       Effect.tryPromise({ try: () => pool.connect(), catch: failureFrom(settings) }),
-      (client) =>
-        inTime(Effect.callback<void, unknown>((resume) => {
-          const stream = client.query(Object.assign(copyFrom(oneMessage(settings, statements)), IGNORE_ROWS))
-          stream.on("finish", () => resume(Effect.void))
-          stream.on("error", (cause) => resume(Effect.fail(cause)))
-          stream.end(bytes)
-        })),
+      use,
       (client, exit) =>
         Effect.sync(() => {
           if (Exit.isFailure(exit)) socketOf(client)?.destroy()
@@ -162,6 +207,15 @@ const openPool = Effect.fnUntraced(function*(
     )
 })
 
+/** Sends a message of statements, one of them a COPY ... FROM STDIN that gets the bytes. */
+const copyFrom = ([, { from }]: CopyDrivers, client: PoolClient, message: string, bytes: Buffer) =>
+  Effect.callback<void, unknown>((resume) => {
+    const stream = client.query(Object.assign(from(message), IGNORE_ROWS))
+    stream.on("finish", () => resume(Effect.void))
+    stream.on("error", (cause) => resume(Effect.fail(cause)))
+    stream.end(bytes)
+  })
+
 const socketOf = (client: PoolClient) =>
   (client as unknown as { readonly connection?: { readonly stream?: { readonly destroy: () => void } } }).connection
     ?.stream
@@ -169,6 +223,13 @@ const socketOf = (client: PoolClient) =>
 /** How long the server may work on each statement of a transaction. */
 const timeLimit = ({ statementTimeout }: PostgresSettings): string =>
   `SET LOCAL statement_timeout = ${Math.ceil(Duration.toMillis(statementTimeout))}`
+
+/**
+ * How long the server waits for the next statement of a transaction. Else a transaction of a machine that has vanished would keep its
+ * locks for hours.
+ */
+const idleLimit = ({ commandTimeout }: PostgresSettings): string =>
+  `SET LOCAL idle_in_transaction_session_timeout = ${Math.ceil(Duration.toMillis(commandTimeout))}`
 
 /** A transaction as one message to the server: it costs no round trip of its own. */
 const oneMessage = (settings: PostgresSettings, statements: ReadonlyArray<string>): string =>
@@ -186,24 +247,23 @@ const acquireBounded = <A, E>(acquire: Effect.Effect<A, E, Scope.Scope>, timeout
   Effect.gen(function*() {
     const scope = yield* Effect.acquireRelease(
       Scope.make(),
-      (scope, exit) => Effect.ignore(abandonAfter(Scope.close(scope, exit), timeout, () => "late"))
+      (scope, exit) => Effect.ignore(abandonAfter(Scope.close(scope, exit), Effect.sleep(timeout), () => "late"))
     )
     return yield* Scope.provide(acquire, scope)
   })
 
-/** Fails after `timeout` and abandons `run`, which may not even react to an interruption. */
+/** Fails when the time is up and abandons `run`, which may not even react to an interruption. */
 const abandonAfter = <A, E, E2>(
   run: Effect.Effect<A, E>,
-  timeout: Duration.Duration,
+  timeIsUp: Effect.Effect<unknown>,
   late: () => E2
 ): Effect.Effect<A, E | E2> =>
   Effect.gen(function*() {
     const fiber = yield* Effect.forkDetach(run, { startImmediately: true })
-    const exit = yield* Fiber.await(fiber).pipe(
-      Effect.timeoutOption(timeout),
+    const exit = yield* Effect.raceFirst(Fiber.await(fiber), Effect.as(timeIsUp, null)).pipe(
       Effect.onInterrupt(() => Effect.sync(() => fiber.interruptUnsafe()))
     )
-    if (Option.isSome(exit)) return yield* exit.value
+    if (exit !== null) return yield* exit
     fiber.interruptUnsafe()
     return yield* Effect.fail(late())
   })

@@ -56,7 +56,8 @@ export class PostgresRuns {
   private readonly writer: Writer
   private readonly name: TableName
   private readonly createTable: boolean
-  private isReady: boolean | undefined
+  /** Whether there are tables for events; undefined before the first event. */
+  isReady: boolean | undefined
 
   constructor(writer: Writer, { createTable, schema, table }: TableName & { readonly createTable: boolean }) {
     this.writer = writer

@@ -176,7 +176,7 @@ const columnTypes: { readonly [kind in PostgresKind]: Column["type"] } = {
 export const lockName = (sql: SqlClient, name: TableName): Effect.Effect<unknown, SqlError> =>
   sql.unsafe("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [qualified(name)])
 
-const qualified = ({ schema, table }: TableName): string => `${quoted(schema)}.${quoted(table)}`
+export const qualified = ({ schema, table }: TableName): string => `${quoted(schema)}.${quoted(table)}`
 
 const createdTypes: { readonly [type in Column["type"]]: string } = {
   text: "text",

@@ -75,13 +75,18 @@ const REASONS: { readonly [reason: string]: string } = {
   AuthorizationError: "42501",
   ConstraintError: "23000",
   UniqueViolation: "23505",
+  DeadlockError: "40P01",
+  SerializationError: "40001",
   LockTimeoutError: "55P03",
   StatementTimeoutError: "57014"
 }
 
 /** Classes and codes are listed in appendix A of the Postgres manual. */
-const isLost = (code: string) => /^(?:08|57P0|53300|E(?:CONN|PIPE|HOST|NET|ADDR|NOTFOUND|AI_AGAIN|NOENT))/.test(code)
+const isLost = (code: string) =>
+  /^(?:08|57P0|53300|25P0[34]|E(?:CONN|PIPE|HOST|NET|ADDR|NOTFOUND|AI_AGAIN|NOENT))/.test(code)
 const isTimeout = (code: string) => /^(?:57014|55P03|TIMEOUT|ETIMEDOUT)$/.test(code)
+/** Another transaction was in the way, or the server was short of memory. */
+const isBusy = (code: string) => /^(?:40001|40P01|53000|53200)$/.test(code)
 const isExhausted = (code: string) => code === "EMFILE" || code === "ENFILE"
 /** Whether the server may take the connection if it is encrypted in another way. */
 export const isAboutEncryption = ({ code, message }: SqlFailure): boolean =>
@@ -147,7 +152,7 @@ export const serverWriteError = (
   if (isExhausted(code)) return fail("Unknown", TOO_MANY_FILES)
   if (isForbidden(code)) return fail("PermissionDenied", `${message}; ${permissionStep(code)}`)
   if (code === "55P03") return fail("Timeout", `${message}; end the program that has locked it`)
-  if (isTimeout(code)) return fail("Timeout", message)
+  if (isTimeout(code) || isBusy(code)) return fail("Timeout", message)
   if (/^2[23]/.test(code)) return fail("Constraint", message)
   if (isLost(code) || (code === "" && /terminated|closed|ended|not queryable/i.test(message))) {
     return fail("ConnectionLost", `the connection was lost: ${message}`)

@@ -37,8 +37,19 @@ it.each([
   ["42501", "PermissionDenied", false],
   ["55P03", "Timeout", true],
   ["53100", "DiskFull", true],
+  ["57014", "Timeout", true],
+  ["40001", "Timeout", true],
+  ["40P01", "Timeout", true],
+  ["53200", "Timeout", true],
+  ["53300", "ConnectionLost", true],
   ["57P01", "ConnectionLost", true],
+  ["57P02", "ConnectionLost", true],
+  ["57P03", "ConnectionLost", true],
+  ["25P03", "ConnectionLost", true],
   ["08006", "ConnectionLost", true],
+  ["ECONNREFUSED", "ConnectionLost", true],
+  ["ECONNRESET", "ConnectionLost", true],
+  ["42P01", "Unknown", false],
   ["42601", "Unknown", false]
 ])("writing with %j fails with %s", (code, reason, isRetryable) => {
   const error = serverWriteError("PostgresSink", "host", 2, failure(code))

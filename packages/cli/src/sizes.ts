@@ -14,12 +14,12 @@ const BYTES: { readonly [unit: string]: number } = {
   tib: 2 ** 40
 }
 
-export const SIZE_FORM = "a size of at least 1MB, such as 500MB or 10GiB"
+export const SIZE_FORM = "a size of at least 100MB, such as 500MB or 10GiB"
 
-/** Smaller than this, a journal would stop in a moment. */
-const SMALLEST = 1e6
+/** What outputs have is let go every few seconds. A smaller journal might fill up in between. */
+const SMALLEST = 1e8
 
-/** In bytes. None if the text is not a size, or less than 1MB. */
+/** In bytes. None if the text is not a size, or less than 100MB. */
 export const parseSize = (text: string): Option.Option<number> => {
   const [, amount, unit = ""] = /^(\d+(?:\.\d+)?) ?([kmgt]i?b)$/i.exec(text.trim()) ?? []
   const bytes = Math.round(Number(amount) * (BYTES[unit.toLowerCase()] ?? Number.NaN))

@@ -77,7 +77,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("-
       ["table: 3", "table: Expected a table name such as samples"],
       ["simulate: yes", "simulate: Expected a whole number above 0 without quotes"],
       ["batch-size: \"64\"", "batch-size: Expected a whole number above 0 without quotes"],
-      ["journal-max: 5", "journal-max: Expected a size of at least 1MB, such as 500MB or 10GiB"],
+      ["journal-max: 5", "journal-max: Expected a size of at least 100MB, such as 500MB or 10GiB"],
       ["journal-full: explode", "journal-full: Expected one of stop, drop-oldest"],
       ["disk-wait: 60", "disk-wait: Expected a duration"],
       ["quiet: yes", "quiet: Expected true or false without quotes"],

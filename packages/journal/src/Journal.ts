@@ -233,7 +233,9 @@ const drainAll = Effect.fnUntraced(
   function*(store: Store.Store, outputs: ReadonlyArray<Output>, options: DrainOptions) {
     for (const { name } of outputs) if (!store.outputs().has(name)) yield* store.keep(name, store.kept(name))
     yield* Effect.forkScoped(
-      Effect.forever(Effect.andThen(Effect.sleep(FORGET_INTERVAL), Effect.suspend(() => store.forget(heldBack(store)))))
+      Effect.forever(
+        Effect.andThen(Effect.sleep(FORGET_INTERVAL), Effect.suspend(() => store.forget(store.heldBack())))
+      )
     )
     return yield* Effect.forEach(outputs, (output) => drain(store, output, options), {
       concurrency: "unbounded",
@@ -241,10 +243,6 @@ const drainAll = Effect.fnUntraced(
     }).pipe(Effect.interruptible, Effect.forkDetach({ startImmediately: true }))
   }
 )
-
-/** The position up to which all outputs have everything for sure. */
-const heldBack = (store: Store.Store): number =>
-  Math.min(store.end(), ...[...store.outputs().values()].map(({ place }) => place?.through ?? 0))
 
 /** Gives the outputs what they lack, the last events too, and stops the drains. */
 const endOutputs = Effect.fnUntraced(function*(
@@ -277,7 +275,7 @@ const leftOutputs = Effect.fnUntraced(function*(store: Store.Store, outputs: Rea
   const behind = outputs.filter(({ name, state }) =>
     state === "stopped" || (store.kept(name).place?.through ?? 0) < end
   )
-  if (behind.length === 0 && heldBack(store) >= end) {
+  if (behind.length === 0 && store.heldBack() >= end) {
     yield* store.finish
     return null
   }

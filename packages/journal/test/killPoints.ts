@@ -50,8 +50,8 @@ export const forgetting: { readonly [name: string]: KillPoint } = {
 /** When all outputs have everything. */
 export const finishing: { readonly [name: string]: KillPoint } = {
   "before the description of a text file is replaced": { call: "renameSync", on: "output", when: "before" },
-  "before the journal is removed": { call: "rmSync", on: "journal", when: "before" },
-  "when a part of the journal is removed": { call: "rmSync", on: "segment", when: "after" },
+  "before the journal is removed": { call: "renameSync", on: "journal", when: "before" },
+  "when the journal has lost its name": { call: "renameSync", on: "journal", when: "after" },
   "when the journal is removed": { call: "rmSync", on: "journal", when: "after" },
   "before a position is removed": { call: "exec", on: "output", sql: "BEGIN", when: "before" }
 }

@@ -35,9 +35,11 @@ export const openBus = Effect.fnUntraced(function*(
   options: ConnectionOptions
 ): Effect.fn.Return<Bus, SourceOpenError | SourceDependencyError, Scope.Scope> {
   const slots = plan.units.map((unit) => new DeviceSlot(unit, plan.given))
-  const connection = new BusConnection(plan, slots, options)
+  const scope = yield* Scope.Scope
+  const columnChecks = new ColumnChecks(slots, yield* SampleClock.current, scope)
+  const connection = new BusConnection(plan, slots, columnChecks, options)
   yield* Effect.addFinalizer(() => connection.close)
-  const bus = new Bus(plan.given, slots, options.timeout, yield* SampleClock.current, yield* Scope.Scope)
+  const bus = new Bus(plan.given, slots, options.timeout, columnChecks, scope)
   const open = Effect.tap(connection.open, () => bus.measureRoundTrips)
   if (options.allowMissing) yield* openMissing(plan.given, open, connection)
   else yield* Effect.forkScoped(connection.keepOpen(yield* open))
@@ -47,9 +49,11 @@ export const openBus = Effect.fnUntraced(function*(
 /** Opens the port, polls each device once and closes the port. A device that cannot be opened is a failure. */
 export const pollOnce = Effect.fnUntraced(function*(plan: PortPlan, timeout: Duration.Duration) {
   const slots = plan.units.map((unit) => new DeviceSlot(unit, plan.given))
-  const connection = new BusConnection(plan, slots, { timeout, allowMissing: true })
+  const scope = yield* Scope.Scope
+  const columnChecks = new ColumnChecks(slots, yield* SampleClock.current, scope)
+  const connection = new BusConnection(plan, slots, columnChecks, { timeout, allowMissing: true })
   yield* Effect.addFinalizer(() => connection.close)
-  const bus = new Bus(plan.given, slots, timeout, yield* SampleClock.current, yield* Scope.Scope)
+  const bus = new Bus(plan.given, slots, timeout, columnChecks, scope)
   // Why it could not be opened is in the slots.
   yield* Effect.ignore(Effect.annotateLogs(connection.open, { port: plan.given }))
   return { outcomes: yield* bus.poll(new Set(plan.units.map(({ name }) => name))), devices: bus.devices }
@@ -90,13 +94,13 @@ export class Bus {
     name: string,
     slots: ReadonlyArray<DeviceSlot>,
     timeout: Duration.Duration,
-    clock: SampleClock.SampleClock,
+    columnChecks: ColumnChecks,
     scope: Scope.Scope
   ) {
     this.name = name
     this.slots = slots
     this.timeout = timeout
-    this.columnChecks = new ColumnChecks(slots, clock, scope)
+    this.columnChecks = columnChecks
     this.scope = scope
   }
 
@@ -120,9 +124,7 @@ export class Bus {
       this.slots.filter(({ unit }) => names.has(unit.name)),
       (slot) => slot.found instanceof DeviceError ? failureOf(slot.found) : this.pollDevice(slot, slot.found)
     )
-    return nextPollAtNanos === undefined
-      ? outcomes
-      : Effect.tap(outcomes, () => this.columnChecks.polled(nextPollAtNanos))
+    return Effect.tap(outcomes, () => this.columnChecks.polled(nextPollAtNanos))
   }
 
   /** What a device sends by itself, and its failures. No other request can be sent on the port then. */
@@ -157,9 +159,8 @@ export class Bus {
       onSuccess: ({ value: frame, ...times }) => {
         port.gaveReading()
         const reading: Reading = { device: device.name, unitId: device.unitId, ...times, frame }
-        return slot.malformed.replied(frame.fieldFailures === undefined)
-          ? Effect.as(this.columnChecks.ask(slot, opened), reading)
-          : Effect.succeed(reading)
+        if (slot.malformed.replied(frame.fieldFailures === undefined)) this.columnChecks.want(slot)
+        return Effect.succeed(reading)
       },
       onFailure: (error) => {
         port.gaveFailure()
@@ -170,9 +171,8 @@ export class Bus {
 
   private afterFailure(slot: DeviceSlot, opened: OpenDevice, error: RequestError): Effect.Effect<unknown> {
     if (opened.port.hasOutstandingLine(opened.device.unitId)) return this.resynchronise(slot, opened)
-    return error._tag === "MalformedReply" && slot.malformed.replied(false)
-      ? this.columnChecks.ask(slot, opened)
-      : Effect.void
+    if (error._tag === "MalformedReply" && slot.malformed.replied(false)) this.columnChecks.want(slot)
+    return Effect.void
   }
 
   /** Resynchronises a device in the background. It is not polled until then, and holds no other device up. */

@@ -5,6 +5,7 @@
 import { SampleClock, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
 import { type Duration, Effect, Exit, Schedule, Scope } from "effect"
 import { connect } from "./BaudSearch.ts"
+import type { ColumnChecks } from "./ColumnChecks.ts"
 import type { DeviceSlot } from "./DeviceSlot.ts"
 import { answers, type OpenDevice, openDevice, warnOfUnknownTypes } from "./OpenDevice.ts"
 import { OutstandingReplies } from "./OutstandingReplies.ts"
@@ -30,6 +31,7 @@ export const AGAIN_SHARED = Schedule.min([Schedule.exponential("4 seconds"), Sch
 export class BusConnection {
   private readonly plan: PortPlan
   private readonly slots: ReadonlyArray<DeviceSlot>
+  private readonly columnChecks: ColumnChecks
   private readonly options: ConnectionOptions
   /** Of the open port; null while it is closed. */
   private scope: Scope.Closeable | null = null
@@ -38,9 +40,15 @@ export class BusConnection {
   /** Late replies may come after the port was opened again. */
   private readonly outstanding: OutstandingReplies
 
-  constructor(plan: PortPlan, slots: ReadonlyArray<DeviceSlot>, options: ConnectionOptions) {
+  constructor(
+    plan: PortPlan,
+    slots: ReadonlyArray<DeviceSlot>,
+    columnChecks: ColumnChecks,
+    options: ConnectionOptions
+  ) {
     this.plan = plan
     this.slots = slots
+    this.columnChecks = columnChecks
     this.options = options
     this.bauds = plan.bauds
     this.outstanding = new OutstandingReplies(options.timeout)
@@ -126,7 +134,7 @@ export class BusConnection {
   /** Looks for a device. Without `allowMissing` it must answer the first time. */
   private find(port: Port, slot: DeviceSlot, baud: number | null): Effect.Effect<void, SourceOpenError> {
     const opening = Effect.tap(
-      openDevice(port, slot.unit, baud),
+      openDevice(port, slot.unit, baud, slot.device.format),
       () => Effect.ignore(port.settle(slot.unit.unitId))
     )
     const found = Effect.matchEffect(opening, {
@@ -149,7 +157,7 @@ export class BusConnection {
   private lookAgain(port: Port): Effect.Effect<never> {
     const baud = this.bauds[0] ?? null
     return Effect.gen({ self: this }, function*() {
-      for (const slot of this.slots.filter(({ isMissing }) => isMissing)) {
+      for (const slot of this.slots.filter((slot) => slot.isMissing && !this.columnChecks.looksAt(slot))) {
         if (yield* answers(port, slot.unit)) {
           port.gaveReading()
           yield* Effect.ignore(this.find(port, slot, baud))

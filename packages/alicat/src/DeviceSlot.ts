@@ -14,7 +14,7 @@ import {
 } from "@sampleline/core"
 import { Result } from "effect"
 import { MalformedInARow } from "./MalformedInARow.ts"
-import type { AskedColumns, OpenDevice } from "./OpenDevice.ts"
+import type { AskedColumns, AskedTable, OpenDevice } from "./OpenDevice.ts"
 import type { Unit } from "./Plan.ts"
 import { formatChange } from "./wire/FormatChange.ts"
 import { decodeManufacturing } from "./wire/Identity.ts"
@@ -27,8 +27,11 @@ export class DeviceSlot {
   private known: Device | null = null
   /** The device to poll, or why there is none. */
   private current: OpenDevice | DeviceError
-  /** When the device last had the columns of the run, in microseconds since the epoch. */
-  private sameColumnsAt = 0
+  /** The device that answered last on the open port, also if it is not the one of the run. */
+  private last: OpenDevice | null = null
+  /** The last tables of the device of the run: its columns as they were at the start, and who it is. */
+  private columnsTable: AskedTable | null = null
+  private identityTable: AskedTable | null = null
   /** The device whose last table had other columns, if that table is not believed yet. */
   private doubted: OpenDevice | null = null
 
@@ -53,6 +56,16 @@ export class DeviceSlot {
     return this.open === null
   }
 
+  /** The device that answers in this place but is not recorded: another one, or one with other columns. Null if there is none. */
+  get changed(): OpenDevice | null {
+    return this.current instanceof DeviceError ? this.last : null
+  }
+
+  /** The tables by which a changed device is seen to be as before. Null if that table is not needed, or was never sent. */
+  get tablesAsBefore(): { readonly identity: AskedTable | null; readonly columns: AskedTable | null } {
+    return { identity: serialOf(this.known) === null ? null : this.identityTable, columns: this.columnsTable }
+  }
+
   /** Whether the last table had other columns. It may have been cut, so it is believed only when the next one differs too. */
   get hasDoubtfulColumns(): boolean {
     return this.doubted !== null && this.doubted === this.current
@@ -72,20 +85,37 @@ export class DeviceSlot {
   opened(now: OpenDevice): void {
     // A device that did not send its serial number before is known by it from now on. Its columns stay those of the run.
     if (serialOf(this.known) === null) this.known = { ...now.device, format: this.known?.format ?? now.device.format }
+    this.last = now
     this.current = this.checked(this.known ?? now.device, now)
+    if (this.open !== null) this.identityTable = now.identityTable ?? this.identityTable
+  }
+
+  /** Whether a device has the columns of the run. */
+  hasSameColumns({ layout }: OpenDevice): boolean {
+    return this.known?.format != null && formatChange(this.known.format, layout.format) === null
+  }
+
+  /** Adds to the failure of a changed device what its user can do. False if that was done before. */
+  advise(advice: string): boolean {
+    if (!(this.current instanceof DeviceError) || this.current.detail.endsWith(advice)) return false
+    this.current = this.failure(this.current.reason, `${this.current.detail}. ${advice}`)
+    return true
   }
 
   /** The port is open, but the device does not answer. */
   didNotAnswer(error: SourceOpenError): void {
+    this.last = null
     this.current = this.failure("Timeout", error.message, error)
   }
 
   /** `why` completes a sentence about the port: `is missing`. */
   portClosed(why: string): void {
+    this.last = null
     this.current = this.portClosedBecause(why)
   }
 
   portNotOpened(error: SourceOpenError | SourceDependencyError): void {
+    this.last = null
     const isSilent = error._tag === "SourceOpenError" && error.reason === "NoReply"
     this.current = this.failure(isSilent ? "Timeout" : "Disconnected", error.message, error)
   }
@@ -133,10 +163,10 @@ export class DeviceSlot {
   private otherColumns(before: FrameFormat, { layout, table }: AskedColumns | OpenDevice): DeviceError | null {
     const change = formatChange(before, layout.format)
     if (change === null) {
-      this.sameColumnsAt = table?.at ?? this.sameColumnsAt
+      this.columnsTable = table ?? this.columnsTable
       return null
     }
-    const when = `at some time after ${formatTimestamp(this.sameColumnsAt)}`
+    const when = `at some time after ${formatTimestamp(this.columnsTable?.at ?? 0)}`
     return this.failure(
       "DeviceChanged",
       `its columns have changed ${when}: ${change}. It is not recorded until they are as before: set them back, or start again`

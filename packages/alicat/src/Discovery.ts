@@ -67,7 +67,13 @@ export type Discovery =
   }
   | { readonly _tag: "Streams"; readonly port: string; readonly baud: number | null }
   | { readonly _tag: "Echoes"; readonly port: string }
-  | { readonly _tag: "Heard"; readonly port: string; readonly text: string }
+  | {
+    readonly _tag: "Heard"
+    readonly port: string
+    readonly text: string
+    /** Whether it goes on without a pause, and without a request. Then nothing is sent to the port. */
+    readonly withoutEnd: boolean
+  }
   | { readonly _tag: "PortFailed"; readonly port: string; readonly error: SourceOpenError | SourceDependencyError }
   | {
     readonly _tag: "Asking"
@@ -139,13 +145,20 @@ class Search {
     place: Place
   ): Effect.fn.Return<unknown, SourceOpenError | SourceDependencyError | RequestError, Scope.Scope> {
     let asked = 0
+    let talked = false
     yield* Effect.addFinalizer(() => Effect.sync(() => this.done += this.triesOn(place) - asked))
     const rates = this.ratesOf(place)
     const port = yield* openPlace(place, rates[0] ?? undefined, this.plan.timeout)
     for (const baud of rates) {
       if (rates.length > 1) yield* port.setBaud(baud!)
       const streams = Queue.offer(this.queue, { _tag: "Streams", port: place.given, baud })
-      if (yield* port.isTalking) return yield* streams
+      const talks = yield* port.talks
+      if (port.heardPushed) return yield* streams
+      // A device that streams at another baud rate is noise.
+      if (talks) {
+        talked = true
+        continue
+      }
       const answering: Array<string> = []
       for (const unitId of this.plan.units) {
         yield* Queue.offer(this.queue, {
@@ -161,7 +174,11 @@ class Search {
         if (yield* answers(port, { unitId })) answering.push(unitId)
         if (port.heardPushed) return yield* streams
       }
-      if (answering.length === 1) yield* port.stopStreaming(answering[0]!)
+      if (answering.length === 1) {
+        const [unitId] = answering as [string]
+        yield* port.stopStreaming(unitId)
+        yield* answers(port, { unitId })
+      }
       for (const unitId of answering) {
         const device = yield* openDevice(port, { name: "the device", unitId, givenLayout: null }, baud).pipe(
           Effect.map(({ device: { format, identity } }) => ({ identity, format, problem: null })),
@@ -172,8 +189,10 @@ class Search {
       if (answering.length > 0) return
     }
     if (port.heardEcho) yield* Queue.offer(this.queue, { _tag: "Echoes", port: place.given })
-    else if (port.lastHeard !== null) {
-      yield* Queue.offer(this.queue, { _tag: "Heard", port: place.given, text: quoteBytes(port.lastHeard) })
+    else {
+      const heard = talked ? port.lastBytes : port.lastHeard
+      if (heard === null) return
+      yield* Queue.offer(this.queue, { _tag: "Heard", port: place.given, text: quoteBytes(heard), withoutEnd: talked })
     }
   }, Effect.scoped)
 

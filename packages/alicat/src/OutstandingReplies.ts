@@ -7,6 +7,8 @@
  *
  * - Tables can be late too. Another one is requested only after the longest silence, when nothing earlier can come any more.
  * - A rejection names neither its device nor its request. A device that rejects tables is resynchronised by silence.
+ * - Some devices reject the command that stops streaming, others are silent on it. A rejection that comes before the next reply
+ *   of the device is the answer to that command, and to no later request.
  * - A table alone is no reason to resynchronise. No row of it can be taken for a reading.
  */
 import { Duration } from "effect"
@@ -36,6 +38,8 @@ export const TABLE_SILENCE_MS = 100
 
 export class OutstandingReplies {
   private readonly byUnit = new Map<string, Outstanding>()
+  /** The device that was told to stop and may still reject that. */
+  private stopped: string | null = null
   private readonly tableNanos: number
   /** A device that was silent for so long no longer answers earlier requests. */
   readonly silenceMs: number
@@ -72,8 +76,14 @@ export class OutstandingReplies {
     }
   }
 
+  /** A command was sent that stops streaming. */
+  toldToStop(unit: string): void {
+    this.stopped = unit
+  }
+
   /** The last request was answered, unless it may have been an earlier one of the same kind. Then nothing earlier can come. */
   answered(unit: string, answer: Answer): void {
+    if (this.stopped === unit) this.stopped = null
     if (answer === "line" ? this.byUnit.get(unit)?.lines === 1 : this.isResynchronised(unit)) this.clear(unit)
   }
 
@@ -89,16 +99,21 @@ export class OutstandingReplies {
     this.byUnit.delete(unit)
   }
 
-  /** A line came, from any unit. */
-  heard(text: string, atNanos: number): void {
+  /** A line came, from any unit. False if it rejects the command that stops streaming: it answers no request. */
+  heard(text: string, atNanos: number): boolean {
     const outstanding = this.byUnit.get(text[0] ?? "")
     if (text.startsWith("?")) {
       for (const each of this.byUnit.values()) each.quietSinceNanos = atNanos
-    } else if (outstanding !== undefined && text[1] === " ") {
+      const isOfStop = this.stopped !== null
+      this.stopped = null
+      return !isOfStop
+    }
+    if (outstanding !== undefined && text[1] === " ") {
       outstanding.quietSinceNanos = atNanos
       const [, kind, row] = TABLE_ROW.exec(text) ?? []
       if (kind !== undefined) heardRow(outstanding, kind, Number(row), atNanos)
     }
+    return true
   }
 
   /** Whether the unit has sent nothing for so long that nothing more will come. */

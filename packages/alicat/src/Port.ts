@@ -9,9 +9,9 @@ import { Duration, Effect, LogLevel, Option, Result, Schedule, type Scope } from
 import { OnlyFailures } from "./OnlyFailures.ts"
 import { type Answer, isTableRow, OutstandingReplies } from "./OutstandingReplies.ts"
 import { PortLock } from "./PortLock.ts"
-import { type Line, LISTEN_MS, ReceivedLines } from "./ReceivedLines.ts"
+import { type Line, ReceivedLines } from "./ReceivedLines.ts"
 import { NoReply, PortGone, type PortStreams, type RequestError } from "./RequestError.ts"
-import { sleepAwake, within } from "./Timeouts.ts"
+import { within } from "./Timeouts.ts"
 import type { OpenTransport, Transport } from "./transport/Transport.ts"
 import { encodeCommand, isRejection, lineText } from "./wire/Framing.ts"
 import {
@@ -178,6 +178,16 @@ export class Port {
     return this.received.lastHeard
   }
 
+  /** The last bytes since the port was opened, as they came. */
+  get lastBytes(): Uint8Array {
+    return this.received.lastBytes
+  }
+
+  /** Whether a whole line has come since the port was opened. */
+  get heardLine(): boolean {
+    return this.received.heardLine
+  }
+
   /** Whether a device must be resynchronised before its next request. None can on a port that is gone. */
   hasOutstandingLine(unitId: string): boolean {
     return !this.received.isClosed && this.outstanding.hasLine(unitId)
@@ -239,18 +249,19 @@ export class Port {
 
   /** Stops a device that sends readings by itself, and throws away what still comes. Does nothing to any other device. */
   stopStreaming(unitId: string): Effect.Effect<void, RequestError> {
-    return this.lock.request(Effect.asVoid(this.silence(unitId)))
+    return this.lock.request(Effect.suspend(() => {
+      this.outstanding.toldToStop(unitId)
+      return Effect.asVoid(this.silence(unitId))
+    }))
   }
 
   setBaud(baud: number): Effect.Effect<void, RequestError> {
     return this.lock.request(Effect.mapError(this.transport.setBaud(baud), (cause) => this.gone(cause)))
   }
 
-  /** Listens for a moment: whether a device sends without a request. */
-  get isTalking(): Effect.Effect<boolean, RequestError> {
-    return this.lock.request(
-      Effect.map(Effect.andThen(sleepAwake(LISTEN_MS), this.received.waiting), (waiting) => waiting > 0)
-    )
+  /** Listens for a moment: whether something sends without a request, and goes on to. */
+  get talks(): Effect.Effect<boolean, RequestError> {
+    return this.lock.request(this.received.talks)
   }
 
   /**

@@ -5,7 +5,7 @@ import { Cause, Deferred, Effect, Queue } from "effect"
 import { TABLE_SILENCE_MS } from "./OutstandingReplies.ts"
 import { PortGone } from "./RequestError.ts"
 import { sleepAwake } from "./Timeouts.ts"
-import { LineSplitter } from "./wire/Framing.ts"
+import { CR, LineSplitter } from "./wire/Framing.ts"
 import { isPushedText } from "./wire/PollLine.ts"
 
 /** A line, and when its last byte arrived. */
@@ -24,6 +24,10 @@ const MAX_TABLE_ROWS = 200
 export const LISTEN_MS = 60
 /** A device that sends this many bytes without a pause is streaming. */
 const MAX_DRAINED_BYTES = 256
+/** So many moments in a row are no late replies: something talks all the time. */
+const MOMENTS = 8
+/** So many of the last bytes are kept to be told. */
+const TOLD_BYTES = 40
 
 export class ReceivedLines {
   private readonly queue: Queue.Queue<Line, PortGone>
@@ -33,6 +37,9 @@ export class ReceivedLines {
   private pushed = false
   private last: Line | null = null
   private heard: Uint8Array | null = null
+  private bytes = 0
+  private tail: Uint8Array = new Uint8Array()
+  private wholeLine = false
 
   private constructor(queue: Queue.Queue<Line, PortGone>, closedPort: Deferred.Deferred<void>) {
     this.queue = queue
@@ -65,13 +72,27 @@ export class ReceivedLines {
     return this.splitter.incomplete ?? this.heard
   }
 
-  /** Bytes came in. Calls `onLine` with the text of each line that they complete. */
-  receive(chunk: Uint8Array, at: number, monotonicNanos: number, onLine: (text: string) => void): void {
-    for (const bytes of this.splitter.push(chunk)) {
+  /** The last bytes since the port was opened, as they came. */
+  get lastBytes(): Uint8Array {
+    return this.tail
+  }
+
+  /** Whether a whole line has come since the port was opened. */
+  get heardLine(): boolean {
+    return this.wholeLine
+  }
+
+  /** Bytes came in. Calls `isReply` with the text of each line that they complete. A line that is no reply is not queued. */
+  receive(chunk: Uint8Array, at: number, monotonicNanos: number, isReply: (text: string) => boolean): void {
+    this.bytes += chunk.length
+    this.tail = chunk.slice(-TOLD_BYTES)
+    const lines = this.splitter.push(chunk)
+    this.wholeLine ||= lines.length > 0 && chunk.includes(CR)
+    for (const bytes of lines) {
       const text = String.fromCharCode(...bytes)
       this.pushed ||= isPushedText(text)
       this.heard = bytes
-      onLine(text)
+      if (!isReply(text)) continue
       this.last = { bytes, at, monotonicNanos }
       Queue.offerUnsafe(this.queue, this.last)
     }
@@ -99,14 +120,21 @@ export class ReceivedLines {
     )
   }
 
+  /** Listens for a moment, and longer while something comes. Whether something comes in each moment. */
+  get talks(): Effect.Effect<boolean> {
+    return Effect.gen({ self: this }, function*() {
+      for (let moment = 0; moment < MOMENTS; moment++) {
+        const before = this.bytes
+        yield* sleepAwake(LISTEN_MS)
+        if (this.bytes === before) return false
+      }
+      return true
+    })
+  }
+
   /** The next line. */
   get take(): Effect.Effect<Line, PortGone> {
     return Queue.take(this.queue)
-  }
-
-  /** How many lines wait to be taken. */
-  get waiting(): Effect.Effect<number> {
-    return Queue.size(this.queue)
   }
 
   /** The last line that came, taken or not. */

@@ -13,4 +13,7 @@ export const sleepAwake = (ms: number): Effect.Effect<unknown> =>
 
 /** Fails with `NoReply` after this time. */
 export const within = (afterMs: number) => <A, E>(reply: Effect.Effect<A, E>): Effect.Effect<A, E | NoReply> =>
-  Effect.raceFirst(reply, Effect.andThen(sleepAwake(afterMs), Effect.fail(new NoReply({ afterMs }))))
+  Effect.raceFirst(
+    reply,
+    Effect.andThen(sleepAwake(afterMs), Effect.suspend(() => Effect.fail(new NoReply({ afterMs }))))
+  )

@@ -6,7 +6,7 @@ import { openPty } from "../src/simulator/Pty.ts"
 import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
 import * as Simulator from "../src/simulator/Simulator.ts"
 import { encodeCommand, LineSplitter } from "../src/wire/Framing.ts"
-import { leaveStreaming, openError, recorded } from "./ports.ts"
+import { leaveStreaming, openError, recorded, scriptedPort } from "./ports.ts"
 
 describe.concurrent("opening a port", () => {
   it.live.each([19200, 115200, 38400, 9600, 57600])("finds a device at %d baud", (baud) =>
@@ -63,6 +63,35 @@ describe.concurrent("opening a port", () => {
         [["A", "100001"], ["B", "100002"], ["C", "100003"]]
       )
     }))
+
+  it.live.each([undefined, ["Count"]])(
+    "finds a device that rejects the command to stop, however late it says so (columns given: %j)",
+    (columns) =>
+      Effect.gen(function*() {
+        const device = new SimulatedDevice()
+        let due = 0
+        let count = 0
+        const { path } = yield* scriptedPort(
+          (command) => {
+            if (command === "@@ A") return "?"
+            if (columns === undefined) return device.respond(command, 0).join("\r") || null
+            return command === "A" ? `A +${++count}` : "?"
+          },
+          (_, write, reply) => {
+            due = Math.max(due, performance.now() + 120)
+            setTimeout(() => write(reply), due - performance.now())
+          }
+        )
+        const source = yield* Alicat.make({
+          devices: { fuel: { port: path, baud: 19200, columns } },
+          timeout: "200 millis"
+        })
+        const before = count
+        const { readings } = yield* source.poll(["fuel"])
+        assert.strictEqual(readings.length, 1)
+        if (columns !== undefined) assert.strictEqual(readings[0]!.frame.values[0], before + 1)
+      })
+  )
 
   it.live("fails if it cannot know which of several silent units streams", () =>
     Effect.gen(function*() {

@@ -7,7 +7,7 @@ import * as fs from "node:fs"
 import * as Alicat from "../src/Alicat.ts"
 import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
 import * as Simulator from "../src/simulator/Simulator.ts"
-import { devicesOf, logged, openError, pluggable, pollUntil, scriptedPort } from "./ports.ts"
+import { devicesOf, logged, openError, pluggable, pollUntil, scriptedPort, talkingPeer } from "./ports.ts"
 
 describe.concurrent("a port that vanishes", () => {
   it.live("gives failures of its devices, and is opened again when it is back", () =>
@@ -194,6 +194,30 @@ describe.concurrent("a device that does not answer", () => {
       )
       assert.include(yield* heard(" +014.62 +021.89"), "a device streams on the port and does not stop")
     }))
+
+  it.live.each(
+    [
+      ["\r", "\\x0d", ", never a whole line"],
+      ["\0", "\\x00", ", never a whole line"],
+      ["\xff", "\\xff", ", never a whole line"],
+      ["x", "x", ", never a whole line"],
+      ["HELL\r", "HELL\\x0d", ""]
+    ] as const
+  )(
+    "is told with what comes without end, if it comes without being asked: %j",
+    ([sent, quoted, how]) =>
+      Effect.gen(function*() {
+        const { port } = yield* talkingPeer(sent)
+        const error = yield* openError({ fuel: { port } }, "100 millis")
+        assert.include(
+          error.message,
+          `fuel (unit A) did not answer; "${
+            quoted.repeat(40 / sent.length)
+          }" comes without being asked and without end${how}; `
+            + "check the serial server's baud rate, and what else is on the port"
+        )
+      })
+  )
 
   it.live("is not told with the replies of another unit", () =>
     Effect.gen(function*() {

@@ -43,6 +43,19 @@ const panelPort = Effect.fnUntraced(function*() {
   return { ...port, at, device, tablesAsked: () => port.commands.filter((command) => command === "A??D*").length }
 })
 
+/** Devices with a panel behind a link that stays when its port goes. */
+const pluggablePanel = () => {
+  const link = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "panel-")), "port")
+  const plug = Effect.fnUntraced(function*(panel?: Panel) {
+    const scope = yield* Scope.make()
+    const port = yield* Scope.provide(panelPort(), scope)
+    if (panel !== undefined) port.at.panel = panel
+    fs.symlinkSync(port.path, link)
+    return { ...port, unplug: Effect.andThen(Effect.sync(() => fs.rmSync(link)), Scope.close(scope, Exit.void)) }
+  })
+  return { link, plug }
+}
+
 const detailOf = Effect.fnUntraced(function*(source: PollSource["Service"]) {
   const { failures } = yield* source.poll(["fuel"])
   return failures[0]?.error.message ?? ""
@@ -61,17 +74,7 @@ describe.concurrent("a device whose units or columns were changed", () => {
     "while its port was away is not recorded until they are as before: %s",
     ([, panel, change]) =>
       Effect.gen(function*() {
-        const link = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "panel-")), "port")
-        const plug = Effect.fnUntraced(function*(panel?: Panel) {
-          const scope = yield* Scope.make()
-          const port = yield* Scope.provide(panelPort(), scope)
-          if (panel !== undefined) port.at.panel = panel
-          fs.symlinkSync(port.path, link)
-          return {
-            ...port,
-            unplug: Effect.andThen(Effect.sync(() => fs.rmSync(link)), Scope.close(scope, Exit.void))
-          }
-        })
+        const { link, plug } = pluggablePanel()
         const first = yield* plug()
         const source = yield* Alicat.make({ devices: { fuel: { port: link } } })
         const { format } = source.devices[0]!
@@ -92,6 +95,36 @@ describe.concurrent("a device whose units or columns were changed", () => {
         const [reading] = yield* pollUntil(source, (reasons) => reasons.length === 0)
         assert.strictEqual(reading!.frame.format, format)
         yield* second.unplug
+      })
+  )
+
+  it.live.each(
+    [
+      ["the last rows", /^A D(?:0[5-9]|1).*/],
+      ["a row", /^A D04.*/],
+      ["the end of a label", /CM$/]
+    ] as const
+  )(
+    "is not told as changed because the first table has lost %s when its port is back",
+    ([, lost]) =>
+      Effect.gen(function*() {
+        const { link, plug } = pluggablePanel()
+        const first = yield* plug()
+        const source = yield* Alicat.make({ devices: { fuel: { port: link } } })
+        yield* first.unplug
+        yield* pollUntil(source, (reasons) => reasons.includes("fuel Disconnected"))
+        let tables = 0
+        const { unplug } = yield* plug((command, line) => {
+          if (command === "A??D*" && line.startsWith("A D00")) tables++
+          return command === "A??D*" && tables === 1 ? line.replace(lost, "") : line
+        })
+        const seen = new Set<string>()
+        yield* pollUntil(source, (reasons) => {
+          for (const reason of reasons) seen.add(reason)
+          return reasons.length === 0
+        })
+        assert.deepStrictEqual([...seen], ["fuel Disconnected"])
+        yield* unplug
       })
   )
 
@@ -235,5 +268,191 @@ describe.concurrent("units that change without a trace in the readings", () => {
         "fuel: it is still sending its columns, which were asked for to check them"
       ])
       assert.isAtLeast(summary.samplesEmitted, 55)
+    }))
+})
+
+describe.concurrent("a device that shares its port", () => {
+  /** The devices fuel (A) and air (B) behind a link. Only fuel has a panel. A table comes this long after its command. */
+  const sharedPort = (tableMillis: number) => {
+    const link = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "shared-")), "port")
+    const [fuel, air] = [new SimulatedDevice(), new SimulatedDevice({ unitId: "B", serialNumber: 2 })]
+    const at: { panel: Panel; tables: number } = { panel: (_, line) => line, tables: 0 }
+    const plug = Effect.fnUntraced(function*() {
+      const scope = yield* Scope.make()
+      yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
+      const port = yield* scriptedPort(
+        (command) => {
+          if (command === "A??D*") at.tables++
+          const lines = fuel.respond(command, 0).map((line) => at.panel(command, line))
+          return [...lines, ...air.respond(command, 0)].join("\r") || null
+        },
+        (command, write, reply) =>
+          /\?\?/.test(command) ? void setTimeout(() => write(reply), tableMillis) : write(reply)
+      ).pipe(Scope.provide(scope))
+      fs.symlinkSync(port.path, link)
+      return { unplug: Effect.andThen(Effect.sync(() => fs.rmSync(link)), Scope.close(scope, Exit.void)) }
+    })
+    return { at, link, plug, devices: { fuel: { port: link }, air: { port: link, unit: "B" } } }
+  }
+
+  const record = (
+    devices: Alicat.AlicatOptions["devices"],
+    rateHz: number,
+    onTick: (tick: Tick) => Effect.Effect<unknown, unknown, Scope.Scope>,
+    until: (tick: Tick) => boolean
+  ) =>
+    Recorder.record({ rateHz }).pipe(
+      Stream.tap(onTick),
+      Stream.takeUntil(until),
+      pipeToSink(),
+      Effect.provide([MemorySink.layer, Alicat.layer({ devices })]),
+      logged
+    )
+
+  const failureOf = (tick: Tick, name: string) =>
+    tick.failures.find(({ device }) => device === name)?.error.message ?? ""
+
+  const has = (tick: Tick, name: string) => tick.samples.some(({ device }) => device === name)
+
+  it.live("and was changed is recorded again when it is as before, and makes no tick of the others late", () =>
+    Effect.gen(function*() {
+      const { at, devices, plug } = sharedPort(100)
+      yield* plug()
+      let isChanged = false
+      const { value: summary } = yield* record(
+        devices,
+        2,
+        (tick) =>
+          Effect.sync(() => {
+            if (tick.index === 1) at.panel = slpm
+            if (!failureOf(tick, "fuel").includes("Mass_Flow is in SLPM")) return
+            isChanged = true
+            at.panel = (_, line) => line
+          }),
+        (tick) => isChanged && has(tick, "fuel")
+      )
+      assert.strictEqual(summary.ticksSkipped, 0)
+      assert.strictEqual(summary.failures["air"], 0)
+    }))
+
+  it.live("and was replaced is recorded again when it is back, and makes no tick of the others late", () =>
+    Effect.gen(function*() {
+      const { at, devices, plug } = sharedPort(100)
+      const { unplug } = yield* plug()
+      const { serial, own }: Record<"serial" | "own", Panel> = {
+        serial: (_, line) => line.replace("Serial Number 100000", "Serial Number 8"),
+        own: (_, line) => line
+      }
+      let [isBack, isOther] = [false, false]
+      let skipped = 0
+      yield* record(
+        devices,
+        2,
+        (tick) =>
+          Effect.gen(function*() {
+            if (isBack) skipped += tick.skipped
+            if (tick.index === 2) {
+              at.panel = serial
+              yield* unplug
+              yield* plug()
+            }
+            isBack ||= tick.index > 2 && has(tick, "air")
+            if (!failureOf(tick, "fuel").includes("serial number 8 instead of 100000")) return
+            isOther = true
+            at.panel = own
+          }),
+        (tick) => isOther && has(tick, "fuel")
+      )
+      assert.strictEqual(skipped, 0)
+    }))
+
+  it.live("and was changed is not asked again where polls leave no time, and its failure says so", () =>
+    Effect.gen(function*() {
+      const { at, devices, plug } = sharedPort(400)
+      const { unplug } = yield* plug()
+      let isBack = false
+      let skipped = 0
+      let told = Number.POSITIVE_INFINITY
+      const { lines } = yield* record(
+        devices,
+        10,
+        (tick) =>
+          Effect.gen(function*() {
+            if (isBack) skipped += tick.skipped
+            if (tick.index === 5) {
+              at.panel = slpm
+              yield* unplug
+              yield* plug()
+            }
+            isBack ||= tick.index > 5 && has(tick, "air")
+            const message = failureOf(tick, "fuel")
+            if (!message.includes("It is not asked again")) return
+            told = Math.min(told, tick.index)
+            assert.match(
+              message,
+              /its columns have changed .*: set them back, or start again\. It is not asked again: its table takes 4\d\d ms, and the polls on its port leave less\. Start again when it is as before, or record at a lower rate$/
+            )
+          }),
+        (tick) => tick.index > told + 60
+      )
+      assert.strictEqual(skipped, 0)
+      assert.strictEqual(
+        lines.filter((line) => line.includes("fuel: it has changed, and it is not asked again")).length,
+        1
+      )
+    }))
+
+  it.live("and sends replies that make no sense is asked for its columns only between two polls", () =>
+    Effect.gen(function*() {
+      const { at, devices, plug } = sharedPort(400)
+      yield* plug()
+      let asked = 0
+      const { lines, value: summary } = yield* record(
+        devices,
+        10,
+        (tick) =>
+          Effect.sync(() => {
+            if (tick.index === 1) asked = at.tables
+            at.panel = tick.index >= 5 && tick.index < 40 ? withTotalizer : (_, line) => line
+          }),
+        (tick) => tick.index > 40 && has(tick, "fuel")
+      )
+      assert.strictEqual(at.tables, asked)
+      assert.strictEqual(summary.ticksSkipped, 0)
+      assert.strictEqual(summary.failures["air"], 0)
+      assert.strictEqual(lines.filter((line) => line.startsWith("fuel: its replies make no sense")).length, 1)
+    }))
+
+  it.live("and sends replies that make no sense is told as changed where there is time", () =>
+    Effect.gen(function*() {
+      const { at, devices, plug } = sharedPort(50)
+      yield* plug()
+      const { value: summary } = yield* record(
+        devices,
+        5,
+        (tick) => Effect.sync(() => at.panel = tick.index >= 5 ? withTotalizer : at.panel),
+        (tick) => failureOf(tick, "fuel").includes("Totalizer is new")
+      )
+      assert.strictEqual(summary.ticksSkipped, 0)
+      assert.strictEqual(summary.failures["air"], 0)
+    }))
+})
+
+describe.concurrent("a field that always fails", () => {
+  it.live("costs no reading where there is time to ask for the columns between two polls", () =>
+    Effect.gen(function*() {
+      const { at, path, tablesAsked } = yield* panelPort()
+      const summary = yield* Recorder.record({ rateHz: 10 }).pipe(
+        Stream.tap(({ index }) =>
+          Effect.sync(() => {
+            if (index === 2) at.panel = (command, line) => command === "A" ? line.replace(/\+0\d/, "+0x") : line
+          })
+        ),
+        Stream.takeUntil(({ index }) => index === 60),
+        pipeToSink(),
+        Effect.provide([MemorySink.layer, Alicat.layer({ devices: { fuel: { port: path } } })])
+      )
+      assert.strictEqual(summary.samplesEmitted, 61)
+      assert.isAtLeast(tablesAsked(), 3)
     }))
 })

@@ -7,7 +7,7 @@ import * as path from "node:path"
 import * as Alicat from "../src/Alicat.ts"
 import { SimulatedDevice } from "../src/simulator/SimulatedDevice.ts"
 import * as Simulator from "../src/simulator/Simulator.ts"
-import { leaveStreaming, scriptedPort } from "./ports.ts"
+import { leaveStreaming, scriptedPort, talkingPeer } from "./ports.ts"
 
 const found = (events: ReadonlyArray<Alicat.Discovery>) =>
   events.flatMap((event) => event._tag === "Device" ? [event] : [])
@@ -111,8 +111,28 @@ describe.concurrent("Alicat.discover", () => {
         Alicat.discover({ ports: [port.path], units: ["A"], bauds: [19200], timeout: "100 millis" })
       )
       assert.deepStrictEqual(events.filter(({ _tag }) => _tag !== "Asking"), [
-        { _tag: "Heard", port: port.path, text: "\"HELLO\"" }
+        { _tag: "Heard", port: port.path, text: "\"HELLO\"", withoutEnd: false }
       ])
+    }))
+
+  it.live("sends nothing to a port on which something comes without end, and tells what", () =>
+    Effect.gen(function*() {
+      const { port, received } = yield* talkingPeer("\xffx")
+      const events = yield* Stream.runCollect(Alicat.discover({ ports: [port] }))
+      assert.deepStrictEqual(events, [
+        { _tag: "Heard", port, text: `"${"\\xffx".repeat(20)}"`, withoutEnd: true }
+      ])
+      assert.deepStrictEqual(received, [])
+    }))
+
+  it.live("asks on a port that only greets", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice()
+      const port = yield* scriptedPort((command) => device.respond(command, 0).join("\r") || null)
+      const greeting = setTimeout(() => port.write("HELLO"), 20)
+      yield* Effect.addFinalizer(() => Effect.sync(() => clearTimeout(greeting)))
+      const events = yield* Stream.runCollect(Alicat.discover({ ports: [port.path], units: ["A"], bauds: [19200] }))
+      assert.strictEqual(found(events).length, 1)
     }))
 
   it.live("searches the serial ports of this machine by default", () =>

@@ -88,6 +88,49 @@ describe.concurrent("an open device", () => {
       assert.strictEqual(lines.filter((line) => line.includes("unknown type")).length, 1)
     }))
 
+  it.live.each(
+    [
+      ["the last rows", /^A D0[4-9].*|^A D1.*/],
+      ["the last rows but its last column", /^A D0[7-9].*|^A D1.*/],
+      ["a row in the middle", /^A D05.*/]
+    ] as const
+  )("has all its columns, although the first table lost %s", ([, lost]) =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice()
+      let tables = 0
+      const port = yield* scriptedPort((command) => {
+        const rows = device.respond(command, 0)
+        const isCut = command === "A??D*" && tables++ === 0
+        return (isCut ? rows.filter((row) => !lost.test(row)) : rows).join("\r") || null
+      })
+      const source = yield* Alicat.make({ devices: { fuel: { port: port.path } } })
+      assert.strictEqual(source.devices[0]!.format!.fields.length, 6)
+      assert.strictEqual((yield* source.poll(["fuel"])).readings.length, 1)
+    }))
+
+  it.live("whose table always lacks a number, or a reading always has one value more, is recorded", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice()
+      const port = yield* scriptedPort((command) =>
+        device.respond(command, 0).join("\r").replaceAll("A D07", "A D17").replace(/N2$/, "N2 XYZ") || null
+      )
+      const source = yield* Alicat.make({ devices: { fuel: { port: port.path } } })
+      const { readings } = yield* source.poll(["fuel"])
+      assert.deepStrictEqual(readings[0]!.frame.status, ["XYZ"])
+      assert.strictEqual(port.commands.filter((command) => command === "A??D*").length, 2)
+    }))
+
+  it.live("that sends each table cut in another way is refused", () =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice()
+      let rows = 2
+      const port = yield* scriptedPort((command) =>
+        device.respond(command, 0).slice(0, command === "A??D*" ? ++rows : undefined).join("\r") || null
+      )
+      const error = yield* openError({ fuel: { port: port.path } }, "100 millis")
+      assert.include(error.message, "fuel (unit A) sends another frame table each time; check the cable")
+    }))
+
   it.live("behind an adapter that echoes is recorded", () =>
     Effect.gen(function*() {
       const device = new SimulatedDevice()

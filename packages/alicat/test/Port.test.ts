@@ -94,7 +94,7 @@ describe.concurrent("a late reply", () => {
       const now = () => clock.monotonicNanos() / 1e6
       const startedAt = now()
       const asked: Array<number> = []
-      const lateMs = () => now() < startedAt + 2000 ? 0 : now() < startedAt + 8000 ? 800 : 30
+      const lateMs = () => now() < startedAt + 2000 ? 0 : now() < startedAt + 8000 ? 800 : 120
       let due = 0
       const port = yield* scriptedPort(
         (command) => command === "A" ? `A +${asked.push(clock.monotonicNanos()) - 1} N2` : "?",

@@ -312,6 +312,50 @@ describe.concurrent("Alicat.stream", () => {
       })
   )
 
+  /** A device without tables that is silent on commands that it does not know. */
+  const tersePort = (known: ReadonlyArray<RegExp>) =>
+    Effect.gen(function*() {
+      const device = new SimulatedDevice({ firmware: "10v20" })
+      const port = yield* scriptedPort((command) =>
+        [/^A?$/, ...known].some((form) => form.test(command)) ? device.respond(command, 0).join("\r") || null : null
+      )
+      const talk = setInterval(() => {
+        if (device.pushesEveryMillis !== null) port.write(device.push(0))
+      }, 5)
+      yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(talk)))
+      const columns = ["Press:PSIA", "Temp:°C", "Volume:CCM", "Mass:SCCM", "Setpt:SCCM", "Gas:text"]
+      const instruments = yield* Alicat.make({ devices: { fuel: { port: port.path, columns } }, timeout: "50 millis" })
+      return {
+        ...port,
+        stream: (options?: Alicat.StreamOptions) =>
+          Stream.provideService(Alicat.stream("fuel", options), Alicat.Instruments, instruments)
+      }
+    })
+
+  it.live("refuses an interval that a device without tables does not take, if it is silent on it", () =>
+    Effect.gen(function*() {
+      const { commands, stream } = yield* tersePort([/@/])
+      const error = yield* Effect.flip(Stream.runDrain(stream({ interval: "20 millis" })))
+      assert.include(error.message, "its interval cannot be set (firmware unknown); leave the interval out")
+      assert.includeMembers(commands, ["ANCS 20", "AW91=20", "A$$W91=20"])
+    }))
+
+  it.live("sets the interval of a device without tables by an older command, if it is silent on the newer one", () =>
+    Effect.gen(function*() {
+      const { commands, stream } = yield* tersePort([/@/, /^AW91/])
+      const samples = yield* Stream.runCollect(Stream.take(stream({ interval: "20 millis" }), 3))
+      assert.strictEqual(samples.length, 3)
+      assert.notInclude(commands, "A$$W91=20")
+    }))
+
+  it.live("refuses a device that is silent on every command to stream, but answers a poll", () =>
+    Effect.gen(function*() {
+      const { commands, stream } = yield* tersePort([/W91/])
+      const error = yield* Effect.flip(Stream.runDrain(stream({ interval: "20 millis" })))
+      assert.include(error.message, "it cannot stream (firmware unknown); poll it")
+      assert.includeMembers(commands, ["A@ @", "A@=@"])
+    }))
+
   it.live("sets the interval by an older command if the device is silent on the newer one", () =>
     Effect.gen(function*() {
       const device = new SimulatedDevice()

@@ -42,6 +42,25 @@ export const pollUntil = Effect.fnUntraced(function*(
   }
 })
 
+/** A peer on TCP that sends these bytes without end, whatever it receives. */
+export const talkingPeer = (bytes: string) =>
+  Effect.gen(function*() {
+    const received: Array<string> = []
+    const server = net.createServer((socket) => {
+      const talk = setInterval(() => socket.write(Buffer.from(bytes.repeat(1000), "latin1")), 5)
+      socket.on("data", (chunk) => received.push(chunk.toString("latin1")))
+      socket.on("error", () => {})
+      socket.on("close", () => clearInterval(talk))
+    })
+    yield* Effect.acquireRelease(
+      Effect.callback<void>((resume) => {
+        server.listen(0, "127.0.0.1", () => resume(Effect.void))
+      }),
+      () => Effect.sync(() => server.close())
+    )
+    return { port: `tcp://127.0.0.1:${(server.address() as net.AddressInfo).port}`, received }
+  })
+
 /** Makes a device on TCP stream, like a program that dies while the device streams. */
 export const leaveStreaming = ({ port, unit }: SimulatedPort) =>
   Effect.callback<void>((resume) => {

@@ -2,7 +2,7 @@
  * The machine's limits: the simplest loop writes the same rows, prepared in advance. Batch size, rows per statement, codec,
  * encodings and row group are the sink's own. Only the writing is timed.
  */
-import { type Cell, type Column, formatTimestamp, SchemaLock } from "@sampleline/core"
+import { type Cell, type Column, formatTimestamp, type RowOptions, SchemaLock } from "@sampleline/core"
 import { Effect, type Scope } from "effect"
 import { ByteWriter, ParquetWriter } from "hyparquet-writer"
 import * as fs from "node:fs"
@@ -62,11 +62,15 @@ export const bytesLimit = (written: string, batchSize: number, file: string): Li
 }
 
 const rowsOf = (
-  { samples }: Recording
+  { samples }: Recording,
+  options: RowOptions = {}
 ): { readonly columns: ReadonlyArray<Column>; readonly rows: Array<Array<Cell>> } => {
-  const lock = SchemaLock.fromBatch(samples)
+  const lock = SchemaLock.fromBatch(samples, options)
   return { columns: lock.columns, rows: samples.map((sample) => lock.row(sample)) }
 }
+
+/** A table that the sink makes has row ids. */
+const OF_A_TABLE: RowOptions = { rowIds: true }
 
 /** As many as the sink puts into one statement. */
 const ROWS_A_STATEMENT = 16
@@ -78,7 +82,7 @@ export const sqliteLimit = (
   timesAsText: boolean,
   file: string
 ): Limit => {
-  const { columns, rows } = rowsOf(recording)
+  const { columns, rows } = rowsOf(recording, OF_A_TABLE)
   const ready = rows.map((row) =>
     row.map((cell, at) => timesAsText && columns[at]!.type === "timestamp" ? formatTimestamp(Number(cell)) : cell)
   )
@@ -170,7 +174,7 @@ export const copyLimit = Effect.fnUntraced(function*(
   url: string
 ): Effect.fn.Return<Limit, never, Scope.Scope> {
   const { samples } = recording
-  const lock = SchemaLock.fromBatch(samples)
+  const lock = SchemaLock.fromBatch(samples, OF_A_TABLE)
   const kinds = lock.columns.map(({ type }) => KINDS[type])
   const batches: Array<Buffer> = []
   for (let at = 0; at + batchSize <= samples.length; at += batchSize) {

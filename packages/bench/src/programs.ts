@@ -34,6 +34,7 @@ interface Variant {
 /** How the command is called. To measure another way, add a line. */
 const VARIANTS: ReadonlyArray<Variant> = [
   { name: "csv", outputs: ["csv"], flags: [] },
+  { name: "csv, simple", outputs: ["csv"], flags: ["--no-journal"] },
   { name: "csv+db+parquet", outputs: ["csv", "db", "parquet"], flags: [] }
 ]
 

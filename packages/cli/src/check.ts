@@ -14,7 +14,7 @@ import { Ended } from "./errors.ts"
 import { devicesOf } from "./record.ts"
 import { recordFlags } from "./recordFlags.ts"
 import { withoutSecrets } from "./secrets.ts"
-import { outputOptions, type Settings, withSettings } from "./settings.ts"
+import { hasJournal, outputOptions, type Settings, withSettings } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { targetAt } from "./targets.ts"
 import { checkTelemetry } from "./telemetry.ts"
@@ -72,6 +72,7 @@ const findingsOf = Effect.fnUntraced(function*(settings: Settings): Effect.fn.Re
   // Columns can only be checked when all devices are known.
   const known = Result.isSuccess(polled) && failed.length === 0 ? devices : undefined
   const telemetry = yield* Effect.result(checkTelemetry(settings))
+  const journal = yield* Effect.result(checkJournal(settings))
   const outputs = yield* Effect.forEach(settings.out, (_, at) => Effect.result(checkOutput(settings, at, known)))
   return {
     devices,
@@ -80,6 +81,7 @@ const findingsOf = Effect.fnUntraced(function*(settings: Settings): Effect.fn.Re
     problems: [
       ...(Result.isFailure(polled) ? [polled.failure] : failed),
       ...outputs.flatMap((output) => Result.isFailure(output) ? [output.failure] : []),
+      ...Result.isFailure(journal) ? [journal.failure] : [],
       ...Result.isFailure(telemetry) ? [telemetry.failure] : []
     ],
     allowed
@@ -98,6 +100,12 @@ const isAllowed = ({ cause }: DeviceError, { "allow-missing": allowMissing }: Se
 
 const checkOutput = (settings: Settings, at: number, devices: ReadonlyArray<Device> | undefined) =>
   Effect.flatMap(targetAt(settings.out, at, outputOptions(settings)), (target) => target.check(devices))
+
+/** Fails if an earlier recording left its journal in the place of this one's. */
+const checkJournal = (settings: Settings) =>
+  hasJournal(settings)
+    ? Effect.flatMap(Effect.promise(() => import("./journal.ts")), ({ check }) => check(settings))
+    : Effect.void
 
 const printFindings = ({ allowed, outputs, problems, readings }: Findings): void => {
   for (const reading of readings) print(`${reading.device}: ${readingText(reading)}`)

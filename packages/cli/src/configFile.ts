@@ -16,6 +16,7 @@ import { parseDuration } from "./durations.ts"
 import { UsageError } from "./errors.ts"
 import { nearestName } from "./nearestName.ts"
 import { withoutSecrets } from "./secrets.ts"
+import { parseSize, SIZE_FORM } from "./sizes.ts"
 import { COLLECTOR_FORM, METRICS_FORM, parseCollector, parseMetricsAddress } from "./telemetry.ts"
 
 const text = (expected: string, isValid: (value: string) => boolean = () => true) =>
@@ -100,6 +101,11 @@ export const ConfigFile = Schema.Struct({
   "allow-missing": Schema.optionalKey(Switch),
   overwrite: Schema.optionalKey(Switch),
   append: Schema.optionalKey(Switch),
+  journal: Schema.optionalKey(text("a folder such as run.journal", (value) => value !== "")),
+  "no-journal": Schema.optionalKey(Switch),
+  "journal-max": Schema.optionalKey(text(SIZE_FORM, (value) => Option.isSome(parseSize(value)))),
+  "journal-full": Schema.optionalKey(oneOf("stop", "drop-oldest")),
+  "disk-wait": Schema.optionalKey(Time),
   fsync: Schema.optionalKey(oneOf("never", "interval", "always")),
   metrics: Schema.optionalKey(Metrics),
   otlp: Schema.optionalKey(text(COLLECTOR_FORM, (value) => Option.isSome(parseCollector(value)))),

@@ -137,8 +137,9 @@ const report = (event: Exclude<Alicat.Discovery, Found>, firstUnit: string | und
       )
     case "Heard":
       return Effect.logWarning(
-        `${event.port}: no device answers, but ${event.text} was heard; check --units and --baud, and that no other program reads `
-          + "the port"
+        `${event.port}: no device answers, but ${event.text} ${
+          event.withoutEnd ? "comes without end" : "was heard"
+        }; check --units and --baud, and that no other program reads the port`
       )
     case "PortFailed":
       return Effect.logWarning(event.error.message)

@@ -1,14 +1,14 @@
 /**
  * The keys that are pressed on the terminal while a command runs.
  *
- * A process that reads a terminal from the background, or changes its mode, is stopped by the kernel, with its whole process group.
- * A recording must never be. So no read waits for a key: the keyboard is looked at now and then, each time only if the terminal is
- * ours at that moment.
+ * The kernel stops a process that reads a terminal from the background or changes its mode, and its whole process group. That must
+ * never happen to a recording. So no read waits for a key: the keyboard is looked at now and then, and only if the terminal is ours
+ * at that moment.
  *
- * The mode without line editing and echo is set by `stty`. Node's raw mode would take Ctrl-C and Ctrl-Z from the kernel, and Node
- * takes it back at its end, also in the background. Here both stay signals for all programs of a pipeline.
+ * `stty` turns off line editing and echo. Ctrl-C and Ctrl-Z stay with the kernel, which signals every program of a pipeline. Node's
+ * raw mode would take them away, and Node ends it at its exit without a look at who has the terminal.
  *
- * Keys are read on Linux only. macOS does not tell who has the terminal. On Windows nothing is set that would have to be put back.
+ * Keys are read on Linux only. macOS has no file that says who has the terminal. Windows has no `stty`.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

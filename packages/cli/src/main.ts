@@ -16,6 +16,7 @@ import { discoverCommand } from "./discover.ts"
 import { Ended, UsageError } from "./errors.ts"
 import { helpText } from "./help.ts"
 import { recordCommand } from "./record.ts"
+import { resumeCommand } from "./resume.ts"
 import { withoutSecrets } from "./secrets.ts"
 import { simulateCommand } from "./simulate.ts"
 import {
@@ -30,7 +31,7 @@ import {
 
 const sampleline = Command.make("sampleline").pipe(
   Command.withDescription("Record lab instruments into files and databases."),
-  Command.withSubcommands([recordCommand, checkCommand, discoverCommand, simulateCommand])
+  Command.withSubcommands([recordCommand, resumeCommand, checkCommand, discoverCommand, simulateCommand])
 )
 
 /** Runs the command line and ends the process. */

@@ -2,12 +2,14 @@
  * Progress on stderr while a run goes on, and on a terminal the keys of the run.
  */
 import { type Progress, SampleClock } from "@sampleline/core"
+import type { Journal } from "@sampleline/journal"
 import * as Effect from "effect/Effect"
 import { isInBackground } from "./jobControl.ts"
 import type { Keyboard } from "./keyboard.ts"
 import { endOf, keysOf, type MarkLine } from "./markLine.ts"
 import { HINT, makeRunKeys } from "./runKeys.ts"
-import { formatSeconds, progressParts } from "./summary.ts"
+import { count, formatSeconds, progressParts } from "./summary.ts"
+import type { Target } from "./targets.ts"
 import { clearStatus, say, showStatus, statusColumns } from "./terminal.ts"
 
 const STATUS_INTERVAL = "500 millis"
@@ -15,14 +17,29 @@ const LINE_INTERVAL = "10 seconds"
 const KEY_INTERVAL = "20 millis"
 const GAP = "   "
 
+/**
+ * What outputs lack, such as `postgres 12,345 behind`. An output that keeps up lacks an open batch, and the one that is being
+ * written.
+ */
+export const behindParts = (
+  targets: ReadonlyArray<Pick<Target, "label">>,
+  outputs: () => ReadonlyArray<Journal.OutputStatus>,
+  batchSize: number
+) =>
+(): ReadonlyArray<string> =>
+  outputs().flatMap(({ behind, state }, at) =>
+    state === "writing" && behind <= 2 * batchSize ? [] : [`${targets[at]?.label ?? ""} ${count(behind)} behind`]
+  )
+
 /** Reports forever: a status line on a terminal, a new line every ten seconds elsewhere. */
 export const reportProgress = Effect.fnUntraced(function*(
   progress: Progress,
-  keyboard: Keyboard | null
+  keyboard: Keyboard | null,
+  behind: () => ReadonlyArray<string> = () => []
 ): Effect.fn.Return<never> {
   const clock = yield* SampleClock.current
   const secondsUntil = (at: number) => (at - progress.current.startedAt) / 1_000_000
-  const parts = () => progressParts(progress.current, secondsUntil(clock.epochMicros()))
+  const parts = () => progressParts(progress.current, secondsUntil(clock.epochMicros()), behind())
   if (!process.stderr.isTTY) {
     const line = Effect.sync(() => say(parts().join(GAP)))
     return yield* Effect.forever(Effect.andThen(Effect.sleep(LINE_INTERVAL), line))

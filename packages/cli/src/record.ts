@@ -13,6 +13,8 @@ import {
   Progress,
   Recorder,
   SampleSink,
+  SinkSchemaError,
+  SinkWriteError,
   type Tick
 } from "@sampleline/core"
 import * as Array from "effect/Array"
@@ -24,10 +26,11 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Stream from "effect/Stream"
 import { RunError } from "./errors.ts"
+import type { Left, RunJournal } from "./journal.ts"
 import { openKeyboard } from "./keyboard.ts"
-import { reportProgress } from "./progress.ts"
+import { behindParts, reportProgress } from "./progress.ts"
 import { recordFlags } from "./recordFlags.ts"
-import { intervalMillis, outputOptions, type Settings, withSettings } from "./settings.ts"
+import { hasJournal, intervalMillis, outputOptions, type Settings, withSettings } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { summaryJson, summaryText } from "./summary.ts"
 import { parseTargets, type Target } from "./targets.ts"
@@ -84,31 +87,46 @@ const overflowNames = { "block": "block", "drop-newest": "dropNewest", "drop-old
 
 const record = Effect.fnUntraced(function*(settings: Settings) {
   const targets = yield* parseTargets(settings.out, outputOptions(settings))
-  const { first: signal } = yield* Signals.listen
-  const source = yield* Effect.gen(function*() {
-    yield* checkAll(targets)
-    const source = yield* openSource(settings)
-    if (settings.stream) yield* Effect.provideContext(Alicat.checkStreaming(), source)
-    yield* checkAll(targets, Context.get(source, PollSource).devices)
-    return source
-  }).pipe(Effect.raceFirst(Effect.flatMap(signal, Signals.end)))
+  const { beforeExit, first: signal } = yield* Signals.listen
+  const { journal, source } = yield* Effect.raceFirst(
+    prepare(settings, targets),
+    Effect.flatMap(signal, Signals.end)
+  )
+  if (journal !== null) beforeExit(journal.sayLeft)
 
   const progress = new Progress()
   const keyboard = settings.quiet ? null : yield* openKeyboard
+  const behind = behindParts(targets, () => journal?.status.outputs ?? [], settings["batch-size"])
+  const options = { batchSize: settings["batch-size"], flushInterval: settings["flush-interval"], progress }
+  const toOutputs: ReturnType<RunJournal["pipeToSink"]> = journal?.pipeToSink(options) ?? pipeToSink(options)
   const exit = yield* ticks(settings).pipe(
-    pipeToSink({ batchSize: settings["batch-size"], flushInterval: settings["flush-interval"], progress }),
-    Effect.raceFirst(settings.quiet ? Effect.never : reportProgress(progress, keyboard)),
+    toOutputs,
+    Effect.raceFirst(settings.quiet ? Effect.never : reportProgress(progress, keyboard, behind)),
     Effect.provide(SampleSink.layerAll(Array.map(targets, (target) => target.layer))),
     Effect.provideContext(source),
     Recorder.endWhen(signal),
     Effect.exit
   )
   yield* logEnd(signal, exit)
-  yield* printSummary(progress, settings)
-  const outcome = yield* Effect.exit(Effect.andThen(exit, expectSamples(progress, settings)))
+  const left = yield* journal?.left ?? Effect.succeed(null)
+  yield* printSummary(progress, settings, left)
+  const outcome = yield* Effect.exit(
+    Effect.andThen(expectComplete(left, exit), expectSamples(progress, settings))
+  )
   yield* endBySignal(signal, settings, outcome)
   yield* outcome
 }, Effect.scoped)
+
+/** Checks everything, opens the devices, and finds the journal's place; without a journal it is null. */
+const prepare = Effect.fnUntraced(function*(settings: Settings, targets: ReadonlyArray<Target>) {
+  const journals = hasJournal(settings) ? yield* Effect.promise(() => import("./journal.ts")) : null
+  if (journals !== null) yield* journals.check(settings)
+  yield* checkAll(targets)
+  const source = yield* openSource(settings)
+  if (settings.stream) yield* Effect.provideContext(Alicat.checkStreaming(), source)
+  yield* checkAll(targets, Context.get(source, PollSource).devices)
+  return { source, journal: journals === null ? null : yield* journals.prepare(settings) }
+})
 
 /** Polled ticks, or with `--stream` the readings that devices send by themselves. */
 const ticks = (
@@ -153,14 +171,22 @@ const receivedSignal = (signal: Effect.Effect<Signals.Signal>): Effect.Effect<Si
   Effect.raceFirst(signal, Effect.as(Effect.void, null))
 
 /** On stdout, or on stderr if the samples go to stdout. */
-const printSummary = (progress: Progress, { json, out }: Settings) =>
+const printSummary = (progress: Progress, { json, out }: Settings, left: Left | null) =>
   Effect.sync(() => {
     const summary = progress.current
     if (summary.startedAt === 0) return
-    const text = json ? summaryJson(summary) : summaryText(summary)
+    const text = json ? summaryJson(summary, left) : summaryText(summary)
     if (out.includes("-")) say(text)
     else print(text)
   })
+
+/** Fails as the run did, or if outputs lack something that the journal has. Why an output failed is in the log. */
+const expectComplete = Effect.fnUntraced(function*<A, E>(left: Left | null, exit: Exit.Exit<A, E>) {
+  if (left === null) return yield* exit
+  const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : null
+  if (error !== null && !(error instanceof SinkWriteError || error instanceof SinkSchemaError)) complain(error)
+  return yield* new RunError({ message: left.message })
+})
 
 /** Fails if a device gave no sample in the whole run. */
 const expectSamples = Effect.fnUntraced(function*(progress: Progress, { "allow-missing": allowMissing }: Settings) {

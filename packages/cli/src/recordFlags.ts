@@ -4,6 +4,7 @@
 import { Flag } from "effect/cli"
 import { DEVICE_FORM } from "./deviceFlag.ts"
 import { parseDuration } from "./durations.ts"
+import { parseSize, SIZE_FORM } from "./sizes.ts"
 import { COLLECTOR_FORM, METRICS_FORM, parseCollector, parseMetricsAddress } from "./telemetry.ts"
 
 const durationFlag = (name: string) =>
@@ -120,11 +121,39 @@ export const recordFlags = {
     "append",
     "Append to existing files; Parquet files cannot be appended to"
   ),
+  journal: Flag.String("journal").pipe(
+    Flag.withMetavar("DIR"),
+    Flag.withDescription(
+      "Folder that keeps what outputs lack; it goes when they have everything (default: run.csv.journal for --out run.csv)"
+    ),
+    Flag.optional
+  ),
+  "no-journal": switchFlag(
+    "no-journal",
+    "Keep no journal: an output that fails is lost for the rest of the run, and a slow one holds up the others"
+  ),
+  "journal-max": Flag.String("journal-max").pipe(
+    Flag.filterMap(parseSize, () => SIZE_FORM),
+    Flag.withMetavar("SIZE"),
+    Flag.withDescription("How large the journal may grow while an output is behind, such as 500MB (default: 10GiB)"),
+    Flag.optional
+  ),
+  "journal-full": Flag.Literals("journal-full", ["stop", "drop-oldest"]).pipe(
+    Flag.withMetavar("POLICY"),
+    Flag.withDescription(
+      "At that size: stop ends the recording with everything kept, drop-oldest gives up the oldest samples (default: stop)"
+    ),
+    Flag.optional
+  ),
+  "disk-wait": durationFlag("disk-wait").pipe(
+    Flag.withDescription("How long to wait for room on a full disk before the recording ends (default: 60s)"),
+    Flag.optional
+  ),
   fsync: Flag.Literals("fsync", ["never", "interval", "always"]).pipe(
     Flag.withMetavar("WHEN"),
     Flag.withDescription(
-      "Force files to disk: never leaves it to the system, interval does it every second, always with each batch "
-        + "(default: never)"
+      "Force samples to disk, so that they survive a power cut: interval does it every second (default), always with each "
+        + "tick. Without a journal it acts on the files, always with each batch, and never is the default"
     ),
     Flag.optional
   ),

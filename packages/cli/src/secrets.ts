@@ -6,6 +6,13 @@
 export const withoutSecrets = (text: string): string =>
   withoutAssigned(text).replaceAll(/[^\s"'`]+/g, (word) => withoutUser(withoutUrlSecrets(word)))
 
+/** The URL of a database without its password. It still leads there, if the password is found elsewhere. */
+export const withoutPassword = (url: string): string => {
+  const [address = "", query] = url.replace(/^([^:]+:\/\/[^:/?@]*):.*@/s, "$1@").split(/\?(.*)/s)
+  const kept = query?.split("&").filter((part) => !new URLSearchParams(part).has("password")) ?? []
+  return kept.length === 0 ? address : `${address}?${kept.join("&")}`
+}
+
 /**
  * `password=...`, with or without spaces and quotes. In front of a host it belongs to a URL. A password may hold quotes, and spaces
  * behind a backslash.

@@ -13,7 +13,8 @@ import { parseDuration } from "./durations.ts"
 import { UsageError } from "./errors.ts"
 import { metadataOf, parseMeta } from "./metaFlag.ts"
 import type { RecordFlags } from "./recordFlags.ts"
-import type { OutputOptions } from "./targets.ts"
+import { parseSize } from "./sizes.ts"
+import { isPipe, type OutputOptions } from "./targets.ts"
 import { type MetricsAddress, parseCollector, parseMetricsAddress } from "./telemetry.ts"
 
 /** Everything that a recording has to know: as in a file, except for `Own`. */
@@ -30,6 +31,14 @@ interface Own {
   readonly rate: number | undefined
   readonly duration: Duration.Duration | undefined
   readonly "flush-interval": Duration.Duration | undefined
+  /** The journal's folder; undefined for a place beside the outputs. */
+  readonly journal: string | undefined
+  /** In bytes. */
+  readonly "journal-max": number | undefined
+  readonly "journal-full": "stop" | "drop-oldest" | undefined
+  readonly "disk-wait": Duration.Duration | undefined
+  /** Undefined: what is usual with and without a journal. */
+  readonly fsync: "never" | "interval" | "always" | undefined
   /** Where metrics are served. */
   readonly metrics: MetricsAddress | undefined
   /** The URL of a collector. */
@@ -47,7 +56,7 @@ const DEFAULTS = {
   "allow-missing": false,
   overwrite: false,
   append: false,
-  fsync: "never",
+  "no-journal": false,
   json: false,
   quiet: false
 } as const
@@ -99,6 +108,12 @@ const readSettings = Effect.fnUntraced(function*(flags: RecordFlags): Effect.fn.
     rate: file.rate,
     duration: durationOf(file.duration),
     "flush-interval": durationOf(file["flush-interval"]),
+    journal: given["no-journal"] === true ? undefined : file.journal,
+    ...given.journal === undefined ? {} : { "no-journal": false },
+    "journal-max": Option.getOrUndefined(parseSize(file["journal-max"] ?? "")),
+    "journal-full": file["journal-full"],
+    "disk-wait": durationOf(file["disk-wait"]),
+    fsync: file.fsync,
     metrics: Option.getOrUndefined(parseMetricsAddress(String(file.metrics))),
     otlp: Option.getOrUndefined(parseCollector(String(file.otlp))),
     ...given,
@@ -111,6 +126,9 @@ const readSettings = Effect.fnUntraced(function*(flags: RecordFlags): Effect.fn.
   }
   if (settings.append && settings.overwrite) {
     return yield* refuse("--append and --overwrite cannot be combined; choose one")
+  }
+  if (settings.journal !== undefined && settings["no-journal"]) {
+    return yield* refuse("--journal and --no-journal cannot be combined; choose one")
   }
   if (settings.stream && settings.precise) {
     return yield* refuse(
@@ -125,10 +143,14 @@ const readSettings = Effect.fnUntraced(function*(flags: RecordFlags): Effect.fn.
   return settings
 })
 
-/** What all outputs of a recording have in common. */
+/** Whether a recording has a journal. Without one that is asked for, it needs an output for which something can be kept. */
+export const hasJournal = ({ journal, out, ...settings }: Settings): boolean =>
+  !settings["no-journal"] && (journal !== undefined || !out.every(isPipe))
+
+/** What all outputs of a recording have in common. With a journal they need not force anything to disk by themselves. */
 export const outputOptions = (settings: Settings): OutputOptions => ({
   mode: settings.append ? "append" : settings.overwrite ? "overwrite" : "create",
-  fsync: settings.fsync,
+  fsync: hasJournal(settings) ? "never" : settings.fsync ?? "never",
   rowIds: settings["row-ids"],
   table: settings.table,
   createTable: settings["create-table"]

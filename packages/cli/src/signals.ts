@@ -13,18 +13,23 @@ export type Signal = "SIGINT" | "SIGTERM" | "SIGHUP"
 
 const EXIT_CODES: { readonly [signal in Signal]: number } = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }
 
-/** Listens from now on while the scope is open. `first` returns the first signal. */
+/**
+ * Listens from now on while the scope is open. `first` returns the first signal. What `beforeExit` is given runs when a second one
+ * ends the process.
+ */
 export const listen = Effect.gen(function*() {
   const first = yield* Deferred.make<Signal>()
   const context = yield* Effect.context()
   // What the streams are, not whether they still work: a terminal that was closed counts.
   const hasTerminal = process.stdout.isTTY || process.stderr.isTTY
+  let lastWords = () => {}
   const onSignal = (signal: Signal) => {
     if (signal === "SIGHUP" && !hasTerminal) {
       Effect.runForkWith(context)(
         Effect.logInfo("SIGHUP is ignored, because there is no terminal; the command goes on")
       )
     } else if (!Deferred.doneUnsafe(first, Effect.succeed(signal)) && signal !== "SIGHUP") {
+      lastWords()
       process.exit(EXIT_CODES[signal])
     }
   }
@@ -33,7 +38,12 @@ export const listen = Effect.gen(function*() {
     Effect.sync(() => signals.forEach((signal) => process.on(signal, onSignal))),
     () => Effect.sync(() => signals.forEach((signal) => process.off(signal, onSignal)))
   )
-  return { first: Deferred.await(first) }
+  return {
+    first: Deferred.await(first),
+    beforeExit: (run: () => void) => {
+      lastWords = run
+    }
+  }
 })
 
 /** Ends the command with the exit code of the signal. */

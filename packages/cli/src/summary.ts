@@ -2,10 +2,16 @@
  * The summary of a run as text: one line while it runs, and at its end for people or for programs.
  */
 import { type AcquisitionSummary, formatTimestamp } from "@sampleline/core"
+import type { Left } from "./journal.ts"
 
-/** The run so far, for one line. */
-export const progressParts = (summary: AcquisitionSummary, seconds: number): ReadonlyArray<string> => [
+/** The run so far, for one line. `behind` is what outputs lack. */
+export const progressParts = (
+  summary: AcquisitionSummary,
+  seconds: number,
+  behind: ReadonlyArray<string> = []
+): ReadonlyArray<string> => [
   formatSeconds(seconds),
+  ...behind,
   `${count(summary.samplesEmitted)} samples`,
   `${count(summary.samplesLate)} late ticks`,
   `${count(Object.values(summary.failures).reduce((sum, failures) => sum + failures, 0))} failures`
@@ -42,17 +48,24 @@ export const summaryText = (summary: AcquisitionSummary): string => {
   return lines.join("\n")
 }
 
-/** The summary for programs: one JSON object, times as text. */
-export const summaryJson = (summary: AcquisitionSummary): string =>
+/** The summary for programs: one JSON object, times as text. `left` is what outputs lack that the journal has. */
+export const summaryJson = (
+  summary: AcquisitionSummary,
+  left: Pick<Left, "path" | "outputs"> | null = null
+): string =>
   JSON.stringify({
     ...summary,
     startedAt: formatTimestamp(summary.startedAt),
     finishedAt: summary.finishedAt === null ? null : formatTimestamp(summary.finishedAt),
     clockSteps: summary.clockSteps.map((step) => ({ ...step, at: formatTimestamp(step.at) })),
-    sinks: summary.sinks.map((sink) => ({ ...sink, error: sink.error?.message ?? null }))
+    sinks: summary.sinks.map((sink) => ({ ...sink, error: sink.error?.message ?? null })),
+    journal: left === null ? null : { path: left.path, outputs: left.outputs }
   })
 
-const count = (value: number): string => value.toLocaleString("en-US")
+/** The target of a journal's output: `CsvSink run.csv` is `run.csv`. */
+export const targetIn = (output: string): string => output.slice(output.indexOf(" ") + 1)
+
+export const count = (value: number): string => value.toLocaleString("en-US")
 
 /** `59.9 s`, and from a minute on `0:01:00`. */
 export const formatSeconds = (seconds: number): string => {

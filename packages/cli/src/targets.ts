@@ -40,12 +40,14 @@ type OpenFailure = InvalidOptionError | SinkDependencyError | SinkOpenError | Si
 export interface Target {
   /** For messages: without a password. */
   readonly text: string
+  /** For a line that is short. */
+  readonly label: string
   readonly layer: Layer.Layer<SampleSink, OpenFailure>
   /** Fails as opening would, but changes nothing. With devices it also checks their columns. */
   readonly check: (devices?: ReadonlyArray<Device>) => Effect.Effect<void, OpenFailure>
 }
 
-type FileTarget = (path: string, options: OutputOptions) => Omit<Target, "text">
+type FileTarget = (path: string, options: OutputOptions) => Omit<Target, "text" | "label">
 
 const csv: FileTarget = (path, options) => {
   const { fsync, mode } = options
@@ -66,10 +68,8 @@ const sqlite: FileTarget = (path, options) => {
   return { layer: SqliteSink.layer(file), check: (devices) => SqliteSink.check(file, devices) }
 }
 
-/** A Parquet file cannot be appended to. With `--append` it must be a new file. */
-const parquet: FileTarget = (path, options) => {
-  const mode = options.mode === "append" ? "create" : options.mode
-  const file = { path, mode, rowIds: options.rowIds } as const
+const parquet: FileTarget = (path, { mode, rowIds }) => {
+  const file = { path, mode, rowIds }
   return { layer: ParquetSink.layer(file), check: (devices) => ParquetSink.check(file, devices) }
 }
 
@@ -82,7 +82,9 @@ const FILE_TARGETS: { readonly [extension: string]: FileTarget } = {
   ".parquet": parquet
 }
 
-const isPostgres = (text: string): boolean => /^postgres(?:ql)?:/i.test(text)
+export const isParquet = (text: string): boolean => isFile(text) && path.extname(text).toLowerCase() === ".parquet"
+
+export const isPostgres = (text: string): boolean => /^postgres(?:ql)?:/i.test(text)
 
 /** libpq's other way to write where a database is: `host=db user=me`. */
 const isKeywords = (text: string): boolean =>
@@ -93,6 +95,7 @@ const postgres = (url: string, options: OutputOptions): Target => {
   const database = { url: Redacted.make(url), createTable, table, rowIds }
   return {
     text: withoutSecrets(url),
+    label: "postgres",
     layer: PostgresSink.layer(database),
     check: (devices) => PostgresSink.check(database, devices)
   }
@@ -126,16 +129,32 @@ export const targetAt = (
 
 const sameTarget = (a: string, b: string): boolean => a === b || ([a, b].every(isFile) && fileId(a) === fileId(b))
 
-const isFile = (text: string): boolean => text !== "-" && !isPostgres(text)
+export const isFile = (text: string): boolean => text !== "-" && !isPostgres(text)
+
+/** Whether the samples go to a program that reads them now: standard output, a named pipe, a device. */
+export const isPipe = (text: string): boolean => {
+  if (!isFile(text)) return text === "-"
+  const stats = statsOf(text)
+  return stats !== null && !stats.isFile() && !stats.isDirectory()
+}
+
+/** Null if there is no such file, or nobody can look: opening it says why. */
+const statsOf = (name: string): fs.Stats | null => {
+  try {
+    return fs.statSync(name)
+  } catch {
+    return null
+  }
+}
 
 /** The same for all names of a file. */
 const fileId = (name: string): string => {
-  const stats = fs.statSync(name, { throwIfNoEntry: false })
+  const stats = statsOf(name)
   return stats?.isFile() ? `${stats.dev} ${stats.ino}` : (absolutePath(name) ?? name)
 }
 
 /** Null if it is relative to a working directory that was deleted. */
-const absolutePath = (name: string): string | null => {
+export const absolutePath = (name: string): string | null => {
   try {
     return path.resolve(name)
   } catch {
@@ -151,7 +170,7 @@ const parseTarget = (
   if (text === "-") {
     const whenStalled = isOneOfSeveral ? "fail" : "wait"
     const layer = JsonlSink.layerStdout({ whenStalled, rowIds: options.rowIds })
-    return Effect.succeed({ text, layer, check: () => Effect.void })
+    return Effect.succeed({ text, label: "stdout", layer, check: () => Effect.void })
   }
   if (isPostgres(text)) return Effect.succeed(postgres(text, options))
   if (isKeywords(text)) {
@@ -173,5 +192,5 @@ const parseTarget = (
       })
     )
   }
-  return Effect.succeed({ text, ...target(text, options) })
+  return Effect.succeed({ text, label: path.basename(text), ...target(text, options) })
 }

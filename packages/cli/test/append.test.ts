@@ -128,10 +128,12 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("r
       assert.deepStrictEqual([required("received_at"), required("run_id"), required("sequence")], [true, false, false])
     }))
 
-  it.effect("say of a run that was killed that nobody knows its end, and when its last row came", () =>
+  it.effect("say of a run that was killed without a journal that nobody knows its end, and when its last row came", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
-      const running = yield* startSampleline([...RECORD, "--batch-size", "1", "--simulate", "1"], { cwd })
+      const running = yield* startSampleline([...RECORD, "--no-journal", "--batch-size", "1", "--simulate", "1"], {
+        cwd
+      })
       yield* fileGrowsBeyond(`${cwd}/a.jsonl`, 10_000)
       running.process.kill("SIGKILL")
       yield* running.exit

@@ -31,6 +31,11 @@ stream: false
 allow-missing: true
 overwrite: false
 append: false
+journal: bench.journal
+no-journal: false
+journal-max: 500MB
+journal-full: drop-oldest
+disk-wait: 2min
 fsync: interval
 metrics: 9464
 otlp: http://127.0.0.1:4318
@@ -72,6 +77,9 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("-
       ["table: 3", "table: Expected a table name such as samples"],
       ["simulate: yes", "simulate: Expected a whole number above 0 without quotes"],
       ["batch-size: \"64\"", "batch-size: Expected a whole number above 0 without quotes"],
+      ["journal-max: 5", "journal-max: Expected a size of at least 1MB, such as 500MB or 10GiB"],
+      ["journal-full: explode", "journal-full: Expected one of stop, drop-oldest"],
+      ["disk-wait: 60", "disk-wait: Expected a duration"],
       ["quiet: yes", "quiet: Expected true or false without quotes"],
       ["metrics: 70000", "metrics: Expected a port such as 9464, or HOST:PORT such as 0.0.0.0:9464"],
       ["metrics: true", "metrics: Expected a port such as 9464, or HOST:PORT"],

@@ -238,7 +238,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
     Effect.gen(function*() {
       const cwd = yield* tempFolder
       const shell = yield* startShell(cwd)
-      yield* shell.type(`${RECORD} --duration 1s &\n`)
+      yield* shell.type(`${RECORD} --duration 2s &\n`)
       yield* shell.expect(/CsvSink opened/)
       const recording = pidIn(cwd)
       yield* runIn(

@@ -141,10 +141,10 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       assert.isAtMost(fs.statSync(path).size / 100_000, 14)
     }))
 
-  it.effect("a kill -9 loses a Parquet file, and the next run names what is left of it", () =>
+  it.effect("a kill -9 costs the open row group of a Parquet file, and the same command with --append goes on", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
-      const args = "record --simulate 1 --rate 50 --batch-size 1 --out a.csv --out a.parquet".split(" ")
+      const args = "record --no-journal --simulate 1 --rate 50 --batch-size 1 --out a.csv --out a.parquet".split(" ")
       const running = yield* startSampleline(args, { cwd })
       yield* fileGrowsBeyond(`${cwd}/a.csv`, 2000)
       running.process.kill("SIGKILL")
@@ -152,26 +152,28 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       assert.sameMembers(fs.readdirSync(cwd), [
         ".a.csv.lock",
         ".a.csv.lock.owner",
+        ".a.parquet.lock",
+        ".a.parquet.lock.owner",
         "a.csv",
         "a.csv-events.jsonl",
         "a.csv-metadata.json",
-        "a.parquet.partial"
+        "a.parquet.partial",
+        "a.parquet.partial-groups"
       ])
-      for (const mode of ["--append", "--overwrite"]) {
-        const again = yield* sampleline([...args, mode], { cwd })
-        assert.strictEqual(again.code, 1)
-        assert.include(again.stderr, "a.parquet.partial exists: its recording is still running, or was killed")
+      const refused = yield* sampleline([...args, "--overwrite"], { cwd })
+      assert.strictEqual(refused.code, 1)
+      assert.include(refused.stderr, "a.parquet.partial exists: its recording is still running, or was killed")
+      // No row group was finished.
+      for (const files of [["a.parquet"], ["a-2.parquet", "a.parquet"]]) {
+        const again = yield* sampleline([...args, "--duration", "200ms", "--append"], { cwd })
+        assert.strictEqual(again.code, 0, again.stderr)
+        assert.deepStrictEqual(fs.readdirSync(cwd).filter((name) => name.startsWith("a.csv")), [
+          "a.csv",
+          "a.csv-events.jsonl",
+          "a.csv-metadata.json"
+        ])
+        assert.deepStrictEqual(fs.readdirSync(cwd).filter((name) => /^a.*parquet/.test(name)), files)
       }
-      fs.rmSync(`${cwd}/a.parquet.partial`)
-      const overwriting = yield* sampleline([...args, "--duration", "200ms", "--overwrite"], { cwd })
-      assert.strictEqual(overwriting.code, 0, overwriting.stderr)
-      assert.sameMembers(fs.readdirSync(cwd), [
-        ".a.csv.lock",
-        "a.csv",
-        "a.csv-events.jsonl",
-        "a.csv-metadata.json",
-        "a.parquet"
-      ])
     }))
 
   it.effect("no row is missing if log rotation moves the files away, and a removed database is told", () =>
@@ -199,13 +201,14 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       assert.include(running.stderr(), "was moved to")
     }))
 
-  it.effect("the other outputs are complete if a server goes away in the middle of a run", () =>
+  it.effect("the other outputs are complete if a server goes away in the middle of a run, and resume finishes its table", () =>
     Effect.gen(function*() {
       const server = yield* PostgresServer
       const database = yield* server.database
       yield* server.query("postgres", `ALTER DATABASE ${database} CONNECTION LIMIT 20`)
       const cwd = yield* tempFolder
       const url = `postgres://owner@127.0.0.1:${server.address.port}/${database}`
+      const env = { ...process.env, PGPASSWORD: Redacted.value(server.password) }
       const running = yield* startSampleline([
         "record",
         "--simulate",
@@ -222,7 +225,7 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
         "run.parquet",
         "--out",
         url
-      ], { cwd, env: { ...process.env, PGPASSWORD: Redacted.value(server.password) } })
+      ], { cwd, env })
       const hasTable = server.query(database, "SELECT to_regclass('samples') IS NOT NULL AS yes")
       while (!(yield* hasTable)[0]!["yes"]) yield* Effect.sleep("20 millis")
       // New connections are refused, existing ones ended.
@@ -231,7 +234,7 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
         `ALTER DATABASE ${database} ALLOW_CONNECTIONS false;
           SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`
       )
-      yield* running.printed("the other outputs go on without it")
+      yield* running.printed("in the journal run.csv.journal")
       yield* fileGrowsBeyond(`${cwd}/run.csv`, fs.statSync(`${cwd}/run.csv`).size + 5000)
       running.process.kill("SIGINT")
       assert.strictEqual(yield* running.exit, 1)
@@ -243,6 +246,14 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       assert.strictEqual(lines, samplesEmitted)
       const rows = yield* readWithDuckDb(`'${cwd}/run.parquet'`, [column("device", "text")])
       assert.strictEqual(rows.length, samplesEmitted)
+      yield* server.query("postgres", `ALTER DATABASE ${database} ALLOW_CONNECTIONS true`)
+      const resumed = yield* sampleline(["resume"], { cwd, env })
+      assert.strictEqual(resumed.code, 0, resumed.stderr)
+      const [table] = yield* server.query(
+        database,
+        "SELECT count(*)::int AS rows, count(DISTINCT sequence)::int AS different FROM samples"
+      )
+      assert.deepStrictEqual(table, { rows: samplesEmitted, different: samplesEmitted })
     }))
 
   it.effect("finds a server by a socket, a service and a password file", () =>

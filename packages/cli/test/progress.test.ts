@@ -4,7 +4,7 @@ import * as nodePty from "@lydell/node-pty"
 import { Progress } from "@sampleline/core"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { reportProgress } from "../src/progress.ts"
+import { behindParts, reportProgress } from "../src/progress.ts"
 import { BIN, tempFolder } from "./process.ts"
 import { eventually, rowsOf } from "./recordings.ts"
 
@@ -23,6 +23,18 @@ it.effect("is a new line every ten seconds if stderr is not a terminal", () =>
       "20.0 s   0 samples   0 late ticks   0 failures\n"
     ])
   }))
+
+it("tells how far an output is behind that waits, has stopped, or does not keep up", () => {
+  const targets = ["run.csv", "run.db", "postgres"].map((label) => ({ label }))
+  const parts = (...outputs: ReadonlyArray<readonly ["writing" | "waiting" | "stopped", number]>) =>
+    behindParts(targets, () => outputs.map(([state, behind]) => ({ name: "", state, behind, written: 0 })), 64)()
+  assert.deepStrictEqual(parts(["writing", 0], ["writing", 64], ["writing", 128]), [])
+  assert.deepStrictEqual(parts(["writing", 3], ["waiting", 20], ["stopped", 12_345]), [
+    "run.db 20 behind",
+    "postgres 12,345 behind"
+  ])
+  assert.deepStrictEqual(parts(["writing", 1000], ["writing", 0], ["writing", 0]), ["run.csv 1,000 behind"])
+})
 
 it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("progress", (it) => {
   it.effect("is a line on a terminal that counts samples; Ctrl-C ends the run with the summary", () =>

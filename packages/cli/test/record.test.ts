@@ -66,12 +66,12 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("s
       database.close()
     }))
 
-  it.effect("killed with kill -9 leaves every accepted sample, and the next run can append", () =>
+  it.effect("killed with kill -9 without a journal leaves every accepted sample, and the next run can append", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
-      const args = "record --simulate 2 --rate 200 --batch-size 1 --row-ids --out a.csv --out a.jsonl --out a.db".split(
-        " "
-      )
+      const args =
+        "record --no-journal --simulate 2 --rate 200 --batch-size 1 --row-ids --out a.csv --out a.jsonl --out a.db"
+          .split(" ")
       const running = yield* startSampleline(args, { cwd })
       yield* fileGrowsBeyond(`${cwd}/a.jsonl`, 10_000)
       running.process.kill("SIGKILL")

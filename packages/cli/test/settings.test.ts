@@ -29,6 +29,9 @@ const REFUSALS: ReadonlyArray<Refusal> = [
   },
   { args: "--simulate 1 --out b.csv --duration 5x", code: 2, line: "such as 10ms, 60s" },
   { args: "--simulate 1 --out b.csv --overflow explode", code: 2, line: "--overflow" },
+  { args: "--simulate 1 --out b.csv --journal j --no-journal", code: 2, line: "choose one" },
+  { args: "--simulate 1 --out b.csv --journal-max 5", code: 2, line: "a size of at least 1MB, such as 500MB or 10GiB" },
+  { args: "--simulate 1 --out b.csv --journal-full explode", code: 2, line: "--journal-full" },
   { args: "--simulate 1 --out b.csv --metrics 70000", code: 2, line: "a port such as 9464, or HOST:PORT" },
   { args: "--simulate 1 --out b.csv --otlp collector:4318", code: 2, line: "a URL such as http://127.0.0.1:4318" },
   {

@@ -1,5 +1,6 @@
 /**
- * A command loads only the drivers that it uses, and what serves or sends telemetry only if it is asked for.
+ * A command loads only the drivers that it uses, the journal only with one, and what serves or sends telemetry only if it is asked
+ * for.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
@@ -23,6 +24,7 @@ const DRIVERS = [
   "serialport",
   "@lydell/node-pty",
   "node:sqlite",
+  "journal.js",
   "hyparquet-writer",
   "pg",
   "pg-copy-streams",
@@ -31,18 +33,23 @@ const DRIVERS = [
   "otlp.js"
 ]
 
+const SIMULATED = ["serialport", "@lydell/node-pty"] as const
+const UNREACHABLE = ["--device", "a=tcp://127.0.0.1:1", "--out", "a.csv", "--no-journal"] as const
+
 it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("start-up", (it) => {
   it.effect.each(
     [
       [["--version"], []],
       [["--help"], []],
-      [["record", "--simulate", "1", "--out", "a.csv"], ["serialport", "@lydell/node-pty", "node:sqlite"]],
-      [["record", "--simulate", "1", "--out", "a.jsonl"], ["serialport", "@lydell/node-pty", "node:sqlite"]],
-      [["record", "--simulate", "1", "--out", "a.db"], ["serialport", "@lydell/node-pty", "node:sqlite"]],
-      [["record", "--device", "a=tcp://127.0.0.1:1", "--out", "a.parquet"], []],
-      [["record", "--config", "bench.yaml"], ["yaml"]],
-      [["record", "--device", "a=tcp://127.0.0.1:1", "--out", "a.csv", "--metrics", "0"], ["metricsServer.js"]],
-      [["record", "--device", "a=tcp://127.0.0.1:1", "--out", "a.csv", "--otlp", "http://127.0.0.1:1"], ["otlp.js"]]
+      [["record", "--simulate", "1", "--out", "a.csv"], [...SIMULATED, "node:sqlite", "journal.js"]],
+      [["record", "--simulate", "1", "--out", "a.csv", "--no-journal"], [...SIMULATED, "node:sqlite"]],
+      [["record", "--simulate", "1", "--out", "a.jsonl", "--no-journal"], [...SIMULATED, "node:sqlite"]],
+      [["record", "--simulate", "1", "--out", "a.db", "--no-journal"], [...SIMULATED, "node:sqlite"]],
+      [["record", "--simulate", "1", "--out", "-"], SIMULATED],
+      [["record", "--device", "a=tcp://127.0.0.1:1", "--out", "a.parquet"], ["journal.js"]],
+      [["record", "--config", "bench.yaml"], ["yaml", "journal.js"]],
+      [["record", ...UNREACHABLE, "--metrics", "0"], ["metricsServer.js"]],
+      [["record", ...UNREACHABLE, "--otlp", "http://127.0.0.1:1"], ["otlp.js"]]
     ] as const
   )("%j loads no driver but %j", ([args, drivers]) =>
     Effect.gen(function*() {

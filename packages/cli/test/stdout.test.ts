@@ -52,6 +52,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("r
       const summary = summaryIn(running.stderr())
       assert.strictEqual(rowsOf(`${cwd}/a.csv`).length, summary.samplesEmitted)
       assert.isAbove(summary.samplesEmitted, summary.sinks[0]!.rows)
+      assert.isFalse(fs.existsSync(`${cwd}/a.csv.journal`))
     }))
 
   it.effect("ends on Ctrl-C although nobody reads stdout", () =>

@@ -22,11 +22,6 @@ const REFUSALS: ReadonlyArray<Refusal> = [
     code: 1,
     line: "already exists, and a Parquet file cannot be"
   },
-  {
-    args: "--simulate 1 --out exists.parquet --append",
-    code: 1,
-    line: "already exists, and a Parquet file cannot be"
-  },
   { args: "--simulate 1 --out b.csv --out killed.parquet", code: 1, line: "killed.parquet.partial exists" },
   {
     args: "--simulate 1 --out b.csv --out postgres://127.0.0.1:1/lab",

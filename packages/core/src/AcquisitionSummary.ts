@@ -121,6 +121,7 @@ export class Progress {
   private observeTick(tick: Tick): void {
     if (this.runId === null) {
       this.runId = tick.run.id
+      this.startedAt = tick.run.startedAt
       for (const device of tick.run.devices) {
         this.failures.set(device.name, 0)
         this.silent.add(device.name)

@@ -19,9 +19,16 @@ const LONGEST_INTERVAL = 3600_000_000
 /** After this time without a failure or a loss all is as in the beginning. */
 const QUIET = 60_000_000
 
+/** A moment by the sample clock, and by one that does not jump with the system clock. Both in microseconds. */
+interface Moment {
+  readonly at: number
+  readonly steady: number
+}
+
 /** A device that fails. */
 interface Outage {
   readonly first: DeviceFailure
+  readonly since: Moment
   readonly reasons: Map<string, number>
   /** How long it must answer to be back. */
   readonly patience: number
@@ -29,17 +36,17 @@ interface Outage {
   /** Readings since the last failure. */
   readings: number
   /** When the first of them was requested. */
-  answersSince: number
+  answersSince: Moment
 }
 
 export class EventFold {
   private run: Run | undefined
-  /** When the last tick began, and its index. */
-  private lastAt = 0
-  private lastIndex = -1
+  /** How far the system clock has jumped in all, in microseconds. */
+  private jumped = 0
+  private lastTick: Tick | undefined
   private readonly outages = new Map<string, Outage>()
   /** When each device was back, and how long it had to answer for that. */
-  private readonly recoveries = new Map<string, { readonly at: number; readonly patience: number }>()
+  private readonly recoveries = new Map<string, { readonly steadyAt: number; readonly patience: number }>()
   private readonly skips = new Losses()
   private readonly drops = new Losses()
   /** Marks from before the first tick. */
@@ -52,8 +59,7 @@ export class EventFold {
       tick.skipped + tick.dropped + tick.failures.length + tick.clockSteps.length === 0
       && this.outages.size === 0 && this.skips.isEmpty && this.drops.isEmpty
     const events = isQuiet ? NONE : this.eventsOf(tick)
-    this.lastAt = tick.at
-    this.lastIndex = tick.index
+    this.lastTick = tick
     return events.length === 0 ? tick.samples : [...events, ...tick.samples]
   }
 
@@ -68,9 +74,9 @@ export class EventFold {
   end(cause: EndCause, detail: string | null, summary: AcquisitionSummary): ReadonlyArray<RunEvent> {
     const { run } = this
     if (run === undefined) return NONE
-    const at = summary.finishedAt ?? this.lastAt
-    const outages = [...this.outages.values()].map((outage) => this.outageEvent(run, outage, at))
-    return [...this.lossEvents(run, at, true), ...outages, endEvent(run, at, cause, detail, summary)]
+    const now = this.momentOf(summary.finishedAt ?? this.lastDue(run).at)
+    const outages = [...this.outages.values()].map((outage) => this.outageEvent(run, outage, now))
+    return [...this.lossEvents(run, now, true), ...outages, endEvent(run, now, cause, detail, summary)]
   }
 
   private eventsOf(tick: Tick): ReadonlyArray<RunEvent> {
@@ -78,19 +84,26 @@ export class EventFold {
     const events: Array<RunEvent> = []
     if (this.run === undefined) {
       this.run = run
-      this.lastAt = run.startedAt
       events.push(startEvent(run, tick.samples), ...this.marks.flatMap((mark) => this.mark(mark)))
     }
-    const gap = { fromTick: this.lastIndex + 1, toTick: tick.index, since: this.lastAt, until: tick.at }
+    const since = this.lastDue(run)
+    for (const { jumpMicros } of tick.clockSteps) this.jumped += jumpMicros
+    const now = this.momentOf(tick.at)
+    const gap = {
+      fromTick: (this.lastTick?.index ?? -1) + 1,
+      toTick: tick.index,
+      since,
+      until: this.momentOf(dueAt(tick))
+    }
     if (tick.skipped > 0) {
       this.skips.add({ ...gap, count: tick.skipped, by: new Map([[tick.skipCause ?? "machine", tick.skipped]]) })
     }
     if (tick.dropped > 0) this.drops.add({ ...gap, count: tick.dropped, by: tick.droppedFailures })
-    events.push(...this.lossEvents(run, tick.at, false))
+    events.push(...this.lossEvents(run, now, false))
     for (const { at, jumpMicros } of tick.clockSteps) {
       events.push({ _tag: "ClockStepped", runId: run.id, at, jumpMicros })
     }
-    for (const failure of tick.failures) this.failed(run, failure, events)
+    for (const failure of tick.failures) this.failed(run, failure, now, events)
     if (this.outages.size > 0) {
       for (const sample of tick.samples) this.answered(run, sample, events)
       for (const sample of tick.thinned) this.answered(run, sample, events)
@@ -98,16 +111,16 @@ export class EventFold {
     return events
   }
 
-  private failed(run: Run, failure: DeviceFailure, events: Array<RunEvent>): void {
+  private failed(run: Run, failure: DeviceFailure, since: Moment, events: Array<RunEvent>): void {
     const { at, device, error: { detail, reason } } = failure
     let outage = this.outages.get(device)
     if (outage === undefined) {
       const before = this.recoveries.get(device)
-      const isRelapse = before !== undefined && at - before.at <= QUIET
+      const isRelapse = before !== undefined && since.steady - before.steadyAt <= QUIET
       const patience = isRelapse
         ? Math.min(LONGEST_INTERVAL, Math.max(FIRST_INTERVAL, 2 * before.patience))
         : 0
-      outage = { first: failure, reasons: new Map(), patience, failures: 0, readings: 0, answersSince: 0 }
+      outage = { first: failure, since, reasons: new Map(), patience, failures: 0, readings: 0, answersSince: since }
       this.outages.set(device, outage)
       events.push({ _tag: "DeviceFailing", runId: run.id, at, device, reason, detail })
     }
@@ -122,54 +135,83 @@ export class EventFold {
   private answered(run: Run, { device, receivedAt, requestedAt }: Sample, events: Array<RunEvent>): void {
     const outage = this.outages.get(device)
     if (outage === undefined) return
-    if (outage.readings++ === 0) outage.answersSince = requestedAt
-    const answering = receivedAt - outage.answersSince
+    if (outage.readings++ === 0) outage.answersSince = this.momentOf(requestedAt)
+    const now = this.momentOf(receivedAt)
+    const answering = now.steady - outage.answersSince.steady
     if (outage.readings < READINGS_TO_BE_BACK && answering < TIME_TO_BE_BACK || answering < outage.patience) return
     this.outages.delete(device)
-    this.recoveries.set(device, { at: receivedAt, patience: outage.patience })
-    events.push(this.outageEvent(run, outage, receivedAt))
+    this.recoveries.set(device, { steadyAt: now.steady, patience: outage.patience })
+    events.push(this.outageEvent(run, outage, now))
   }
 
-  private outageEvent(run: Run, outage: Outage, at: number): RunEvent {
-    const { answersSince, failures, first, readings, reasons } = outage
+  private outageEvent(run: Run, outage: Outage, now: Moment): RunEvent {
+    const { answersSince, failures, first, readings, reasons, since } = outage
     return {
       _tag: readings > 0 ? "DeviceBack" : "DeviceLost",
       runId: run.id,
-      at,
+      at: now.at,
       device: first.device,
       reason: first.error.reason,
       detail: first.error.detail,
-      since: first.at,
-      until: readings > 0 ? answersSince : at,
+      ...stretch(since, readings > 0 ? answersSince : now),
       failures,
       reasons: Object.fromEntries(reasons)
     }
   }
 
-  private lossEvents(run: Run, at: number, isLast: boolean): ReadonlyArray<RunEvent> {
+  private lossEvents(run: Run, { at, steady }: Moment, isLast: boolean): ReadonlyArray<RunEvent> {
     const events: Array<RunEvent> = []
-    const skipped = this.skips.take(at, isLast)
+    const skipped = this.skips.take(steady, isLast)
     if (skipped !== undefined) {
-      const { by, ...gap } = skipped
+      const { by, count, fromTick, since, toTick, until } = skipped
       events.push({
         _tag: "SlotsSkipped",
         runId: run.id,
         at,
-        ...gap,
+        count,
+        fromTick,
+        toTick,
+        ...stretch(since, until),
         cause: mostFrequent(by),
         causes: Object.fromEntries(by)
       })
     }
-    const dropped = this.drops.take(at, isLast)
+    const dropped = this.drops.take(steady, isLast)
     if (dropped !== undefined) {
       const { by, count, since, until } = dropped
-      events.push({ _tag: "TicksDropped", runId: run.id, at, count, since, until, failures: Object.fromEntries(by) })
+      events.push({
+        _tag: "TicksDropped",
+        runId: run.id,
+        at,
+        count,
+        ...stretch(since, until),
+        failures: Object.fromEntries(by)
+      })
     }
     return events
+  }
+
+  /** The steps that a tick tells came before its times. */
+  /** When the last tick was due; the run's start before the first one. */
+  private lastDue({ startedAt }: Run): Moment {
+    return this.momentOf(this.lastTick === undefined ? startedAt : dueAt(this.lastTick))
+  }
+
+  private momentOf(at: number): Moment {
+    return { at, steady: at - this.jumped }
   }
 }
 
 const NONE: ReadonlyArray<never> = []
+
+/** The slot of a tick, which may have begun late. */
+const dueAt = ({ at, driftMs }: Tick): number => at - Math.round(driftMs * 1000)
+
+const stretch = (since: Moment, until: Moment) => ({
+  since: since.at,
+  until: until.at,
+  lastedMicros: until.steady - since.steady
+})
 
 /** Slots without samples. */
 interface Loss {
@@ -177,13 +219,14 @@ interface Loss {
   readonly by: ReadonlyMap<string, number>
   readonly fromTick: number
   readonly toTick: number
-  readonly since: number
-  readonly until: number
+  readonly since: Moment
+  readonly until: Moment
 }
 
 /** Losses of one kind that were not told yet. The first is told at once, later ones together. */
 class Losses {
   private pending: Loss | undefined
+  /** These times are steady. */
   private lastAt = Number.NEGATIVE_INFINITY
   private interval = 0
   private nextAt = Number.NEGATIVE_INFINITY
@@ -193,11 +236,11 @@ class Losses {
   }
 
   add(loss: Loss): void {
-    if (loss.until - this.lastAt > QUIET) {
+    if (loss.until.steady - this.lastAt > QUIET) {
       this.interval = FIRST_INTERVAL
       this.nextAt = Number.NEGATIVE_INFINITY
     }
-    this.lastAt = loss.until
+    this.lastAt = loss.until.steady
     this.pending = this.pending === undefined ? loss : {
       ...loss,
       fromTick: this.pending.fromTick,
@@ -248,7 +291,7 @@ const startEvent = (
 
 const endEvent = (
   run: Run,
-  at: number,
+  { at, steady }: Moment,
   cause: EndCause,
   detail: string | null,
   summary: AcquisitionSummary
@@ -259,6 +302,7 @@ const endEvent = (
   cause,
   detail,
   startedAt: run.startedAt,
+  lastedMicros: steady - run.startedAt,
   ticks: summary.ticks,
   samples: summary.samplesEmitted,
   thinned: summary.thinned,
@@ -266,5 +310,12 @@ const endEvent = (
   ticksDropped: summary.ticksDropped,
   maxDriftMs: summary.maxDriftMs,
   failures: summary.failures,
-  outputs: summary.sinks.map(({ error, rows, sink, target }) => ({ sink, target, rows, error: error?.message ?? null }))
+  fieldFailures: summary.fieldFailures,
+  outputs: summary.sinks.map(({ columnsDropped, error, rows, sink, target }) => ({
+    sink,
+    target,
+    rows,
+    columnsDropped,
+    error: error?.message ?? null
+  }))
 })

@@ -21,9 +21,14 @@ export interface EventRow {
   readonly device: string | null
   readonly reason: string | null
   readonly detail: string | null
-  /** From when to when something was missing. For the end of a run: the time of the run. */
+  /**
+   * From when to when something was missing. For a step of the system clock: what it showed before and after. For the end of a
+   * run: the time of the run.
+   */
   readonly since_at: string | null
   readonly until_at: string | null
+  /** How long that was, in seconds. Unlike the times it does not jump with the system clock; a step itself takes no time. */
+  readonly duration_s: number | null
   readonly count: number | null
   readonly data: { readonly [key: string]: unknown } | null
 }
@@ -42,12 +47,13 @@ export const eventToRow = (event: RunEvent): EventRow => {
     detail: null,
     since_at: null,
     until_at: null,
+    duration_s: null,
     count: null,
     data: null,
     ...columns
   })
-  const outage = ({ detail, device, failures, reason, reasons, since, until }: Outage) =>
-    row({ device, reason, detail, ...between(since, until), count: failures, data: { reasons } })
+  const outage = ({ detail, device, failures, reason, reasons, ...stretch }: Outage) =>
+    row({ device, reason, detail, ...between(stretch), count: failures, data: { reasons } })
   return RunEvent.match(event, {
     RunStarted: ({ devices, host, metadata, rateHz, version }) =>
       row({ data: { rate_hz: rateHz, host, version, metadata, devices: devices.map(deviceToRow) } }),
@@ -55,20 +61,25 @@ export const eventToRow = (event: RunEvent): EventRow => {
     DeviceChanged: ({ detail, device }) => row({ device, detail }),
     DeviceBack: outage,
     DeviceLost: outage,
-    SlotsSkipped: ({ cause, causes, count, fromTick, since, toTick, until }) =>
-      row({ reason: cause, ...between(since, until), count, data: { causes, from_tick: fromTick, to_tick: toTick } }),
-    TicksDropped: ({ count, failures, since, until }) =>
-      row({ reason: "buffer", ...between(since, until), count, data: { failures } }),
-    ClockStepped: ({ jumpMicros }) => row({ data: { jump_us: jumpMicros } }),
+    SlotsSkipped: ({ cause, causes, count, fromTick, toTick, ...stretch }) =>
+      row({ reason: cause, ...between(stretch), count, data: { causes, from_tick: fromTick, to_tick: toTick } }),
+    TicksDropped: ({ count, failures, ...stretch }) =>
+      row({ reason: "buffer", ...between(stretch), count, data: { failures } }),
+    ClockStepped: ({ at, jumpMicros }) =>
+      row({
+        reason: "clock",
+        ...between({ since: at - jumpMicros, until: at, lastedMicros: 0 }),
+        data: { jump_us: jumpMicros }
+      }),
     OutputFailing: ({ detail, sink, target }) => row({ detail, data: { sink, target } }),
     OutputBack: ({ sink, target }) => row({ data: { sink, target } }),
     OutputGap: ({ count, detail, sink, target }) => row({ detail, count, data: { sink, target } }),
     Marker: ({ text }) => row({ detail: text }),
-    RunEnded: ({ at, cause, detail, samples, startedAt, ...end }) =>
+    RunEnded: ({ at, cause, detail, lastedMicros, samples, startedAt, ...end }) =>
       row({
         reason: cause,
         detail,
-        ...between(startedAt, at),
+        ...between({ since: startedAt, until: at, lastedMicros }),
         count: samples,
         data: {
           ticks: end.ticks,
@@ -77,7 +88,8 @@ export const eventToRow = (event: RunEvent): EventRow => {
           ticks_dropped: end.ticksDropped,
           max_drift_ms: end.maxDriftMs,
           failures: end.failures,
-          outputs: end.outputs
+          field_failures: end.fieldFailures,
+          outputs: end.outputs.map(({ columnsDropped, ...output }) => ({ ...output, columns_dropped: columnsDropped }))
         }
       })
   })
@@ -85,7 +97,14 @@ export const eventToRow = (event: RunEvent): EventRow => {
 
 type Outage = Extract<RunEvent, { readonly _tag: "DeviceBack" | "DeviceLost" }>
 
-const between = (since: number, until: number) => ({
+const between = (
+  { lastedMicros, since, until }: {
+    readonly since: number
+    readonly until: number
+    readonly lastedMicros: number | null
+  }
+) => ({
   since_at: formatTimestamp(since),
-  until_at: formatTimestamp(until)
+  until_at: formatTimestamp(until),
+  duration_s: lastedMicros === null ? null : lastedMicros / 1_000_000
 })

@@ -50,6 +50,9 @@ export const EndCause = Schema.Literals(["completed", "stopped", "interrupted", 
  */
 export type EndCause = typeof EndCause.Type
 
+/** How long it lasted, in microseconds. Unlike `until - since` it does not jump with the system clock. */
+const lastedMicros = Schema.Int
+
 /** A stretch of time in which a device failed. */
 const failures = {
   ...common,
@@ -58,10 +61,11 @@ const failures = {
   reason: Schema.String,
   /** The first failure's. */
   detail: Schema.String,
-  /** When the first poll failed. */
+  /** When the first poll that failed began. */
   since: Micros,
   /** When the device answered again, or the run ended. */
   until: Micros,
+  lastedMicros,
   /** Failed polls. */
   failures: Count,
   /** Failed polls by reason. */
@@ -120,9 +124,10 @@ export const RunEvent = Schema.TaggedUnion({
     /** The first skipped slot and the one after the last, as positions on the grid. */
     fromTick: Count,
     toTick: Count,
-    /** The ticks before and after. */
+    /** When the ticks before and after were due. */
     since: Micros,
-    until: Micros
+    until: Micros,
+    lastedMicros
   },
   /** Polled ticks that the overflow policy dropped. */
   TicksDropped: {
@@ -131,7 +136,8 @@ export const RunEvent = Schema.TaggedUnion({
     /** Failed polls in these ticks, by device. They are in no other event. */
     failures: Counts,
     since: Micros,
-    until: Micros
+    until: Micros,
+    lastedMicros
   },
   /** The system clock jumped. */
   ClockStepped: { ...common, jumpMicros: Schema.Int },
@@ -149,6 +155,7 @@ export const RunEvent = Schema.TaggedUnion({
     /** The signal or the failure; null if there is none. */
     detail: Text,
     startedAt: Micros,
+    lastedMicros: Schema.NullOr(lastedMicros),
     // The figures of a run that was killed are null.
     ticks: Schema.NullOr(Count),
     samples: Schema.NullOr(Count),
@@ -157,10 +164,14 @@ export const RunEvent = Schema.TaggedUnion({
     ticksDropped: Schema.NullOr(Count),
     maxDriftMs: Schema.NullOr(Schema.Finite),
     failures: Counts,
+    /** Fields that made no sense and are null, by device and field. */
+    fieldFailures: Schema.Record(Schema.String, Counts),
     outputs: Schema.Array(Schema.Struct({
       sink: Schema.String,
       target: Schema.String,
       rows: Count,
+      /** Values that the output could not hold and are null, by column. */
+      columnsDropped: Counts,
       error: Text
     }))
   }

@@ -74,8 +74,8 @@ export interface Resumable<E = SinkBatchError> {
   ) => Effect.Effect<SinkPlace, E>
   /** Forces what was written to disk. */
   readonly sync: Effect.Effect<void, E>
-  /** Called when the output has all items of the journal. Fails if it holds more than those. */
-  readonly finish: Effect.Effect<void, E>
+  /** Called when all items of the journal are written. Gives the last place. Fails if the output holds more than those items. */
+  readonly finish: (through: number) => Effect.Effect<SinkPlace, E>
   /** Called when the journal is gone: its place is needed no more. */
   readonly forget: Effect.Effect<void, E>
 }
@@ -101,6 +101,8 @@ export interface SinkShape {
   readonly parts: () => ReadonlyArray<SinkShape>
   /** Absent: after a crash or a failed write, a journal may write samples again that the output holds already. */
   readonly resumable?: Resumable | undefined
+  /** Whether it is gone with the run, as a pipe is. A journal keeps nothing for it. */
+  readonly isTransient?: boolean | undefined
 }
 
 /**
@@ -127,6 +129,8 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     readonly began?: (() => void) | undefined
     /** How a journal writes to the output, each item once. Default: by `write` and `event`, each item at least once. */
     readonly resumable?: Resumable<E> | undefined
+    /** Whether the output is gone with the run, as a pipe is. Default: false. */
+    readonly isTransient?: boolean | undefined
   }): SinkShape => {
     const { name, target = "" } = options
     const written = Metric.withAttributes(Metrics.samplesWritten, { sink: name })
@@ -180,6 +184,15 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
         })
 
     const { resumable } = options
+    // What a journal writes again is not counted again.
+    let counted: ReadonlyArray<{ readonly through: number; readonly rows: number }> = []
+    const opened = (place: SinkPlace) => {
+      rows = counted.findLast(({ through }) => through <= place.through)?.rows ?? rows
+      counted = [{ through: place.through, rows }]
+    }
+    const writtenUpTo = (through: number, place: SinkPlace) => {
+      counted = [...counted.filter((earlier) => earlier.through >= place.through), { through, rows }]
+    }
     const sink: SinkShape = {
       name,
       target,
@@ -187,11 +200,19 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
       began: options.began ?? (() => {}),
       write: (batch) => Effect.asVoid(traced(batch.length, () => options.write(batch))),
       parts: () => [sink],
+      isTransient: options.isTransient,
       resumable: resumable && {
-        open: (options) => annotated(Effect.catchCause(Effect.suspend(() => resumable.open(options)), refuse(0))),
-        writeAt: (items, through, keep) => traced(samplesIn(items), () => resumable.writeAt(items, through, keep)),
+        open: (options) =>
+          annotated(Effect.catchCause(Effect.suspend(() => resumable.open(options)), refuse(0))).pipe(
+            Effect.tap((place) => Effect.sync(() => opened(place)))
+          ),
+        writeAt: (items, through, keep) =>
+          Effect.tap(
+            traced(samplesIn(items), () => resumable.writeAt(items, through, keep)),
+            (place) => Effect.sync(() => writtenUpTo(through, place))
+          ),
         sync: Effect.catchCause(resumable.sync, refuse(0)),
-        finish: Effect.catchCause(resumable.finish, refuse(0)),
+        finish: (through) => Effect.catchCause(Effect.suspend(() => resumable.finish(through)), refuse(0)),
         forget: Effect.catchCause(resumable.forget, refuse(0))
       },
       report: () => {

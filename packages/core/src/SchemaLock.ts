@@ -60,10 +60,18 @@ export interface LockOptions extends RowOptions {
   readonly holdsFloat?: ((value: number) => boolean) | undefined
 }
 
-/** A locked column. It takes the value of the format's column with the same `source`. */
-interface LockedColumn extends TableColumn {
+/**
+ * A locked column as plain data.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SavedColumn extends Column {
+  /** Names the value that it takes: that of the format's column with the same source. */
   readonly source: string
 }
+
+type LockedColumn = TableColumn & SavedColumn
 
 /**
  * @since 0.1.0
@@ -144,6 +152,16 @@ export class SchemaLock {
       }),
       options
     )
+  }
+
+  /** The same lock again, in another process. */
+  static fromSaved(columns: ReadonlyArray<SavedColumn>, options: LockOptions = {}): SchemaLock {
+    return new SchemaLock(columns, options)
+  }
+
+  /** What `fromSaved` needs. Conversions of an existing table are not in it. */
+  get saved(): ReadonlyArray<SavedColumn> {
+    return this.locked.map(({ name, nullable, source, type }) => ({ name, type, nullable, source }))
   }
 
   /** Whether every column has a type. One of a field of unknown kind has none until a value has come. */

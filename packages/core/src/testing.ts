@@ -39,7 +39,7 @@ export interface SinkUnderTest {
    * counted. Default: columns of floats keep all, and columns of integers none.
    */
   readonly keeps?: ((type: ColumnType, value: number) => boolean) | undefined
-  /** The sink's own row options. */
+  /** The row options that the sink's rows keep to. A table that a sink makes has row ids. */
   readonly rowOptions?: RowOptions | undefined
 }
 
@@ -364,6 +364,7 @@ const EVENTS: ReadonlyArray<RunEvent> = [
     detail: "no reply",
     since: RUN_START + 1,
     until: RUN_START + 3,
+    lastedMicros: 2,
     failures: 2,
     reasons: { Timeout: 2 }
   },
@@ -374,6 +375,7 @@ const EVENTS: ReadonlyArray<RunEvent> = [
     cause: "stopped",
     detail: "SIGINT",
     startedAt: RUN_START,
+    lastedMicros: 4,
     ticks: 5,
     samples: 3,
     thinned: 0,
@@ -381,6 +383,7 @@ const EVENTS: ReadonlyArray<RunEvent> = [
     ticksDropped: 0,
     maxDriftMs: 0.5,
     failures: { fuel: 2 },
+    fieldFailures: { fuel: { Gas: 1 } },
     outputs: []
   }
 ]

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Logger } from "effect"
+import { Effect, Fiber, Logger, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { FrameFormat, makeFrame } from "../src/Frame.ts"
 import { MemorySink } from "../src/MemorySink.ts"
@@ -34,6 +34,19 @@ describe("AcquisitionSummary", () => {
         sinks: [{ sink: "MemorySink", target: "memory", rows: 5, columnsDropped: {}, error: null }]
       })
       assert.match(summary.runId ?? "", /^[0-9a-f]{8}-[0-9a-f]{4}-7/)
+    }).pipe(Effect.provide(MemorySink.layer)))
+
+  it.effect("has the start of the run, which its events have too", () =>
+    Effect.gen(function*() {
+      const opening = Effect.delay(Effect.succeed(Recorder.record({ period: 100, duration: 200 })), 500)
+      const fiber = yield* Stream.unwrap(opening).pipe(
+        pipeToSink(),
+        Effect.provide(timedSource().layer),
+        Effect.forkChild
+      )
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(fiber)).startedAt, 500_000)
+      assert.deepInclude((yield* MemorySink).events[0], { _tag: "RunStarted", at: 500_000 })
     }).pipe(Effect.provide(MemorySink.layer)))
 
   it.effect("counts fields that failed, and warns of each once; their readings are samples", () =>

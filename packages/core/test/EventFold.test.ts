@@ -148,6 +148,45 @@ describe("the events of a run", () => {
     assert.deepInclude(lost[2], { failures: 2, since: START + 100_000, until: START + 300_000 })
   })
 
+  it("tell how long a gap was, also if the system clock jumps in it", () => {
+    const jump = 3_600_000_000
+    const jumped = ticksOf(run, [ok, fail, { ...fail, skipped: 3 }, ok]).map((tick, n): Tick =>
+      n < 2 ? tick : {
+        ...tick,
+        at: tick.at + jump,
+        clockSteps: n === 2 ? [{ at: tick.at + jump, jumpMicros: jump }] : [],
+        failures: tick.failures.map((failure) => ({ ...failure, at: failure.at + jump })),
+        samples: tick.samples.map(({ requestedAt }) => sampleAt(run, "fuel", requestedAt + jump))
+      }
+    )
+    const { events } = foldAll(jumped)
+    const gaps = events.filter((event) => "lastedMicros" in event)
+    assert.deepStrictEqual(gaps.map(({ _tag, lastedMicros }) => [_tag, lastedMicros]), [
+      ["SlotsSkipped", 400_000],
+      ["DeviceBack", 500_000],
+      ["RunEnded", 700_000]
+    ])
+    assert.deepInclude(gaps[0], { since: START + 100_000, until: START + 500_000 + jump })
+    assert.deepInclude(gaps[1], { since: START + 100_000, until: START + 600_000 + jump })
+  })
+
+  it("take a device for back as soon if the system clock jumps", () => {
+    const hour = 3_600_000_000
+    const jumped = ticksOf(run, [ok, fail, ...times(12, ok)]).map((tick, n): Tick =>
+      n < 3 ? tick : {
+        ...tick,
+        at: tick.at - hour,
+        clockSteps: n === 3 ? [{ at: tick.at - hour, jumpMicros: -hour }] : [],
+        samples: tick.samples.map(({ requestedAt }) => sampleAt(run, "fuel", requestedAt - hour))
+      }
+    )
+    const fold = new EventFold()
+    const told = jumped.map((tick) =>
+      fold.tick(tick).find((item) => !(item instanceof Sample) && item._tag === "DeviceBack")
+    )
+    assert.strictEqual(told.findIndex((event) => event !== undefined), 11)
+  })
+
   it("are few if a device fails now and then", () => {
     const hour = Array.from({ length: 36_000 }, (_, n) => n % 12 === 0 ? fail : ok)
     assert.isBelow(eventsOf(hour).length, 30)
@@ -165,6 +204,30 @@ describe("the events of a run", () => {
       until: START + 300_000
     })
     assert.deepInclude(events[2], { count: 4, causes: { bus: 4 }, fromTick: 5 })
+  })
+
+  it("have the times at which skipped slots were due, also if the ticks beside them were late", () => {
+    const late = ticksOf(run, [ok, ok, { ...ok, skipped: 4 }]).map((tick, n): Tick =>
+      n === 0 ? tick : { ...tick, at: tick.at + 450_000 / n, driftMs: 450 / n }
+    )
+    const { events } = foldAll(late)
+    assert.deepInclude(events[1], {
+      _tag: "SlotsSkipped",
+      count: 4,
+      since: START + 100_000,
+      until: START + 600_000,
+      lastedMicros: 500_000
+    })
+  })
+
+  it("have a device fail from the beginning of the first poll that failed", () => {
+    const slow = ticksOf(run, [ok, fail, ok]).map((tick): Tick => ({
+      ...tick,
+      failures: tick.failures.map((failure) => ({ ...failure, at: failure.at + 90_000 }))
+    }))
+    const { events } = foldAll(slow)
+    assert.deepInclude(events[1], { _tag: "DeviceFailing", at: START + 190_000 })
+    assert.deepInclude(events[2], { _tag: "DeviceBack", since: START + 100_000, lastedMicros: 100_000 })
   })
 
   it("have the marks of before the first tick behind the start", () => {

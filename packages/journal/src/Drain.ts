@@ -37,8 +37,8 @@ export class Output {
   readonly sink: SinkShape
   /** The position behind the last item that was written. */
   through = 0
-  /** How many items were written. */
-  written = 0
+  /** Where it stood when it was opened for the first time. */
+  private begunAt: number | undefined
   /** `waiting`: it fails in passing. `stopped`: it has failed for good. */
   state: "writing" | "waiting" | "stopped" = "writing"
   /** Failures since it was last written to. */
@@ -48,6 +48,16 @@ export class Output {
   constructor(name: string, sink: SinkShape) {
     this.name = name
     this.sink = sink
+  }
+
+  /** How many items were written. */
+  get written(): number {
+    return this.through - (this.begunAt ?? this.through)
+  }
+
+  openedAt(position: number): void {
+    this.begunAt ??= position
+    this.through = position
   }
 
   /** Completes when the output is at a position, or has stopped. */
@@ -89,9 +99,8 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
       if (sink.resumable === undefined) {
         yield* writeInOrder(sink, items, () => {})
         yield* keeping.now({ through, token: "" })
-      } else keeping.later(yield* sink.resumable.writeAt(items, through, keeping.now))
+      } else keeping.later(yield* sink.resumable.writeAt(items, through, (place) => Effect.orDie(keeping.now(place))))
       output.through = through
-      output.written += items.length
       yield* works(store, output)
       output.changed()
     })
@@ -111,11 +120,19 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
       }
     })
 
+    if (sink.resumable === undefined && sink.isTransient !== true) {
+      yield* Effect.logInfo(
+        `${output.name}: after a crash it may get some samples again, for it cannot tell how far it is`
+      )
+    }
     const keepingPlaces = Effect.forever(Effect.andThen(Effect.sleep(KEEP_INTERVAL), keeping.sync))
     yield* Effect.raceFirst(toTheEnd, keepingPlaces).pipe(
       Effect.andThen(keeping.finish),
       Effect.tapError((failure) => failing(store, output, failure)),
-      Effect.retry({ while: isPassing, schedule: Schedule.addDelay(Schedule.forever, () => pauseOf(output)) }),
+      Effect.retry({
+        while: (failure) => isPassing(failure, sink),
+        schedule: Schedule.addDelay(Schedule.forever, () => pauseOf(output))
+      }),
       Effect.catch((failure) => isOutputs(failure) ? Effect.void : unreadable(output, failure)),
       // What was written is not written again.
       Effect.onInterrupt(() => Effect.ignore(keeping.sync))
@@ -134,9 +151,10 @@ const pauseOf = (output: Output) =>
 
 /** Keeps the places of an output in the journal. */
 const placeKeeper = (store: Store, output: Output) => {
-  const { name, sink: { resumable } } = output
+  const { name, sink: { isTransient = false, resumable } } = output
   let place: SinkPlace | null = store.kept(name).place
-  const keep = (change: Partial<Kept>) => store.keep(name, { ...store.kept(name), ...change })
+  const keep = (change: Partial<Kept>) =>
+    isTransient ? Effect.void : store.keep(name, { ...store.kept(name), ...change })
   /** Keeps the place that is safe on disk. */
   const sync = Effect.suspend(() => {
     const next = place
@@ -147,15 +165,10 @@ const placeKeeper = (store: Store, output: Output) => {
     /** Where the output stands, as it says itself. */
     opened: Effect.gen(function*() {
       const { first } = store.kept(name)
-      if (resumable === undefined) {
-        yield* Effect.logInfo(
-          `${name}: after a crash it may get some samples again, for it does not keep how far it is`
-        )
-        output.through = place?.through ?? 0
-        return
-      }
+      if (isTransient) return output.openedAt(output.through)
+      if (resumable === undefined) return output.openedAt(place?.through ?? 0)
       place = yield* resumable.open({ journal: store.id, place, first: first && samplesOf(store, first) })
-      output.through = place.through
+      output.openedAt(place.through)
       const more = place.through - store.end()
       if (more > 0) {
         yield* Effect.logError(`${name}: it has ${more} samples and events that the journal ${store.path} has lost`)
@@ -168,13 +181,19 @@ const placeKeeper = (store: Store, output: Output) => {
         : Effect.void,
     now: (next: SinkPlace) => {
       place = next
-      return Effect.orDie(keep({ place }))
+      return keep({ place })
     },
     later: (next: SinkPlace) => {
       place = next
     },
     sync,
-    finish: Effect.suspend(() => place === null ? Effect.void : Effect.andThen(resumable?.finish ?? Effect.void, sync))
+    finish: Effect.suspend(() => {
+      if (resumable === undefined || place === null) return Effect.void
+      return Effect.flatMap(resumable.finish(output.through), (last) => {
+        place = last
+        return sync
+      })
+    })
   }
 }
 
@@ -220,17 +239,22 @@ type DrainFailure = SinkBatchError | JournalError
 
 const isOutputs = (failure: DrainFailure): failure is SinkBatchError => failure._tag !== "JournalError"
 
-const isPassing = (failure: DrainFailure): boolean => failure._tag === "SinkWriteError" && failure.isRetryable
+/** A reader that has closed its pipe does not come back. */
+const isPassing = (failure: DrainFailure, { isTransient }: SinkShape): boolean =>
+  failure._tag === "SinkWriteError" && failure.isRetryable
+  && !(isTransient === true && failure.reason === "ConnectionLost")
 
 const failing = Effect.fnUntraced(function*(store: Store, output: Output, failure: DrainFailure) {
   if (!isOutputs(failure)) return
-  const passes = isPassing(failure)
+  const passes = isPassing(failure, output.sink)
   const before = output.state
   output.state = passes ? "waiting" : "stopped"
   output.changed()
   if (before === output.state) return
   yield* passes
     ? Effect.logWarning(`${failure.message}; its samples wait in the journal ${store.path}`)
+    : output.sink.isTransient === true
+    ? Effect.logError(`${failure.message}; the other outputs go on without it`)
     : Effect.logError(`${failure.message}; its samples stay in the journal ${store.path}`)
   const { sink, target } = failure
   if (before === "writing") yield* tell(store, { _tag: "OutputFailing", sink, target, detail: failure.detail })

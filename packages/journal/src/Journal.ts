@@ -19,7 +19,7 @@ import {
   SinkWriteError,
   type Tick
 } from "@sampleline/core"
-import { Array, Duration, Effect, Exit, Fiber, type Scope, Sink, Stream } from "effect"
+import { Array, Duration, Effect, Fiber, type Scope, Sink, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { drain, type DrainOptions, type Output, outputsOf } from "./Drain.ts"
 import type { JournalError } from "./JournalError.ts"
@@ -34,10 +34,10 @@ export interface JournalOptions extends PipeOptions {
   /** The journal's folder, which must not exist. Default: `sampleline.journal` in the working directory. */
   readonly path?: string | undefined
   /**
-   * `always`: a tick is accepted when it is on disk, so that it survives a power cut. `interval`: that comes within a second.
-   * Default: `interval`.
+   * When what is accepted is forced to disk, so that it survives a power cut. `always`: before it is accepted. `interval`: within
+   * a second. `never`: the operating system decides. Default: `interval`.
    */
-  readonly fsync?: "interval" | "always" | undefined
+  readonly fsync?: "never" | "interval" | "always" | undefined
   /** How long samples wait for a full disk before the run fails. Default: 1 minute. */
   readonly diskWait?: Duration.Input | undefined
   /** How large the journal may grow while an output lacks samples, in bytes. Default: 10 GiB. */
@@ -125,13 +125,13 @@ export const pipeToSink = (options: JournalOptions = {}) =>
       Stream.run(Sink.forEachArray(append))
     )
     const drains = yield* drainAll(store, outputs, settings.drain)
-    const exit = yield* recording.toItsEnd(journalling, () => accepted).pipe(
-      Effect.onExit(() => endOutputs(store, outputs, drains, recording.lastEvents, settings.stopTimeout)),
-      Effect.exit
-    )
-    const left = yield* leftOutputs(store, outputs)
-    if (Exit.isFailure(exit)) return yield* exit
-    if (left !== null) return yield* left
+    let left: SinkBatchError | null = null
+    const ending = Effect.gen(function*() {
+      yield* endOutputs(store, outputs, drains, recording.lastEvents, settings.stopTimeout)
+      left = yield* leftOutputs(store, outputs)
+    })
+    yield* Effect.onExit(recording.toItsEnd(journalling, () => accepted), () => ending)
+    if (left !== null) return yield* Effect.fail<SinkBatchError>(left)
     const summary = recording.progress.current
     yield* Effect.logInfo(
       `recorded ${summary.samplesEmitted} samples in ${summary.ticks} ticks to ${sink.target || sink.name}`
@@ -158,7 +158,8 @@ export const resume = (
     sink.began()
     yield* endKilledRun(store)
     yield* store.seal
-    yield* Effect.flatMap(drainAll(store, outputs, settings.drain), Fiber.await)
+    const drains = yield* drainAll(store, outputs, settings.drain)
+    yield* Effect.onInterrupt(Fiber.await(drains), () => Fiber.interrupt(drains))
     const left = yield* leftOutputs(store, outputs)
     if (left !== null) return yield* left
     return { outputs: outputs.map(({ name, written }) => ({ name, written })) }
@@ -173,6 +174,7 @@ export const inspect = Effect.fnUntraced(
       settings: store.settings,
       run: store.run(),
       items: end,
+      firstKept: yield* store.nextFrom(0),
       outputs: [...store.outputs()].map(([name, { place }]) => ({ name, behind: end - (place?.through ?? 0) }))
     }
   },
@@ -192,6 +194,8 @@ export interface JournalContent {
   readonly run: Run | null
   /** Samples and events that were accepted. */
   readonly items: number
+  /** The position of the first of them that it still has. Those before are in all outputs, or were dropped. */
+  readonly firstKept: number
   readonly outputs: ReadonlyArray<{
     readonly name: string
     /** Samples and events that the output lacks. */
@@ -231,7 +235,9 @@ const FORGET_INTERVAL = "5 seconds"
 /** Starts the drains of all outputs. They go on if the caller is interrupted, until they are told to stop. */
 const drainAll = Effect.fnUntraced(
   function*(store: Store.Store, outputs: ReadonlyArray<Output>, options: DrainOptions) {
-    for (const { name } of outputs) if (!store.outputs().has(name)) yield* store.keep(name, store.kept(name))
+    for (const { name, sink } of outputs) {
+      if (sink.isTransient !== true && !store.outputs().has(name)) yield* store.keep(name, store.kept(name))
+    }
     yield* Effect.forkScoped(
       Effect.forever(
         Effect.andThen(Effect.sleep(FORGET_INTERVAL), Effect.suspend(() => store.forget(store.heldBack())))
@@ -261,7 +267,10 @@ const endOutputs = Effect.fnUntraced(function*(
   )
   const events = yield* lastEvents
   if (Array.isReadonlyArrayNonEmpty(events)) {
-    yield* Effect.catch(store.append(events), ({ message }) => Effect.logError(message))
+    yield* store.append(events).pipe(
+      Effect.timeoutOption(patience),
+      Effect.catch(({ message }) => Effect.logError(message))
+    )
   }
   yield* store.seal
   yield* Effect.timeoutOption(Fiber.await(drains), patience)
@@ -269,25 +278,27 @@ const endOutputs = Effect.fnUntraced(function*(
   yield* Effect.timeoutOption(Fiber.await(drains), patience)
 })
 
-/** Marks the journal for removal if all outputs have everything. Else tells which do not, and gives the failure of the first. */
+/**
+ * Marks the journal for removal if all outputs that can be resumed have everything. Tells which outputs lack something, and gives
+ * the failure of the first.
+ */
 const leftOutputs = Effect.fnUntraced(function*(store: Store.Store, outputs: ReadonlyArray<Output>) {
   const end = store.end()
-  const behind = outputs.filter(({ name, state }) =>
-    state === "stopped" || (store.kept(name).place?.through ?? 0) < end
-  )
-  if (behind.length === 0 && store.heldBack() >= end) {
-    yield* store.finish
-    return null
-  }
+  const through = ({ name, sink, through }: Output) =>
+    sink.isTransient === true ? through : store.kept(name).place?.through ?? 0
+  const behind = outputs.filter((output) => output.state === "stopped" || through(output) < end)
+  if (behind.every(({ sink }) => sink.isTransient) && store.heldBack() >= end) yield* store.finish
   const failures = behind.map((output) => {
     const { error, sink, target } = output.sink.report()[0]!
     if (output.state === "stopped" && error !== null) return error
     return new SinkWriteError({
       sink,
       target,
-      samples: end - (store.kept(output.name).place?.through ?? 0),
+      samples: end - through(output),
       reason: "Timeout",
-      detail: `they wait in the journal ${store.path}; finish the output by resume`
+      detail: output.sink.isTransient === true
+        ? "its reader did not take them before the run ended"
+        : `they wait in the journal ${store.path}; finish the output by resume`
     })
   })
   for (const { message } of failures) yield* Effect.logError(message)
@@ -308,6 +319,7 @@ const endKilledRun = Effect.fnUntraced(function*(store: Store.Store) {
     cause: "unknown",
     detail: "nobody wrote the end of this run: its recorder was killed, or the machine stopped",
     startedAt: run.startedAt,
+    lastedMicros: null,
     ticks: null,
     samples: null,
     thinned: null,
@@ -315,6 +327,7 @@ const endKilledRun = Effect.fnUntraced(function*(store: Store.Store) {
     ticksDropped: null,
     maxDriftMs: null,
     failures: {},
+    fieldFailures: {},
     outputs: []
   }])
 })
@@ -338,7 +351,7 @@ const validate = Effect.fnUntraced(function*(options: JournalOptions) {
     stopTimeout: yield* positiveDuration("stopTimeout", options.stopTimeout ?? "5 seconds"),
     store: {
       path: options.path ?? DEFAULT_PATH,
-      isDurable: options.fsync === "always",
+      fsync: options.fsync ?? "interval",
       maxBytes: yield* positiveInt("maxBytes", maxBytes, "bytes"),
       segmentBytes: Math.min(SEGMENT_BYTES, maxBytes / 4),
       whenFull: options.whenFull ?? "stop",

@@ -125,40 +125,34 @@ const makeSegment = (
     first,
     bytes: () => bytes,
     append: (first, items) => {
-      const before = { run, sources: sources.size }
       const added: Array<number> = []
-      let appended = 0
-      try {
+      const data = pack(items, (sample) => {
+        const id = catalogue.idOf(sample)
+        if (!sources.has(id) && !added.includes(id)) added.push(id)
+        return id
+      })
+      const row = [first, items.length, checksum(data, first), data]
+      const unknownRun = run === undefined
+        ? catalogue.run ?? items.find((item) => item instanceof Sample)?.run
+        : undefined
+      // One statement needs no transaction around it.
+      if (added.length === 0 && unknownRun === undefined) insert.run(row)
+      else {
         runTransaction(database, () => {
-          const data = pack(items, (sample) => {
-            const id = catalogue.idOf(sample)
-            if (!sources.has(id)) {
-              sources.set(id, catalogue.sources[id]!)
-              added.push(id)
-            }
-            return id
-          })
           for (const id of added) {
             const json = JSON.stringify(sourceJson(catalogue.sources[id]!))
             insertSource.run([id, json, checksum(json, id)])
           }
-          if (run === undefined) {
-            const sample = items.find((item) => item instanceof Sample)
-            if (sample !== undefined) {
-              run = catalogue.run ??= sample.run
-              const json = JSON.stringify(runJson(run))
-              insertRun.run([json, checksum(json, 0)])
-            }
+          if (unknownRun !== undefined) {
+            const json = JSON.stringify(runJson(unknownRun))
+            insertRun.run([json, checksum(json, 0)])
           }
-          insert.run([first, items.length, checksum(data, first), data])
-          appended = data.length
+          insert.run(row)
         })
-        bytes += appended
-      } catch (failure) {
-        for (const id of added) sources.delete(id)
-        run = before.run
-        throw failure
+        for (const id of added) sources.set(id, catalogue.sources[id]!)
+        if (unknownRun !== undefined) run = catalogue.run ??= unknownRun
       }
+      bytes += data.length
     },
     read: (from, limit) => {
       for (let at = from;;) {

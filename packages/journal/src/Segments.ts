@@ -17,6 +17,8 @@ export interface Segments {
   readonly read: (from: number, limit: number) => Effect.Effect<Segment.Items | null, SqliteFailure>
   /** How many bytes of items there are. */
   readonly bytes: () => number
+  /** Whether the next append makes a new segment. */
+  readonly isLastFull: () => boolean
   /** Removes the segments all of whose items are before a position. */
   readonly forget: (before: number) => Effect.Effect<void>
   /** Removes the oldest segment, unless it is the only one. */
@@ -72,6 +74,29 @@ export const open = Effect.fnUntraced(function*(
   const using = Semaphore.makeUnsafe(1)
   const alone = <A, E>(use: Effect.Effect<A, E>) => using.withPermit(Effect.uninterruptible(use))
 
+  const add = (segment: Segment.Segment, items: ReadonlyArray<Item>) => {
+    segment.append(end, items)
+    if (segment.first !== firsts.at(-1)) firsts.push(segment.first)
+    sizes.set(segment.first, segment.bytes())
+    end += items.length
+  }
+  /** The last segment, if it may grow. */
+  const withRoom = () => {
+    const last = firsts.at(-1)
+    const segment = last === undefined ? undefined : opened.get(last)?.segment
+    return segment !== undefined && segment.bytes() < segmentBytes ? segment : undefined
+  }
+  /** Whether a new segment is being made. */
+  let isGrowing = false
+  const addToNew = (items: ReadonlyArray<Item>) =>
+    alone(Effect.gen(function*() {
+      isGrowing = true
+      const segment = withRoom() ?? (yield* at(end))
+      yield* SqliteDatabase.attempt(() => add(segment, items))
+    })).pipe(Effect.ensuring(Effect.sync(() => {
+      isGrowing = false
+    })))
+
   const forgetOldest = Effect.gen(function*() {
     if (firsts.length < 2) return
     const [first] = firsts.splice(0, 1)
@@ -87,17 +112,14 @@ export const open = Effect.fnUntraced(function*(
   return {
     catalogue,
     end: () => end,
+    isLastFull: () => withRoom() === undefined,
     bytes: () => [...sizes.values()].reduce((sum, size) => sum + size, 0),
     append: (items) =>
-      alone(Effect.gen(function*() {
-        const last = firsts.at(-1)
-        const grown = last === undefined ? undefined : opened.get(last)?.segment
-        const segment = grown !== undefined && grown.bytes() < segmentBytes ? grown : yield* at(end)
-        yield* SqliteDatabase.attempt(() => segment.append(end, items))
-        if (segment.first !== last) firsts.push(segment.first)
-        sizes.set(segment.first, segment.bytes())
-        end += items.length
-      })),
+      Effect.suspend(() => {
+        // The last segment is never closed, so nobody needs to be waited for.
+        const segment = isGrowing ? undefined : withRoom()
+        return segment === undefined ? addToNew(items) : SqliteDatabase.attempt(() => add(segment, items))
+      }),
     read: (from, limit) =>
       alone(Effect.gen(function*() {
         let n = Math.max(0, firsts.findLastIndex((first) => first <= from))

@@ -17,8 +17,8 @@ import * as Segments from "./Segments.ts"
 export interface StoreOptions {
   /** The journal's folder. */
   readonly path: string
-  /** Whether an append survives a power cut. */
-  readonly isDurable: boolean
+  /** When appends are forced to disk. */
+  readonly fsync: "never" | "interval" | "always"
   /** How large a segment grows, in bytes. */
   readonly segmentBytes: number
   /** How long an append waits for room on a full disk. */
@@ -64,7 +64,7 @@ export interface Store {
 }
 
 /** How many of the latest items are kept in memory, at least; twice as many at most. */
-const LATEST = 1 << 14
+const LATEST = 1 << 12
 /** How many items are read at a time. */
 const CHUNK = 1 << 10
 /** How often what was appended is forced to disk. */
@@ -132,7 +132,10 @@ const openFolder = Effect.fnUntraced(function*(
   yield* Effect.mapError(OwnerLock.acquire(path.join(folder, "owner")), failed)
   if (made !== undefined) yield* Effect.try({ try: () => Ledger.remove(folder), catch: failed })
   const ledger = yield* Effect.catchTag(Ledger.open(folder, made), "SqliteFailure", (failure) => failed(failure))
-  const segments = yield* Effect.mapError(Segments.open(folder, options), failed)
+  const segments = yield* Effect.mapError(
+    Segments.open(folder, { isDurable: options.fsync === "always", segmentBytes: options.segmentBytes }),
+    failed
+  )
   /** As they are on disk, and as they are to be. */
   const outputs = new Map(ledger.outputs)
   const wanted = new Map(outputs)
@@ -174,17 +177,15 @@ const openFolder = Effect.fnUntraced(function*(
     })
   }
 
-  const heldBack = () => {
-    const places = [...outputs.values()].map(({ place }) => place?.through ?? 0)
-    return places.length === 0 ? 0 : Math.min(segments.end(), ...places)
-  }
+  const heldBack = () => Math.min(segments.end(), ...[...outputs.values()].map(({ place }) => place?.through ?? 0))
   // The places come to the disk before what they make needless goes from it.
   const forget = (before: number) =>
     Effect.ignore(Effect.andThen(SqliteDatabase.syncLog(Ledger.fileOf(folder)), segments.forget(before)))
 
-  const isFull = () => segments.bytes() >= options.maxBytes
+  // Only then: if each event dropped a segment, telling of a gap would make the next one.
+  const isFull = () => segments.isLastFull() && segments.bytes() + options.segmentBytes > options.maxBytes
   const makeRoom = Effect.gen(function*() {
-    yield* forget(heldBack())
+    if (outputs.size > 0) yield* forget(heldBack())
     if (!isFull()) return
     if (options.whenFull === "drop-oldest") return yield* segments.forgetOldest
     return yield* new JournalError({
@@ -193,12 +194,14 @@ const openFolder = Effect.fnUntraced(function*(
       detail: `it has grown to its bound of ${inMebibytes(options.maxBytes)}, because an output is far behind`
     })
   })
+  const clock = yield* SampleClock.current
+  const patiently = patience(options, clock)
   const warnOfSync = ({ message }: SqliteFailure) =>
     Effect.logWarning(`journal ${folder}: it could not be forced to disk, and may not survive a power cut: ${message}`)
-  const warnOfSize = yield* watchSize(options, segments.bytes)
+  const warnOfSize = watchSize(options, clock, segments.bytes)
   yield* Effect.forkScoped(Effect.forever(
     Effect.sleep(SYNC_INTERVAL).pipe(
-      Effect.andThen(Effect.catch(segments.sync, warnOfSync)),
+      Effect.andThen(options.fsync === "interval" ? Effect.catch(segments.sync, warnOfSync) : Effect.void),
       Effect.andThen(warnOfSize)
     )
   ))
@@ -217,7 +220,7 @@ const openFolder = Effect.fnUntraced(function*(
       }),
     append: (items) =>
       Effect.suspend(() => isFull() ? makeRoom : Effect.void).pipe(
-        Effect.andThen(patiently(segments.append(items), options)),
+        Effect.andThen(patiently(segments.append(items))),
         Effect.mapError(failed),
         Effect.map(() => {
           remember(items)
@@ -268,7 +271,7 @@ const openFolder = Effect.fnUntraced(function*(
           ledger.keep(output, latest)
           outputs.set(output, latest)
         })
-        return Effect.mapError(patiently(keep, options), failed)
+        return Effect.mapError(patiently(keep), failed)
       }),
     heldBack,
     forget,
@@ -288,8 +291,11 @@ const remove = (folder: string): void => {
 const removedOf = (folder: string): string => path.join(path.dirname(folder), `.${path.basename(folder)}.removed`)
 
 /** Warns, in good time, of a journal that will reach its bound. */
-const watchSize = Effect.fnUntraced(function*({ maxBytes, path, whenFull }: StoreOptions, bytes: () => number) {
-  const clock = yield* SampleClock.current
+const watchSize = (
+  { maxBytes, path, whenFull }: StoreOptions,
+  clock: SampleClock.SampleClock,
+  bytes: () => number
+): Effect.Effect<void> => {
   const begunAt = clock.monotonicNanos()
   const begunWith = bytes()
   let warnings = 0
@@ -311,34 +317,40 @@ const watchSize = Effect.fnUntraced(function*({ maxBytes, path, whenFull }: Stor
       } ${then}`
     )
   })
-})
+}
 
 const inMebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`
 
 const THE_END: readonly [ReadonlyArray<Item>, Option.Option<number>] = [[], Option.none()]
 
-/** Tries again while the disk is full or fails, for at most `diskWait`. Ticks wait meanwhile in the recorder's buffer. */
-const patiently = <A>(
-  run: Effect.Effect<A, SqliteFailure>,
-  { diskWait, path }: StoreOptions
-): Effect.Effect<A, SqliteFailure> =>
-  Effect.catchIf(
-    run,
-    isPassing,
-    Effect.fnUntraced(function*(failure) {
-      yield* Effect.logWarning(
-        `journal ${path}: ${failure.message}; waiting for up to ${Duration.format(diskWait)} until it can be written`
-      )
-      const clock = yield* SampleClock.current
-      const deadline = clock.monotonicNanos() + Duration.toMillis(diskWait) * 1e6
-      const result = yield* Effect.sleep(RETRY_INTERVAL).pipe(
-        Effect.andThen(run),
-        Effect.retry({ while: (failure) => isPassing(failure) && clock.monotonicNanos() < deadline })
-      )
-      yield* Effect.logInfo(`journal ${path}: it is written again`)
-      return result
-    })
+/**
+ * Tries again while the disk is full or fails, for at most `diskWait`. Ticks wait meanwhile in the recorder's buffer. It is told once,
+ * however many wait.
+ */
+const patience = ({ diskWait, path }: StoreOptions, clock: SampleClock.SampleClock) => {
+  let waiting = 0
+  const waits = (failure: SqliteFailure) =>
+    Effect.suspend(() =>
+      waiting++ > 0
+        ? Effect.void
+        : Effect.logWarning(
+          `journal ${path}: ${failure.message}; waiting for up to ${Duration.format(diskWait)} until it can be written`
+        )
+    )
+  const succeeds = Effect.suspend(() =>
+    waiting === 1 ? Effect.logInfo(`journal ${path}: it is written again`) : Effect.void
   )
+  return <A>(run: Effect.Effect<A, SqliteFailure>): Effect.Effect<A, SqliteFailure> =>
+    Effect.catchIf(run, isPassing, (failure) => {
+      const deadline = clock.monotonicNanos() + Duration.toMillis(diskWait) * 1e6
+      return Effect.sleep(RETRY_INTERVAL).pipe(
+        Effect.andThen(run),
+        Effect.retry({ while: (failure) => isPassing(failure) && clock.monotonicNanos() < deadline }),
+        Effect.tap(() => succeeds),
+        (again) => Effect.ensuring(Effect.andThen(waits(failure), again), Effect.sync(() => waiting--))
+      )
+    })
+}
 
 const DISK_IO = 10
 const DISK_FULL = 13

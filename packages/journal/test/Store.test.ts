@@ -42,7 +42,7 @@ const samples = (from: number, count: number) => Array.makeBy(count, (n): Item =
 
 const options = (path: string, segmentBytes = 1 << 24): Store.StoreOptions => ({
   path,
-  isDurable: false,
+  fsync: "interval",
   segmentBytes,
   diskWait: Duration.millis(200),
   maxBytes: 2 ** 30,
@@ -190,7 +190,7 @@ describe("Store", () => {
             import * as Store from ${JSON.stringify(new URL("../src/Store.ts", import.meta.url).href)}
             const options = { path: ${
             JSON.stringify(path)
-          }, isDurable: false, segmentBytes: 1e6, maxBytes: 1e9, diskWait: Duration.seconds(1) }
+          }, fsync: "interval", segmentBytes: 1e6, maxBytes: 1e9, diskWait: Duration.seconds(1) }
             const failure = await Effect.runPromise(Effect.flip(Effect.scoped(Store.open(options))))
             console.log(failure.reason, failure.message)`
           const output = yield* Effect.callback<string>((resume) => {

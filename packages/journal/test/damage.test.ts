@@ -30,7 +30,7 @@ const itemAt = (position: number): Item =>
 
 const options = (path: string): Store.StoreOptions => ({
   path,
-  isDurable: false,
+  fsync: "interval",
   segmentBytes: 10_000,
   diskWait: Duration.millis(1),
   maxBytes: 2 ** 30,

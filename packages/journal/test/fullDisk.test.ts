@@ -54,7 +54,9 @@ describe.runIf(canMountDisk)("a recording whose disk is full for a while", () =>
         const content = yield* read(folder)
         assert.deepStrictEqual(problemsOf(name, content, accepted), [])
         // Each output tells of it. SQLite may have had room in its own file.
-        if (name !== "db") assert.isTrue(content.events?.includes("OutputFailing"), name)
+        if (name !== "db") {
+          assert.isTrue(content.events?.includes("OutputFailing"), name)
+        }
       }
     }).pipe(Effect.scoped))
 })

@@ -92,6 +92,7 @@ export class CsvSink extends Context.Service<
         event: file.event,
         dropped: () => lock?.dropped,
         lost: file.lost,
+        isTransient: file.resumable === undefined,
         resumable: resumableText(file, write, (first) => Effect.asVoid(lockBy(first))),
         write
       }),

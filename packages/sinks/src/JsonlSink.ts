@@ -127,6 +127,7 @@ const linesTo = (
       event: output.event,
       lost: output.lost,
       dropped: () => cells.dropped,
+      isTransient: output.resumable === undefined,
       resumable: resumableText(output, write, () => Effect.void),
       write
     }),

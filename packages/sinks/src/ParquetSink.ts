@@ -16,31 +16,24 @@
 import {
   type Column,
   type Device,
-  type EventRow,
   eventToRow,
   InvalidOptionError,
-  messageOf,
   positiveInt,
+  type Resumable,
   type RowOptions,
-  type Sample,
   SampleSink,
-  SchemaLock,
   type SinkDependencyError,
   type SinkOpenError,
   type SinkShape,
-  SinkWriteError
+  type SinkWriteError
 } from "@sampleline/core"
-import { type Array, type Config, Context, Effect, type Layer, type Scope, Semaphore } from "effect"
-import * as fs from "node:fs"
-import { describeDevices, runJson, unitsByColumn } from "./internal/Description.ts"
+import { type Config, Context, Effect, type Layer, type Scope, Semaphore } from "effect"
 import { findDriver } from "./internal/drivers.ts"
-import { fileOpenError, fileWriteError } from "./internal/FileFailure.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
-import { idOf, NameWatch, onNameLost } from "./internal/NameWatch.ts"
-import { type ParquetEncoder, startEncoder } from "./internal/ParquetEncoder.ts"
+import type { FileMode } from "./internal/OutputFile.ts"
 import type { ParquetSettings } from "./internal/ParquetFile.ts"
-import { ParquetRecording } from "./internal/ParquetRecording.ts"
-import { checkPartial, discard, openPartial, type PartialFile, partialOf, publish } from "./internal/PartialFile.ts"
+import { openOutput, type Settings, SINK, writerOf } from "./internal/ParquetOutput.ts"
+import { checkName } from "./internal/PartialFile.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
 /**
@@ -49,8 +42,11 @@ import type { OpenableSink } from "./OpenableSink.ts"
  */
 export interface ParquetSinkOptions extends RowOptions {
   readonly path: string
-  /** `create` refuses an existing file, `overwrite` replaces it when the new one is complete. Default: `create`. */
-  readonly mode?: "create" | "overwrite" | undefined
+  /**
+   * `create` refuses an existing file, `overwrite` replaces it when the new one is complete. `append` finishes what a killed run
+   * has left, and records to the first name that is free: `run.parquet`, `run-2.parquet`, and so on. Default: `create`.
+   */
+  readonly mode?: FileMode | undefined
   /** Default: `zstd`. */
   readonly compression?: ParquetSettings["compression"] | undefined
   /** Whether a column of few different values is stored with a dictionary. Default: true. */
@@ -82,78 +78,31 @@ export class ParquetSink extends Context.Service<
     const settings = yield* validate(options)
     const { path } = settings
     yield* findHyparquet(path)
-    const oneAtATime = Semaphore.makeUnsafe(1)
-    const state: State = {
-      waiting: [],
-      recording: undefined,
-      lost: undefined,
-      isRemoved: false,
-      movedTo: null,
-      events: []
-    }
-    const encoder = yield* Effect.mapError(startEncoder, (cause) => fileOpenError(writerOf(path), cause))
-    const record = (recording: ParquetRecording, samples: ReadonlyArray<Sample>) =>
-      Effect.mapError(recording.write(samples), (cause) =>
-        writeError(
-          path,
-          samples.length,
-          cause,
-          "the finished row groups are complete, and later samples wait for room"
-        ))
-    /** Fixes the columns. */
-    const writeWaiting = (file: PartialFile) =>
-      Effect.suspend(() => {
-        const { waiting } = state
-        if (waiting.length === 0) return Effect.void
-        state.waiting = []
-        state.recording = startRecording(settings, file, encoder, waiting, options)
-        return record(state.recording, waiting)
-      })
-    const file = yield* Effect.acquireRelease(
-      openPartial(writerOf(path), settings),
-      (file) =>
-        Effect.catch(writeWaiting(file), (error) => Effect.sync(() => state.lost = error)).pipe(
-          Effect.andThen(complete(settings, file, state)),
-          (completed) => oneAtATime.withPermit(completed),
-          Effect.orDie
-        )
-    )
-    yield* onNameLost(new NameWatch(partialOf(path), idOf(file.fd)), ({ movedTo }) => {
-      state.isRemoved = movedTo === null
-      state.movedTo = movedTo
-      return movedTo === null
-        ? Effect.void
-        : Effect.logWarning(`${SINK} ${path}: ${partialOf(path)} was moved to ${movedTo}; the recording goes on there`)
-    })
+    const output = yield* openOutput(settings, options)
     yield* Effect.logInfo(`${SINK} opened ${path}`)
+    const oneAtATime = Semaphore.makeUnsafe(1)
+    const alone = <A, E>(run: Effect.Effect<A, E>) => oneAtATime.withPermit(Effect.uninterruptible(run))
 
-    const write = (batch: Array.NonEmptyReadonlyArray<Sample>) =>
-      Effect.suspend(() => {
-        if (state.isRemoved) return removedError(path, batch.length)
-        if (state.recording !== undefined) return record(state.recording, batch)
-        const isTyped = state.waiting.length === 0 && SchemaLock.fromBatch(batch, options).isTyped
-        for (const sample of batch) state.waiting.push(sample)
-        const isFull = state.waiting.length >= Math.min(settings.rowGroupSize, MOST_WAITING)
-        return isTyped || isFull ? writeWaiting(file) : Effect.void
-      })
-
+    const resumable: Resumable<SinkWriteError> = {
+      open: ({ journal, place }) => alone(output.open(journal, place)),
+      writeAt: (items, through) => alone(output.writeAt(items, through)),
+      sync: alone(output.sync),
+      finish: (through) => alone(output.finish(through)),
+      forget: alone(output.forget)
+    }
     return {
       ...SampleSink.make({
         name: SINK,
         target: path,
-        dropped: () => state.recording?.lock.dropped,
-        event: (event) =>
-          Effect.suspend(() => {
-            state.events.push(eventToRow(event))
-            // What the columns cannot hold is counted before the summary.
-            return event._tag === "RunEnded" ? oneAtATime.withPermit(writeWaiting(file)) : Effect.void
-          }),
-        lost: () => state.lost,
-        write: (batch) => oneAtATime.withPermit(Effect.uninterruptible(write(batch)))
+        resumable,
+        dropped: () => output.lock?.dropped,
+        event: (event) => alone(output.write({ samples: [], events: [eventToRow(event)], through: 0 })),
+        lost: () => output.lost,
+        write: (batch) => alone(output.write({ samples: batch, events: [], through: 0 }))
       }),
       path,
       get columns() {
-        return state.recording?.lock.columns ?? []
+        return output.lock?.columns ?? []
       }
     }
   }, (opening, { path }) => Effect.annotateLogs(opening, { sink: SINK, target: path }))
@@ -174,11 +123,11 @@ export class ParquetSink extends Context.Service<
   ): Effect.fn.Return<void, OpenFailure> {
     const settings = yield* validate(options)
     yield* findHyparquet(settings.path)
-    yield* checkPartial(writerOf(settings.path), settings)
+    yield* checkName(writerOf(settings.path), settings)
   })
 }
 
-const SINK = "ParquetSink"
+const MODES: ReadonlySet<string> = new Set(["create", "overwrite", "append"])
 const COMPRESSIONS: ReadonlySet<string> = new Set(["zstd", "snappy", "gzip", "none"])
 
 // For the type checker only.
@@ -187,21 +136,13 @@ void (ParquetSink satisfies OpenableSink<ParquetSinkOptions, OpenFailure>)
 /** The thread loads it; here it must only be installed. */
 const findHyparquet = (path: string) => findDriver(writerOf(path), "hyparquet-writer")
 
-const writerOf = (path: string) => ({ sink: SINK, target: path })
-
-type Settings = Required<
-  { [K in keyof Omit<ParquetSinkOptions, keyof RowOptions>]: NonNullable<ParquetSinkOptions[K]> }
->
-
 const validate = Effect.fnUntraced(
   function*(options: ParquetSinkOptions): Effect.fn.Return<Settings, InvalidOptionError> {
     const { compression = "zstd", dictionary = true, mode = "create", path, rowGroupSize = 10_000 } = options
     if (!COMPRESSIONS.has(compression)) {
       return yield* InvalidOptionError.of("compression", compression, [...COMPRESSIONS].join(", "))
     }
-    if (mode !== "create" && mode !== "overwrite") {
-      return yield* InvalidOptionError.of("mode", mode, "create or overwrite; a Parquet file cannot be added to")
-    }
+    if (!MODES.has(mode)) return yield* InvalidOptionError.of("mode", mode, [...MODES].join(", "))
     return {
       compression,
       dictionary,
@@ -211,134 +152,3 @@ const validate = Effect.fnUntraced(
     }
   }
 )
-
-/** How many samples wait at most for values that show the types of all columns. */
-const MOST_WAITING = 10_000
-
-/** What the sink holds between batches. */
-interface State {
-  /** Samples that came before the columns were fixed. */
-  waiting: globalThis.Array<Sample>
-  recording: ParquetRecording | undefined
-  /** What was accepted and could not be written at the end. */
-  lost: SinkWriteError | undefined
-  /** The events of the run, as rows. They are written with the footer. */
-  readonly events: globalThis.Array<EventRow>
-  /** Whether the unfinished file was removed. */
-  isRemoved: boolean
-  /** Where the unfinished file was moved to. */
-  movedTo: string | null
-}
-
-const startRecording = (
-  { compression, dictionary, rowGroupSize }: Settings,
-  { fd, reserve }: PartialFile,
-  encoder: ParquetEncoder,
-  batch: ReadonlyArray<Sample>,
-  options: RowOptions
-): ParquetRecording => {
-  const lock = SchemaLock.fromBatch(batch, options).typed()
-  const { columns } = lock
-  const described = describeDevices(batch, lock)
-  const { devices, ...run } = runJson(batch, described)
-  const metadata = { ...run, devices: JSON.stringify(devices) }
-  const units = unitsByColumn(columns, described)
-  encoder.begin({ fd, reserve, settings: { columns, compression, dictionary, units, metadata } })
-  return new ParquetRecording(lock, encoder, rowGroupSize)
-}
-
-/** `onFullDisk` says what happens to the other samples. */
-const writeError = (path: string, samples: number, cause: unknown, onFullDisk: string): SinkWriteError => {
-  const { detail, reason } = fileWriteError(writerOf(path), samples, cause)
-  return new SinkWriteError({
-    ...writerOf(path),
-    samples,
-    reason,
-    detail: reason === "DiskFull" ? `the disk is full; ${onFullDisk}` : detail,
-    cause
-  })
-}
-
-const removedError = (path: string, samples: number): SinkWriteError =>
-  new SinkWriteError({
-    ...writerOf(path),
-    samples,
-    reason: "Unknown",
-    detail: `${partialOf(path)} was removed while it was recorded, and its samples with it`
-  })
-
-/** Writes the last row group and the footer, and gives the file its name. A file without rows is removed. */
-const complete = Effect.fnUntraced(function*(
-  settings: Settings,
-  { fd, reserve }: PartialFile,
-  state: State
-): Effect.fn.Return<void, SinkWriteError> {
-  const { path } = settings
-  const { movedTo, recording } = state
-  const lose = (error: SinkWriteError) =>
-    Effect.sync(() => {
-      state.lost = error
-    })
-  const lostSamples = () => state.lost?.samples ?? 0
-  if (recording !== undefined && state.isRemoved) {
-    yield* lose(removedError(path, recording.finishedRows + recording.unfinishedRows))
-  } else if (recording !== undefined) {
-    yield* recording.finishGroups.pipe(
-      Effect.mapError((cause) =>
-        writeError(
-          path,
-          recording.unfinishedRows,
-          cause,
-          recording.finishedRows > 0
-            ? "the finished row groups are complete, and later samples are lost"
-            : "no row group was finished, so there is no file"
-        )
-      ),
-      Effect.catch(lose)
-    )
-    const { encoder, finishedRows } = recording
-    if (finishedRows > 0) {
-      const unfinished = (cause: unknown) =>
-        writeError(
-          path,
-          finishedRows + lostSamples(),
-          cause,
-          `${partialOf(path)} has no footer and cannot be read`
-        )
-      const unnamed = (cause: unknown) =>
-        new SinkWriteError({
-          ...writerOf(path),
-          samples: lostSamples(),
-          reason: "Unknown",
-          detail: movedTo === null
-            ? `${messageOf(cause)}; the recording is complete in ${partialOf(path)}`
-            : `${partialOf(path)} was moved to ${movedTo} while it was recorded, and is complete there`,
-          cause
-        })
-      yield* Effect.mapError(
-        Effect.andThen(
-          encoder.finish(state.events.length === 0 ? {} : { events: JSON.stringify(state.events) }),
-          toDisk(fd)
-        ),
-        unfinished
-      ).pipe(
-        Effect.andThen(Effect.try({ try: () => publish(settings, fd), catch: unnamed })),
-        Effect.catch(lose)
-      )
-    }
-  }
-  const closed = Effect.try({
-    try: () => {
-      if ((recording?.finishedRows ?? 0) === 0) discard(settings, fd)
-      fs.closeSync(reserve)
-      fs.closeSync(fd)
-    },
-    catch: (cause) => writeError(path, lostSamples(), cause, "the file may be incomplete")
-  })
-  yield* Effect.catch(closed, (error) => state.lost === undefined ? lose(error) : Effect.void)
-  yield* Effect.logInfo(`${SINK} closed ${path}`)
-  if (state.lost !== undefined) return yield* state.lost
-})
-
-const toDisk = (fd: number): Effect.Effect<void, unknown> =>
-  Effect.callback((resume) => fs.fsync(fd, (error) => resume(error ? Effect.fail(error) : Effect.void)))

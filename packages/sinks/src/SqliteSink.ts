@@ -201,7 +201,7 @@ export class SqliteSink extends Context.Service<
         return { through, token: "" }
       }),
       sync: Effect.mapError(SqliteDatabase.syncLog(path), failed(0)),
-      finish: Effect.void,
+      finish: (through) => Effect.succeed({ through, token: "" }),
       forget: Effect.mapError(
         retryWhileLocked(() => runTransaction(database, () => positions.forget()), busyTimeout),
         failed(0)

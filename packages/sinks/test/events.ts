@@ -32,7 +32,7 @@ export const eventsInPostgres = <E, R>(
   return Effect.map(
     rows(
       `SELECT run_id, ${micros("at")}, event, device, reason, detail, ${micros("since_at")}, ${micros("until_at")},
-        count::int AS count, data FROM samples_events ORDER BY ctid`
+        duration_s, count::int AS count, data FROM samples_events ORDER BY ctid`
     ),
     (found) =>
       found.map((row) => ({

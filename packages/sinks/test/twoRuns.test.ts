@@ -3,7 +3,7 @@
  */
 import { PgClient } from "@effect/sql-pg"
 import { assert, it } from "@effect/vitest"
-import { FrameFormat, pipeToSink, PollSource, Recorder, type SampleSink } from "@sampleline/core"
+import { FrameFormat, pipeToSink, PollSource, Recorder, type RunEvent, SampleSink } from "@sampleline/core"
 import { Effect, Layer, Redacted } from "effect"
 import { CsvSink } from "../src/CsvSink.ts"
 import { PostgresSink } from "../src/PostgresSink.ts"
@@ -11,10 +11,11 @@ import { SqliteSink } from "../src/SqliteSink.ts"
 import { SqlSink } from "../src/SqlSink.ts"
 import { queryDuckDb } from "./duckdb.ts"
 import { PostgresServer, prepared } from "./postgres.ts"
+import { samplesFrom } from "./samples.ts"
 import { execute, query } from "./sqlite.ts"
 import { sqliteClient } from "./sqliteClient.ts"
 import { tempFile } from "./tempFile.ts"
-import { logged } from "./writing.ts"
+import { logged, nonEmpty } from "./writing.ts"
 
 const device = (unit: string, serialNumber: string) => ({
   format: FrameFormat.make([{ name: "Mass_Flow", unit }]),
@@ -93,6 +94,38 @@ it.live.each(["TEXT", "INTEGER", "DATETIME"])(
       ])
     })
 )
+
+const STARTED: RunEvent = {
+  _tag: "RunStarted",
+  runId: "019a0000-0000-7000-8000-000000000000",
+  at: 0,
+  rateHz: null,
+  host: null,
+  version: "0.0.0",
+  metadata: {},
+  devices: []
+}
+
+/** Writes a run in two parts, as after a resume: the second begins with the start of the run again. */
+const inTwoParts = Effect.fnUntraced(function*<A, E>(part: (n: number) => Layer.Layer<A | SampleSink, E>) {
+  for (const n of [0, 1]) {
+    yield* Effect.gen(function*() {
+      const sink = yield* SampleSink
+      yield* sink.event(STARTED)
+      yield* sink.write(nonEmpty(samplesFrom(n, 1)))
+    }).pipe(Effect.provide(part(n)))
+  }
+})
+
+const EACH_ROW = `SELECT count(*) AS rows, count(run_started_at) AS known, count(DISTINCT sequence) AS sequences,
+  (SELECT count(*) FROM samples_columns) AS columns FROM samples_with_run`
+
+it.live("SqliteSink keeps a run once if its start comes again", () =>
+  Effect.gen(function*() {
+    const path = yield* tempFile("run.db")
+    yield* inTwoParts((n) => SqliteSink.layer({ path, mode: n === 0 ? "create" : "append" }))
+    assert.deepStrictEqual(query(path, EACH_ROW), [{ rows: 2, known: 2, sequences: 2, columns: 2 }])
+  }))
 
 it.live("SqliteSink does not take a number under the name of run_id for the run", () =>
   Effect.gen(function*() {
@@ -191,6 +224,14 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         ])
       })
   )
+
+  it.effect("keeps a run once if its start comes again", () =>
+    Effect.gen(function*() {
+      const { options, rows } = yield* prepared()
+      yield* inTwoParts(() => layers(options).copy)
+      const [counts] = yield* rows(EACH_ROW)
+      assert.deepStrictEqual(Object.values(counts!).map(Number), [2, 2, 2, 2])
+    }))
 
   it.effect("writes to all tables that are there, for a user who may not make any", () =>
     Effect.gen(function*() {

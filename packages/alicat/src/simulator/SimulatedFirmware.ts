@@ -25,37 +25,43 @@ export const versionOf = (firmware: SimulatedFirmware): string =>
   firmware === "6v21" ? "  6v21.0-R22 Nov 30 2016,16:04:20" : "  10v20.0-R24 Jan  9 2025,15:04:07"
 
 /** The rows of `??D*` without the unit id. `numbered` adds the column `Reading Number`. */
-export const columnsOf = (firmware: SimulatedFirmware, numbered: boolean): ReadonlyArray<string> =>
-  firmware === "GP07" ? legacyColumns(numbered) : [
-    "D00 ID_ NAME______________________ TYPE_______ WIDTH NOTES___________________",
-    "D01 700 Unit ID                    string          1",
-    "D02 002 Abs Press                  s decimal     7/2 010 02 PSIA",
-    "D03 003 Flow Temp                  s decimal     7/2 002 02 `C",
-    "D04 004 Volu Flow                  s decimal     7/2 012 02 CCM",
-    "D05 005 Mass Flow                  s decimal     7/2 012 02 SCCM",
-    "D06 037 Mass Flow Setpt            s decimal     7/2 012 02 SCCM",
-    ...(numbered ? ["D11 999 Reading Number             s decimal    10/0 000 02 -"] : []),
-    "D07 703 Gas                        string          6",
-    "D08 701 *Error                     string          3 ADC",
-    "D09 702 *Status                    string          3 OPL",
-    "D10 702 *Status                    string          3 MOV",
-    "D12 702 *Status                    string          3 LCK"
-  ]
+export const columnsOf = (firmware: SimulatedFirmware, numbered: boolean): ReadonlyArray<string> => {
+  const isLegacy = firmware === "GP07"
+  return (isLegacy ? legacyColumns(numbered) : currentColumns(numbered)).map((row, n) => {
+    const numberedRow = `D${String(n).padStart(2, "0")} ${row}`
+    return isLegacy ? ` ${numberedRow}${PADDING}` : numberedRow
+  })
+}
 
-const legacyColumns = (numbered: boolean): ReadonlyArray<string> =>
-  [
-    " D00 NAME_______ TYPE_____ MinVal_  MaxVal_  UNITS__",
-    " D01 Unit ID     char         A         Z         na",
-    " D02 Pressure    signed    +000.00  +160.00     PSIA",
-    " D03 Flow Temp   signed    -010.00  +060.00        C",
-    " D04 Volu        signed    +000.00  +500.00      CCM",
-    " D05 Mass        signed    +0000.0  +0500.0     SCCM",
-    " D06 Mass Setpt  signed    +0000.0  +0500.0     SCCM",
-    ...(numbered ? [" D10 Reading No  signed    +0       +999999999    na"] : []),
-    " D07 Gas         string        Air       D2       na",
-    " D08 Error       string         na      ADC       na",
-    " D09 Status      string         na      LCK       na"
-  ].map((row) => `${row}${PADDING}`)
+const currentColumns = (numbered: boolean): ReadonlyArray<string> => [
+  "ID_ NAME______________________ TYPE_______ WIDTH NOTES___________________",
+  "700 Unit ID                    string          1",
+  "002 Abs Press                  s decimal     7/2 010 02 PSIA",
+  "003 Flow Temp                  s decimal     7/2 002 02 `C",
+  "004 Volu Flow                  s decimal     7/2 012 02 CCM",
+  "005 Mass Flow                  s decimal     7/2 012 02 SCCM",
+  "037 Mass Flow Setpt            s decimal     7/2 012 02 SCCM",
+  ...(numbered ? ["999 Reading Number             s decimal    10/0 000 02 -"] : []),
+  "703 Gas                        string          6",
+  "701 *Error                     string          3 ADC",
+  "702 *Status                    string          3 OPL",
+  "702 *Status                    string          3 MOV",
+  "702 *Status                    string          3 LCK"
+]
+
+const legacyColumns = (numbered: boolean): ReadonlyArray<string> => [
+  "NAME_______ TYPE_____ MinVal_  MaxVal_  UNITS__",
+  "Unit ID     char         A         Z         na",
+  "Pressure    signed    +000.00  +160.00     PSIA",
+  "Flow Temp   signed    -010.00  +060.00        C",
+  "Volu        signed    +000.00  +500.00      CCM",
+  "Mass        signed    +0000.0  +0500.0     SCCM",
+  "Mass Setpt  signed    +0000.0  +0500.0     SCCM",
+  ...(numbered ? ["Reading No  signed    +0       +999999999    na"] : []),
+  "Gas         string        Air       D2       na",
+  "Error       string         na      ADC       na",
+  "Status      string         na      LCK       na"
+]
 
 /** The rows of `??M*` without the unit id. */
 export const identityOf = (firmware: SimulatedFirmware, serialNumber: number): ReadonlyArray<string> =>

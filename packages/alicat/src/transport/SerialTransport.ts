@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import * as fs from "node:fs"
 import type { SerialPort } from "serialport"
 import { toLoadError } from "./loadError.ts"
+import { type OpenPort, portIo } from "./PortIo.ts"
 import { throttled } from "./throttled.ts"
 import type { OpenTransport } from "./Transport.ts"
 
@@ -13,40 +14,46 @@ import type { OpenTransport } from "./Transport.ts"
 export const serialTransport = (path: string): OpenTransport =>
   Effect.fnUntraced(function*(handlers, baud) {
     const { SerialPort } = yield* loadSerialport(path)
-    // When the port is gone, serialport never calls back.
-    const underWay = new Set<(cause: Error) => void>()
-    const onClose = (cause: Error | null) => {
-      for (const fail of underWay) fail(cause ?? new Error("the port is closed"))
-      handlers.onClose(cause)
-    }
     const port = yield* Effect.acquireRelease(
-      Effect.callback<SerialPort, SourceOpenError>((resume) => {
-        const port = new SerialPort({ path, baudRate: baud, autoOpen: false })
-        port.on("data", throttled(port, handlers.onData))
-        port.on("close", onClose)
-        port.on("error", () => {})
-        port.open((error) => resume(error ? toOpenError(SerialPort, path, error) : Effect.succeed(port)))
-      }),
+      Effect.catch(
+        Effect.tryPromise((): Promise<OpenPort> => SerialPort.binding.open({ path, baudRate: baud })),
+        ({ cause }) => toOpenError(SerialPort, path, cause instanceof Error ? cause : new Error(String(cause)))
+      ),
       (port) =>
-        Effect.callback<void>((resume) => {
-          port.off("close", onClose)
-          if (!port.isOpen) return resume(Effect.void)
-          port.close(() => resume(Effect.void))
-        }).pipe(Effect.timeoutOption("1 second"))
+        Effect.suspend(() => port.isOpen ? Effect.tryPromise(() => port.close()) : Effect.void).pipe(
+          Effect.ignore,
+          Effect.timeoutOption("1 second")
+        )
     )
-    const call = (run: (done: (error: Error | null | undefined) => void) => void) =>
+    // When the port is gone, its calls never come back.
+    const underWay = new Set<(cause: Error) => void>()
+    let isLost = false
+    const onLost = (cause: Error) => {
+      if (isLost) return
+      isLost = true
+      const tell = () => {
+        for (const fail of underWay) fail(cause)
+        handlers.onClose(cause)
+      }
+      void port.close().then(tell, tell)
+    }
+    const io = portIo(port, { onData: (chunk) => receive(chunk), onLost })
+    const receive = throttled(io, handlers.onData)
+    const call = (run: (done: (error: Error | null) => void) => void) =>
       Effect.callback<void, Error>((resume) => {
-        const done = (error: Error | null | undefined) => {
+        const done = (error: Error | null) => {
           underWay.delete(done)
-          resume(error ? Effect.fail(error) : Effect.void)
+          resume(error === null ? Effect.void : Effect.fail(error))
         }
         underWay.add(done)
         run(done)
         return Effect.sync(() => underWay.delete(done))
       })
+    // Before the port is closed, so that its end is not taken for a loss.
+    yield* Effect.addFinalizer(() => Effect.sync(() => isLost = true))
     return {
-      write: (bytes) => call((done) => port.write(bytes, done)),
-      setBaud: (baudRate) => call((done) => port.update({ baudRate }, done))
+      write: (bytes) => call((done) => io.write(bytes, done)),
+      setBaud: (baudRate) => call((done) => port.update({ baudRate }).then(() => done(null), done))
     }
   })
 

@@ -149,6 +149,20 @@ export const columnName = (name: string): string => name.replaceAll(/\s+/g, "_")
 const rowText = (bytes: Uint8Array): Result.Result<string, MalformedReply> =>
   lineText(Buffer.from(String.fromCharCode(...bytes).replaceAll(/\u00c2?\u00b0/g, "`"), "latin1"))
 
+const ROW_NUMBER = /^[A-Z]\s+D(\d{1,2})\b/
+
+/** Whether no number is missing between the rows of a frame table. The last rows may be missing all the same. */
+export const hangsTogether = (lines: ReadonlyArray<Uint8Array>): boolean => {
+  let next = 0
+  return lines.every((bytes) => {
+    const [, digits] = ROW_NUMBER.exec(String.fromCharCode(...bytes).trim()) ?? []
+    if (digits === undefined) return true
+    // An earlier table may have come late.
+    if (Number(digits) === 0) next = 0
+    return Number(digits) === next++
+  })
+}
+
 /** The layout in the lines of a frame table. */
 export const decodeFrameTable = (
   lines: ReadonlyArray<Uint8Array>,

@@ -11,7 +11,7 @@
 import { Result } from "effect"
 import { MalformedReply } from "./WireError.ts"
 
-const CR = 0x0d
+export const CR = 0x0d
 const SPACE = 0x20
 const PADDING = 0x08
 

@@ -140,6 +140,12 @@ export const decodeUnit = (bytes: Uint8Array, unitId: string): Result.Result<str
       ? Result.succeed(unitId)
       : Result.fail(new MalformedReply({ expected: `a reply of unit ${unitId}`, bytes })))
 
+/** Whether a poll reply has more values than the layout has columns. A status code that nobody declares is taken for a value. */
+export const hasMoreValues = (bytes: Uint8Array, layout: FrameLayout): boolean => {
+  const [, ...tokens] = tokensOf(textOf(bytes))
+  return tokens.filter((token) => !isStatusCode(token, layout)).length > layout.format.fields.length
+}
+
 const isNumber = (token: string): boolean => /^[+-]?\d+(?:\.\d*)?$/.test(token)
 
 const isStatusCode = (token: string, layout: FrameLayout): boolean => layout.flags.has(token) || STATUS_CODES.has(token)

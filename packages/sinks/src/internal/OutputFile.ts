@@ -42,3 +42,10 @@ export const isAt = (file: string, fd: number): boolean => {
   const { dev, ino } = fs.fstatSync(fd)
   return named?.ino === ino && named.dev === dev
 }
+
+/** Writes all the bytes at a place in an open file. */
+export const writeAll = (fd: number, bytes: Uint8Array, position: number): void => {
+  for (let written = 0; written < bytes.length;) {
+    written += fs.writeSync(fd, bytes, written, bytes.length - written, position + written)
+  }
+}

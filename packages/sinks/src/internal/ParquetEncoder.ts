@@ -5,17 +5,17 @@ import { messageOf } from "@sampleline/core"
 import { Deferred, Effect, Predicate, type Scope } from "effect"
 import * as path from "node:path"
 import { Worker } from "node:worker_threads"
-import type { ParquetSettings } from "./ParquetFile.ts"
-import type { NewParquetFile, WorkerReply, WorkerRequest } from "./parquetWorker.ts"
+import type { Passed, UnfinishedFile } from "./ParquetFile.ts"
+import type { NewGroup, WorkerReply, WorkerRequest } from "./parquetWorker.ts"
 import type { ColumnValues } from "./RowGroup.ts"
 
 export interface ParquetEncoder {
-  /** Names the file to write. Called once, before the first row group. The thread does not close its descriptors. */
-  readonly begin: (file: NewParquetFile) => void
+  /** Names the file to write, before its first row group. The thread does not close its descriptors. */
+  readonly begin: (file: UnfinishedFile) => void
   /** Writes a row group: all of it, or nothing if the result is a failure. */
-  readonly writeGroup: (values: ReadonlyArray<ColumnValues>) => Deferred.Deferred<void, Error>
-  /** Writes the footer, with more metadata. After that the file is complete. */
-  readonly finish: (metadata?: ParquetSettings["metadata"]) => Effect.Effect<void, Error>
+  readonly writeGroup: (group: NewGroup) => Deferred.Deferred<void, Error>
+  /** Writes the footer, and forces the file to disk. After that it is complete. */
+  readonly finish: (passed: Passed) => Effect.Effect<void, Error>
 }
 
 /** Starts the thread, and waits until it is ready. The scope ends it. */
@@ -84,9 +84,9 @@ const talkTo = (worker: Worker) => {
   }
   const encoder: ParquetEncoder = {
     begin: (file) => worker.postMessage({ begin: file } satisfies WorkerRequest),
-    writeGroup: (values) =>
-      ask(values, values.flatMap((column) => arraysOf(column).map((array) => array.buffer as ArrayBuffer))),
-    finish: (metadata = {}) => Effect.suspend(() => Deferred.await(ask({ finish: metadata })))
+    writeGroup: (group) =>
+      ask(group, group.values.flatMap((column) => arraysOf(column).map((array) => array.buffer as ArrayBuffer))),
+    finish: (passed) => Effect.suspend(() => Deferred.await(ask({ finish: passed })))
   }
   return { encoder, ready }
 }

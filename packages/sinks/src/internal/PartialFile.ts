@@ -1,44 +1,150 @@
 /**
- * A Parquet file while it is recorded: `<name>.partial`, which gets its name when it is complete.
+ * A Parquet file while it is recorded: `<name>.partial`, which gets its name when it is complete, and its groups file.
+ *
+ * The functions without Effect throw the system's errors.
  */
 import { SinkOpenError } from "@sampleline/core"
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
 import * as nodePath from "node:path"
 import { fileOpenError, type Writer } from "./FileFailure.ts"
 import { checkParents, type FileMode, followLinks, isAt, makeParents } from "./OutputFile.ts"
+import { checkLock, lockOutput } from "./OutputLock.ts"
+import {
+  countWhole,
+  type FinishedGroup,
+  type Groups,
+  groupsOf,
+  isComplete,
+  readGroups,
+  rewriteGroups
+} from "./ParquetGroups.ts"
+import { CHANGED } from "./Rewriting.ts"
 
-export interface PartialSettings {
+interface PartialSettings {
   readonly path: string
-  readonly mode: Exclude<FileMode, "append">
+  readonly mode: FileMode
 }
 
 export const partialOf = (path: string): string => `${path}.partial`
 
 export interface PartialFile {
+  /** The name that it gets. */
+  readonly path: string
+  /** Whether it replaces a file of that name. */
+  readonly replaces: boolean
   readonly fd: number
   /** Another file on the same disk, for reserved room. It has no name, so it is gone when the process ends. */
   readonly reserve: number
+  /** The open groups file. */
+  readonly groups: number
 }
 
-/** Makes the unfinished file. Fails if that or the finished one exists. */
-export const openPartial = Effect.fnUntraced(function*(
+/** Takes the name for this recorder, until the scope closes. Fails if a file of that name is in the way. */
+export const claimName = Effect.fnUntraced(function*(
   writer: Writer,
   settings: PartialSettings
-): Effect.fn.Return<PartialFile, SinkOpenError> {
+): Effect.fn.Return<void, SinkOpenError, Scope.Scope> {
   yield* refuseExisting(writer, settings)
-  return yield* attempt(writer, () => {
-    makeParents(settings.path)
-    const fd = fs.openSync(partialOf(settings.path), "wx", 0o666)
-    try {
-      return { fd, reserve: openUnnamed(`${partialOf(settings.path)}.reserve`) }
-    } catch (error) {
-      discard(settings, fd)
-      fs.closeSync(fd)
-      throw error
-    }
-  })
+  yield* attempt(writer, () => makeParents(settings.path))
+  yield* lockOutput(writer, settings.path)
 })
+
+/** Fails as `claimName` would, and changes nothing. */
+export const checkName = Effect.fnUntraced(function*(
+  writer: Writer,
+  settings: PartialSettings
+): Effect.fn.Return<void, SinkOpenError> {
+  yield* refuseExisting(writer, settings)
+  yield* attempt(writer, () => checkParents(settings.path))
+  if (fs.existsSync(nodePath.dirname(settings.path))) yield* checkLock(writer, settings.path)
+})
+
+/** Makes an unfinished file. */
+export const makePartial = (path: string, replaces: boolean): PartialFile => {
+  const fd = fs.openSync(partialOf(path), "wx", 0o666)
+  try {
+    return withReserve({ path, replaces, fd, groups: fs.openSync(groupsOf(path), "w", 0o666) })
+  } catch (error) {
+    discard({ path, fd })
+    fs.closeSync(fd)
+    throw error
+  }
+}
+
+/** Makes an unfinished file of the first name that is free: `run.parquet`, `run-2.parquet`, and so on. */
+export const makeNextPartial = (path: string): PartialFile => {
+  const { dir, ext, name } = nodePath.parse(path)
+  let free = path
+  for (let n = 2; !isFree(free); n++) free = nodePath.join(dir, `${name}-${n}${ext}`)
+  if (fs.existsSync(partialOf(free))) fs.rmSync(partialOf(free))
+  return makePartial(free, false)
+}
+
+/** An unfinished file that is left holds nothing if its recorder was killed before it wrote anything. */
+const isFree = (path: string): boolean =>
+  fs.lstatSync(path, { throwIfNoEntry: false }) === undefined
+  && (!fs.existsSync(partialOf(path)) || (fs.statSync(partialOf(path)).size === 0 && readGroups(path) === null))
+
+/** A file that another process has begun under a name, or under one with a number that was free. */
+export interface BegunFile {
+  readonly path: string
+  readonly groups: Groups
+}
+
+/** The files that were begun under a name and are still known by their groups files. */
+export const begunFiles = (path: string): ReadonlyArray<BegunFile> => {
+  const { dir, ext, name } = nodePath.parse(path)
+  return fs.readdirSync(dir === "" ? "." : dir).flatMap((file) => {
+    if (!file.endsWith(groupsOf(""))) return []
+    const begun = nodePath.parse(file.slice(0, -groupsOf("").length))
+    const isOurs = begun.ext === ext && begun.name.startsWith(name) && /^(-\d+)?$/.test(begun.name.slice(name.length))
+    const groups = isOurs ? readGroups(nodePath.join(dir, begun.base)) : null
+    return groups === null ? [] : [{ path: nodePath.join(dir, begun.base), groups }]
+  })
+}
+
+/**
+ * Opens an unfinished file that a killed process has left, and gives the row groups that it holds. The first `expected` of them must
+ * be as they were written, or this throws and changes nothing. After a power cut, later ones may be missing.
+ */
+export const reopenPartial = (
+  { groups, path }: BegunFile,
+  expected: number
+): { readonly file: PartialFile; readonly finished: ReadonlyArray<FinishedGroup> } => {
+  const fd = fs.openSync(partialOf(path), "r+")
+  try {
+    const whole = countWhole(fd, groups.finished)
+    if (whole < expected) throw new Error(CHANGED)
+    const finished = groups.finished.slice(0, whole)
+    const { header } = groups
+    const file = withReserve({ path, replaces: header.replaces, fd, groups: rewriteGroups(path, header, finished) })
+    return { file, finished }
+  } catch (error) {
+    fs.closeSync(fd)
+    throw error
+  }
+}
+
+/** Whether a file that has its footer already has its name too. */
+export const hasItsName = ({ groups, path }: BegunFile): boolean => {
+  if (fs.existsSync(partialOf(path)) || !fs.existsSync(path)) return false
+  const fd = fs.openSync(path, "r")
+  try {
+    return isComplete(fd, groups)
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+const withReserve = (file: Omit<PartialFile, "reserve">): PartialFile => {
+  try {
+    return { ...file, reserve: openUnnamed(`${partialOf(file.path)}.reserve`) }
+  } catch (error) {
+    fs.closeSync(file.groups)
+    throw error
+  }
+}
 
 const openUnnamed = (name: string): number => {
   const fd = fs.openSync(name, "w", 0o600)
@@ -50,10 +156,6 @@ const openUnnamed = (name: string): number => {
     throw error
   }
 }
-
-/** Fails as `openPartial` would, and changes nothing. */
-export const checkPartial = (writer: Writer, settings: PartialSettings): Effect.Effect<void, SinkOpenError> =>
-  Effect.andThen(refuseExisting(writer, settings), attempt(writer, () => checkParents(settings.path)))
 
 const attempt = <A>(writer: Writer, run: () => A): Effect.Effect<A, SinkOpenError> =>
   Effect.try({ try: run, catch: (cause) => fileOpenError(writer, cause) })
@@ -74,8 +176,8 @@ const refuseExisting = Effect.fnUntraced(function*(
   if (stats !== undefined && mode === "create") {
     return yield* refuse(
       "AlreadyExists",
-      "it already exists, and a Parquet file cannot be added to; choose another name, "
-        + "or use mode \"overwrite\" (--overwrite) to replace it"
+      "it already exists, and a Parquet file cannot be added to; choose another name, or use mode \"append\" (--append) "
+        + "to record to a file beside it, or \"overwrite\" (--overwrite) to replace it"
     )
   }
   if (stats?.isSymbolicLink()) {
@@ -86,26 +188,41 @@ const refuseExisting = Effect.fnUntraced(function*(
       return yield* refuse("Unknown", "it is a link to another disk; give the name of the file there")
     }
   }
-  if (yield* attempt(writer, () => fs.existsSync(partialOf(path)))) {
+  if (mode !== "append" && (yield* attempt(writer, () => fs.existsSync(partialOf(path))))) {
     return yield* refuse(
       "AlreadyExists",
-      `${partialOf(path)} exists: its recording is still running, or was killed. `
-        + "End it, remove that file, or choose another name"
+      `${
+        partialOf(path)
+      } exists: its recording is still running, or was killed. End it, or use mode "append" (--append) `
+        + "to finish what it left; else remove that file, or choose another name"
     )
   }
 })
 
 /** Gives the complete file its name. Does not replace a file that another program has made. */
-export const publish = ({ mode, path }: PartialSettings, fd: number): void => {
+export const publish = ({ fd, path, replaces }: PartialFile): void => {
   if (!isAt(partialOf(path), fd)) throw new Error(`${partialOf(path)} was moved or removed`)
-  if (mode === "create" && fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
+  if (!replaces && fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
     throw new Error("another program has made this file")
   }
   // Through a link, the file behind it is replaced.
   fs.renameSync(partialOf(path), followLinks(path))
 }
 
-/** Removes the unfinished file, unless its name now belongs to another file. */
-export const discard = ({ path }: PartialSettings, fd: number): void => {
+/** Forces a name to disk, where folders can be opened. */
+export const syncFolder = (path: string): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    const done = () => resume(Effect.void)
+    fs.open(nodePath.dirname(path), "r", (error, fd) => {
+      if (error) return done()
+      fs.fsync(fd, () => fs.close(fd, done))
+    })
+  })
+
+/** Removes the unfinished file and its groups file, unless the name now belongs to another file. */
+export const discard = ({ fd, path }: Pick<PartialFile, "fd" | "path">): void => {
   if (isAt(partialOf(path), fd)) fs.rmSync(partialOf(path))
+  forgetGroups(path)
 }
+
+export const forgetGroups = (path: string): void => fs.rmSync(groupsOf(path), { force: true })

@@ -106,9 +106,7 @@ export class PostgresRuns {
           ? unitsNotKept(`the table ${description.table} has other columns, or the user may not insert into it`)
           : null
       }
-      const runId = batch[0]!.run.id
-      const known = yield* sql.unsafe(`SELECT 1 FROM ${nameOf(description)} WHERE run_id = $1 LIMIT 1`, [runId])
-      if (known.length > 0) return null
+      if (yield* hasRun(sql, description, batch[0]!.run.id)) return null
       yield* insertAll(sql, description, DESCRIPTION_COLUMNS, descriptionCells(batch, lock))
       return null
     })
@@ -163,7 +161,10 @@ const writeEvent = Effect.fnUntraced(function*(sql: SqlClient, { schema, table }
   const row = eventToRow(event)
   const runs = { schema, table: runsOf(table) }
   yield* insert(sql, { schema, table: eventsOf(table) }, eventCells(row))
-  if (event._tag === "RunStarted") yield* insert(sql, runs, startCells(event))
+  // One row a run, also if its start comes again: the view would show each of its rows twice.
+  if (event._tag === "RunStarted" && !(yield* hasRun(sql, runs, event.runId))) {
+    yield* insert(sql, runs, startCells(event))
+  }
   if (event._tag === "RunEnded") yield* end(sql, runs, row.run_id, endCells(row))
 })
 
@@ -240,6 +241,12 @@ const lastTime = (sql: SqlClient, name: TableName): Effect.Effect<string | null,
       [nameOf(name)]
     ),
     ([row]) => row?.at ?? null
+  )
+
+const hasRun = (sql: SqlClient, name: TableName, runId: string): Effect.Effect<boolean, SqlError> =>
+  Effect.map(
+    sql.unsafe(`SELECT 1 FROM ${nameOf(name)} WHERE run_id = $1 LIMIT 1`, [runId]),
+    (found) => found.length > 0
   )
 
 /** One statement for all rows: there may be hundreds, and the server may be far away. */

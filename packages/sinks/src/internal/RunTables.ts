@@ -25,6 +25,7 @@ export const EVENT_COLUMNS = {
   detail: "text",
   since_at: "time",
   until_at: "time",
+  duration_s: "float",
   count: "int",
   data: "json"
 } satisfies { readonly [column in keyof EventRow]: RunColumnType }
@@ -123,6 +124,7 @@ export const endOfKilled = (
   detail: "nobody wrote the end of this run: its recorder was killed, or the machine stopped",
   since_at: startedAt,
   until_at: lastRowAt,
+  duration_s: null,
   count: null,
   data: null
 })

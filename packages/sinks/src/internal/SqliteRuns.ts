@@ -70,7 +70,10 @@ export class SqliteRuns {
       if (isReady) {
         const row = eventToRow(event)
         this.insert(this.events, eventCells(row))
-        if (event._tag === "RunStarted") this.insert(this.runs, startCells(event))
+        // One row a run, also if its start comes again: the view would show each of its rows twice.
+        if (event._tag === "RunStarted" && !this.hasRun(this.runs, event.runId)) {
+          this.insert(this.runs, startCells(event))
+        }
         if (event._tag === "RunEnded") this.end(row)
       }
       return isReady
@@ -85,8 +88,7 @@ export class SqliteRuns {
   describe(batch: ReadonlyArray<Sample>, lock: SchemaLock): string | null {
     const description = descriptionOf(this.settings.table)
     this.make(description, DESCRIPTION_COLUMNS)
-    const known = this.database.prepare(`SELECT 1 FROM ${quoted(description)} WHERE run_id = ? LIMIT 1`)
-    if (known.all([batch[0]!.run.id]).length === 0) {
+    if (!this.hasRun(description, batch[0]!.run.id)) {
       for (const cells of descriptionCells(batch, lock)) this.insert(description, cells)
     }
     return this.settings.createTable && this.isReady === true ? this.makeView(lock) : null
@@ -169,6 +171,10 @@ export class SqliteRuns {
     ).all([])
     const time = row?.["received_at"]
     return typeof time === "number" ? formatTimestamp(time) : typeof time === "string" ? time : null
+  }
+
+  private hasRun(table: string, runId: string): boolean {
+    return this.database.prepare(`SELECT 1 FROM ${quoted(table)} WHERE run_id = ? LIMIT 1`).all([runId]).length > 0
   }
 
   private insert(table: string, cells: RunCells): void {

@@ -3,21 +3,16 @@
  * has started it sends null once. A file to begin has no answer.
  */
 import { parentPort } from "node:worker_threads"
-import { ParquetFile, type ParquetSettings } from "./ParquetFile.ts"
+import { ParquetFile, type Passed, type UnfinishedFile } from "./ParquetFile.ts"
 import type { ColumnValues } from "./RowGroup.ts"
 
-/** An empty file to write to, and another one that reserves room for the footer. */
-export interface NewParquetFile {
-  readonly fd: number
-  readonly reserve: number
-  readonly settings: ParquetSettings
+/** A row group, with what has passed since the one before it. */
+export interface NewGroup extends Passed {
+  readonly values: ReadonlyArray<ColumnValues>
 }
 
-/** A file to begin, a row group to write, or the metadata of the footer. */
-export type WorkerRequest =
-  | { readonly begin: NewParquetFile }
-  | ReadonlyArray<ColumnValues>
-  | { readonly finish: ParquetSettings["metadata"] }
+/** A file to begin or to go on with, a row group to write, or what has passed since the last one, for the footer. */
+export type WorkerRequest = { readonly begin: UnfinishedFile } | NewGroup | { readonly finish: Passed }
 
 export type WorkerReply = { readonly message: string; readonly code: string | undefined } | null
 
@@ -31,18 +26,19 @@ const answer = (run: () => void): WorkerReply => {
   }
 }
 
-let begun: NewParquetFile
+let begun: UnfinishedFile
 let file: ParquetFile | undefined
 
 parentPort!.on("message", (request: WorkerRequest) => {
   if ("begin" in request) {
     begun = request.begin
+    file = undefined
     return
   }
   const reply = answer(() => {
-    file ??= new ParquetFile(begun.fd, begun.reserve, begun.settings)
+    file ??= new ParquetFile(begun)
     if ("finish" in request) file.finish(request.finish)
-    else file.writeGroup(request)
+    else file.writeGroup(request.values, request)
   })
   parentPort!.postMessage(reply)
 })

@@ -12,7 +12,12 @@ export const resumableText = (
   lock: (first: Array.NonEmptyReadonlyArray<Sample>) => ReturnType<SinkShape["write"]>
 ): Resumable | undefined => {
   const { resumable } = output
-  return resumable && {
+  if (resumable === undefined) return undefined
+  const placeAt = (through: number) => {
+    const { isNew, place } = resumable.place()
+    return { isNew, place: { through, token: JSON.stringify(place) } }
+  }
+  return {
     open: Effect.fnUntraced(function*({ first, place }) {
       if (first !== null) yield* lock(first)
       const found = yield* resumable.open(place === null ? null : JSON.parse(place.token) as TextPlace)
@@ -20,14 +25,13 @@ export const resumableText = (
     }),
     writeAt: Effect.fnUntraced(function*(items, through, keep) {
       yield* writeInOrder({ write, event: resumable.event }, items, () => {})
-      const { isNew, place } = resumable.place()
-      const next = { through, token: JSON.stringify(place) }
+      const { isNew, place } = placeAt(through)
       // The file before has lost its name: its places lead nowhere.
-      if (isNew) yield* Effect.andThen(resumable.sync, keep(next))
-      return next
+      if (isNew) yield* Effect.andThen(resumable.sync, keep(place))
+      return place
     }),
     sync: resumable.sync,
-    finish: resumable.finish,
+    finish: (through) => Effect.map(resumable.finish, () => placeAt(through).place),
     forget: Effect.void
   }
 }

@@ -1,8 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { formatTimestamp, FrameFormat, type Run } from "@sampleline/core"
+import { formatTimestamp, FrameFormat, type Run, SchemaLock } from "@sampleline/core"
 import { Effect, Schema } from "effect"
+import * as fs from "node:fs"
+import { ParquetFile } from "../../src/internal/ParquetFile.ts"
 import { ParquetSink } from "../../src/ParquetSink.ts"
 import { queryDuckDb } from "../duckdb.ts"
+import { failingCall } from "../failingCall.ts"
 import { sampleOf, samplesFrom } from "../samples.ts"
 import { tempFile } from "../tempFile.ts"
 import { writeTo } from "../writing.ts"
@@ -89,6 +92,32 @@ describe("a Parquet file", () => {
       assert.isTrue(chunks.every((chunk) => chunk["compression"] === "ZSTD"))
       assert.include(String(of("requested_at")[0]!["encodings"]), "DELTA_BINARY_PACKED")
       assert.include(String(of("device")[0]!["encodings"]), "RLE_DICTIONARY")
+    }))
+
+  it.live("begins as a Parquet file does, although its first row group did not fit at first", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.parquet")
+      const { columns } = SchemaLock.fromFormats([flow])
+      const [fd, reserve, groups] = ["", ".reserve", ".groups"].map((end) => fs.openSync(`${path}${end}`, "w+"))
+      const settings = {
+        columns: columns.filter(({ type }) => type === "float").map((column) => ({ ...column, source: "" })),
+        compression: "none",
+        dictionary: false,
+        units: {},
+        metadata: {}
+      } as const
+      const header = { version: 1, journal: null, replaces: false, settings } as const
+      const file = new ParquetFile({ fd: fd!, reserve: reserve!, groups: groups!, header, finished: [] })
+      const values = () => settings.columns.map(() => ({ numbers: new Float64Array(3), nulls: new Uint8Array(3) }))
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* failingCall("writeSync", "ENOSPC")
+        assert.throws(() => file.writeGroup(values(), { events: [], through: 0 }), "ENOSPC")
+      }))
+      file.writeGroup(values(), { events: [], through: 0 })
+      file.finish({ events: [], through: 0 })
+      const [counted] = yield* queryDuckDb(`SELECT count(Mass_Flow) AS n FROM '${path}'`)
+      assert.strictEqual(Number(counted!["n"]), 3)
+      for (const open of [fd, reserve, groups]) fs.closeSync(open!)
     }))
 
   it.effect.prop("lets a reader find the rows of a time in any row group", {

@@ -16,13 +16,18 @@ describe("an unfinished Parquet file", () => {
       yield* Effect.scoped(ParquetSink.make({ path }))
       yield* runWithoutSamples(ParquetSink.layer({ path }))
       yield* Effect.exit(Effect.provide(Effect.andThen(SampleSink, Effect.fail("broken")), ParquetSink.layer({ path })))
-      assert.deepStrictEqual(fs.readdirSync(path.replace("/run.parquet", "")), [])
+      assert.deepStrictEqual(fs.readdirSync(nodePath.dirname(path)), [".run.parquet.lock"])
       yield* Effect.scoped(Effect.gen(function*() {
         const sink = yield* ParquetSink.make({ path })
         yield* sink.write(nonEmpty(samplesFrom(0, 10)))
-        assert.deepStrictEqual(fs.readdirSync(path.replace("/run.parquet", "")), ["run.parquet.partial"])
+        assert.deepStrictEqual(fs.readdirSync(nodePath.dirname(path)), [
+          ".run.parquet.lock",
+          ".run.parquet.lock.owner",
+          "run.parquet.partial",
+          "run.parquet.partial-groups"
+        ])
       }))
-      assert.deepStrictEqual(fs.readdirSync(path.replace("/run.parquet", "")), ["run.parquet"])
+      assert.deepStrictEqual(fs.readdirSync(nodePath.dirname(path)), [".run.parquet.lock", "run.parquet"])
       assert.strictEqual(yield* countParquet(path), 10)
     }))
 
@@ -46,7 +51,7 @@ describe("an unfinished Parquet file", () => {
       )
       fs.symlinkSync(`${path}.nowhere`, `${path}.link`)
       assert.match(yield* refused({ path: `${path}.link` }), /^SinkOpenError AlreadyExists: .*it already exists/)
-      assert.match(yield* refused({ path, mode: "append" as "create" }), /^InvalidOptionError : mode is "append"/)
+      assert.match(yield* refused({ path, mode: "add" as "create" }), /^InvalidOptionError : mode is "add"/)
       assert.match(
         yield* refused({ path, compression: "lz4" as "zstd" }),
         /compression is "lz4": expected zstd, snappy/
@@ -92,7 +97,10 @@ describe("an unfinished Parquet file", () => {
       fs.mkdirSync(`${path}.partial.reserve`)
       const error = yield* Effect.flip(writeTo(ParquetSink.layer({ path })))
       assert.strictEqual(error._tag, "SinkOpenError")
-      assert.deepStrictEqual(fs.readdirSync(path.replace("/run.parquet", "")), ["run.parquet.partial.reserve"])
+      assert.deepStrictEqual(fs.readdirSync(nodePath.dirname(path)), [
+        ".run.parquet.lock",
+        "run.parquet.partial.reserve"
+      ])
     }))
 
   it.live("fails at the next batch if it was removed, and all its samples are lost", () =>
@@ -111,7 +119,7 @@ describe("an unfinished Parquet file", () => {
       ))
       assert.include(String(Exit.isFailure(exit) ? exit.cause : ""), "was removed while it was recorded")
       assert.deepInclude(sink!.report()[0], { rows: 0 })
-      assert.deepStrictEqual(fs.readdirSync(nodePath.dirname(path)), [])
+      assert.deepStrictEqual(fs.readdirSync(nodePath.dirname(path)), [".run.parquet.lock"])
     }))
 
   it.live.runIf(fs.existsSync("/dev/shm"))(

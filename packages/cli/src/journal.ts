@@ -1,0 +1,247 @@
+/**
+ * The journal of a recording: where it is, what it keeps for `resume`, and what it still holds at the end.
+ *
+ * This file is loaded only for commands that need a journal.
+ */
+import { formatTimestamp, type InvalidOptionError, type PipeOptions } from "@sampleline/core"
+import { Journal, type JournalError } from "@sampleline/journal"
+import { SqliteDatabase } from "@sampleline/sqlite"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { createHash } from "node:crypto"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { RunError } from "./errors.ts"
+import { withoutPassword } from "./secrets.ts"
+import type { Settings } from "./settings.ts"
+import { count, targetIn } from "./summary.ts"
+import { absolutePath, isFile, isPipe, isPostgres } from "./targets.ts"
+import { say } from "./terminal.ts"
+
+export { Journal }
+
+/** How a journal's folder is called: its name has this end. */
+export const ENDING = ".journal"
+
+/** What a recording needs of its journal. */
+export interface RunJournal {
+  readonly status: Journal.JournalStatus
+  readonly pipeToSink: (options: PipeOptions) => ReturnType<typeof Journal.pipeToSink>
+  /** Says, as long as there is a journal, how to finish the outputs. */
+  readonly sayLeft: () => void
+  /** What outputs lack when the recording has ended; null if they have everything. */
+  readonly left: Effect.Effect<Left | null>
+}
+
+/** The journal of a recording, in its place. It is made when the recording begins. */
+export const prepare = Effect.fnUntraced(function*(settings: Settings): Effect.fn.Return<RunJournal> {
+  const place = yield* placeOf(settings)
+  const status = new Journal.JournalStatus()
+  return {
+    status,
+    pipeToSink: (options) =>
+      Journal.pipeToSink({
+        ...options,
+        path: place,
+        status,
+        fsync: settings.fsync === "always" ? "always" : "interval",
+        maxBytes: settings["journal-max"],
+        whenFull: settings["journal-full"],
+        diskWait: settings["disk-wait"],
+        settings: keptSettings(settings, place)
+      }),
+    sayLeft: () => {
+      if (fs.existsSync(place)) say(`what outputs lack is in ${place}: run \`${resumeCommand(place)}\``)
+    },
+    left: Effect.suspend(() => leftIn(place))
+  }
+})
+
+type JournalFailure = RunError | JournalError | InvalidOptionError
+
+/** Fails if there is a journal already where that of a recording would be. Changes nothing. */
+export const check = (settings: Settings): Effect.Effect<void, JournalFailure> =>
+  Effect.forEach(
+    settings.journal === undefined ? [besideOutput(settings), elsewhere(besideOutput(settings))] : [settings.journal],
+    refuseExisting,
+    { discard: true }
+  )
+
+/** Beside the first file, where SQLite works there. */
+const placeOf = Effect.fnUntraced(function*(settings: Settings) {
+  if (settings.journal !== undefined) return settings.journal
+  const beside = besideOutput(settings)
+  const tried = yield* Effect.result(tryIn(path.dirname(beside)))
+  if (Result.isSuccess(tried)) return beside
+  const place = elsewhere(beside)
+  yield* Effect.logInfo(
+    `the journal is ${place}, because there can be none beside the outputs: ${tried.failure.message}`
+  )
+  return place
+})
+
+/** `run.csv.journal` beside the first file. Without a file it is in the working directory, with the name of the table. */
+const besideOutput = ({ out, table }: Settings): string =>
+  (out.find((text) => isFile(text) && !isPipe(text)) ?? table) + ENDING
+
+/** A place of the user's own, on this machine, for a journal that cannot be where it should. */
+const elsewhere = (beside: string): string => {
+  const full = absolutePath(beside) ?? beside
+  const digest = createHash("sha256").update(full).digest("hex").slice(0, 8)
+  return path.join(stateFolder(), "sampleline", `${path.basename(full, ENDING)}-${digest}${ENDING}`)
+}
+
+const stateFolder = (): string => {
+  const { LOCALAPPDATA, XDG_STATE_HOME } = process.env
+  switch (process.platform) {
+    case "win32":
+      return LOCALAPPDATA ?? path.join(os.homedir(), "AppData", "Local")
+    case "darwin":
+      return path.join(os.homedir(), "Library", "Application Support")
+    default:
+      return XDG_STATE_HOME !== undefined && path.isAbsolute(XDG_STATE_HOME)
+        ? XDG_STATE_HOME
+        : path.join(os.homedir(), ".local", "state")
+  }
+}
+
+/**
+ * Fails if SQLite does not work in a folder, or in the folder in which that will be made. A journal needs a write-ahead log, shared
+ * memory and locks; network shares often lack one of them.
+ */
+const tryIn = (folder: string) =>
+  Effect.gen(function*() {
+    const made = yield* Effect.acquireRelease(
+      SqliteDatabase.attempt(() => fs.mkdtempSync(path.join(existing(folder), ".sampleline-"))),
+      (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true }))
+    )
+    const file = path.join(made, "try.db")
+    const first = yield* SqliteDatabase.open(file)
+    const second = yield* SqliteDatabase.open(file)
+    yield* SqliteDatabase.attempt(() => {
+      const [mode] = first.prepare("PRAGMA journal_mode = WAL").all([])
+      if (mode?.["journal_mode"] !== "wal") throw new Error("SQLite can keep no write-ahead log there")
+      first.exec(
+        "PRAGMA synchronous = OFF; CREATE TABLE tries (n INTEGER); BEGIN IMMEDIATE; INSERT INTO tries VALUES (1)"
+      )
+      if (canLock(second)) throw new Error("locks do not work there")
+      first.exec("COMMIT")
+      if (second.prepare("SELECT n FROM tries").all([]).length !== 1) {
+        throw new Error("SQLite has no shared memory there")
+      }
+    })
+  }).pipe(Effect.scoped)
+
+const canLock = (database: SqliteDatabase.SqliteDatabase): boolean => {
+  try {
+    database.exec("BEGIN IMMEDIATE; ROLLBACK")
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The folder, or the nearest one above it that exists. */
+const existing = (folder: string): string =>
+  fs.existsSync(folder) || path.dirname(folder) === folder ? folder : existing(path.dirname(path.resolve(folder)))
+
+/** A journal that is there is live, or an earlier run left it. */
+const refuseExisting = Effect.fnUntraced(function*(place: string): Effect.fn.Return<void, JournalFailure> {
+  if (!fs.existsSync(place)) return
+  const { items, outputs, run } = yield* Effect.mapError(Journal.inspect(place), (error) => {
+    const reason = error._tag === "JournalError" ? error.reason : null
+    return reason === "Missing"
+      ? new RunError({ message: `${place} is no journal; give the journal another place by --journal` })
+      : reason === "Busy"
+      ? new RunError({ message: `${error.message}, or record with a journal of its own: --journal NAME${ENDING}` })
+      : error
+  })
+  const lacking = lackingOf(outputs)
+  const what = run === null
+    ? "it has no sample yet"
+    : lacking.length === 0
+    ? `its outputs have all ${count(items)} samples and events of it`
+    : lackText(lacking)
+  return yield* new RunError({
+    message: `${place} is the journal of a recording${
+      run === null ? "" : ` of ${formatTimestamp(run.startedAt).slice(0, 19).replace("T", " ")} UTC`
+    } that was cut off: ${what}. Finish it by \`${
+      resumeCommand(place)
+    }\`, or record under another name, or with --journal NAME${ENDING}`
+  })
+})
+
+/** What outputs of a journal lack. */
+export interface Left {
+  /** The journal's folder. */
+  readonly path: string
+  /** Samples and events that each output lacks. */
+  readonly outputs: ReadonlyArray<{ readonly name: string; readonly behind: number }>
+  /** What they lack, and how to finish them. */
+  readonly message: string
+}
+
+/** What the outputs of a journal lack; null if it is gone, as it is when they have everything. */
+export const leftIn = (place: string): Effect.Effect<Left | null> =>
+  fs.existsSync(place)
+    ? Journal.inspect(place).pipe(
+      Effect.map(({ outputs }) => {
+        const lacking = lackingOf(outputs)
+        return { path: place, outputs: lacking, message: `${lackText(lacking)}; run \`${resumeCommand(place)}\`` }
+      }),
+      Effect.catch((error) => Effect.as(Effect.logError(error.message), null))
+    )
+    : Effect.succeed(null)
+
+/** The outputs that lack something, under the names of their targets. */
+const lackingOf = (outputs: Left["outputs"]): Left["outputs"] =>
+  outputs.filter(({ behind }) => behind > 0).map(({ behind, name }) => ({
+    name: targetIn(name),
+    behind
+  }))
+
+/** `run.db lacks 120 samples and events` for each output that lacks something. */
+const lackText = (outputs: Left["outputs"]): string =>
+  outputs.map(({ behind, name }) => `${name} lacks ${count(behind)} samples and events`).join(", ")
+
+export const resumeCommand = (place: string): string =>
+  `sampleline resume ${/[^\w./:\\-]/.test(place) ? JSON.stringify(place) : place}`
+
+/** What `resume` needs to open the same outputs. */
+export const KeptSettings = Schema.Struct({
+  version: Schema.Literal(1),
+  /** The working directory of the recording, from the journal's folder: both may be moved together. */
+  folder: Schema.String,
+  /** As they were given, without passwords. */
+  out: Schema.Array(Schema.String),
+  table: Schema.String,
+  "create-table": Schema.Boolean,
+  "row-ids": Schema.Boolean
+})
+
+const keptSettings = (settings: Settings, place: string): string => {
+  const { "create-table": createTable, out, "row-ids": rowIds, table } = settings
+  const workingDirectory = absolutePath(".")
+  const kept: typeof KeptSettings.Type = {
+    version: 1,
+    folder: workingDirectory === null ? "." : path.relative(path.resolve(place), workingDirectory),
+    out: out.filter((text) => !isPipe(text)).map((text) => isPostgres(text) ? withoutPassword(text) : text),
+    table,
+    "create-table": createTable,
+    "row-ids": rowIds
+  }
+  return JSON.stringify(kept)
+}
+
+/** The settings that a journal was made with. Fails if a program of its own made it. */
+export const settingsIn = (place: string, text: string | null) =>
+  Schema.decodeEffect(Schema.fromJsonString(KeptSettings))(text ?? "").pipe(
+    Effect.mapError(() =>
+      new RunError({
+        message:
+          `${place} was not made by \`sampleline record\`; the program that made it finishes it by Journal.resume`
+      })
+    )
+  )

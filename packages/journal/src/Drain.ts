@@ -99,7 +99,7 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
       if (sink.resumable === undefined) {
         yield* writeInOrder(sink, items, () => {})
         yield* keeping.now({ through, token: "" })
-      } else keeping.later(yield* sink.resumable.writeAt(items, through, keeping.now))
+      } else keeping.later(yield* sink.resumable.writeAt(items, through, (place) => Effect.orDie(keeping.now(place))))
       output.through = through
       yield* works(store, output)
       output.changed()
@@ -181,7 +181,7 @@ const placeKeeper = (store: Store, output: Output) => {
         : Effect.void,
     now: (next: SinkPlace) => {
       place = next
-      return Effect.orDie(keep({ place }))
+      return keep({ place })
     },
     later: (next: SinkPlace) => {
       place = next

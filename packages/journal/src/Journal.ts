@@ -239,7 +239,9 @@ const drainAll = Effect.fnUntraced(
       if (sink.isTransient !== true && !store.outputs().has(name)) yield* store.keep(name, store.kept(name))
     }
     yield* Effect.forkScoped(
-      Effect.forever(Effect.andThen(Effect.sleep(FORGET_INTERVAL), Effect.suspend(() => store.forget(heldBack(store)))))
+      Effect.forever(
+        Effect.andThen(Effect.sleep(FORGET_INTERVAL), Effect.suspend(() => store.forget(store.heldBack())))
+      )
     )
     return yield* Effect.forEach(outputs, (output) => drain(store, output, options), {
       concurrency: "unbounded",
@@ -247,10 +249,6 @@ const drainAll = Effect.fnUntraced(
     }).pipe(Effect.interruptible, Effect.forkDetach({ startImmediately: true }))
   }
 )
-
-/** The position up to which all outputs have everything for sure. */
-const heldBack = (store: Store.Store): number =>
-  Math.min(store.end(), ...[...store.outputs().values()].map(({ place }) => place?.through ?? 0))
 
 /** Gives the outputs what they lack, the last events too, and stops the drains. */
 const endOutputs = Effect.fnUntraced(function*(
@@ -289,7 +287,7 @@ const leftOutputs = Effect.fnUntraced(function*(store: Store.Store, outputs: Rea
   const through = ({ name, sink, through }: Output) =>
     sink.isTransient === true ? through : store.kept(name).place?.through ?? 0
   const behind = outputs.filter((output) => output.state === "stopped" || through(output) < end)
-  if (behind.every(({ sink }) => sink.isTransient) && heldBack(store) >= end) yield* store.finish
+  if (behind.every(({ sink }) => sink.isTransient) && store.heldBack() >= end) yield* store.finish
   const failures = behind.map((output) => {
     const { error, sink, target } = output.sink.report()[0]!
     if (output.state === "stopped" && error !== null) return error

@@ -55,6 +55,8 @@ export interface Store {
   readonly kept: (output: string) => Ledger.Kept
   readonly outputs: () => ReadonlyMap<string, Ledger.Kept>
   readonly keep: (output: string, kept: Ledger.Kept) => Effect.Effect<void, JournalError>
+  /** The position up to which all outputs have everything for sure. */
+  readonly heldBack: () => number
   /** Removes what is before a position, as far as whole segments allow. */
   readonly forget: (before: number) => Effect.Effect<void>
   /** Removes the journal when its scope closes. */
@@ -85,6 +87,7 @@ export const create = Effect.fnUntraced(function*(
   yield* Effect.try({
     try: () => {
       fs.mkdirSync(path.dirname(folder), { recursive: true })
+      fs.rmSync(removedOf(folder), { recursive: true, force: true })
       if (!fs.existsSync(folder)) fs.mkdirSync(folder)
       else if (!isEmpty(folder)) throw alreadyExists(folder)
     },
@@ -174,18 +177,22 @@ const openFolder = Effect.fnUntraced(function*(
     })
   }
 
+  const heldBack = () => Math.min(segments.end(), ...[...outputs.values()].map(({ place }) => place?.through ?? 0))
+  // The places come to the disk before what they make needless goes from it.
+  const forget = (before: number) =>
+    Effect.ignore(Effect.andThen(SqliteDatabase.syncLog(Ledger.fileOf(folder)), segments.forget(before)))
+
   // Only then: if each event dropped a segment, telling of a gap would make the next one.
   const isFull = () => segments.isLastFull() && segments.bytes() + options.segmentBytes > options.maxBytes
-  const makeRoom = Effect.suspend(() => {
-    if (!isFull()) return Effect.void
-    if (options.whenFull === "drop-oldest") return segments.forgetOldest
-    return Effect.fail(
-      new JournalError({
-        path: folder,
-        reason: "Full",
-        detail: `it has grown to its bound of ${inMebibytes(options.maxBytes)}, because an output is far behind`
-      })
-    )
+  const makeRoom = Effect.gen(function*() {
+    if (outputs.size > 0) yield* forget(heldBack())
+    if (!isFull()) return
+    if (options.whenFull === "drop-oldest") return yield* segments.forgetOldest
+    return yield* new JournalError({
+      path: folder,
+      reason: "Full",
+      detail: `it has grown to its bound of ${inMebibytes(options.maxBytes)}, because an output is far behind`
+    })
   })
   const clock = yield* SampleClock.current
   const patiently = patience(options, clock)
@@ -212,7 +219,7 @@ const openFolder = Effect.fnUntraced(function*(
         onSuccess: (found) => found?.from === position ? found.items[0] ?? null : null
       }),
     append: (items) =>
-      makeRoom.pipe(
+      Effect.suspend(() => isFull() ? makeRoom : Effect.void).pipe(
         Effect.andThen(patiently(segments.append(items))),
         Effect.mapError(failed),
         Effect.map(() => {
@@ -266,23 +273,22 @@ const openFolder = Effect.fnUntraced(function*(
         })
         return Effect.mapError(patiently(keep), failed)
       }),
-    // The places come to the disk before what they make needless goes from it.
-    forget: (before) =>
-      Effect.ignore(Effect.andThen(SqliteDatabase.syncLog(Ledger.fileOf(folder)), segments.forget(before))),
+    heldBack,
+    forget,
     finish: Effect.sync(() => {
       isFinished = true
     })
   }
 })
 
-/** Its ledger goes last: a crash before that leaves a journal whose outputs lack nothing. Its last segment tells where it ends. */
+/** Removes a journal. A crash meanwhile leaves all of it, or nothing under its name. */
 const remove = (folder: string): void => {
-  for (const name of fs.readdirSync(folder).filter((name) => name.startsWith("segment-")).toSorted()) {
-    fs.rmSync(path.join(folder, name), { force: true })
-  }
-  Ledger.remove(folder)
-  fs.rmSync(folder, { recursive: true, force: true })
+  fs.renameSync(folder, removedOf(folder))
+  fs.rmSync(removedOf(folder), { recursive: true, force: true })
 }
+
+/** The name of a journal that is being removed. */
+const removedOf = (folder: string): string => path.join(path.dirname(folder), `.${path.basename(folder)}.removed`)
 
 /** Warns, in good time, of a journal that will reach its bound. */
 const watchSize = (

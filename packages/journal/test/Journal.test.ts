@@ -243,6 +243,18 @@ describe("Journal.pipeToSink", () => {
       assert.isAtMost(faulty.sequences.length + missing, 50_010)
     }).pipe(Effect.scoped))
 
+  it.live("is not at its bound while its outputs keep up", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("run.journal")
+      const summary = yield* Stream.range(0, 199).pipe(
+        Stream.rechunk(1),
+        Stream.mapEffect((index) => Effect.delay(Effect.succeed(tickOf(index, 100)), "5 millis")),
+        Journal.pipeToSink({ path, flushInterval: "20 millis", maxBytes: 400_000 }),
+        Effect.provide(MemorySink.layer)
+      )
+      assert.strictEqual(summary.samplesEmitted, 20_000)
+    }).pipe(Effect.scoped))
+
   it.live("ends with an error at its bound, and keeps everything that was accepted", () =>
     Effect.gen(function*() {
       const path = yield* pathIn("run.journal")

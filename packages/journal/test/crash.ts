@@ -23,6 +23,8 @@ export type Kill =
   /** From outside, when it has accepted so many samples, or after so many milliseconds. */
   | { readonly accepted: number }
   | { readonly millis: number }
+  /** When this is done. */
+  | { readonly when: Effect.Effect<void> }
   /** From inside, at a point. */
   | { readonly name: string; readonly point: KillPoint; readonly accepted: number; readonly nth: number }
 
@@ -35,6 +37,7 @@ export interface Crash {
 
 export const describeKill = (kill: Kill): string => {
   if ("name" in kill) return `${kill.name} (call ${kill.nth} after ${kill.accepted} samples)`
+  if ("when" in kill) return "at an event"
   return "millis" in kill ? `after ${kill.millis} ms` : `at ${kill.accepted} samples`
 }
 
@@ -106,8 +109,12 @@ export const runUntil = (job: Job, kill: Kill): Effect.Effect<Killed> =>
       if (!("name" in kill) && "accepted" in kill && accepted() >= kill.accepted) child.kill("SIGKILL")
     })
     child.stderr.on("data", (data) => errors += data)
+    const waiting = "when" in kill
+      ? Effect.runFork(Effect.tap(kill.when, () => Effect.sync(() => child.kill("SIGKILL"))))
+      : null
     child.on("close", (code) => {
       clearTimeout(timer)
+      waiting?.interruptUnsafe()
       resume(Effect.succeed({ accepted: accepted(), hasEnded: code !== null || isLate, errors }))
     })
   })

@@ -39,7 +39,7 @@ const crashes: { readonly [when: string]: { readonly first: Kill; readonly resum
     first: at(writing, "among the rows of an output's transaction", 200),
     resumes: [at(writing, "after an output's COMMIT", 0)]
   },
-  "before the COMMIT of the journal": { first: at(appending, "before the COMMIT of an append", 500) },
+  "before an append to the journal": { first: at(appending, "before an append", 500) },
   "between two segments, and when a resume removes the journal": {
     first: at(rotating, "before the next segment has tables", 50),
     resumes: [at(finishing, "before the journal is removed", 0)]

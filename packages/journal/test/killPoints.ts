@@ -27,17 +27,17 @@ export const writing: { readonly [name: string]: KillPoint } = {
   "after a place is kept": { call: "run", on: "ledger", sql: "INSERT OR REPLACE", when: "after" }
 }
 
-/** While samples are appended to the journal. */
+/** While samples are appended to the journal: an append is a statement, and so its own transaction. */
 export const appending: { readonly [name: string]: KillPoint } = {
   "before an append": { call: "run", on: "segment", sql: "INSERT INTO appends", when: "before" },
-  "before the COMMIT of an append": { call: "exec", on: "segment", sql: "COMMIT", when: "before" },
-  "after the COMMIT of an append": { call: "exec", on: "segment", sql: "COMMIT", when: "after" }
+  "after an append": { call: "run", on: "segment", sql: "INSERT INTO appends", when: "after" }
 }
 
 /** Between two segments. */
 export const rotating: { readonly [name: string]: KillPoint } = {
   "when the next segment is opened": { call: "exec", on: "segment", sql: "PRAGMA page_size", when: "before" },
   "before the next segment has tables": { call: "exec", on: "segment", sql: "CREATE TABLE", when: "before" },
+  "before the first COMMIT in the next segment": { call: "exec", on: "segment", sql: "COMMIT", when: "before" },
   "when the next segment has tables": { call: "exec", on: "segment", sql: "CREATE TABLE", when: "after" }
 }
 
@@ -50,8 +50,8 @@ export const forgetting: { readonly [name: string]: KillPoint } = {
 /** When all outputs have everything. */
 export const finishing: { readonly [name: string]: KillPoint } = {
   "before the description of a text file is replaced": { call: "renameSync", on: "output", when: "before" },
-  "before the journal is removed": { call: "rmSync", on: "journal", when: "before" },
-  "when a part of the journal is removed": { call: "rmSync", on: "segment", when: "after" },
+  "before the journal is removed": { call: "renameSync", on: "journal", when: "before" },
+  "when the journal has lost its name": { call: "renameSync", on: "journal", when: "after" },
   "when the journal is removed": { call: "rmSync", on: "journal", when: "after" },
   "before a position is removed": { call: "exec", on: "output", sql: "BEGIN", when: "before" }
 }

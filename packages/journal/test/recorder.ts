@@ -16,11 +16,17 @@ export interface Job {
   /** The module that exports `outputs`, and the names of those to use. */
   readonly module: string
   readonly names: ReadonlyArray<string>
+  /** Default: `create`. */
+  readonly mode?: "create" | "append"
+  /** Devices that never answer. */
+  readonly isSilent?: boolean
   /** Bounds the journal, and so the size of its segments. */
   readonly maxBytes: number
 }
 
-const { does, folder, maxBytes, module, names, seconds }: Job = JSON.parse(process.argv.at(-1)!)
+const { does, folder, isSilent = false, maxBytes, mode = "create", module, names, seconds }: Job = JSON.parse(
+  process.argv.at(-1)!
+)
 const { outputs }: { readonly outputs: Outputs } = await import(module)
 const chosen = Object.fromEntries(names.map((name) => [name, outputs[name]!]))
 
@@ -28,7 +34,10 @@ const Devices = PollSource.layer({
   devices: ["fuel", "air", "purge", "bypass"],
   poll: (() => {
     let n = 0
-    return () => Effect.sync(() => ({ Count: n++, Flow: n / 8, Gas: n % 3 === 0 ? null : "N2" }))
+    return () =>
+      isSilent
+        ? Effect.fail("no answer")
+        : Effect.sync(() => ({ Count: n++, Flow: n / 8, Gas: n % 3 === 0 ? null : "N2" }))
   })()
 })
 
@@ -39,7 +48,7 @@ const record = Recorder.record({
   duration: seconds === undefined ? undefined : Duration.seconds(seconds)
 }).pipe(
   Journal.pipeToSink({ ...options, onAccepted: (samples) => fs.writeSync(1, `${samples}\n`) }),
-  Effect.provide([layerOf(chosen, folder, "create"), Devices])
+  Effect.provide([layerOf(chosen, folder, mode), Devices])
 )
 const resume = Journal.resume(options).pipe(Effect.provide(layerOf(chosen, folder, "append")))
 

@@ -104,7 +104,7 @@ export class EventsFile {
     if (text !== "" && (rows.length === 0 || rows.includes(null))) {
       throw new ForeignError("another program made the file that is there")
     }
-    if (!this.isAppending) return fs.writeFileSync(this.path, "")
+    if (!this.isAppending || text === "") return fs.writeFileSync(this.path, "")
     if (complete !== text) fs.truncateSync(this.path, Buffer.byteLength(complete))
     for (const row of killedRuns(rows.filter(Predicate.isNotNull), this.lastRowAt, at)) appendLine(this.path, row)
   }

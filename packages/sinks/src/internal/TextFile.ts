@@ -119,10 +119,11 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
       }
       return yield* Effect.try({
         try: () => {
-          if (from === null) return place().place
           const file = state.file ??= openAnew(path, format)
-          file.goBackTo(from.rows)
-          if (from.events !== null) events.goBackTo(from.events)
+          // What is not kept goes before the place is: after a crash it would look like someone's change.
+          if (from === null) file.truncate(file.end)
+          else file.goBackTo(from.rows)
+          if (from !== null && from.events !== null) events.goBackTo(from.events)
           return place().place
         },
         catch: (cause) => fileWriteError(writer, 0, cause)

@@ -146,7 +146,10 @@ it.layer(services, inParallel)("the code blocks", (it) => {
           } else if (line.startsWith("npm run ")) {
             yield* expectSuccess("sh", [
               "-c",
-              line.replace(/--seconds \d+/, "--seconds 1").replace(/--rounds \d+/, "--rounds 1 --scale 0.01")
+              line.replace(/--seconds \d+/, "--seconds 1").replace(
+                /(?<=npm run bench -- .*)--rounds \d+/,
+                "--rounds 1 --scale 0.01"
+              )
             ], ROOT)
           } else {
             yield* expectSuccess("sh", [

@@ -262,7 +262,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true, time
         const [took, code] = yield* Effect.timed(running.exit)
         assert.strictEqual(code, 0)
         assert.isBelow(Duration.toMillis(took), 3000)
-        assert.include(running.stdout(), "recorded 10 samples in 10 ticks")
+        assert.match(running.stdout(), /recorded \d+ samples in \d+ ticks/)
         const [warning = "", ...more] = warnings(running.stderr())
         assert.include(warning, `the collector had not answered when the run ended; ${lost}`)
         assert.deepStrictEqual(more, [])

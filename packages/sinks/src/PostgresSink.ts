@@ -264,7 +264,7 @@ export class PostgresSink extends Context.Service<
       }),
       // What is committed is on the server's disk.
       sync: Effect.void,
-      finish: Effect.void,
+      finish: () => Effect.sync(() => position!.place),
       forget: Effect.suspend(() =>
         position === undefined
           ? Effect.void

@@ -118,7 +118,7 @@ export const recordFlags = {
   ),
   append: switchFlag(
     "append",
-    "Append to existing files; Parquet files cannot be appended to"
+    "Append to existing files; beside a Parquet file a new one is made"
   ),
   fsync: Flag.Literals("fsync", ["never", "interval", "always"]).pipe(
     Flag.withMetavar("WHEN"),

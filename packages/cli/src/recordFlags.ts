@@ -119,7 +119,7 @@ export const recordFlags = {
   ),
   append: switchFlag(
     "append",
-    "Append to existing files; Parquet files cannot be appended to"
+    "Append to existing files; beside a Parquet file a new one is made"
   ),
   journal: Flag.String("journal").pipe(
     Flag.withMetavar("DIR"),

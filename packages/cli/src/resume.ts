@@ -141,14 +141,12 @@ const openOutput = Effect.fnUntraced(function*(
   texts: ReadonlyArray<string>,
   at: number,
   kept: typeof KeptSettings.Type,
-  { firstKept, outputs }: Journal.JournalContent
+  { outputs }: Journal.JournalContent
 ) {
   const text = texts[at]!
-  if (isParquet(text)) {
-    // A finished file cannot be opened again, and it lacks nothing.
-    if (outputs.some(({ behind, name }) => targetIn(name) === text && behind === 0) && fs.existsSync(text)) return []
-    yield* makeRoomForParquet(text, firstKept)
-  }
+  // A finished Parquet file cannot be opened again, and it lacks nothing.
+  const isComplete = outputs.some(({ behind, name }) => targetIn(name) === text && behind === 0)
+  if (isParquet(text) && isComplete && fs.existsSync(text)) return []
   const { layer } = yield* targetAt(texts, at, {
     mode: "append",
     fsync: "never",
@@ -164,20 +162,6 @@ const openOutput = Effect.fnUntraced(function*(
       outputs.map(({ name }) => targetIn(name)).join(", ")
     }. Set the variables such as PGHOST as they were, or give the URL by --out`
   })
-})
-
-/** A Parquet file that was not finished cannot be read. It is written anew if the journal still has its first samples. */
-const makeRoomForParquet = Effect.fnUntraced(function*(file: string, firstKept: number) {
-  const unfinished = `${file}.partial`
-  if (!fs.existsSync(unfinished)) return
-  if (firstKept > 0) {
-    return yield* new RunError({
-      message: `${file} cannot be finished: the journal no longer has its first ${
-        count(firstKept)
-      } samples and events. Take them from another output. To get the others, remove ${unfinished} and resume again`
-    })
-  }
-  yield* attempt(() => fs.rmSync(unfinished))
 })
 
 /** The outputs of the recording, with the URLs that are given again. */

@@ -93,7 +93,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
       assert.deepStrictEqual(digestsOf(cwd), before)
     }))
 
-  it.effect("a Parquet file is written anew", () =>
+  it.effect("a Parquet file is completed", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
       yield* killRecording(cwd, ...outs("a.csv", "a.parquet"))

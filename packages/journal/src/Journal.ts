@@ -174,7 +174,6 @@ export const inspect = Effect.fnUntraced(
       settings: store.settings,
       run: store.run(),
       items: end,
-      firstKept: yield* store.nextFrom(0),
       outputs: [...store.outputs()].map(([name, { place }]) => ({ name, behind: end - (place?.through ?? 0) }))
     }
   },
@@ -194,8 +193,6 @@ export interface JournalContent {
   readonly run: Run | null
   /** Samples and events that were accepted. */
   readonly items: number
-  /** The position of the first of them that it still has. Those before are in all outputs, or were dropped. */
-  readonly firstKept: number
   readonly outputs: ReadonlyArray<{
     readonly name: string
     /** Samples and events that the output lacks. */

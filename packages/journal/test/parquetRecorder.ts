@@ -4,7 +4,7 @@
  */
 import { pipeToSink, PollSource, Recorder } from "@sampleline/core"
 import { ParquetSink } from "@sampleline/sinks"
-import { Effect, Layer, Logger } from "effect"
+import { Effect, Layer, Logger, Stream } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Journal } from "../src/index.ts"
@@ -25,7 +25,8 @@ const Devices = PollSource.layer({
 })
 
 const onAccepted = (samples: number) => fs.writeSync(1, `${samples}\n`)
-const ticks = Recorder.record({ rateHz: 200, duration: "1500 millis" })
+/** As many on a busy machine, which skips slots. */
+const ticks = Stream.take(Recorder.record({ rateHz: 200 }), 300)
 
 if (import.meta.main) {
   const [folder = ".", what] = process.argv.slice(2)

@@ -10,8 +10,9 @@
  * written as `<name>.partial` and gets its name when it is complete: at the end of the recording, however it ends, unless the
  * process is killed. A run without samples leaves no file.
  *
- * Accepted means: in memory, or in a finished row group of the unfinished file. A kill -9 or a power cut costs the recording;
- * write CSV or SQLite beside it if that matters. An unfinished file is never replaced: its recording may still be running.
+ * Accepted means: in memory, or in a finished row group of the unfinished file. `<name>.partial-groups` says what those hold, so a
+ * kill -9 costs the open row group only: mode `append` completes the rest, and a journal goes on with it and loses nothing. An
+ * unfinished file is never replaced: its recording may still be running.
  */
 import {
   type Column,

@@ -1,17 +1,19 @@
 /**
- * How a journal writes to a Parquet file: what it may count on, and what it sends again.
+ * Parquet files that are left unfinished: what a journal may count on and sends again, and what is done without a journal.
  */
 import { assert, describe, it } from "@effect/vitest"
 import type { Sample } from "@sampleline/core"
-import { type Array, Effect } from "effect"
+import { Array, Effect } from "effect"
 import * as fs from "node:fs"
 import * as nodePath from "node:path"
+import { fileURLToPath } from "node:url"
 import { readGroups } from "../src/internal/ParquetGroups.ts"
 import { ParquetSink } from "../src/ParquetSink.ts"
 import { countParquet, queryDuckDb } from "./duckdb.ts"
+import { canMountDisk, onSmallDisk } from "./fullDisk.ts"
 import { samplesFrom } from "./samples.ts"
 import { tempFile } from "./tempFile.ts"
-import { nonEmpty } from "./writing.ts"
+import { logged, nonEmpty, writeTo } from "./writing.ts"
 
 const keep = () => Effect.void
 const START = { journal: "journal-1", place: null, first: null }
@@ -154,3 +156,67 @@ describe("a Parquet file that a journal writes", () => {
       assert.deepStrictEqual(namesBeside(path), ["run-2.parquet.partial", "run-3.parquet", "run.parquet"])
     }))
 })
+
+/** What a recording without a journal leaves if it is killed: 80 rows in four row groups. */
+const killed = Effect.gen(function*() {
+  const [running, path] = [yield* tempFile("run.parquet"), yield* tempFile("run.parquet")]
+  yield* Effect.scoped(Effect.gen(function*() {
+    const { sink } = yield* opened(running)
+    for (const n of [0, 1, 2, 3, 4]) yield* sink.write(batch(n * 20, 20))
+    for (const end of [".partial", ".partial-groups"]) fs.copyFileSync(`${running}${end}`, `${path}${end}`)
+  }))
+  const { finished } = readGroups(path)!
+  assert.isAtLeast(finished.length, 4)
+  return { path, finished: finished.slice(0, 4) }
+})
+
+const append = (path: string) => logged(writeTo(ParquetSink.layer({ path, mode: "append" }), samplesFrom(0, 5)))
+
+describe("a Parquet file that a killed recording without a journal has left", () => {
+  it.live("loses no more than the row groups that had not reached the disk", () =>
+    Effect.gen(function*() {
+      const { finished, path } = yield* killed
+      fs.truncateSync(`${path}.partial`, finished[3]!.end - 1)
+      const lines = yield* append(path)
+      assert.isTrue(lines.some((line) => line.startsWith("Warn") && /(20|40) rows had not reached the disk/.test(line)))
+      assert.strictEqual(yield* countParquet(path), 60)
+      assert.strictEqual(yield* countParquet(path.replace(".parquet", "-2.parquet")), 5)
+      assert.deepStrictEqual(namesBeside(path), ["run-2.parquet", "run.parquet"])
+    }))
+
+  it.live("stays byte for byte as it is if someone has changed it, and holds up no recording", () =>
+    Effect.gen(function*() {
+      const { finished, path } = yield* killed
+      const changed = fs.readFileSync(`${path}.partial`)
+      changed[finished[1]!.end + 5]! ^= 1
+      fs.writeFileSync(`${path}.partial`, changed)
+      const groups = fs.readFileSync(`${path}.partial-groups`)
+      const lines = yield* append(path)
+      assert.isTrue(lines.some((line) => line.startsWith("Warn") && line.includes("someone has changed it")))
+      assert.isTrue(changed.equals(fs.readFileSync(`${path}.partial`)))
+      assert.isTrue(groups.equals(fs.readFileSync(`${path}.partial-groups`)))
+      assert.strictEqual(yield* countParquet(path.replace(".parquet", "-2.parquet")), 5)
+    }))
+
+  it.live("is not taken for one while its recorder still runs", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.parquet")
+      const { sink } = yield* opened(path)
+      yield* sink.write(batch(0, 20))
+      const busy = yield* Effect.flip(Effect.scoped(ParquetSink.make({ path, mode: "append" })))
+      assert.include(busy.message, "another recorder")
+      assert.strictEqual((yield* Effect.flip(ParquetSink.check({ path, mode: "append" }))).message, busy.message)
+    }))
+})
+
+it.live.runIf(canMountDisk)(
+  "a Parquet file that a journal writes has all its samples when a full disk has room again",
+  () =>
+    Effect.gen(function*() {
+      const file = yield* tempFile("run.parquet")
+      const program = fileURLToPath(new URL("makeRoom.ts", import.meta.url))
+      assert.strictEqual(onSmallDisk(program, ["journal"], file).split("\n").at(-1), "2500")
+      const rows = yield* queryDuckDb(`SELECT Mass_Flow FROM '${file}'`)
+      assert.deepStrictEqual(rows.map((row) => row["Mass_Flow"]), Array.makeBy(2500, (n) => n / 4))
+    })
+)

@@ -117,11 +117,9 @@ const recordsIn = (bytes: Buffer): ReadonlyArray<GroupsRecord> => {
   return records
 }
 
-/** How many of the first row groups are in the file as they were written. */
-export const countWhole = (fd: number, finished: ReadonlyArray<FinishedGroup>): number => {
-  const damaged = finished.findIndex(({ end, sum }, at) => sumBetween(fd, finished[at - 1]?.end ?? 0, end) !== sum)
-  return damaged < 0 ? finished.length : damaged
-}
+/** For each row group, whether it is in the file as it was written. */
+export const areWhole = (fd: number, finished: ReadonlyArray<FinishedGroup>): ReadonlyArray<boolean> =>
+  finished.map(({ end, sum }, at) => sumBetween(fd, finished[at - 1]?.end ?? 0, end) === sum)
 
 /** Whether a file is the one that was completed. */
 export const isComplete = (fd: number, { complete, finished }: Groups): boolean =>

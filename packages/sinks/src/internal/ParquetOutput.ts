@@ -33,18 +33,19 @@ import {
   type BegunFile,
   begunFiles,
   claimName,
+  closePartial,
   discard,
   forgetGroups,
-  hasItsName,
+  isCompleteAs,
   makeNextPartial,
   makePartial,
   type PartialFile,
   partialOf,
   publish,
+  removeEmpty,
   reopenPartial,
   syncFolder
 } from "./PartialFile.ts"
-import { CHANGED } from "./Rewriting.ts"
 import { endOfKilled } from "./RunTables.ts"
 
 export const SINK = "ParquetSink"
@@ -208,14 +209,14 @@ export class ParquetOutput {
       const begun = this.file !== null ? undefined : (yield* this.attempt(() => begunFiles(path))).find(
         ({ groups }) => groups.header.journal === journal
       )
-      if (begun === undefined) {
-        return expected === 0 ? this.placeAt(0) : yield* this.failed(0)(new Error(NOT_KNOWN))
+      if (begun !== undefined && fs.existsSync(partialOf(begun.path))) return yield* this.goOnWith(begun, expected)
+      const complete = begun?.groups.complete ?? null
+      const isDone = complete !== null
+        && (expected >= complete.through || (yield* this.attempt(() => isCompleteAs(begun!.path, begun!.groups))))
+      if (isDone) {
+        return this.finishedAs(begun!.path, { through: Math.max(expected, complete.through), token: "" })
       }
-      const { complete } = begun.groups
-      if (complete !== null && (expected >= complete.through || (yield* this.attempt(() => hasItsName(begun))))) {
-        return this.finishedAs(begun.path, { through: Math.max(expected, complete.through), token: "" })
-      }
-      return yield* this.goOnWith(begun, expected)
+      return expected === 0 ? this.placeAt(0) : yield* this.failed(0)(new Error(NOT_KNOWN))
     })
   }
 
@@ -224,11 +225,7 @@ export class ParquetOutput {
     return Effect.gen({ self: this }, function*() {
       const { header } = begun.groups
       const lock = SchemaLock.fromSaved(header.settings.columns, this.options)
-      const { file, finished } = yield* this.attempt(() => {
-        const { finished } = begun.groups
-        if ((finished.at(-1)?.through ?? 0) < expected) throw new Error(CHANGED)
-        return reopenPartial(begun, finished.filter(({ through }) => through <= expected).length)
-      })
+      const { file, finished } = yield* this.attempt(() => reopenPartial(begun, expected))
       const through = finished.at(-1)?.through ?? 0
       yield* this.watch(file)
       this.encoder.begin({ ...file, header, finished })
@@ -391,7 +388,7 @@ export class ParquetOutput {
 
   private closeFile(file: PartialFile): void {
     this.file = null
-    for (const fd of [file.reserve, file.groups, file.fd]) fs.closeSync(fd)
+    closePartial(file)
   }
 
   private attempt<A>(run: () => A): Effect.Effect<A, SinkWriteError> {
@@ -430,8 +427,7 @@ export const openOutput = Effect.fnUntraced(function*(
   options: RowOptions
 ): Effect.fn.Return<ParquetOutput, SinkOpenError, Scope.Scope> {
   const { mode, path } = settings
-  const failed = (cause: unknown) => fileOpenError(writerOf(path), cause)
-  const encoder = yield* Effect.mapError(startEncoder, failed)
+  const encoder = yield* Effect.mapError(startEncoder, openError(path))
   yield* claimName(writerOf(path), settings)
   if (mode === "append") yield* finishKilledRuns(path, encoder)
   const output = yield* Effect.acquireRelease(
@@ -439,51 +435,56 @@ export const openOutput = Effect.fnUntraced(function*(
     (output) => Effect.orDie(output.close)
   )
   if (mode !== "append") {
-    yield* output.watch(yield* Effect.try({ try: () => makePartial(path, mode === "overwrite"), catch: failed }))
+    yield* output.watch(
+      yield* Effect.try({ try: () => makePartial(path, mode === "overwrite"), catch: openError(path) })
+    )
   }
   return output
 })
 
 /** Completes what recordings without a journal have left because they were killed. */
 const finishKilledRuns = Effect.fnUntraced(function*(path: string, encoder: ParquetEncoder) {
-  const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: (cause) => fileOpenError(writerOf(path), cause) })
-  const at = formatTimestamp((yield* SampleClock.current).epochMicros())
-  for (const begun of yield* attempt(() => begunFiles(path))) {
-    const { finished, header } = begun.groups
-    if (header.journal !== null) continue
+  for (const begun of yield* Effect.try({ try: () => begunFiles(path), catch: openError(path) })) {
+    if (begun.groups.header.journal !== null) continue
     const partial = partialOf(begun.path)
-    if (finished.length === 0 || !fs.existsSync(partial)) {
-      yield* attempt(() => {
-        fs.rmSync(partial, { force: true })
-        forgetGroups(begun.path)
-      })
-      continue
+    if (begun.groups.finished.length > 0 && fs.existsSync(partial)) {
+      // What cannot be completed keeps its name, and so does not hold up the next recording.
+      yield* Effect.catch(
+        finishKilledRun(path, begun, encoder),
+        ({ detail }) =>
+          Effect.logWarning(`${SINK} ${path}: ${partial} was left by a killed run and stays as it is: ${detail}`)
+      )
+    } else {
+      yield* Effect.try({ try: () => removeEmpty(begun.path), catch: openError(path) })
     }
-    const { file } = yield* attempt(() => reopenPartial(begun, finished.length))
-    encoder.begin({ ...file, header, finished })
-    yield* Effect.mapError(
-      encoder.finish({ events: endsOf(header, finished, at), through: 0 }),
-      (cause) => fileOpenError(writerOf(path), cause)
-    )
-    yield* attempt(() => publish(file)).pipe(
-      Effect.andThen(syncFolder(begun.path)),
-      Effect.matchEffect({
-        onFailure: ({ detail }) =>
-          Effect.logWarning(`${SINK} ${begun.path}: ${detail}; what a killed run left is complete in ${partial}`),
-        onSuccess: () =>
-          Effect.logInfo(
-            `${SINK} ${begun.path}: its run was killed; the ${
-              rowsIn(finished)
-            } rows of its finished row groups are complete`
-          )
-      }),
-      Effect.ensuring(Effect.sync(() => {
-        for (const fd of [file.reserve, file.groups, file.fd]) fs.closeSync(fd)
-        forgetGroups(begun.path)
-      }))
-    )
   }
 })
+
+const finishKilledRun = Effect.fnUntraced(function*(path: string, begun: BegunFile, encoder: ParquetEncoder) {
+  const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: openError(path) })
+  const { finished: known, header } = begun.groups
+  const at = formatTimestamp((yield* SampleClock.current).epochMicros())
+  const hasFooter = yield* attempt(() => isCompleteAs(partialOf(begun.path), begun.groups))
+  const { file, finished } = yield* attempt(() => reopenPartial(begun, null))
+  const complete = Effect.gen(function*() {
+    if (!hasFooter) {
+      encoder.begin({ ...file, header, finished })
+      yield* Effect.mapError(encoder.finish({ events: endsOf(header, finished, at), through: 0 }), openError(path))
+    }
+    yield* attempt(() => publish(file))
+    yield* syncFolder(begun.path)
+    forgetGroups(begun.path)
+  })
+  yield* Effect.ensuring(complete, Effect.sync(() => closePartial(file)))
+  const rows = rowsIn(finished)
+  yield* Effect.logInfo(
+    `${SINK} ${path}: the run of ${begun.path} was killed; its ${rows} finished rows are complete now`
+  )
+  const lost = rowsIn(known) - rows
+  if (lost > 0) yield* Effect.logWarning(`${SINK} ${begun.path}: ${lost} rows had not reached the disk, and are lost`)
+})
+
+const openError = (path: string) => (cause: unknown) => fileOpenError(writerOf(path), cause)
 
 const rowsIn = (finished: ReadonlyArray<FinishedGroup>): number =>
   finished.reduce((rows, { group }) => rows + Number(group.num_rows), 0)

@@ -11,7 +11,7 @@ import { fileOpenError, type Writer } from "./FileFailure.ts"
 import { checkParents, type FileMode, followLinks, isAt, makeParents } from "./OutputFile.ts"
 import { checkLock, lockOutput } from "./OutputLock.ts"
 import {
-  countWhole,
+  areWhole,
   type FinishedGroup,
   type Groups,
   groupsOf,
@@ -105,17 +105,22 @@ export const begunFiles = (path: string): ReadonlyArray<BegunFile> => {
 }
 
 /**
- * Opens an unfinished file that a killed process has left, and gives the row groups that it holds. The first `expected` of them must
- * be as they were written, or this throws and changes nothing. After a power cut, later ones may be missing.
+ * Opens an unfinished file that a killed process has left, and gives the row groups that it holds. `through` is the position up to which
+ * it must hold everything; null without a journal, which could write them again. Throws, and changes nothing, if someone has changed the
+ * file. After a power cut, the last row groups may be missing.
  */
 export const reopenPartial = (
   { groups, path }: BegunFile,
-  expected: number
+  through: number | null
 ): { readonly file: PartialFile; readonly finished: ReadonlyArray<FinishedGroup> } => {
   const fd = fs.openSync(partialOf(path), "r+")
   try {
-    const whole = countWhole(fd, groups.finished)
-    if (whole < expected) throw new Error(CHANGED)
+    const wholeOnes = areWhole(fd, groups.finished)
+    const whole = wholeOnes.includes(false) ? wholeOnes.indexOf(false) : wholeOnes.length
+    const isChanged = through === null
+      ? whole <= wholeOnes.lastIndexOf(true)
+      : (groups.finished[whole - 1]?.through ?? 0) < through
+    if (isChanged || (through === null && whole === 0)) throw new Error(CHANGED)
     const finished = groups.finished.slice(0, whole)
     const { header } = groups
     const file = withReserve({ path, replaces: header.replaces, fd, groups: rewriteGroups(path, header, finished) })
@@ -126,10 +131,10 @@ export const reopenPartial = (
   }
 }
 
-/** Whether a file that has its footer already has its name too. */
-export const hasItsName = ({ groups, path }: BegunFile): boolean => {
-  if (fs.existsSync(partialOf(path)) || !fs.existsSync(path)) return false
-  const fd = fs.openSync(path, "r")
+/** Whether a file, under this name now, has its footer. */
+export const isCompleteAs = (name: string, groups: Groups): boolean => {
+  if (!fs.existsSync(name)) return false
+  const fd = fs.openSync(name, "r")
   try {
     return isComplete(fd, groups)
   } finally {
@@ -219,9 +224,19 @@ export const syncFolder = (path: string): Effect.Effect<void> =>
     })
   })
 
+export const closePartial = ({ fd, groups, reserve }: PartialFile): void => {
+  for (const open of [reserve, groups, fd]) fs.closeSync(open)
+}
+
 /** Removes the unfinished file and its groups file, unless the name now belongs to another file. */
 export const discard = ({ fd, path }: Pick<PartialFile, "fd" | "path">): void => {
   if (isAt(partialOf(path), fd)) fs.rmSync(partialOf(path))
+  forgetGroups(path)
+}
+
+/** Removes an unfinished file that has no row group, if it is there, and its groups file. */
+export const removeEmpty = (path: string): void => {
+  fs.rmSync(partialOf(path), { force: true })
   forgetGroups(path)
 }
 

@@ -65,8 +65,8 @@ const MOST_WAITING = 10_000
 const NO_FILE = "no file"
 
 const NOT_KNOWN =
-  "it does not hold what this journal has written to it: the run is complete already, or this is another file; "
-  + "nothing was changed"
+  "there is no file with what this journal has written: it is complete already, or its .partial was moved or "
+  + "removed; nothing was changed"
 
 const nothing = () => ({ samples: new Array<Sample>(), events: new Array<EventRow>(), through: 0 })
 

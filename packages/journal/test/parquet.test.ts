@@ -190,7 +190,10 @@ describe("a recorder of a Parquet file that is killed", { concurrent: true }, ()
         change(file)
         const before = bytesIn(folder)
         const failure = yield* Effect.flip(resume(folder))
-        assert.match(failure.message, /changed it|there is no file with what this journal|does not hold what this journal/)
+        assert.match(
+          failure.message,
+          /changed it|there is no file with what this journal|does not hold what this journal/
+        )
         assert.deepStrictEqual(bytesIn(folder), before)
         assert.isTrue(fs.existsSync(journalIn(folder)))
       }).pipe(Effect.scoped))

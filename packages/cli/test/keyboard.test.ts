@@ -4,7 +4,7 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import { type EventRow, formatTimestamp, SampleClock } from "@sampleline/core"
-import { Effect, Fiber } from "effect"
+import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { tempFolder } from "./process.ts"
@@ -225,12 +225,11 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
       yield* shell.type("mkfifo full.jsonl; exec 5<>full.jsonl; head -c 65536 /dev/zero >&5\n")
       yield* runIn(shell, cwd, `${RECORD} --out full.jsonl`)
       yield* shell.expect(/m marks/)
-      const pressing = yield* Effect.forkChild(
-        Effect.forever(Effect.andThen(shell.type("\u0003"), Effect.sleep("50 millis")))
-      )
-      const end = yield* endIn(shell)
-      yield* Fiber.interrupt(pressing)
-      assert.deepStrictEqual(end, { code: "130", mode })
+      const recording = pidIn(cwd)
+      yield* Effect.repeat(Effect.andThen(shell.type("\u0003"), Effect.sleep("50 millis")), {
+        while: () => fs.existsSync(`/proc/${recording}`)
+      })
+      assert.deepStrictEqual(yield* endIn(shell), { code: "130", mode })
       assert.notInclude(shell.text(), "ended by")
     }))
 

@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config"
 /** Test files that nothing may run beside: some have a time limit, others build the command anew. */
 const ALONE: { readonly [name: string]: ReadonlyArray<string> } = {
   bench: ["test/bench.test.ts", "test/cadence.test.ts", "test/memory.test.ts"],
-  cli: ["test/faultFlags.test.ts", "test/pack.test.ts", "test/readme.test.ts", "test/stdout.test.ts"]
+  cli: ["test/faultFlags.test.ts", "test/readme.test.ts", "test/stdout.test.ts"]
 }
 
 /** Projects of one order run together, so many files at a time. Most of them wait: for devices, processes and databases. */

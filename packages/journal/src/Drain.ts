@@ -41,6 +41,8 @@ export class Output {
   private begunAt: number | undefined
   /** `waiting`: it fails in passing. `stopped`: it has failed for good. */
   state: "writing" | "waiting" | "stopped" = "writing"
+  /** The position up to which it was told what is lost. */
+  lostUpTo = 0
   /** Failures since it was last written to. */
   failures = 0
   private waiters: ReadonlyArray<() => void> = []
@@ -225,14 +227,17 @@ const samplesOf = (store: Store, sources: NonNullable<Kept["first"]>) => {
 /** Items that are lost are told, and left out. */
 const skipLost = Effect.fnUntraced(function*(store: Store, output: Output) {
   const next = yield* store.nextFrom(output.through)
-  const count = next - output.through
-  if (count === 0) return
+  if (next === output.through) return
+  // An output that is opened again stands before what was told already.
+  const count = next - Math.max(output.through, output.lostUpTo)
+  output.through = next
+  output.changed()
+  if (count <= 0) return
+  output.lostUpTo = next
   const { name: sink, target } = output.sink
   const detail = `the journal no longer has ${count} samples and events that the output lacked`
   yield* Effect.logError(`${output.name}: ${detail}`)
-  output.through = next
   yield* tell(store, { _tag: "OutputGap", sink, target, count, detail })
-  output.changed()
 })
 
 type DrainFailure = SinkBatchError | JournalError

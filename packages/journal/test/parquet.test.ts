@@ -89,7 +89,7 @@ const bytesIn = (folder: string) =>
   )
 
 describe("a recorder of a Parquet file that is killed", { concurrent: true }, () => {
-  for (const samples of [10, 350, 777]) {
+  for (const samples of [10, 777]) {
     it.live(`loses nothing after ${samples} accepted samples, and writes nothing twice`, () =>
       Effect.gen(function*() {
         const { file, folder } = yield* hereIn
@@ -103,10 +103,7 @@ describe("a recorder of a Parquet file that is killed", { concurrent: true }, ()
   for (
     const at of [
       "in a row group:1",
-      "in a row group:4",
-      "before a record:1",
       "before a record:5",
-      "in a record:1",
       "in a record:4",
       "before the rename:1",
       "behind the rename:1"
@@ -125,8 +122,6 @@ describe("a recorder of a Parquet file that is killed", { concurrent: true }, ()
 
   for (
     const at of [
-      "in a row group:1",
-      "before a record:1",
       "in a record:1",
       "before the rename:1",
       "behind the rename:1"
@@ -145,7 +140,7 @@ describe("a recorder of a Parquet file that is killed", { concurrent: true }, ()
 
   it.live("loses nothing if it is killed at random until it is done", () =>
     Effect.gen(function*() {
-      for (let round = 0; round < 2; round++) {
+      for (let round = 0; round < 1; round++) {
         const { file, folder } = yield* hereIn
         const { accepted } = yield* run(folder, "record", { afterSamples: 1 + Math.floor(Math.random() * 1100) })
         for (let tries = 0; tries < 3; tries++) {

@@ -7,7 +7,7 @@ const ALONE: { readonly [name: string]: ReadonlyArray<string> } = {
   cli: ["test/faultFlags.test.ts", "test/readme.test.ts", "test/stdout.test.ts"]
 }
 
-/** Projects of one order run together, so many files at a time. Most of them wait: for devices, processes and databases. */
+/** Projects of one order run together, so many files at a time. */
 const project = (name: string, root: string, groupOrder: number, maxWorkers: number, files: object) => ({
   extends: true as const,
   root,
@@ -27,7 +27,7 @@ export default defineConfig({
     projects: readdirSync("packages").flatMap((name) => {
       const root = `packages/${name}`
       const alone = ALONE[name] ?? []
-      const together = project(name, root, 0, 3, { include: ["test/**/*.test.ts"], exclude: [...alone] })
+      const together = project(name, root, 0, 2, { include: ["test/**/*.test.ts"], exclude: [...alone] })
       return alone.length === 0 ? [together] : [together, project(`${name} alone`, root, 1, 1, { include: [...alone] })]
     }),
     silent: "passed-only"

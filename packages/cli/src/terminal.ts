@@ -38,10 +38,11 @@ const write = (stream: NodeJS.WriteStream, text: string): void => {
 const TERMINALS = [0, 1, 2].filter((fd) => tty.isatty(fd))
 
 /**
- * Node sets the terminal back at its end to what it was at its start. It must not do that while another program has the terminal,
- * and it aborts if the terminal has gone. Then these descriptors lead to /dev/null.
+ * Leaves no status line before the prompt. Node sets the terminal back at its end to what it was at its start. It must not do that
+ * while another program has the terminal, and it aborts if the terminal has gone. Then these descriptors lead to /dev/null.
  */
 export const leaveTerminals = (): void => {
+  if (isInBackground() !== true) clearStatus()
   for (const fd of TERMINALS) {
     if (tty.isatty(fd) && isInBackground() !== true) continue
     fs.closeSync(fd)

@@ -231,6 +231,8 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
       })
       assert.deepStrictEqual(yield* endIn(shell), { code: "130", mode })
       assert.notInclude(shell.text(), "ended by")
+      // The status line is erased before the prompt.
+      assert.isAbove(shell.text().lastIndexOf("\u001b[K"), shell.text().lastIndexOf("m marks"))
     }))
 
   it.effect("is left to the program that has it when a recording in the background ends", () =>

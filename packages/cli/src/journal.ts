@@ -15,15 +15,12 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { RunError } from "./errors.ts"
 import { withoutPassword } from "./secrets.ts"
-import type { Settings } from "./settings.ts"
+import { JOURNAL_ENDING, type Settings } from "./settings.ts"
 import { count, targetIn } from "./summary.ts"
 import { absolutePath, isFile, isPipe, isPostgres } from "./targets.ts"
 import { say } from "./terminal.ts"
 
 export { Journal }
-
-/** How a journal's folder is called: its name has this end. */
-export const ENDING = ".journal"
 
 /** What a recording needs of its journal. */
 export interface RunJournal {
@@ -84,13 +81,13 @@ const placeOf = Effect.fnUntraced(function*(settings: Settings) {
 
 /** `run.csv.journal` beside the first file. Without a file it is in the working directory, with the name of the table. */
 const besideOutput = ({ out, table }: Settings): string =>
-  (out.find((text) => isFile(text) && !isPipe(text)) ?? table) + ENDING
+  (out.find((text) => isFile(text) && !isPipe(text)) ?? table) + JOURNAL_ENDING
 
 /** A place of the user's own, on this machine, for a journal that cannot be where it should. */
 const elsewhere = (beside: string): string => {
   const full = absolutePath(beside) ?? beside
   const digest = createHash("sha256").update(full).digest("hex").slice(0, 8)
-  return path.join(stateFolder(), "sampleline", `${path.basename(full, ENDING)}-${digest}${ENDING}`)
+  return path.join(stateFolder(), "sampleline", `${path.basename(full, JOURNAL_ENDING)}-${digest}${JOURNAL_ENDING}`)
 }
 
 const stateFolder = (): string => {
@@ -155,7 +152,9 @@ const refuseExisting = Effect.fnUntraced(function*(place: string): Effect.fn.Ret
     return reason === "Missing"
       ? new RunError({ message: `${place} is no journal; give the journal another place by --journal` })
       : reason === "Busy"
-      ? new RunError({ message: `${error.message}, or record with a journal of its own: --journal NAME${ENDING}` })
+      ? new RunError({
+        message: `${error.message}, or record with a journal of its own: --journal NAME${JOURNAL_ENDING}`
+      })
       : error
   })
   const lacking = lackingOf(outputs)
@@ -169,7 +168,7 @@ const refuseExisting = Effect.fnUntraced(function*(place: string): Effect.fn.Ret
       run === null ? "" : ` of ${formatTimestamp(run.startedAt).slice(0, 19).replace("T", " ")} UTC`
     } that was cut off: ${what}. Finish it by \`${
       resumeCommand(place)
-    }\`, or record under another name, or with --journal NAME${ENDING}`
+    }\`, or record under another name, or with --journal NAME${JOURNAL_ENDING}`
   })
 })
 

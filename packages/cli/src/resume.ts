@@ -15,6 +15,7 @@ import { Ended, RunError, UsageError } from "./errors.ts"
 import type { KeptSettings } from "./journal.ts"
 import { reportResuming } from "./resumeProgress.ts"
 import { withoutSecrets } from "./secrets.ts"
+import { JOURNAL_ENDING } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { count, targetIn } from "./summary.ts"
 import { isParquet, isPostgres, targetAt } from "./targets.ts"
@@ -80,7 +81,7 @@ const chosen = Effect.fnUntraced(
   function*(given: Option.Option<string>): Effect.fn.Return<string, UsageError | RunError> {
     if (Option.isSome(given)) return given.value
     const entries = yield* attempt(() => fs.readdirSync(".", { withFileTypes: true }))
-    const [only, ...others] = entries.filter((entry) => entry.name.endsWith(".journal") && entry.isDirectory())
+    const [only, ...others] = entries.filter((entry) => entry.name.endsWith(JOURNAL_ENDING) && entry.isDirectory())
       .map(({ name }) => name)
     if (only === undefined) {
       return yield* new RunError({

@@ -143,6 +143,9 @@ const readSettings = Effect.fnUntraced(function*(flags: RecordFlags): Effect.fn.
   return settings
 })
 
+/** How a journal's folder is called: its name has this end. */
+export const JOURNAL_ENDING = ".journal"
+
 /** Whether a recording has a journal. Without one that is asked for, it needs an output for which something can be kept. */
 export const hasJournal = ({ journal, out, ...settings }: Settings): boolean =>
   !settings["no-journal"] && (journal !== undefined || !out.every(isPipe))

@@ -44,7 +44,6 @@ export interface RecordingOptions {
  * @category models
  */
 export interface Recording<E> {
-  readonly progress: Progress
   /**
    * The same ticks, with the user's marks among them. It ends when the ticks end or fail, or when the run is told to end. It
    * never fails. A tick is counted when it is sure to come out.
@@ -61,7 +60,9 @@ export interface Recording<E> {
   readonly toItsEnd: <E2, R>(
     storing: Effect.Effect<void, E2, R>,
     accepted: () => number
-  ) => Effect.Effect<AcquisitionSummary, E | E2 | SinkWriteError, R>
+  ) => Effect.Effect<void, E | E2 | SinkWriteError, R>
+  /** Tells how much was recorded, and gives the summary. For a recording that has not failed. */
+  readonly summary: Effect.Effect<AcquisitionSummary>
 }
 
 /**
@@ -96,7 +97,6 @@ export const make = Effect.fnUntraced(function*<E>(
 
   progress.start(clock.epochMicros(), sink.report)
   return {
-    progress,
     untilEnded: untilEnded({
       ending,
       capacity,
@@ -129,8 +129,13 @@ export const make = Effect.fnUntraced(function*<E>(
           })
         )
         if (failure !== undefined) return yield* Effect.failCause(failure)
-        return progress.current
-      })
+      }),
+    summary: Effect.suspend(() => {
+      const summary = progress.current
+      return Effect.logInfo(
+        `recorded ${summary.samplesEmitted} samples in ${summary.ticks} ticks to ${sink.target || sink.name}`
+      ).pipe(Effect.annotateLogs({ sink: sink.name, target: sink.target }), Effect.as(summary))
+    })
   }
 })
 

@@ -50,6 +50,14 @@ export const EndCause = Schema.Literals(["completed", "stopped", "interrupted", 
  */
 export type EndCause = typeof EndCause.Type
 
+/**
+ * What is said of a run whose end is unknown.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const END_UNKNOWN = "nobody wrote the end of this run: its recorder was killed, or the machine stopped"
+
 /** How long it lasted, in microseconds. Unlike `until - since` it does not jump with the system clock. */
 const lastedMicros = Schema.Int
 

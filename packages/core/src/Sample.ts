@@ -104,6 +104,23 @@ export class Sample {
     this.frame = fields.frame
   }
 
+  /** A sample without values, for what needs only its format. */
+  static readonly blank = (
+    run: Run,
+    { device, format, unitId }: { readonly device: string; readonly unitId: string; readonly format: FrameFormat }
+  ): Sample =>
+    new Sample({
+      run,
+      device,
+      unitId,
+      sequence: 0,
+      requestedAt: 0,
+      receivedAt: 0,
+      requestedMonotonicNanos: 0,
+      receivedMonotonicNanos: 0,
+      frame: { format, values: [], status: [] }
+    })
+
   /** The same reading with another frame, in a run whose devices have its format. */
   with(changes: { readonly run: Run; readonly frame: Frame }): Sample {
     return new Sample(Object.assign({}, this, changes))

@@ -46,7 +46,7 @@ export {
   rowWriter,
   sampleToRow
 } from "./Row.ts"
-export { EndCause, RunEvent, SkipCause } from "./RunEvent.ts"
+export { END_UNKNOWN, EndCause, RunEvent, SkipCause } from "./RunEvent.ts"
 export { checkMetadata, type RunMetadata } from "./RunMetadata.ts"
 export { type Device, type DeviceFailure, type DeviceIdentity, type Run, Sample, type Tick } from "./Sample.ts"
 export * as SampleClock from "./SampleClock.ts"

@@ -52,13 +52,10 @@ export const pipeToSink = (options: PipeOptions = {}) =>
       Effect.andThen(recording.lastEvents),
       Effect.flatMap((events) => Effect.forEach(events, sink.event, { discard: true }))
     )
-    const summary = yield* recording.toItsEnd(writing, () => accepted)
+    yield* recording.toItsEnd(writing, () => accepted)
     const failed = sink.report().find((report) => report.error !== null)
     if (failed?.error) return yield* failed.error
-    yield* Effect.logInfo(
-      `recorded ${summary.samplesEmitted} samples in ${summary.ticks} ticks to ${sink.target || sink.name}`
-    ).pipe(Effect.annotateLogs({ sink: sink.name, target: sink.target }))
-    return summary
+    return yield* recording.summary
   }).pipe(spanned("sampleline.pipeToSink"))
 
 /**

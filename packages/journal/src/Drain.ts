@@ -208,19 +208,7 @@ const sourcesOf = (items: ReadonlyArray<Item>) =>
 
 /** Samples that have these sources and no values. */
 const samplesOf = (store: Store, sources: NonNullable<Kept["first"]>) => {
-  const samples = sources.map(sourceFrom).map(({ device, format, unitId }) =>
-    new Sample({
-      run: store.run()!,
-      device,
-      unitId,
-      sequence: 0,
-      requestedAt: 0,
-      receivedAt: 0,
-      requestedMonotonicNanos: 0,
-      receivedMonotonicNanos: 0,
-      frame: { format, values: format.fields.map(() => null), status: [] }
-    })
-  )
+  const samples = sources.map((source) => Sample.blank(store.run()!, sourceFrom(source)))
   return Array.isReadonlyArrayNonEmpty(samples) ? samples : null
 }
 

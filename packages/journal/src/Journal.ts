@@ -6,6 +6,7 @@
  */
 import {
   type AcquisitionSummary,
+  END_UNKNOWN,
   type InvalidOptionError,
   type PipeOptions,
   positiveDuration,
@@ -132,11 +133,7 @@ export const pipeToSink = (options: JournalOptions = {}) =>
     })
     yield* Effect.onExit(recording.toItsEnd(journalling, () => accepted), () => ending)
     if (left !== null) return yield* Effect.fail<SinkBatchError>(left)
-    const summary = recording.progress.current
-    yield* Effect.logInfo(
-      `recorded ${summary.samplesEmitted} samples in ${summary.ticks} ticks to ${sink.target || sink.name}`
-    )
-    return summary
+    return yield* recording.summary
   }).pipe(Effect.scoped, forgetting, Effect.withSpan("sampleline.Journal.pipeToSink"))
 
 /**
@@ -314,7 +311,7 @@ const endKilledRun = Effect.fnUntraced(function*(store: Store.Store) {
     runId: run.id,
     at: last === null ? run.startedAt : last instanceof Sample ? last.receivedAt : last.at,
     cause: "unknown",
-    detail: "nobody wrote the end of this run: its recorder was killed, or the machine stopped",
+    detail: END_UNKNOWN,
     startedAt: run.startedAt,
     lastedMicros: null,
     ticks: null,

@@ -6,7 +6,6 @@
 import type { SinkPlace } from "@sampleline/core"
 import { runTransaction, SqliteDatabase, type SqliteFailure } from "@sampleline/sqlite"
 import { Effect, type Scope } from "effect"
-import * as fs from "node:fs"
 import * as path from "node:path"
 import { JournalError } from "./JournalError.ts"
 import { checksum } from "./Packing.ts"
@@ -30,11 +29,6 @@ export interface Ledger {
 }
 
 export const fileOf = (folder: string): string => path.join(folder, "journal.db")
-
-/** Removes the ledger of a journal that is not open. */
-export const remove = (folder: string): void => {
-  for (const suffix of ["-wal", "-shm", ""]) fs.rmSync(fileOf(folder) + suffix, { force: true })
-}
 
 /** Opens the ledger of a journal. `made` is given to make it. */
 export const open = Effect.fnUntraced(function*(

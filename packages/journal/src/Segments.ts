@@ -102,11 +102,7 @@ export const open = Effect.fnUntraced(function*(
     const [first] = firsts.splice(0, 1)
     yield* close(first!)
     sizes.delete(first!)
-    for (const suffix of ["", "-wal", "-shm"]) {
-      yield* Effect.ignore(
-        SqliteDatabase.attempt(() => fs.rmSync(Segment.pathOf(folder, first!) + suffix, { force: true }))
-      )
-    }
+    yield* Effect.ignore(SqliteDatabase.remove(Segment.pathOf(folder, first!)))
   })
 
   return {

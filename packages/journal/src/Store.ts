@@ -130,7 +130,7 @@ const openFolder = Effect.fnUntraced(function*(
   // First, so that the folder goes last, when its databases are closed.
   yield* Effect.addFinalizer(() => Effect.sync(() => isFinished && remove(folder)))
   yield* Effect.mapError(OwnerLock.acquire(path.join(folder, "owner")), failed)
-  if (made !== undefined) yield* Effect.try({ try: () => Ledger.remove(folder), catch: failed })
+  if (made !== undefined) yield* Effect.mapError(SqliteDatabase.remove(Ledger.fileOf(folder)), failed)
   const ledger = yield* Effect.catchTag(Ledger.open(folder, made), "SqliteFailure", (failure) => failed(failure))
   const segments = yield* Effect.mapError(
     Segments.open(folder, { isDurable: options.fsync === "always", segmentBytes: options.segmentBytes }),

@@ -20,11 +20,17 @@ import { parquetIn } from "./parquetRecorder.ts"
 const KILL_AT = fileURLToPath(new URL("killParquetAt.ts", import.meta.url))
 const RECORDER = fileURLToPath(new URL("parquetRecorder.ts", import.meta.url))
 
+interface Kill {
+  readonly at?: string
+  readonly afterSamples?: number
+  readonly afterMillis?: number
+}
+
 /** Runs the recorder until it ends, kills itself at a moment, or has accepted so many samples. */
 const run = (
   folder: string,
   what: "record" | "resume" | "plain",
-  kill: { readonly at?: string; readonly afterSamples?: number; readonly afterMillis?: number } = {}
+  kill: Kill = {}
 ) =>
   Effect.callback<{ readonly accepted: number; readonly killed: boolean }>((resume) => {
     const child = spawn(
@@ -89,30 +95,23 @@ const bytesIn = (folder: string) =>
   )
 
 describe("a recorder of a Parquet file that is killed", { concurrent: true }, () => {
-  for (const samples of [10, 777]) {
-    it.live(`loses nothing after ${samples} accepted samples, and writes nothing twice`, () =>
-      Effect.gen(function*() {
-        const { file, folder } = yield* hereIn
-        const { accepted } = yield* run(folder, "record", { afterSamples: samples })
-        yield* resume(folder)
-        yield* expectAll(file, accepted)
-        assert.deepStrictEqual(leftIn(folder), ["run.parquet"])
-      }).pipe(Effect.scoped))
+  const kills: { readonly [when: string]: Kill } = {
+    "after 10 accepted samples": { afterSamples: 10 },
+    "after 777 accepted samples": { afterSamples: 777 },
+    ...Object.fromEntries(
+      ["in a row group:1", "before a record:5", "in a record:4", "before the rename:1", "behind the rename:1"].map((
+        at
+      ) => [
+        at,
+        { at }
+      ])
+    )
   }
-
-  for (
-    const at of [
-      "in a row group:1",
-      "before a record:5",
-      "in a record:4",
-      "before the rename:1",
-      "behind the rename:1"
-    ]
-  ) {
-    it.live(`loses nothing ${at}`, () =>
+  for (const [when, kill] of Object.entries(kills)) {
+    it.live(`loses nothing ${when}, and writes nothing twice`, () =>
       Effect.gen(function*() {
         const { file, folder } = yield* hereIn
-        const { accepted, killed } = yield* run(folder, "record", { at })
+        const { accepted, killed } = yield* run(folder, "record", kill)
         assert.isTrue(killed)
         yield* resume(folder)
         yield* expectAll(file, accepted)

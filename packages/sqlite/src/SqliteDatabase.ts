@@ -147,6 +147,18 @@ const openWith = Effect.fnUntraced(function*(
 })
 
 /**
+ * Removes the files of a database that is not open. The database itself goes last: a log that is left alone would be put into the
+ * next database of its name.
+ *
+ * @since 0.1.0
+ * @category destructors
+ */
+export const remove = (path: string): Effect.Effect<void, SqliteFailure> =>
+  attempt(() => {
+    for (const suffix of ["-wal", "-shm", ""]) fs.rmSync(path + suffix, { force: true })
+  })
+
+/**
  * Forces what was committed to a database's write-ahead log to disk, without holding up the program. The log has no locks that
  * opening and closing it could drop.
  *

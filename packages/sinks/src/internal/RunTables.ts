@@ -5,6 +5,7 @@
  * They are made with the table. Where tables are not made, they are written if they are there with these columns.
  */
 import {
+  END_UNKNOWN,
   type EventRow,
   eventToRow,
   formatTimestamp,
@@ -121,7 +122,7 @@ export const endOfKilled = (
   event: "RunEnded",
   device: null,
   reason: "unknown",
-  detail: "nobody wrote the end of this run: its recorder was killed, or the machine stopped",
+  detail: END_UNKNOWN,
   since_at: startedAt,
   until_at: lastRowAt,
   duration_s: null,

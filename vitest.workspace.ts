@@ -1,10 +1,10 @@
 import { readdirSync } from "node:fs"
 import { defineConfig } from "vitest/config"
 
-/** Test files that nothing may run beside: some have a time limit, others build the command anew. */
+/** Test files that nothing may run beside: they measure, or have a time limit. */
 const ALONE: { readonly [name: string]: ReadonlyArray<string> } = {
   bench: ["test/bench.test.ts", "test/cadence.test.ts", "test/memory.test.ts"],
-  cli: ["test/faultFlags.test.ts", "test/readme.test.ts", "test/stdout.test.ts"]
+  cli: ["test/faultFlags.test.ts", "test/stdout.test.ts"]
 }
 
 /** Projects of one order run together, so many files at a time. */
@@ -27,9 +27,12 @@ export default defineConfig({
     projects: readdirSync("packages").flatMap((name) => {
       const root = `packages/${name}`
       const alone = ALONE[name] ?? []
-      const together = project(name, root, 0, 2, { include: ["test/**/*.test.ts"], exclude: [...alone] })
-      return alone.length === 0 ? [together] : [together, project(`${name} alone`, root, 1, 1, { include: [...alone] })]
+      const [order, workers] = name === "alicat" ? [0, 4] : [1, 2]
+      const together = project(name, root, order, workers, { include: ["test/**/*.test.ts"], exclude: [...alone] })
+      return alone.length === 0 ? [together] : [together, project(`${name} alone`, root, 2, 1, { include: [...alone] })]
     }),
+    // Most tests that run at the same time wait for a device.
+    maxConcurrency: 12,
     silent: "passed-only"
   }
 })

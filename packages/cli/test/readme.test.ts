@@ -5,7 +5,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import * as Simulator from "@sampleline/alicat/Simulator"
-import { Effect, Layer, Redacted, Semaphore } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -57,8 +57,14 @@ const RESULTS: { readonly [readme: string]: { readonly files: ReadonlyArray<stri
 /** A README is many recordings, and the machine may be busy. */
 const MINUTES = 600_000
 
-/** `npm run` builds the command anew, so nothing else may run it at that time. */
-const builtCommand = Semaphore.makeUnsafe(READMES.length)
+const { scripts } = JSON.parse(fs.readFileSync(path.join(ROOT, "package.json"), "utf8"))
+
+/** What a line with `npm run` runs. It does not build the command anew, because other tests run that at this time. */
+const scriptOf = (line: string): string => {
+  const [, name = "", args = ""] = /^npm run (\S+)(?: --(?= )(.*))?$/.exec(line) ?? assert.fail(line)
+  assert.property(scripts, name)
+  return scripts[name].replace("npm run build && ", "") + args
+}
 
 const services = Layer.merge(NodeServices.layer, PostgresServer.layer)
 
@@ -82,8 +88,7 @@ it.layer(services, inParallel)("the code blocks", (it) => {
         PATH: `${path.dirname(process.execPath)}${path.delimiter}${process.env["PATH"]}`
       }
       const expectSuccess = Effect.fnUntraced(function*(command: string, args: ReadonlyArray<string>, folder = cwd) {
-        const permits = command === "npm" || args[1]?.startsWith("npm run ") ? READMES.length : 1
-        const result = yield* builtCommand.withPermits(permits)(run(command, args, { cwd: folder, env }))
+        const result = yield* run(command, args, { cwd: folder, env })
         assert.strictEqual(result.code, 0, `${command} ${args.join(" ")}\n${result.stdout}\n${result.stderr}`)
         return result
       })
@@ -129,7 +134,7 @@ it.layer(services, inParallel)("the code blocks", (it) => {
           if (line === "npm ci && npm test") continue // that is what runs now
           if (line.startsWith("jq ")) continue // holes.test.ts asks these too
           if (line === "npm ci && npm run demo") {
-            const demo = yield* expectSuccess("npm", ["run", "demo"], ROOT)
+            const demo = yield* expectSuccess("sh", ["-c", scriptOf("npm run demo")], ROOT)
             for (
               const text of [
                 "samples in ",
@@ -146,9 +151,11 @@ it.layer(services, inParallel)("the code blocks", (it) => {
           } else if (line.startsWith("npm run ")) {
             yield* expectSuccess("sh", [
               "-c",
-              line.replace(/--seconds \d+/, "--seconds 1").replace(
-                /(?<=npm run bench -- .*)--rounds \d+/,
-                "--rounds 1 --scale 0.01"
+              scriptOf(
+                line.replace(/--seconds \d+/, "--seconds 1").replace(
+                  /(?<=npm run bench -- .*)--rounds \d+/,
+                  "--rounds 1 --scale 0.01"
+                )
               )
             ], ROOT)
           } else {

@@ -5,7 +5,7 @@
  * reply is therefore resynchronised before its next request (`OutstandingReplies.ts`).
  */
 import { SampleClock, type SourceDependencyError, type SourceOpenError } from "@sampleline/core"
-import { Duration, Effect, LogLevel, Option, Result, Schedule, type Scope } from "effect"
+import { Duration, Effect, Option, Predicate, Result, Schedule, type Scope } from "effect"
 import { OnlyFailures } from "./OnlyFailures.ts"
 import { type Answer, isTableRow, OutstandingReplies } from "./OutstandingReplies.ts"
 import { PortLock } from "./PortLock.ts"
@@ -13,7 +13,7 @@ import { type Line, ReceivedLines } from "./ReceivedLines.ts"
 import { NoReply, PortGone, type PortStreams, type RequestError } from "./RequestError.ts"
 import { within } from "./Timeouts.ts"
 import type { OpenTransport, Transport } from "./transport/Transport.ts"
-import { encodeCommand, isRejection, lineText } from "./wire/Framing.ts"
+import { encodeCommand, isAscii, isRejection } from "./wire/Framing.ts"
 import {
   isPushedText,
   olderStartStreamingCommand,
@@ -22,6 +22,7 @@ import {
   stopStreamingCommand
 } from "./wire/PollLine.ts"
 import { type MalformedReply, quoteBytes, RejectedCommand } from "./wire/WireError.ts"
+import { type LogWire, wireLog } from "./WireLog.ts"
 
 /** A value from a reply, with the times of request and reply. */
 export interface Reply<A> {
@@ -38,7 +39,8 @@ export interface Reply<A> {
 export interface PushedLines {
   /** Starts the device, also one that has stopped. */
   readonly start: Effect.Effect<void, PortGone | NoReply>
-  readonly next: Effect.Effect<Line, PortGone>
+  /** The next line, or null after this time. */
+  readonly next: (afterMs: number) => Effect.Effect<Line | null, PortGone>
 }
 
 /** When the last row of a table came, in microseconds since the epoch, and how long after the command. */
@@ -84,13 +86,13 @@ export const openPort = Effect.fnUntraced(function*(
   }, baud)
   return new Port({
     path,
-    given,
     clock,
     lineMs,
     received,
     outstanding,
     onlyFailures: yield* OnlyFailures.make,
     transport,
+    logWire: yield* wireLog(path, given),
     lock: yield* PortLock.make(path)
   })
 })
@@ -101,13 +103,15 @@ interface Names {
   readonly given: string
 }
 
-interface Parts extends Names {
+interface Parts {
+  readonly path: string
   readonly clock: SampleClock.SampleClock
   readonly lineMs: number
   readonly transport: Transport
   readonly received: ReceivedLines
   readonly outstanding: OutstandingReplies
   readonly onlyFailures: OnlyFailures
+  readonly logWire: LogWire
   readonly lock: PortLock
 }
 
@@ -117,7 +121,6 @@ interface Parts extends Names {
  */
 export class Port {
   readonly path: string
-  private readonly given: string
   private readonly clock: SampleClock.SampleClock
   private readonly lineMs: number
   private readonly tableMs: number
@@ -125,6 +128,7 @@ export class Port {
   private readonly received: ReceivedLines
   private readonly outstanding: OutstandingReplies
   private readonly onlyFailures: OnlyFailures
+  private readonly logWire: LogWire
   private readonly lock: PortLock
   /** By unit id: the command for a table that the device answers; null if it answers none. */
   private readonly tableCommands = new Map<string, string | null>()
@@ -132,7 +136,6 @@ export class Port {
 
   constructor(parts: Parts) {
     this.path = parts.path
-    this.given = parts.given
     this.clock = parts.clock
     this.lineMs = parts.lineMs
     this.tableMs = 2 * parts.lineMs
@@ -140,6 +143,7 @@ export class Port {
     this.received = parts.received
     this.outstanding = parts.outstanding
     this.onlyFailures = parts.onlyFailures
+    this.logWire = parts.logWire
     this.lock = parts.lock
   }
 
@@ -291,8 +295,8 @@ export class Port {
     return this.lock.stream(unitId).pipe(
       Effect.andThen(Effect.addFinalizer(() => Effect.ignore(stop))),
       Effect.as({
-        start: Effect.andThen(stop, within(this.lineMs)(start)),
-        next: Effect.tap(this.received.take, ({ bytes }) => this.logWire(() => `> ${quoteBytes(bytes)}`))
+        start: Effect.andThen(stop, start),
+        next: (afterMs) => this.received.take(afterMs, this.logged(() => true))
       })
     )
   }
@@ -309,11 +313,11 @@ export class Port {
       this.outstanding.clear(unit)
       return []
     }
-    if (this.outstanding.requestsTable(unit, this.clock.monotonicNanos())) {
-      yield* within(this.lineMs)(this.send(command))
-    }
+    if (this.outstanding.requestsTable(unit, this.clock.monotonicNanos())) yield* this.send(command)
+    // Whatever comes before a row of its table is left over.
+    const isRow = ({ text }: Line) => isAscii(text) && text.trim()[0] === unit && isTableRow(text.trim())
     while (true) {
-      const first = yield* within(this.tableMs)(this.takeTableRow(unit))
+      const first = yield* this.take(this.tableMs, isRow)
       const rest = yield* this.received.restOfTable
       if (!this.outstanding.isResynchronised(unit)) continue
       this.outstanding.clear(unit)
@@ -347,21 +351,23 @@ export class Port {
     const unit = command[0]!
     // A table row never answers a poll. It is from a table that was given up.
     const isLeftOver = (text: string) => (answer === "line" && isTableRow(text)) || this.isOfOtherUnit(text, unit)
-    return Effect.gen({ self: this }, function*() {
-      yield* this.resynchroniseUnit(unit)
+    const asked = Effect.suspend(() => {
       this.outstanding.requested(unit, answer, this.clock.monotonicNanos())
-      const [sent, first] = yield* within(answer === "line" ? this.lineMs : this.tableMs)(
-        Effect.flatMap(
-          this.send(command),
-          (sent) => Effect.map(this.takeReply(command, isLeftOver), (first) => [sent, first] as const)
-        )
+      return Effect.flatMap(
+        this.send(command),
+        (sent) => Effect.flatMap(this.takeReply(command, answer, isLeftOver), (first) => finished(sent, first))
       )
-      const value = yield* finish(sent, first)
-      if (Result.isSuccess(value)) this.received.answered()
-      // Noise and lines of another unit are not the reply, which may still come.
-      if (first.bytes[0] === unit.charCodeAt(0)) this.outstanding.answered(unit, answer)
-      return yield* Effect.fromResult(value)
-    }).pipe(Effect.tapError((error) => {
+    })
+    const finished = (sent: Sent, first: Line) =>
+      Effect.flatMap(finish(sent, first), (value) => {
+        if (Result.isSuccess(value)) this.received.answered()
+        // Noise and lines of another unit are not the reply, which may still come.
+        if (first.bytes[0] === unit.charCodeAt(0)) this.outstanding.answered(unit, answer)
+        return Effect.fromResult(value)
+      })
+    return Effect.suspend(() =>
+      this.outstanding.hasLine(unit) ? Effect.andThen(this.resynchroniseUnit(unit), asked) : asked
+    ).pipe(Effect.tapError((error) => {
       if (error._tag === "RejectedCommand") this.outstanding.rejected(unit, this.clock.monotonicNanos())
       return error._tag === "MalformedReply" || error._tag === "RejectedCommand"
         ? Effect.sleep(MALFORMED_PAUSE)
@@ -369,21 +375,26 @@ export class Port {
     }))
   }
 
-  private readonly send = Effect.fnUntraced(
-    { self: this },
-    function*(command: string): Effect.fn.Return<Sent, PortGone> {
-      yield* this.received.discard
-      yield* this.logWire(() => `< ${command}`)
-      const requestedAt = this.clock.epochMicros()
-      const requestedMonotonicNanos = this.clock.monotonicNanos()
-      yield* Effect.mapError(this.transport.write(encodeCommand(command)), (cause) => {
-        // The system may report it as closed only later.
-        this.received.close(this.path, cause)
-        return this.gone(cause)
-      })
-      return { requestedAt, requestedMonotonicNanos }
-    }
-  )
+  /** Sends a command. A port that takes nothing is given as much time as a reply. */
+  private send(command: string): Effect.Effect<Sent, PortGone | NoReply> {
+    return Effect.flatMap(this.received.discard, () => {
+      this.logWire(() => `< ${command}`)
+      const sent = {
+        requestedAt: this.clock.epochMicros(),
+        requestedMonotonicNanos: this.clock.monotonicNanos()
+      }
+      const written = within<Sent, PortGone>(
+        this.lineMs,
+        (done) =>
+          this.transport.write(encodeCommand(command), (cause) => {
+            // The system may report it as closed only later.
+            if (cause !== null) this.received.close(this.path, cause)
+            done(cause === null ? Effect.succeed(sent) : Effect.fail(this.gone(cause)))
+          })
+      )
+      return this.inTime(this.lineMs, written)
+    })
+  }
 
   /** Stops a device that streams; whether there is silence then. Older firmware obeys another command. */
   private silence(unitId: string): Effect.Effect<boolean, PortGone | NoReply> {
@@ -395,52 +406,48 @@ export class Port {
 
   /** Sends a command and throws away what comes; whether there was silence then. */
   private sendAndDrain(command: string): Effect.Effect<boolean, PortGone | NoReply> {
-    return Effect.andThen(within(this.lineMs)(this.send(command)), this.received.drain)
+    return Effect.andThen(this.send(command), this.received.drain)
   }
 
   /** The next line that is not empty, no echo, not pushed and not left over. Fails if it is a rejection. */
-  private readonly takeReply = Effect.fnUntraced({ self: this }, function*(
+  private takeReply(
     command: string,
+    answer: Answer,
     isLeftOver: (text: string) => boolean
-  ): Effect.fn.Return<Line, PortGone | RejectedCommand> {
-    while (true) {
-      const line = yield* this.received.take
-      yield* this.logWire(() => `> ${quoteBytes(line.bytes)}`)
-      const text = Result.getOrUndefined(lineText(line.bytes))
-      if (text === undefined) return line
+  ): Effect.Effect<Line, PortGone | NoReply | RejectedCommand> {
+    const isReply = ({ text }: Line) => {
+      if (!isAscii(text)) return true
       const trimmed = text.trim()
       this.echoes ||= trimmed === command
-      if (trimmed === "" || trimmed === command || isLeftOver(trimmed) || isPushedText(text)) continue
-      if (isRejection(trimmed)) return yield* new RejectedCommand({ command })
-      return line
+      return trimmed !== "" && trimmed !== command && !isLeftOver(trimmed) && !isPushedText(text)
     }
-  })
+    return Effect.filterOrFail(
+      this.take(answer === "line" ? this.lineMs : this.tableMs, isReply),
+      ({ text }) => !isAscii(text) || !isRejection(text),
+      () => new RejectedCommand({ command })
+    )
+  }
 
-  /** The next row of a table of this unit. Whatever comes before it is left over. */
-  private readonly takeTableRow = Effect.fnUntraced({ self: this }, function*(
-    unit: string
-  ): Effect.fn.Return<Line, PortGone> {
-    while (true) {
-      const line = yield* this.received.take
-      yield* this.logWire(() => `> ${quoteBytes(line.bytes)}`)
-      const text = Result.getOrElse(lineText(line.bytes), () => "").trim()
-      if (text[0] === unit && isTableRow(text)) return line
+  private take(afterMs: number, isWanted: (line: Line) => boolean): Effect.Effect<Line, PortGone | NoReply> {
+    return this.inTime(afterMs, this.received.take(afterMs, this.logged(isWanted)))
+  }
+
+  /** Null is no reply. */
+  private inTime<A, E>(afterMs: number, result: Effect.Effect<A | null, E>): Effect.Effect<A, E | NoReply> {
+    return Effect.filterOrFail(result, Predicate.isNotNull, () => new NoReply({ afterMs }))
+  }
+
+  /** Logs each line that is looked at. */
+  private logged(isWanted: (line: Line) => boolean): (line: Line) => boolean {
+    return (line) => {
+      this.logWire(() => `> ${quoteBytes(line.bytes)}`)
+      return isWanted(line)
     }
-  })
+  }
 
   /** Whether a line is a late reply of another unit than the one that was asked. */
   private isOfOtherUnit(text: string, asked: string): boolean {
     return text[0] !== asked && this.outstanding.has(text[0]!) && /^[A-Z] /.test(text)
-  }
-
-  private logWire(text: () => string): Effect.Effect<void> {
-    return Effect.flatMap(
-      LogLevel.isEnabled("Debug"),
-      (isEnabled) =>
-        isEnabled
-          ? Effect.annotateLogs(Effect.logDebug(`${this.path} ${text()}`), { port: this.given })
-          : Effect.void
-    )
   }
 
   private gone(cause: Error): PortGone {

@@ -5,7 +5,7 @@
  * No request is sent for a reading, so both of its times are those of its arrival.
  */
 import { type Device, DeviceError, type Frame } from "@sampleline/core"
-import { Effect, Option, Queue, Result, Stream } from "effect"
+import { Effect, Queue, Result, Stream } from "effect"
 import { checkColumns } from "./ColumnChecks.ts"
 import type { DeviceSlot } from "./DeviceSlot.ts"
 import { answers, type OpenDevice } from "./OpenDevice.ts"
@@ -65,19 +65,19 @@ const untilNoReadings = Effect.fnUntraced(
     while (true) {
       yield* lines.start
       while (true) {
-        const line = yield* Effect.timeoutOption(lines.next, patience.millis)
-        if (Option.isNone(line)) break
-        if (isRejection(String.fromCharCode(...line.value.bytes))) {
+        const line = yield* lines.next(patience.millis)
+        if (line === null) break
+        if (isRejection(line.text)) {
           if (++rejected === WAYS_TO_START) return yield* cannotStream(opened)
           yield* lines.start
           continue
         }
         rejected = 0
-        const gapMillis = lastAt === 0 ? 0 : (line.value.monotonicNanos - lastAt) / 1_000_000
-        lastAt = line.value.monotonicNanos
-        const frame = decodePushedLine(line.value.bytes, opened.layout)
+        const gapMillis = lastAt === 0 ? 0 : (line.monotonicNanos - lastAt) / 1_000_000
+        lastAt = line.monotonicNanos
+        const frame = decodePushedLine(line.bytes, opened.layout)
         if (Result.isSuccess(frame)) patience.reading(gapMillis)
-        yield* emit(toOutcome(opened, line.value, frame))
+        yield* emit(toOutcome(opened, line, frame))
         if (slot.malformed.replied(Result.isSuccess(frame) && frame.success.fieldFailures === undefined)) {
           return "Malformed"
         }

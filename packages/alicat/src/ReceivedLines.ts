@@ -1,22 +1,24 @@
 /**
  * The lines that a port has received and no request has taken yet. If nobody takes them, the oldest are dropped.
  */
-import { Cause, Deferred, Effect, Queue } from "effect"
+import { Deferred, Effect } from "effect"
 import { TABLE_SILENCE_MS } from "./OutstandingReplies.ts"
 import { PortGone } from "./RequestError.ts"
-import { sleepAwake } from "./Timeouts.ts"
-import { CR, LineSplitter } from "./wire/Framing.ts"
+import { sleepAwake, within } from "./Timeouts.ts"
+import { CR, LineSplitter, textOf } from "./wire/Framing.ts"
 import { isPushedText } from "./wire/PollLine.ts"
 
 /** A line, and when its last byte arrived. */
 export interface Line {
   readonly bytes: Uint8Array
+  /** A character for each byte. */
+  readonly text: string
   /** Microseconds since the epoch. */
   readonly at: number
   readonly monotonicNanos: number
 }
 
-/** So many lines are read before a fiber has its turn, if a device streams while this process stands still. */
+/** So many lines may wait, if a device streams while nobody takes them. */
 const MAX_WAITING = 10_000
 /** Far more rows than any table has. A device that streams is never silent. */
 const MAX_TABLE_ROWS = 200
@@ -30,7 +32,11 @@ const MOMENTS = 8
 const TOLD_BYTES = 40
 
 export class ReceivedLines {
-  private readonly queue: Queue.Queue<Line, PortGone>
+  /** The lines that nobody has taken, oldest first. */
+  private readonly waiting: Array<Line> = []
+  /** Who waits for a line. There is one at most: requests come one after the other. */
+  private taker: Taker | null = null
+  private gone: PortGone | null = null
   private readonly closedPort: Deferred.Deferred<void>
   /** Holds the start of a line that is not complete yet. */
   private readonly splitter = new LineSplitter()
@@ -41,17 +47,14 @@ export class ReceivedLines {
   private tail: Uint8Array = new Uint8Array()
   private wholeLine = false
 
-  private constructor(queue: Queue.Queue<Line, PortGone>, closedPort: Deferred.Deferred<void>) {
-    this.queue = queue
+  private constructor(closedPort: Deferred.Deferred<void>) {
     this.closedPort = closedPort
   }
 
-  static readonly make: Effect.Effect<ReceivedLines> = Effect.gen(function*() {
-    return new ReceivedLines(
-      yield* Queue.make<Line, PortGone>({ capacity: MAX_WAITING, strategy: "sliding" }),
-      yield* Deferred.make<void>()
-    )
-  })
+  static readonly make: Effect.Effect<ReceivedLines> = Effect.map(
+    Deferred.make<void>(),
+    (closedPort) => new ReceivedLines(closedPort)
+  )
 
   /** Returns when the port is gone. */
   get closed(): Effect.Effect<void> {
@@ -59,7 +62,7 @@ export class ReceivedLines {
   }
 
   get isClosed(): boolean {
-    return Deferred.isDoneUnsafe(this.closedPort)
+    return this.gone !== null
   }
 
   /** Whether a device has sent a reading by itself since the port was opened. */
@@ -89,18 +92,22 @@ export class ReceivedLines {
     const lines = this.splitter.push(chunk)
     this.wholeLine ||= lines.length > 0 && chunk.includes(CR)
     for (const bytes of lines) {
-      const text = String.fromCharCode(...bytes)
+      const text = textOf(bytes)
       this.pushed ||= isPushedText(text)
       this.heard = bytes
       if (!isReply(text)) continue
-      this.last = { bytes, at, monotonicNanos }
-      Queue.offerUnsafe(this.queue, this.last)
+      this.last = { bytes, text, at, monotonicNanos }
+      if (this.waiting.push(this.last) > MAX_WAITING) this.waiting.shift()
     }
+    // When all are there: whoever gets one may throw the others away.
+    this.give()
   }
 
   /** The port is gone. Lines that came before can still be taken. */
   close(path: string, cause: Error | null): void {
-    Queue.failCauseUnsafe(this.queue, Cause.fail(new PortGone({ path, ...(cause === null ? {} : { cause }) })))
+    if (this.gone !== null) return
+    this.gone = new PortGone({ path, ...(cause === null ? {} : { cause }) })
+    this.give()
     Deferred.doneUnsafe(this.closedPort, Effect.void)
   }
 
@@ -109,15 +116,15 @@ export class ReceivedLines {
     this.heard = null
   }
 
-  /** Throws away what has come so far. */
+  /** Throws away what has come so far. Fails if the port is gone. */
   get discard(): Effect.Effect<void, PortGone> {
-    return Effect.andThen(
-      Queue.clear(this.queue),
-      Effect.sync(() => {
-        this.heard = this.lastHeard
-        this.splitter.reset()
-      })
-    )
+    return Effect.suspend(() => {
+      if (this.gone !== null) return Effect.fail(this.gone)
+      this.waiting.length = 0
+      this.heard = this.lastHeard
+      this.splitter.reset()
+      return Effect.void
+    })
   }
 
   /** Listens for a moment, and longer while something comes. Whether something comes in each moment. */
@@ -132,9 +139,32 @@ export class ReceivedLines {
     })
   }
 
-  /** The next line. */
-  get take(): Effect.Effect<Line, PortGone> {
-    return Queue.take(this.queue)
+  /** The next line that is wanted, or null after this time. The others are thrown away. */
+  take(afterMs: number, isWanted: (line: Line) => boolean = () => true): Effect.Effect<Line | null, PortGone> {
+    return within<Line, PortGone>(afterMs, (done) => {
+      const end = (result: Effect.Effect<Line, PortGone>) => {
+        this.taker = null
+        done(result)
+      }
+      this.taker = {
+        line: (line) => {
+          if (isWanted(line)) end(Effect.succeed(line))
+        },
+        gone: (error) => end(Effect.fail(error))
+      }
+      this.give()
+      return this.stopTaking
+    })
+  }
+
+  /** Gives the waiting lines to whoever takes them. */
+  private give(): void {
+    while (this.taker !== null && this.waiting.length > 0) this.taker.line(this.waiting.shift()!)
+    if (this.gone !== null) this.taker?.gone(this.gone)
+  }
+
+  private readonly stopTaking = () => {
+    this.taker = null
   }
 
   /** The last line that came, taken or not. */
@@ -152,7 +182,7 @@ export class ReceivedLines {
     return Effect.gen({ self: this }, function*() {
       const rest: Array<Uint8Array> = []
       while (rest.length < rows) {
-        const line = yield* this.takeWithin(TABLE_SILENCE_MS)
+        const line = yield* this.take(TABLE_SILENCE_MS)
         if (line === null) break
         rest.push(line.bytes)
       }
@@ -165,16 +195,16 @@ export class ReceivedLines {
     return Effect.gen({ self: this }, function*() {
       let bytes = 0
       while (bytes < MAX_DRAINED_BYTES) {
-        const line = yield* this.takeWithin(LISTEN_MS)
+        const line = yield* this.take(LISTEN_MS)
         if (line === null) return true
         bytes += line.bytes.length
       }
       return false
     })
   }
+}
 
-  /** The next line, or null after this time. */
-  private takeWithin(afterMs: number): Effect.Effect<Line | null, PortGone> {
-    return Effect.raceFirst(this.take, Effect.as(sleepAwake(afterMs), null))
-  }
+interface Taker {
+  readonly line: (line: Line) => void
+  readonly gone: (error: PortGone) => void
 }

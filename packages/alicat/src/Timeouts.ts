@@ -3,17 +3,46 @@
  * before the time-out ends.
  */
 import { Effect } from "effect"
-import { NoReply } from "./RequestError.ts"
 
 const SLICES = 5
 
-/** Sleeps in slices. However long the process stands still, only one slice passes. */
-export const sleepAwake = (ms: number): Effect.Effect<unknown> =>
-  Effect.repeat(Effect.sleep(ms / SLICES), { times: SLICES - 1 })
+/** Calls `onEnd` after this time, in slices: however long the process stands still, only one slice passes. Gives what stops it. */
+const awakeTimer = (ms: number, onEnd: () => void): () => void => {
+  let left = SLICES
+  const passed = () => {
+    if (--left === 0) onEnd()
+    else timer = setTimeout(passed, ms / SLICES)
+  }
+  let timer = setTimeout(passed, ms / SLICES)
+  return () => clearTimeout(timer)
+}
 
-/** Fails with `NoReply` after this time. */
-export const within = (afterMs: number) => <A, E>(reply: Effect.Effect<A, E>): Effect.Effect<A, E | NoReply> =>
-  Effect.raceFirst(
-    reply,
-    Effect.andThen(sleepAwake(afterMs), Effect.suspend(() => Effect.fail(new NoReply({ afterMs }))))
-  )
+/**
+ * Waits until something outside of any fiber is done, or for this time: then it gives null. `begin` gives what stops it, and may be
+ * done at once.
+ */
+export const within = <A, E>(
+  afterMs: number,
+  begin: (done: (result: Effect.Effect<A, E>) => void) => () => void
+): Effect.Effect<A | null, E> =>
+  Effect.callback((resume) => {
+    let stopTimer: (() => void) | undefined
+    let isDone = false
+    const stop = begin((result) => {
+      isDone = true
+      stopTimer?.()
+      resume(result)
+    })
+    if (isDone) return
+    stopTimer = awakeTimer(afterMs, () => {
+      stop()
+      resume(Effect.succeed(null))
+    })
+    return Effect.sync(() => {
+      stopTimer?.()
+      stop()
+    })
+  })
+
+/** Sleeps in slices. However long the process stands still, only one slice passes. */
+export const sleepAwake = (ms: number): Effect.Effect<null> => within<never, never>(ms, () => () => {})

@@ -4,10 +4,11 @@
 import { Effect } from "effect"
 
 /** A timer fires up to a millisecond late, so it is set this much before the target. */
-const TIMER_NANOS = 1_500_000
+const TIMER_NANOS = 1_100_000
 const LONGEST_TIMER_MILLIS = 2 ** 31 - 1
-/** A nap, and a look at the clock, block the event loop for no longer than this. */
-const NAP_NANOS = 250_000
+/** A nap blocks the event loop for no longer than this. Shorter naps cost more processor time. */
+const NAP_NANOS = 500_000
+/** So does a look at the clock. */
 const LOOK_NANOS = 50_000
 
 const nobody = new Int32Array(new SharedArrayBuffer(4))

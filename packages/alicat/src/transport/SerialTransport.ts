@@ -39,21 +39,25 @@ export const serialTransport = (path: string): OpenTransport =>
     }
     const io = portIo(port, { onData: (chunk) => receive(chunk), onLost })
     const receive = throttled(io, handlers.onData)
-    const call = (run: (done: (error: Error | null) => void) => void) =>
-      Effect.callback<void, Error>((resume) => {
-        const done = (error: Error | null) => {
-          underWay.delete(done)
-          resume(error === null ? Effect.void : Effect.fail(error))
-        }
-        underWay.add(done)
-        run(done)
-        return Effect.sync(() => underWay.delete(done))
-      })
+    const call = (run: (done: (error: Error | null) => void) => void, told: (error: Error | null) => void) => {
+      const done = (error: Error | null) => {
+        if (underWay.delete(done)) told(error)
+      }
+      underWay.add(done)
+      run(done)
+      return () => void underWay.delete(done)
+    }
     // Before the port is closed, so that its end is not taken for a loss.
     yield* Effect.addFinalizer(() => Effect.sync(() => isLost = true))
     return {
-      write: (bytes) => call((done) => io.write(bytes, done)),
-      setBaud: (baudRate) => call((done) => port.update({ baudRate }).then(() => done(null), done))
+      write: (bytes, told) => call((done) => io.write(bytes, done), told),
+      setBaud: (baudRate) =>
+        Effect.callback<void, Error>((resume) =>
+          Effect.sync(call(
+            (done) => port.update({ baudRate }).then(() => done(null), done),
+            (error) => resume(error === null ? Effect.void : Effect.fail(error))
+          ))
+        )
     }
   })
 

@@ -68,10 +68,13 @@ export const tcpTransport = (path: string, { host, port }: TcpAddress): OpenTran
     socket.on("error", () => {})
     socket.on("close", onClose)
     return {
-      write: (bytes) =>
-        Effect.callback<void, Error>((resume) => {
-          socket.write(bytes, (error) => resume(error ? Effect.fail(error) : Effect.void))
-        }),
+      write: (bytes, done) => {
+        let isAwaited = true
+        socket.write(bytes, (error) => isAwaited && done(error ?? null))
+        return () => {
+          isAwaited = false
+        }
+      },
       setBaud: () => Effect.void
     }
   })

@@ -5,8 +5,11 @@ import type { SourceDependencyError, SourceOpenError } from "@sampleline/core"
 import type { Effect, Scope } from "effect"
 
 export interface Transport {
-  /** Hands bytes to the port. Waits for as long as the port takes nothing, so give it a time-out. */
-  readonly write: (bytes: Uint8Array) => Effect.Effect<void, Error>
+  /**
+   * Hands bytes to the port, outside of any fiber. `done` is called when it has taken them, or has failed. It may never be called
+   * by a port that takes nothing. Gives what makes it not be called.
+   */
+  readonly write: (bytes: Uint8Array, done: (error: Error | null) => void) => () => void
   readonly setBaud: (baud: number) => Effect.Effect<void, Error>
 }
 

@@ -16,7 +16,7 @@
  */
 import { FrameFormat } from "@sampleline/core"
 import { Result } from "effect"
-import { lineText } from "./Framing.ts"
+import { lineText, textOf } from "./Framing.ts"
 import { MalformedReply } from "./WireError.ts"
 
 export const frameTableCommand = (unitId: string): string => `${unitId}??D*`
@@ -147,7 +147,7 @@ export const columnName = (name: string): string => name.replaceAll(/\s+/g, "_")
 
 /** The text of a row. Some devices send the degree sign as it is, in Latin-1 or UTF-8, and not as a backquote. */
 const rowText = (bytes: Uint8Array): Result.Result<string, MalformedReply> =>
-  lineText(Buffer.from(String.fromCharCode(...bytes).replaceAll(/\u00c2?\u00b0/g, "`"), "latin1"))
+  lineText(Buffer.from(textOf(bytes).replaceAll(/\u00c2?\u00b0/g, "`"), "latin1"))
 
 const ROW_NUMBER = /^[A-Z]\s+D(\d{1,2})\b/
 
@@ -155,7 +155,7 @@ const ROW_NUMBER = /^[A-Z]\s+D(\d{1,2})\b/
 export const hangsTogether = (lines: ReadonlyArray<Uint8Array>): boolean => {
   let next = 0
   return lines.every((bytes) => {
-    const [, digits] = ROW_NUMBER.exec(String.fromCharCode(...bytes).trim()) ?? []
+    const [, digits] = ROW_NUMBER.exec(textOf(bytes).trim()) ?? []
     if (digits === undefined) return true
     // An earlier table may have come late.
     if (Number(digits) === 0) next = 0

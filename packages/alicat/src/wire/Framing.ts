@@ -20,19 +20,19 @@ export const MAX_LINE_BYTES = 512
 
 /** Splits bytes into clean lines, however they are cut into chunks. Empty lines are dropped. */
 export class LineSplitter {
-  private pending: Array<number> = []
+  private readonly pending = new Uint8Array(MAX_LINE_BYTES)
+  private length = 0
 
   /** The lines that this chunk completes, without their CR. */
   push(chunk: Uint8Array): Array<Uint8Array> {
     const lines: Array<Uint8Array> = []
     for (const byte of chunk) {
       if (byte === PADDING) continue
-      if (byte !== CR) this.pending.push(byte)
-      else if (this.pending.length === 0) continue
-      if (byte === CR || this.pending.length === MAX_LINE_BYTES) {
-        const line = clean(this.pending)
+      if (byte !== CR) this.pending[this.length++] = byte
+      if (byte === CR || this.length === MAX_LINE_BYTES) {
+        const line = this.clean()
         if (line.length > 0) lines.push(line)
-        this.pending = []
+        this.length = 0
       }
     }
     return lines
@@ -40,34 +40,42 @@ export class LineSplitter {
 
   /** A line that is not complete yet, clean; null if there is none. */
   get incomplete(): Uint8Array | null {
-    const line = clean(this.pending)
+    const line = this.clean()
     return line.length === 0 ? null : line
   }
 
   /** Discards an incomplete line. */
   reset(): void {
-    this.pending = []
+    this.length = 0
   }
-}
 
-/** The line without noise before it, and without control characters after it. */
-const clean = (bytes: ReadonlyArray<number>): Uint8Array => {
-  let [from, to] = [0, bytes.length]
-  while (from < to && !isPrintable(bytes[from]!)) from++
-  while (to > from && isControl(bytes[to - 1]!)) to--
-  // A byte of noise right before a space may stand for a unit id. Without it, the line would look like a pushed one.
-  if (from > 0 && bytes[from] === SPACE && !isControl(bytes[from - 1]!)) from--
-  return Uint8Array.from(bytes.slice(from, to))
+  /** The line without noise before it, and without control characters after it. */
+  private clean(): Uint8Array {
+    const { pending } = this
+    let [from, to] = [0, this.length]
+    while (from < to && !isPrintable(pending[from]!)) from++
+    while (to > from && isControl(pending[to - 1]!)) to--
+    // A byte of noise right before a space may stand for a unit id. Without it, the line would look like a pushed one.
+    if (from > 0 && from < to && pending[from] === SPACE && !isControl(pending[from - 1]!)) from--
+    return pending.slice(from, to)
+  }
 }
 
 const isControl = (byte: number): boolean => byte < SPACE
 
 const isPrintable = (byte: number): boolean => byte >= SPACE && byte < 0x7f
 
+/** The text of a line, a character for each byte: noise stays what it is, a letter that no number and no text has. */
+export const textOf = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")
+
+/** Whether a text has no byte of noise. */
+export const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text)
+
 /** The text of a line, or `MalformedReply` if a byte is not ASCII. */
 export const lineText = (bytes: Uint8Array): Result.Result<string, MalformedReply> => {
-  for (const byte of bytes) if (byte >= 0x80) return Result.fail(new MalformedReply({ expected: "ASCII", bytes }))
-  return Result.succeed(String.fromCharCode(...bytes))
+  const text = textOf(bytes)
+  return isAscii(text) ? Result.succeed(text) : Result.fail(new MalformedReply({ expected: "ASCII", bytes }))
 }
 
 /** A command as bytes. */

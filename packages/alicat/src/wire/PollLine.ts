@@ -13,7 +13,7 @@
 import { type FieldFailure, type Frame, type FrameField, type FrameValue, makeFrame } from "@sampleline/core"
 import { Result } from "effect"
 import type { FrameLayout } from "./FrameTable.ts"
-import { lineText } from "./Framing.ts"
+import { lineText, textOf } from "./Framing.ts"
 import { MalformedReply, quoteBytes } from "./WireError.ts"
 
 export const pollCommand = (unitId: string): string => unitId
@@ -86,9 +86,6 @@ export const decodePushedLine = (bytes: Uint8Array, layout: FrameLayout): Result
  * reply.
  */
 export const isPushedText = (text: string): boolean => /^(?:[@ ] *[-+]?|[-+])\d/.test(text)
-
-/** Noise stays what it is: a letter that no number and no text has. */
-const textOf = (bytes: Uint8Array): string => String.fromCharCode(...bytes)
 
 const tokensOf = (text: string): ReadonlyArray<string> => text.split(" ").filter((token) => token !== "")
 

@@ -43,7 +43,11 @@ const opened = Effect.fnUntraced(function*(path: string) {
     onData: (chunk) => chunks.push(chunk),
     onClose: (cause) => Deferred.doneUnsafe(lost, Effect.succeed(cause))
   }, 19_200)
-  return { transport, chunks, lost: Deferred.await(lost) }
+  const write = (bytes: Uint8Array) =>
+    Effect.callback<void, Error>((resume) => {
+      transport.write(bytes, (error) => resume(error === null ? Effect.void : Effect.fail(error)))
+    })
+  return { write, chunks, lost: Deferred.await(lost) }
 })
 
 const soon = <A, E>(effect: Effect.Effect<A, E>) =>
@@ -53,11 +57,11 @@ describe("an open serial port", () => {
   it.live("keeps the bytes that its full buffer does not take, in their order, until there is room", () =>
     Effect.gen(function*() {
       const pty = yield* heldPty
-      const { transport } = yield* opened(pty.path)
+      const { write } = yield* opened(pty.path)
       const first = Buffer.from(Array.from({ length: 20_000 }, (_, n) => n % 251))
       const second = Buffer.from("A\r")
       const writing = yield* Effect.forkChild(
-        Effect.all([transport.write(first), transport.write(second)], { concurrency: 2 }),
+        Effect.all([write(first), write(second)], { concurrency: 2 }),
         { startImmediately: true }
       )
       yield* Effect.sleep("50 millis")
@@ -91,14 +95,14 @@ describe("an open serial port", () => {
   it.live("tells once that it is gone, and fails what is under way and what comes later", () =>
     Effect.gen(function*() {
       const pty = yield* heldPty
-      const { lost, transport } = yield* opened(pty.path)
-      const writing = yield* Effect.forkChild(Effect.flip(transport.write(Buffer.alloc(20_000))), {
+      const { lost, write } = yield* opened(pty.path)
+      const writing = yield* Effect.forkChild(Effect.flip(write(Buffer.alloc(20_000))), {
         startImmediately: true
       })
       pty.hangUp()
       assert.instanceOf(yield* Effect.timeout(lost, "5 seconds"), Error)
       assert.instanceOf(yield* Effect.timeout(Fiber.join(writing), "5 seconds"), Error)
-      assert.instanceOf(yield* Effect.timeout(Effect.flip(transport.write(Buffer.from("A\r"))), "5 seconds"), Error)
+      assert.instanceOf(yield* Effect.timeout(Effect.flip(write(Buffer.from("A\r"))), "5 seconds"), Error)
     }).pipe(Effect.scoped))
 
   it.live("is no loss when its scope closes", () =>

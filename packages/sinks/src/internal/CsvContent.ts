@@ -1,9 +1,10 @@
 /**
- * Reads an existing CSV file before it is appended to.
+ * Reads an existing CSV file before it is appended to. Of a long file the records at both ends are checked. Between them only NULs
+ * and quotes are looked for, which takes as long as to read it.
  */
 import { FrameFormat, SchemaLock } from "@sampleline/core"
 import { Result } from "effect"
-import { beginningOf, chunksOf, type Content, FOREIGN_BEGINNING } from "./TextContent.ts"
+import { beginningOf, chunksOf, type Content, END_BYTES, FOREIGN_BEGINNING, tailOf } from "./TextContent.ts"
 
 export interface CsvContent extends Content {
   /** Null if the header itself is incomplete. */
@@ -28,54 +29,102 @@ const BEGINNING = SchemaLock.fromFormats([FrameFormat.make([])]).columns
  * incomplete header is not ours.
  */
 export const inspectCsv = (fd: number, size: number): Result.Result<CsvContent, string> => {
-  let header = null as ReadonlyArray<string> | null
-  const headerBytes: Array<Buffer> = []
-  let bytes = 0
-  let record = 0
-  let commas = 0
-  let inQuotes = false
-  let damaged = false
-  let digits = 0
-  let isWhole = true
+  const tail = tailOf(size)
+  const records = new Records()
+  if (tail !== null && records.read(fd, 0, END_BYTES) === null && records.header !== null) {
+    const inQuotes = endsInQuotes(fd, END_BYTES, tail, records.inQuotes)
+    if (inQuotes !== null) {
+      records.goOnAt(inQuotes)
+      return records.result(records.read(fd, tail, size))
+    }
+  }
+  const all = new Records()
+  return all.result(all.read(fd, 0, size))
+}
+
+/** Whether a part of a file ends within quotes, if it began so; null if it has a NUL. */
+const endsInQuotes = (fd: number, from: number, to: number, begins: boolean): boolean | null => {
+  let inQuotes = begins
+  for (const [chunk] of chunksOf(fd, to, from)) {
+    if (chunk.includes(0)) return null
+    for (let at = chunk.indexOf(QUOTE); at >= 0; at = chunk.indexOf(QUOTE, at + 1)) inQuotes = !inQuotes
+  }
+  return inQuotes
+}
+
+/** Reads records byte by byte. */
+class Records {
+  header: ReadonlyArray<string> | null = null
+  inQuotes = false
+  private readonly headerBytes: Array<Buffer> = []
+  /** Where the last complete record ends. */
+  private bytes = 0
+  /** The number of this record; null if it is not known. The header is 0. */
+  private record: number | null = 0
+  private commas = 0
+  /** Whether the beginning of this record was not read. */
+  private isCut = false
+  private isDamaged = false
+  private digits = 0
+  private isWhole = true
   /** By position. */
-  const wholeNumbers = new Set<number>()
-  const endField = () => {
-    if (isWhole && digits > 0 && record > 0) wholeNumbers.add(commas)
-    digits = 0
-    isWhole = true
+  private readonly wholeNumbers = new Set<number>()
+
+  /** Goes on in the middle of some record. */
+  goOnAt(inQuotes: boolean): void {
+    this.inQuotes = inQuotes
+    this.isCut = true
+    this.record = null
   }
 
-  for (const [chunk, offset] of chunksOf(fd, size)) {
-    for (let at = 0; at < chunk.length; at++) {
-      const byte = chunk[at]!
-      if (byte === QUOTE) inQuotes = !inQuotes
-      else if (byte === 0 && !inQuotes) damaged = true
-      else if (byte === COMMA && !inQuotes) {
-        endField()
-        commas++
-      } else if (byte === NEWLINE && !inQuotes) {
-        endField()
-        header ??= parseRecord(Buffer.concat([...headerBytes, chunk.subarray(0, at)]).toString())
-        if (damaged || commas !== header.length - 1) {
-          return Result.fail(`record ${record} does not have the ${header.length} fields of the header`)
-        }
-        bytes = offset + at + 1
-        commas = 0
-        record++
-      } else if (byte >= ZERO && byte <= NINE) digits++
-      else if (byte !== MINUS) isWhole = false
+  /** Null, or what is wrong with a record. */
+  read(fd: number, from: number, to: number): string | null {
+    for (const [chunk, offset] of chunksOf(fd, to, from)) {
+      for (let at = 0; at < chunk.length; at++) {
+        const byte = chunk[at]!
+        if (byte === QUOTE) this.inQuotes = !this.inQuotes
+        else if (byte === 0 && !this.inQuotes) this.isDamaged = true
+        else if (byte === COMMA && !this.inQuotes) {
+          this.endField()
+          this.commas++
+        } else if (byte === NEWLINE && !this.inQuotes) {
+          this.endField()
+          this.header ??= parseRecord(Buffer.concat([...this.headerBytes, chunk.subarray(0, at)]).toString())
+          if (this.isDamaged || !this.isCut && this.commas !== this.header.length - 1) {
+            const which = this.record === null ? `the record that ends at byte ${offset + at}` : `record ${this.record}`
+            return `${which} does not have the ${this.header.length} fields of the header`
+          }
+          this.bytes = offset + at + 1
+          this.commas = 0
+          this.isCut = false
+          if (this.record !== null) this.record++
+        } else if (byte >= ZERO && byte <= NINE) this.digits++
+        else if (byte !== MINUS) this.isWhole = false
+      }
+      if (this.header === null) this.headerBytes.push(Buffer.from(chunk))
     }
-    if (header === null) headerBytes.push(Buffer.from(chunk))
+    return null
   }
-  if (header === null) {
-    const begun = beginningOf(headerBytes)
-    if (!begun.startsWith(BEGINNING) && !BEGINNING.startsWith(begun)) return Result.fail(FOREIGN_BEGINNING)
+
+  result(problem: string | null): Result.Result<CsvContent, string> {
+    if (problem !== null) return Result.fail(problem)
+    const { bytes, header, headerBytes, wholeNumbers } = this
+    if (header === null) {
+      const begun = beginningOf(headerBytes)
+      if (!begun.startsWith(BEGINNING) && !BEGINNING.startsWith(begun)) return Result.fail(FOREIGN_BEGINNING)
+    }
+    return Result.succeed({
+      bytes,
+      header,
+      wholeNumbers: new Set(header?.filter((_, at) => wholeNumbers.has(at)))
+    })
   }
-  return Result.succeed({
-    bytes,
-    header,
-    wholeNumbers: new Set(header?.filter((_, at) => wholeNumbers.has(at)))
-  })
+
+  private endField(): void {
+    if (this.isWhole && this.digits > 0 && this.record !== 0 && !this.isCut) this.wholeNumbers.add(this.commas)
+    this.digits = 0
+    this.isWhole = true
+  }
 }
 
 /** The fields of one record, without its line end. */

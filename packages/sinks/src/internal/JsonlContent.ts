@@ -1,31 +1,73 @@
 /**
- * Reads an existing file of JSON lines before it is appended to.
+ * Reads an existing file of JSON lines before it is appended to. Of a long file the lines at both ends are checked. Between them only
+ * NULs are looked for, which takes as long as to read it.
  */
 import { Predicate, Result } from "effect"
-import { beginningOf, chunksOf, type Content, FOREIGN_BEGINNING } from "./TextContent.ts"
+import { beginningOf, chunksOf, type Content, END_BYTES, FOREIGN_BEGINNING, tailOf } from "./TextContent.ts"
 
 /** Where the last complete line ends. Fails if a line is not a sample, or if an incomplete first line is not ours. */
 export const inspectJsonl = (fd: number, size: number): Result.Result<Content, string> => {
-  let bytes = 0
-  let line = 0
-  let begun: Array<Buffer> = []
-  const wholeNumbers = new Set<string>()
-  for (const [chunk, offset] of chunksOf(fd, size)) {
-    let start = 0
-    for (let end = chunk.indexOf("\n"); end >= 0; end = chunk.indexOf("\n", start)) {
-      line++
-      const text = Buffer.concat([...begun, chunk.subarray(start, end)]).toString()
-      if (!isRowText(text)) return Result.fail(`line ${line} is not a sample written by this sink`)
-      for (const [, key] of text.matchAll(WHOLE_NUMBER)) wholeNumbers.add(JSON.parse(key!))
-      begun = []
-      start = end + 1
-      bytes = offset + start
-    }
-    begun.push(Buffer.from(chunk.subarray(start)))
+  const tail = tailOf(size)
+  const lines = new Lines()
+  if (tail !== null && lines.read(fd, 0, END_BYTES) === null && !hasNul(fd, END_BYTES, tail)) {
+    lines.goOn()
+    return lines.result(lines.read(fd, tail, size))
   }
-  return line > 0 || beginsLikeRow(beginningOf(begun))
-    ? Result.succeed({ bytes, wholeNumbers })
-    : Result.fail(FOREIGN_BEGINNING)
+  const all = new Lines()
+  return all.result(all.read(fd, 0, size))
+}
+
+const hasNul = (fd: number, from: number, to: number): boolean => {
+  for (const [chunk] of chunksOf(fd, to, from)) if (chunk.includes(0)) return true
+  return false
+}
+
+class Lines {
+  /** Where the last complete line ends. */
+  private bytes = 0
+  /** The number of the last complete line; null if it is not known. */
+  private line: number | null = 0
+  /** Whether the beginning of this line was not read. */
+  private isCut = false
+  private begun: Array<Buffer> = []
+  private readonly wholeNumbers = new Set<string>()
+
+  /** Goes on in the middle of some line. */
+  goOn(): void {
+    this.isCut = true
+    this.line = null
+    this.begun = []
+  }
+
+  /** Null, or what is wrong with a line. */
+  read(fd: number, from: number, to: number): string | null {
+    for (const [chunk, offset] of chunksOf(fd, to, from)) {
+      let start = 0
+      for (let end = chunk.indexOf("\n"); end >= 0; end = chunk.indexOf("\n", start)) {
+        if (this.line !== null) this.line++
+        const text = Buffer.concat([...this.begun, chunk.subarray(start, end)]).toString()
+        if (!this.isCut && !isRowText(text)) {
+          const which = this.line === null ? `the line that ends at byte ${offset + end}` : `line ${this.line}`
+          return `${which} is not a sample written by this sink`
+        }
+        for (const [, key] of text.matchAll(WHOLE_NUMBER)) this.wholeNumbers.add(JSON.parse(key!))
+        this.begun = []
+        this.isCut = false
+        start = end + 1
+        this.bytes = offset + start
+      }
+      this.begun.push(Buffer.from(chunk.subarray(start)))
+    }
+    return null
+  }
+
+  result(problem: string | null): Result.Result<Content, string> {
+    if (problem !== null) return Result.fail(problem)
+    const { begun, bytes, line, wholeNumbers } = this
+    return line !== 0 || beginsLikeRow(beginningOf(begun))
+      ? Result.succeed({ bytes, wholeNumbers })
+      : Result.fail(FOREIGN_BEGINNING)
+  }
 }
 
 /** A number without a decimal point, after its key. JSON.parse does not tell 100 from 100.0. */

@@ -26,10 +26,16 @@ export const FOREIGN_BEGINNING = "it has no complete record and does not begin l
 export const beginningOf = (chunks: ReadonlyArray<Buffer>): string =>
   Buffer.concat(chunks).toString().replace(/\0+$/, "")
 
-/** The bytes of a file up to `size`, in chunks, each with the offset of its first byte. A chunk is valid until the next one. */
-export function* chunksOf(fd: number, size: number): Generator<readonly [Buffer, number]> {
+/** So much of a long file is read record by record, at each end. */
+export const END_BYTES = 1 << 20
+
+/** Where the last part of a long file begins, which is read record by record; null if all of the file is. */
+export const tailOf = (size: number): number | null => size > 3 * END_BYTES ? size - END_BYTES : null
+
+/** The bytes of a file from `start` to `size`, in chunks, each with the offset of its first byte. A chunk is valid until the next one. */
+export function* chunksOf(fd: number, size: number, start = 0): Generator<readonly [Buffer, number]> {
   const buffer = Buffer.allocUnsafe(1 << 20)
-  for (let offset = 0; offset < size;) {
+  for (let offset = start; offset < size;) {
     const read = fs.readSync(fd, buffer, 0, Math.min(buffer.length, size - offset), offset)
     if (read === 0) return
     yield [buffer.subarray(0, read), offset]

@@ -4,6 +4,7 @@ import { Effect, Result, Schema } from "effect"
 import * as fs from "node:fs"
 import { CsvSink } from "../../src/CsvSink.ts"
 import { inspectCsv } from "../../src/internal/CsvContent.ts"
+import { END_BYTES } from "../../src/internal/TextContent.ts"
 import { flow, sampleOf } from "../samples.ts"
 import { tempFile } from "../tempFile.ts"
 import { readCsv } from "../textReaders.ts"
@@ -53,4 +54,41 @@ it.effect.each([
       found
     )
     fs.closeSync(fd)
+  }))
+
+it.effect("reads the records at both ends of a long file, and looks for damage between them", () =>
+  Effect.gen(function*() {
+    const path = yield* tempFile("run.csv")
+    const header = "a,b\n"
+    // Most of each record is within quotes, and so are most places where a part of the file begins.
+    const record = `1,"${"x\n,\"\"".repeat(20)}"\n`
+    const records = Math.ceil(4 * END_BYTES / record.length)
+    const text = header + record.repeat(records)
+    const startOf = (record_: number) => header.length + (record_ - 1) * record.length
+    const inspected = (change: (bytes: Buffer) => void, before = "") => {
+      const bytes = Buffer.from(header + before + text.slice(header.length))
+      change(bytes)
+      fs.writeFileSync(path, bytes)
+      const fd = fs.openSync(path, "r")
+      const result = inspectCsv(fd, bytes.length)
+      fs.closeSync(fd)
+      return Result.match(result, {
+        onFailure: (problem): string | number => problem,
+        onSuccess: ({ bytes }): string | number => bytes
+      })
+    }
+    for (let n = 0; n < 5; n++) {
+      const before = `${"7".repeat(17 * n)},2\n`
+      assert.strictEqual(inspected(() => {}, before), text.length + before.length)
+    }
+    assert.strictEqual(inspected((bytes) => bytes.fill("x", text.length - 9)), text.length - record.length)
+    const problem = "does not have the 2 fields of the header"
+    const middle = Math.floor(records / 2)
+    const [from, end] = [startOf(middle), startOf(records)]
+    assert.strictEqual(inspected((bytes) => bytes.fill(0, from, from + 1)), `record ${middle} ${problem}`)
+    assert.strictEqual(inspected((bytes) => bytes.fill("x", startOf(2) + 1, startOf(2) + 2)), `record 2 ${problem}`)
+    assert.strictEqual(
+      inspected((bytes) => bytes.fill("x", end + 1, end + 2)),
+      `the record that ends at byte ${text.length - 1} ${problem}`
+    )
   }))

@@ -1,27 +1,35 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
 import { ready } from "../../src/internal/ByteBuffer.ts"
-import { TextBuffer } from "../../src/internal/TextBuffer.ts"
 import { TextCache } from "../../src/internal/TextCache.ts"
 
-const written = (write: (text: TextBuffer) => void): string => {
-  const text = new TextBuffer()
-  write(text)
-  return Buffer.from(text.content()).toString()
+const counted = () => {
+  const written: Array<string> = []
+  return {
+    written,
+    cache: new TextCache((text) => {
+      written.push(text)
+      return ready(text)
+    })
+  }
 }
 
-describe("TextCache", () => {
-  it.effect.prop(
-    "gives the text that was asked for, whatever was asked for before",
-    [Schema.Array(Schema.Tuple([Schema.Literals(["a", "b", "µ", "x".repeat(200)]), Schema.Literals([0, 1, 2])]))],
-    ([asked]) =>
-      Effect.sync(() => {
-        const cache = new TextCache(ready)
-        for (let n = 0; n < 2000; n++) cache.get(`other ${n}`, n % 3)
-        assert.strictEqual(
-          written((text) => asked.forEach(([value, at]) => text.ready(cache.get(value, at)))),
-          asked.map(([value]) => value).join("")
-        )
-      })
-  )
+const names = (count: number) => Array.from({ length: count }, (_, n) => `device-${n}`)
+
+describe("kept texts", () => {
+  it("are written once each, with as many devices as a recording may have in turn", () => {
+    const { cache, written } = counted()
+    for (let row = 0; row < 5; row++) for (const name of names(1000)) cache.get(name, 0)
+    assert.deepStrictEqual(written, names(1000))
+  })
+
+  it("are kept while they are used, and forgotten when thousands of others have come since", () => {
+    const { cache, written } = counted()
+    cache.get("old", 0)
+    for (const name of names(10_000)) {
+      cache.get("used", 0)
+      cache.get(name, 0)
+    }
+    cache.get("old", 0)
+    assert.deepStrictEqual(written.filter((text) => !text.startsWith("device-")), ["old", "used", "old"])
+  })
 })

@@ -27,6 +27,8 @@ interface Killed {
   readonly errors: string
 }
 
+const LATE_MILLIS = 60_000
+
 /** Runs a recorder until it is killed. */
 export const runUntil = (job: Job, kill: Kill): Effect.Effect<Killed> =>
   Effect.callback<Killed>((resume) => {
@@ -44,8 +46,9 @@ export const runUntil = (job: Job, kill: Kill): Effect.Effect<Killed> =>
     let isLate = false
     const timer = setTimeout(() => {
       isLate = !("millis" in kill)
+      if (isLate) errors += `it was still running after ${LATE_MILLIS / 1000} seconds`
       child.kill("SIGKILL")
-    }, "millis" in kill ? kill.millis : 30_000)
+    }, "millis" in kill ? kill.millis : LATE_MILLIS)
     child.stdout.on("data", (data) => {
       text += data
       if (!("name" in kill) && "accepted" in kill && accepted() >= kill.accepted) child.kill("SIGKILL")
@@ -59,9 +62,11 @@ export const runUntil = (job: Job, kill: Kill): Effect.Effect<Killed> =>
       waiting?.interruptUnsafe()
       resume(Effect.succeed({ accepted: accepted(), hasEnded: code !== null || isLate, errors }))
     })
+    return Effect.sync(() => child.kill("SIGKILL"))
   })
 
-interface Result {
+/** What a crash has shown. */
+export interface Result {
   readonly accepted: number
   /** How many resumes were killed. Others had ended before. */
   readonly resumesKilled: number
@@ -148,6 +153,8 @@ export const crash = Effect.fnUntraced(function*(folder: string, { first, maxByt
       if (known[n] === true && isChanged) problems.push(`${name}: a second resume has changed it`)
     })
   }
+  // A server may be gone when someone looks.
+  if (problems.length > 0) fs.writeFileSync(path.join(folder, "contents.json"), JSON.stringify(contents, null, 2))
   return found(problems)
 })
 
@@ -159,10 +166,11 @@ const areKnown = Effect.fnUntraced(function*(journal: string, outputs: ReadonlyA
 
 /** Kills a recorder while it makes its journal. The next recording must not be refused. */
 export const crashWhileMaking = Effect.fnUntraced(function*(folder: string, kill: Kill, target: Target) {
+  const found = (problems: ReadonlyArray<string>): Result => ({ accepted: 0, resumesKilled: 0, problems })
   const job = yield* prepared(folder, target, LARGE)
   const { hasEnded } = yield* runUntil({ ...job, does: "record" }, kill)
   const path = journalIn(folder)
-  if (hasEnded || !fs.existsSync(path)) return ["the recorder was not killed while it made its journal"]
+  if (hasEnded || !fs.existsSync(path)) return found(["the recorder was not killed while it made its journal"])
   const record = Recorder.record({ rateHz: 200, duration: "100 millis" }).pipe(Journal.pipeToSink({ path }))
   const exit = yield* record.pipe(
     // What has a segment is a journal like any other.
@@ -177,6 +185,6 @@ export const crashWhileMaking = Effect.fnUntraced(function*(folder: string, kill
     ]),
     Effect.exit
   )
-  if (exit._tag === "Failure") return [`the next recording failed: ${String(exit.cause)}`]
-  return fs.existsSync(path) ? ["the journal is still there"] : []
+  if (exit._tag === "Failure") return found([`the next recording failed: ${String(exit.cause)}`])
+  return found(fs.existsSync(path) ? ["the journal is still there"] : [])
 })

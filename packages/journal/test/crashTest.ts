@@ -11,7 +11,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { pathToFileURL } from "node:url"
-import { crash, crashWhileMaking, DEFAULT_MODULE, type Target } from "./crash.ts"
+import { crash, crashWhileMaking, DEFAULT_MODULE, type Result, type Target } from "./crash.ts"
 import { at, describeCrash, namedCrashes, randomCrash } from "./crashes.ts"
 import { canInject, describeFault, faults, recordWith } from "./faults.ts"
 import { making } from "./killPoints.ts"
@@ -20,14 +20,7 @@ import { type Outputs, pick } from "./outputs.ts"
 /** One recording to its end, in a folder of its own. */
 interface Trial {
   readonly name: string
-  readonly run: (folder: string) => Effect.Effect<Found>
-}
-
-interface Found {
-  /** What is wrong; empty if nothing is. */
-  readonly problems: ReadonlyArray<string>
-  readonly accepted: number
-  readonly resumesKilled: number
+  readonly run: (folder: string) => Effect.Effect<Result>
 }
 
 /** Runs trials, and gives what they have found. A trial that fails is told, and its folder stays. */
@@ -68,12 +61,7 @@ const namedTrials = (target: Target): ReadonlyArray<Trial> => [
   })),
   ...Object.keys(making).map((name) => ({
     name: `while a journal is made, ${name}`,
-    run: (folder: string) =>
-      Effect.map(crashWhileMaking(folder, at(making, name), target), (problems) => ({
-        problems,
-        accepted: 0,
-        resumesKilled: 0
-      }))
+    run: (folder: string) => crashWhileMaking(folder, at(making, name), target)
   }))
 ]
 
@@ -161,7 +149,7 @@ const targetOf = Effect.fnUntraced(function*(module: Option.Option<string>, name
 const sharedBy = (outputs: Outputs): Layer.Layer<never> =>
   Layer.mergeAll(Layer.empty, ...Object.values(outputs).flatMap(({ shared }) => shared === undefined ? [] : [shared]))
 
-const failures = (found: ReadonlyArray<Found>): number => found.filter(({ problems }) => problems.length > 0).length
+const failures = (found: ReadonlyArray<Result>): number => found.filter(({ problems }) => problems.length > 0).length
 
 const end = (summary: string, failed: number) =>
   Effect.andThen(

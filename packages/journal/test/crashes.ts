@@ -61,7 +61,8 @@ export const randomCrash = (outputs: Outputs): Effect.Effect<Crash> =>
     const pointOf = Effect.fnUntraced(function*(points: Named, accepted: number, nth?: number) {
       const names = Object.keys(points)
       const name = names[yield* between(0, names.length)]!
-      return at(points, name, accepted, nth ?? (yield* between(1, 4)))
+      // Outputs are synced once a second, and a small journal is full after four.
+      return at(points, name, accepted, nth ?? (yield* between(1, 3)))
     })
     const { resuming, writing } = pointsOf(outputs)
     const accepted = yield* between(50, 1200)

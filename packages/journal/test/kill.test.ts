@@ -20,7 +20,7 @@ const folder = Effect.map(pathIn("run"), (folder) => {
   return folder
 })
 
-const { appending, database, journal, making, parquet, rotating, text } = KillPoints
+const { appending, journal, making, parquet, rotating, sqlite, text } = KillPoints
 
 const crashes: { readonly [when: string]: Pick<Crash, "first" | "resumes"> } = {
   "before an append to the journal, and within a row group of the resume": {
@@ -35,9 +35,9 @@ const crashes: { readonly [when: string]: Pick<Crash, "first" | "resumes"> } = {
     first: at(text.writing, "when a text file is written, before its place is kept", 100, 3),
     resumes: [at(parquet.resuming, "when a Parquet file has its name, before that is synced")]
   },
-  "within a transaction of a database, and after its COMMIT in the resume": {
-    first: at(database.writing, "among the rows of a database's transaction", 200),
-    resumes: [at(database.writing, "after the COMMIT of a database")]
+  "within a transaction in SQLite, and after COMMIT in the resume": {
+    first: at(sqlite.writing, "among the rows of a transaction in SQLite", 200),
+    resumes: [at(sqlite.writing, "after COMMIT in SQLite")]
   },
   "within the record of a row group, and before the footer is synced": {
     first: at(parquet.writing, "when the record of a row group is half written", 200),
@@ -63,7 +63,8 @@ describe("a recorder that is killed", () => {
   it.live("while its journal is made: the next recording is not refused", () =>
     Effect.gen(function*() {
       const kill = at(making, "before the COMMIT of its ledger")
-      assert.deepStrictEqual(yield* crashWhileMaking(yield* folder, kill, target), [])
+      const { problems } = yield* crashWhileMaking(yield* folder, kill, target)
+      assert.deepStrictEqual(problems, [])
     }).pipe(Effect.scoped))
 })
 

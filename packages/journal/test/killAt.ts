@@ -20,7 +20,7 @@ setEnvironmentData("counts", counts)
 
 const OUTPUTS: ReadonlyArray<readonly [RegExp, KillAt["on"]]> = [
   [/\.(csv|jsonl|json)$/, "text"],
-  [/\.db(-wal)?$/, "database"],
+  [/\.db(-wal)?$/, "sqlite"],
   [/\.parquet(\.partial)?$/, "parquet"],
   [/\.partial-groups$/, "groups"]
 ]
@@ -38,20 +38,14 @@ const isReached = (call: KillAt["call"], on: KillAt["on"] | undefined, sql = "")
 
 const kill = () => process.kill(process.pid, "SIGKILL")
 
-const around = <A>(isReached: boolean, run: () => A): A => {
-  if (isReached && point.when === "before") kill()
+/** Runs a call that may be at the point. `runHalf` does half of it. */
+const around = <A>(isReached: boolean, run: () => A, runHalf = () => {}): A => {
+  if (!isReached) return run()
+  if (point.when === "half") runHalf()
+  if (point.when !== "after") kill()
   const result = run()
-  if (isReached) kill()
+  kill()
   return result
-}
-
-/** As `around`. `runHalf` does half of it. */
-const aroundBytes = <A>(isReached: boolean, run: () => A, runHalf: () => void): A => {
-  if (isReached && point.when === "half") {
-    runHalf()
-    kill()
-  }
-  return around(isReached, run)
 }
 
 const { fdatasync, fsyncSync, renameSync, rmSync, writeSync } = fs as any
@@ -62,7 +56,7 @@ Object.assign(fs, {
   writeSync: (fd: number, ...args: [bytes: Uint8Array, offset?: number, length?: number, position?: number]) => {
     if (fd === 1) counts[ACCEPTED] = Number(args[0])
     const [bytes, offset = 0, length = bytes.length - offset, position] = args
-    return aroundBytes(
+    return around(
       point.call === "writeSync" && isReached("writeSync", kindOfOpen(fd)),
       () => writeSync(fd, ...args),
       () => writeSync(fd, bytes, offset, Math.floor(length / 2), position)
@@ -106,15 +100,15 @@ Object.assign(net.Socket.prototype, {
   write(this: net.Socket, bytes: Uint8Array, ...rest: ReadonlyArray<unknown>) {
     const message = isCopying ? COPIED : Buffer.from(bytes).toString("latin1", HEADER_BYTES)
     isCopying = isCopyData(bytes)
-    return aroundBytes(
-      isReached("send", "server", message),
+    return around(
+      isReached("send", "postgres", message),
       () => write.call(this, bytes, ...rest),
       () => write.call(this, bytes.subarray(0, bytes.length >> 1))
     )
   },
   emit(this: net.Socket, event: string, ...values: ReadonlyArray<unknown>) {
     const answer = event === "data" ? Buffer.from(values[0] as Uint8Array).toString("latin1", HEADER_BYTES) : ""
-    return around(event === "data" && isReached("answer", "server", answer), () => emit.call(this, event, ...values))
+    return around(event === "data" && isReached("answer", "postgres", answer), () => emit.call(this, event, ...values))
   }
 })
 

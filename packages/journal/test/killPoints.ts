@@ -16,7 +16,7 @@ export interface KillPoint {
     | "send"
     | "answer"
   /** What the call works on. */
-  readonly on: "text" | "database" | "parquet" | "groups" | "server" | "segment" | "ledger" | "journal"
+  readonly on: "text" | "sqlite" | "parquet" | "groups" | "postgres" | "segment" | "ledger" | "journal"
   /** How the SQL begins, or the name of a message that has none. */
   readonly sql?: string
   /** `half`: when half of the bytes are written. */
@@ -52,16 +52,16 @@ export const text: Points = {
   }
 }
 
-export const database: Points = {
+export const sqlite: Points = {
   writing: {
-    "after the BEGIN of a database": { call: "exec", on: "database", sql: "BEGIN", when: "after" },
-    "among the rows of a database's transaction": { call: "run", on: "database", sql: "INSERT", when: "after" },
-    "before the COMMIT of a database": { call: "exec", on: "database", sql: "COMMIT", when: "before" },
-    "after the COMMIT of a database": { call: "exec", on: "database", sql: "COMMIT", when: "after" },
-    "before a database is synced": { call: "fdatasync", on: "database", when: "before" }
+    "after BEGIN in SQLite": { call: "exec", on: "sqlite", sql: "BEGIN", when: "after" },
+    "among the rows of a transaction in SQLite": { call: "run", on: "sqlite", sql: "INSERT", when: "after" },
+    "before COMMIT in SQLite": { call: "exec", on: "sqlite", sql: "COMMIT", when: "before" },
+    "after COMMIT in SQLite": { call: "exec", on: "sqlite", sql: "COMMIT", when: "after" },
+    "before SQLite is synced": { call: "fdatasync", on: "sqlite", when: "before" }
   },
   resuming: {
-    "before a database's position is removed": { call: "exec", on: "database", sql: "BEGIN", when: "before" }
+    "before a position is removed in SQLite": { call: "exec", on: "sqlite", sql: "BEGIN", when: "before" }
   }
 }
 
@@ -88,18 +88,18 @@ export const COPIED = "the bytes of a COPY"
 
 export const postgres: Points = {
   writing: {
-    "before the BEGIN of a server": { call: "send", on: "server", sql: "BEGIN", when: "before" },
-    "when the bytes of a COPY are half sent": { call: "send", on: "server", sql: COPIED, when: "half" },
-    "before the COMMIT of a server": { call: "send", on: "server", sql: "COMMIT", when: "before" },
-    "when the COMMIT of a server is sent, before its answer": {
+    "before BEGIN in Postgres": { call: "send", on: "postgres", sql: "BEGIN", when: "before" },
+    "when the bytes of a COPY are half sent": { call: "send", on: "postgres", sql: COPIED, when: "half" },
+    "before COMMIT in Postgres": { call: "send", on: "postgres", sql: "COMMIT", when: "before" },
+    "when COMMIT is sent to Postgres, before its answer": {
       call: "send",
-      on: "server",
+      on: "postgres",
       sql: "COMMIT",
       when: "after"
     },
-    "when a server has answered a COMMIT, before its place is kept": {
+    "when Postgres has answered COMMIT, before the place is kept": {
       call: "answer",
-      on: "server",
+      on: "postgres",
       sql: "COMMIT",
       when: "before"
     }

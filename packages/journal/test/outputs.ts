@@ -119,7 +119,7 @@ export const outputs: Outputs = {
   db: {
     layer: (folder, mode) => SqliteSink.layer({ path: path.join(folder, "run.db"), mode }),
     read: (folder) => Effect.sync(() => databaseContent(folder)),
-    points: KillPoints.database
+    points: KillPoints.sqlite
   },
   parquet: {
     layer: (folder, mode) =>

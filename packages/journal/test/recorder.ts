@@ -26,28 +26,27 @@ export interface Job {
   readonly maxBytes: number
 }
 
-const { does, folder, isSilent = false, maxBytes, mode = "create", module, names, seconds, ticks = Infinity }: Job =
-  JSON
-    .parse(process.argv.at(-1)!)
-const { outputs }: { readonly outputs: Outputs } = await import(module)
+const job: Job = JSON.parse(process.argv.at(-1)!)
+const { outputs }: { readonly outputs: Outputs } = await import(job.module)
 
 const Devices = PollSource.layer({
   devices: ["fuel", "air", "purge", "bypass"],
   poll: (() => {
     let n = 0
     return () =>
-      isSilent
+      job.isSilent === true
         ? Effect.fail("no answer")
         : Effect.sync(() => ({ Count: n++, Flow: n / 8, Gas: n % 3 === 0 ? null : "N2" }))
   })()
 })
 
-const options = { path: journalIn(folder), maxBytes, flushInterval: "20 millis" } as const
-const layer = layerOf(pick(outputs, names), folder, does === "resume" ? "append" : mode)
+const options = { path: journalIn(job.folder), maxBytes: job.maxBytes, flushInterval: "20 millis" } as const
+const mode = job.does === "resume" ? "append" : job.mode ?? "create"
+const layer = layerOf(pick(outputs, job.names), job.folder, mode)
 const recording = Recorder.record({
   rateHz: 200,
-  duration: seconds === undefined ? undefined : Duration.seconds(seconds)
-}).pipe(Stream.take(ticks))
+  duration: job.seconds === undefined ? undefined : Duration.seconds(job.seconds)
+}).pipe(Stream.take(job.ticks ?? Infinity))
 
 const work: { readonly [does in Job["does"]]: Effect.Effect<unknown, unknown> } = {
   "record": recording.pipe(
@@ -58,7 +57,7 @@ const work: { readonly [does in Job["does"]]: Effect.Effect<unknown, unknown> } 
   "resume": Effect.provide(Journal.resume(options), layer)
 }
 
-const exit = await Effect.runPromiseExit(Effect.provide(Effect.asVoid(work[does]), Logger.layer([])))
+const exit = await Effect.runPromiseExit(Effect.provide(Effect.asVoid(work[job.does]), Logger.layer([])))
 if (exit._tag === "Failure") {
   fs.writeSync(2, `${Cause.hasDies(exit.cause) ? "defect: " : ""}${Cause.pretty(exit.cause)}`)
   process.exitCode = 1

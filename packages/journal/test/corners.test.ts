@@ -7,18 +7,21 @@ import { Effect, Exit, Logger } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Journal, type JournalError } from "../src/index.ts"
-import { DEFAULT_MODULE, type Kill, problemsOf, runUntil } from "./crash.ts"
+import { DEFAULT_MODULE, problemsOf, runUntil } from "./crash.ts"
+import type { Kill } from "./crashes.ts"
 import { pathIn } from "./folder.ts"
-import { appending, type KillPoint, writing } from "./killPoints.ts"
-import { type Content, journalIn, layerOf, outputs } from "./outputs.ts"
+import * as KillPoints from "./killPoints.ts"
+import { type Content, journalIn, layerOf, outputs as allOutputs, pick } from "./outputs.ts"
 import type { Job } from "./recorder.ts"
+
+const outputs = pick(allOutputs, ["csv", "jsonl", "db"])
 
 const folder = Effect.map(pathIn("run"), (folder) => {
   fs.mkdirSync(folder)
   return folder
 })
 
-const at = (point: KillPoint, accepted = 0, nth = 1): Kill => ({ name: "here", point, accepted, nth })
+const at = (point: KillPoints.KillPoint, accepted = 0, nth = 1): Kill => ({ name: "here", point, accepted, nth })
 
 const recordIn = (folder: string, options: Partial<Job> = {}): Job => ({
   does: "record",
@@ -34,7 +37,7 @@ const never: Kill = { millis: 20_000 }
 const resume = (folder: string, names: ReadonlyArray<string>) =>
   Journal.resume({ path: journalIn(folder) }).pipe(
     Effect.provide([
-      layerOf(Object.fromEntries(names.map((name) => [name, outputs[name]!])), folder, "append"),
+      layerOf(pick(outputs, names), folder, "append"),
       Logger.layer([])
     ])
   )
@@ -61,9 +64,9 @@ describe("a journal", () => {
 
   for (
     const [when, kill] of Object.entries({
-      "before the first write": at(writing["before a text file is written"]!),
-      "in the middle of the first write": at(writing["when a text file is half written"]!),
-      "before the first place is kept": at(writing["before a place is kept"]!, 0, 2)
+      "before the first write": at(KillPoints.text.writing["before a text file is written"]!),
+      "in the middle of the first write": at(KillPoints.text.writing["when a text file is half written"]!),
+      "before the first place is kept": at(KillPoints.journal.writing["before a place is kept"]!, 0, 2)
     })
   ) {
     for (const rest of ["", "a,b"]) {
@@ -93,7 +96,7 @@ describe("a journal", () => {
   it.live("ends a run that had no samples and was killed", () =>
     Effect.gen(function*() {
       const here = yield* folder
-      const kill = at(appending["after an append"]!)
+      const kill = at(KillPoints.appending["after an append"]!)
       const { hasEnded } = yield* runUntil(recordIn(here, { isSilent: true }), kill)
       assert.isFalse(hasEnded)
       yield* resume(here, ["csv", "jsonl", "db"])

@@ -2,14 +2,15 @@
  * One recording that is killed, perhaps once more while it is resumed, and then finished. What its outputs then hold is compared
  * with what was accepted.
  */
-import { Effect, Logger, Random } from "effect"
+import { MemorySink, PollSource, Recorder } from "@sampleline/core"
+import { Effect, Logger } from "effect"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { Journal } from "../src/index.ts"
-import * as KillPoints from "./killPoints.ts"
-import type { KillAt, KillPoint } from "./killPoints.ts"
+import { type Crash, type Kill, LARGE } from "./crashes.ts"
+import type { KillAt } from "./killPoints.ts"
 import { type Content, journalIn, layerOf, type Outputs } from "./outputs.ts"
 import type { Job } from "./recorder.ts"
 
@@ -18,65 +19,6 @@ const KILL_AT = fileURLToPath(new URL("killAt.ts", import.meta.url))
 
 export const DEFAULT_MODULE = new URL("outputs.ts", import.meta.url).href
 
-/** When a process is killed. */
-export type Kill =
-  /** From outside, when it has accepted so many samples, or after so many milliseconds. */
-  | { readonly accepted: number }
-  | { readonly millis: number }
-  /** When this is done. */
-  | { readonly when: Effect.Effect<void> }
-  /** From inside, at a point. */
-  | { readonly name: string; readonly point: KillPoint; readonly accepted: number; readonly nth: number }
-
-export interface Crash {
-  readonly first: Kill
-  /** When the resumes are killed. The last one is not. */
-  readonly resumes: ReadonlyArray<Kill>
-  readonly maxBytes: number
-}
-
-export const describeKill = (kill: Kill): string => {
-  if ("name" in kill) return `${kill.name} (call ${kill.nth} after ${kill.accepted} samples)`
-  if ("when" in kill) return "at an event"
-  return "millis" in kill ? `after ${kill.millis} ms` : `at ${kill.accepted} samples`
-}
-
-/** A journal this large holds four segments, each of about a second. */
-const SMALL = 250_000
-/** This one is not full when the first segments go. */
-const MEDIUM = 600_000
-const LARGE = 10 * 2 ** 30
-
-/** A crash that the random numbers choose. */
-export const randomCrash: Effect.Effect<Crash> = Effect.gen(function*() {
-  const between = (min: number, max: number) => Random.nextIntBetween(min, max, { halfOpen: true })
-  const pointOf = Effect.fnUntraced(function*(points: { readonly [name: string]: KillPoint }, accepted: number) {
-    const names = Object.keys(points)
-    const name = names[yield* between(0, names.length)]!
-    return { name, point: points[name]!, accepted, nth: yield* between(1, 4) }
-  })
-  const accepted = yield* between(50, 1200)
-  const kinds: ReadonlyArray<Effect.Effect<Pick<Crash, "first" | "maxBytes">>> = [
-    Effect.succeed({ first: { accepted }, maxBytes: LARGE }),
-    Effect.succeed({ first: { accepted }, maxBytes: SMALL }),
-    Effect.map(pointOf(KillPoints.writing, accepted), (first) => ({ first, maxBytes: LARGE })),
-    Effect.map(pointOf(KillPoints.writing, accepted), (first) => ({ first, maxBytes: SMALL })),
-    Effect.map(pointOf(KillPoints.appending, accepted), (first) => ({ first, maxBytes: SMALL })),
-    Effect.map(pointOf(KillPoints.rotating, 50), (first) => ({ first: { ...first, nth: 1 }, maxBytes: SMALL })),
-    Effect.map(pointOf(KillPoints.forgetting, 50), (first) => ({ first, maxBytes: MEDIUM }))
-  ]
-  const chosen = yield* kinds[yield* between(0, kinds.length)]!
-  const resumes: Array<Kill> = []
-  while (resumes.length < 3 && (yield* Random.nextBoolean)) {
-    resumes.push(
-      (yield* Random.nextBoolean)
-        ? yield* pointOf({ ...KillPoints.writing, ...KillPoints.finishing }, 0)
-        : { millis: yield* between(100, 900) }
-    )
-  }
-  return { ...chosen, resumes }
-})
-
 /** What a killed process told. */
 interface Killed {
   readonly accepted: number
@@ -84,6 +26,8 @@ interface Killed {
   readonly hasEnded: boolean
   readonly errors: string
 }
+
+const LATE_MILLIS = 60_000
 
 /** Runs a recorder until it is killed. */
 export const runUntil = (job: Job, kill: Kill): Effect.Effect<Killed> =>
@@ -102,8 +46,9 @@ export const runUntil = (job: Job, kill: Kill): Effect.Effect<Killed> =>
     let isLate = false
     const timer = setTimeout(() => {
       isLate = !("millis" in kill)
+      if (isLate) errors += `it was still running after ${LATE_MILLIS / 1000} seconds`
       child.kill("SIGKILL")
-    }, "millis" in kill ? kill.millis : 30_000)
+    }, "millis" in kill ? kill.millis : LATE_MILLIS)
     child.stdout.on("data", (data) => {
       text += data
       if (!("name" in kill) && "accepted" in kill && accepted() >= kill.accepted) child.kill("SIGKILL")
@@ -117,10 +62,14 @@ export const runUntil = (job: Job, kill: Kill): Effect.Effect<Killed> =>
       waiting?.interruptUnsafe()
       resume(Effect.succeed({ accepted: accepted(), hasEnded: code !== null || isLate, errors }))
     })
+    return Effect.sync(() => child.kill("SIGKILL"))
   })
 
-interface Result {
+/** What a crash has shown. */
+export interface Result {
   readonly accepted: number
+  /** How many resumes were killed. Others had ended before. */
+  readonly resumesKilled: number
   /** What is wrong; empty if nothing is. */
   readonly problems: ReadonlyArray<string>
 }
@@ -150,52 +99,92 @@ export const problemsOf = (name: string, { events, samples }: Content, accepted:
   ]
 }
 
+/** Outputs, all or some of those that a module exports. */
+export interface Target {
+  readonly module: string
+  readonly outputs: Outputs
+}
+
+/** What a recorder of the outputs does, all but whether it records or resumes. */
+const prepared = Effect.fnUntraced(function*(folder: string, { module, outputs }: Target, maxBytes: number) {
+  for (const { prepare } of Object.values(outputs)) yield* prepare?.(folder) ?? Effect.void
+  return { folder, module, names: Object.keys(outputs), maxBytes }
+})
+
 /** Kills, resumes, and looks. The outputs are those of a module, in a folder of their own. */
-export const crash = Effect.fnUntraced(function*(
-  folder: string,
-  { first, maxBytes, resumes }: Crash,
-  { module, names, outputs }: {
-    readonly module: string
-    readonly names: ReadonlyArray<string>
-    readonly outputs: Outputs
-  }
-) {
-  const job = { folder, module, names, maxBytes }
+export const crash = Effect.fnUntraced(function*(folder: string, { first, maxBytes, resumes }: Crash, target: Target) {
+  const { outputs } = target
+  const job = yield* prepared(folder, target, maxBytes)
   const journal = journalIn(folder)
   const { accepted, errors, hasEnded } = yield* runUntil({ ...job, does: "record" }, first)
-  if (hasEnded) return { accepted, problems: [`the recorder was not killed: ${errors}`] }
+  let resumesKilled = 0
+  const found = (problems: ReadonlyArray<string>): Result => ({ accepted, resumesKilled, problems })
+  if (hasEnded) return found([`the recorder was not killed: ${errors}`])
   for (const kill of resumes) {
     if (!fs.existsSync(journal)) continue
     const resumed = yield* runUntil({ ...job, does: "resume" }, kill)
-    if (resumed.errors !== "") return { accepted, problems: [`a resume failed: ${resumed.errors}`] }
+    if (resumed.errors !== "") return found([`a resume failed: ${resumed.errors}`])
+    if (!resumed.hasEnded) resumesKilled++
   }
-  const copy = path.join(folder, "copy.journal")
-  const resume = (path: string) =>
-    Journal.resume({ path }).pipe(
-      Effect.provide(layerOf(outputs, folder, "append")),
-      Effect.exit,
-      Effect.provide(Logger.layer([logger]))
-    )
   const problems: Array<string> = []
   // A crash is no damage.
   const logger = Logger.make(({ message }) => {
     if (/damaged|lost|no longer has/.test(String(message))) problems.push(String(message))
   })
+  const resume = (path: string) =>
+    Effect.provide(Journal.resume({ path }), [layerOf(outputs, folder, "append"), Logger.layer([logger])])
+  const copy = path.join(folder, "copy.journal")
+  let known: ReadonlyArray<boolean> = []
   if (fs.existsSync(journal)) {
     fs.cpSync(journal, copy, { recursive: true })
-    const last = yield* resume(journal)
-    if (last._tag === "Failure") problems.push(`the last resume failed: ${String(last.cause)}`)
+    const last = yield* Effect.exit(resume(journal))
+    if (last._tag === "Failure") return found([`the last resume failed: ${String(last.cause)}`])
+    known = yield* areKnown(copy, last.value.outputs.map(({ name }) => name))
   }
   if (fs.existsSync(journal)) problems.push("the journal is still there")
   const contents = yield* readAll(outputs, folder)
   for (const { content, name } of contents) problems.push(...problemsOf(name, content, accepted))
   if (fs.existsSync(copy)) {
     // An output that is complete may refuse it.
-    yield* resume(copy)
+    yield* Effect.exit(resume(copy))
     const after = yield* readAll(outputs, folder)
     contents.forEach(({ content, name }, n) => {
-      if (content.digest !== after[n]!.content.digest) problems.push(`${name}: a second resume has changed it`)
+      const isChanged = content.digest !== after[n]!.content.digest
+      if (known[n] === true && isChanged) problems.push(`${name}: a second resume has changed it`)
     })
   }
-  return { accepted, problems } satisfies Result
+  // A server may be gone when someone looks.
+  if (problems.length > 0) fs.writeFileSync(path.join(folder, "contents.json"), JSON.stringify(contents, null, 2))
+  return found(problems)
+})
+
+/** Of which outputs a journal knows that they have something. It would give everything to the others. */
+const areKnown = Effect.fnUntraced(function*(journal: string, outputs: ReadonlyArray<string>) {
+  const kept = yield* Effect.orDie(Journal.inspect(journal))
+  return outputs.map((output) => kept.outputs.some(({ behind, name }) => name === output && behind < kept.items))
+})
+
+/** Kills a recorder while it makes its journal. The next recording must not be refused. */
+export const crashWhileMaking = Effect.fnUntraced(function*(folder: string, kill: Kill, target: Target) {
+  const found = (problems: ReadonlyArray<string>): Result => ({ accepted: 0, resumesKilled: 0, problems })
+  const job = yield* prepared(folder, target, LARGE)
+  const { hasEnded } = yield* runUntil({ ...job, does: "record" }, kill)
+  const path = journalIn(folder)
+  if (hasEnded || !fs.existsSync(path)) return found(["the recorder was not killed while it made its journal"])
+  const record = Recorder.record({ rateHz: 200, duration: "100 millis" }).pipe(Journal.pipeToSink({ path }))
+  const exit = yield* record.pipe(
+    // What has a segment is a journal like any other.
+    Effect.catchIf(
+      (failure) => "reason" in failure && failure.reason === "AlreadyExists",
+      () => Effect.andThen(Journal.resume({ path }), record)
+    ),
+    Effect.provide([
+      MemorySink.layer,
+      PollSource.layer({ devices: ["a"], poll: () => Effect.succeed({ A: 1 }) }),
+      Logger.layer([])
+    ]),
+    Effect.exit
+  )
+  if (exit._tag === "Failure") return found([`the next recording failed: ${String(exit.cause)}`])
+  return found(fs.existsSync(path) ? ["the journal is still there"] : [])
 })

@@ -1,94 +1,162 @@
 /**
  * Kills recordings at random moments and at named points, resumes them, and counts what is lost, twice or out of order.
  *
- *     npm run crash-test -- --runs 200 --seed 1 --outputs csv,jsonl,db
- *
- * A run that fails tells its seed and keeps its folder. `--seed` with `--runs 1` repeats it. `--module FILE` tests outputs of your
- * own: the module exports `outputs`, as `outputs.ts` beside this file does. `--faults` lets system calls fail instead.
+ *     npm run crash-test -- --runs 200 --seed 1
  */
-import { Console, Effect, Random } from "effect"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Console, Effect, Layer, Option, Random } from "effect"
+import { Command, Flag } from "effect/cli"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { pathToFileURL } from "node:url"
-import { parseArgs } from "node:util"
-import { crash, DEFAULT_MODULE, describeKill, randomCrash } from "./crash.ts"
+import { crash, crashWhileMaking, DEFAULT_MODULE, type Result, type Target } from "./crash.ts"
+import { at, describeCrash, namedCrashes, randomCrash } from "./crashes.ts"
 import { canInject, describeFault, faults, recordWith } from "./faults.ts"
-import type { Outputs } from "./outputs.ts"
+import { making } from "./killPoints.ts"
+import { type Outputs, pick } from "./outputs.ts"
 
-const runOnce = Effect.fnUntraced(function*(seed: number, target: Parameters<typeof crash>[2]) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), `crash-${seed}-`))
-  const chosen = yield* Random.withSeed(randomCrash, seed)
-  const { accepted, problems } = yield* crash(folder, chosen, target)
-  const few = accepted < 50 ? [`only ${accepted} samples were accepted`] : []
-  const all = [...problems, ...few]
-  if (all.length === 0) fs.rmSync(folder, { recursive: true })
-  else {
-    const kills = [chosen.first, ...chosen.resumes].map(describeKill).join("; ")
-    process.stderr.write(
-      `\nseed ${seed} failed, killed ${kills}\n  ${all.join("\n  ")}\n  its files are in ${folder}\n`
-    )
-  }
-  return { accepted, resumes: chosen.resumes.length, hasFailed: all.length > 0 }
-})
+/** One recording to its end, in a folder of its own. */
+interface Trial {
+  readonly name: string
+  readonly run: (folder: string) => Effect.Effect<Result>
+}
 
-/** Lets each call of the table fail. */
-const runFaults = Effect.fnUntraced(function*(parallel: number) {
-  if (!canInject) return yield* Console.log("skipped: strace is not here, or may not trace")
-  const results = yield* Effect.forEach(faults, (fault) =>
-    Effect.gen(function*() {
-      const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fault-"))
-      const { end, problems } = yield* recordWith(folder, fault)
-      yield* Console.log(
-        `${describeFault(fault)}: ${problems.length === 0 ? end : `${problems.join("\n  ")}\n  ${folder}`}`
-      )
-      if (problems.length === 0) fs.rmSync(folder, { recursive: true })
-      return problems.length === 0
-    }), { concurrency: parallel })
-  const failed = results.filter((isGood) => !isGood).length
-  yield* Console.log(
-    `${results.length} recordings with failing calls: ${failed === 0 ? "0 lost, 0 twice" : `${failed} failed`}`
-  )
-  if (failed > 0) process.exitCode = 1
-})
-
-const { values } = parseArgs({
-  options: {
-    runs: { type: "string", default: "200" },
-    seed: { type: "string", default: "1" },
-    parallel: { type: "string", default: "2" },
-    outputs: { type: "string" },
-    module: { type: "string" },
-    faults: { type: "boolean", default: false }
-  }
-})
-
-const runCrashes = Effect.fnUntraced(function*(parallel: number) {
-  const module = values.module === undefined ? DEFAULT_MODULE : pathToFileURL(path.resolve(values.module)).href
-  const { outputs: all }: { readonly outputs: Outputs } = yield* Effect.promise(() => import(module))
-  const names = values.outputs?.split(",") ?? Object.keys(all)
-  const outputs = Object.fromEntries(names.map((name) => [name, all[name]!]))
-  const runs = Number(values.runs)
+/** Runs trials, and gives what they have found. A trial that fails is told, and its folder stays. */
+const runAll = Effect.fnUntraced(function*(trials: ReadonlyArray<Trial>, parallel: number) {
   let done = 0
-  const results = yield* Effect.forEach(
-    Array.from({ length: runs }, (_, n) => Number(values.seed) + n),
-    (seed) =>
-      Effect.tap(
-        runOnce(seed, { module, names, outputs }),
-        () => Effect.sync(() => process.stderr.write(`\r${++done} of ${runs} runs`))
-      ),
-    { concurrency: parallel }
-  )
-  process.stderr.write("\n")
-  const failed = results.filter(({ hasFailed }) => hasFailed).length
-  const sum = (of: "accepted" | "resumes") => results.reduce((sum, result) => sum + result[of], 0)
-  yield* Console.log(
-    `${runs} recordings killed, ${sum("resumes")} resumes killed, ${sum("accepted")} samples accepted, into ${
-      names.join(", ")
-    }: ${failed === 0 ? "0 lost, 0 twice, 0 out of order" : `${failed} runs failed`}`
-  )
-  if (failed > 0) process.exitCode = 1
+  return yield* Effect.forEach(trials, ({ name, run }) =>
+    Effect.gen(function*() {
+      const folder = fs.mkdtempSync(path.join(os.tmpdir(), "crash-"))
+      const found = yield* run(folder)
+      const isGood = found.problems.length === 0
+      if (isGood) fs.rmSync(folder, { recursive: true })
+      const verdict = isGood ? "ok" : `failed\n  ${found.problems.join("\n  ")}\n  its files are in ${folder}`
+      yield* Console.error(`${++done} of ${trials.length}: ${name}: ${verdict}`)
+      return found
+    }), { concurrency: parallel })
 })
 
-const parallel = Number(values.parallel)
-await Effect.runPromise(values.faults ? runFaults(parallel) : runCrashes(parallel))
+/** Kills that random numbers choose. The seed of a trial repeats it. */
+const randomTrials = (target: Target, runs: number, firstSeed: number) =>
+  Effect.forEach(
+    Array.from({ length: runs }, (_, n) => firstSeed + n),
+    (seed) =>
+      Effect.map(Random.withSeed(randomCrash(target.outputs), seed), (chosen): Trial => ({
+        name: `seed ${seed}, killed ${describeCrash(chosen)}`,
+        run: (folder) => crash(folder, chosen, target)
+      }))
+  )
+
+/** A kill at each named point. */
+const namedTrials = (target: Target): ReadonlyArray<Trial> => [
+  ...Object.entries(namedCrashes(target.outputs)).map(([name, chosen]) => ({
+    name,
+    run: (folder: string) =>
+      Effect.map(crash(folder, chosen, target), (found) =>
+        found.resumesKilled === chosen.resumes.length
+          ? found
+          : { ...found, problems: [...found.problems, "the resume was not killed"] })
+  })),
+  ...Object.keys(making).map((name) => ({
+    name: `while a journal is made, ${name}`,
+    run: (folder: string) => crashWhileMaking(folder, at(making, name), target)
+  }))
+]
+
+/** A system call that fails for a while. */
+const faultTrials: ReadonlyArray<Trial> = faults.map((fault) => ({
+  name: describeFault(fault),
+  run: (folder) =>
+    Effect.map(recordWith(folder, fault), ({ problems }) => ({ problems, accepted: 0, resumesKilled: 0 }))
+}))
+
+const positive = (name: string, initial: number, description: string) =>
+  Flag.Int(name).pipe(
+    Flag.filter((value) => value > 0, (value) => `a whole number above 0, not ${value}`),
+    Flag.withDescription(`${description} (default: ${initial})`),
+    Flag.withDefault(initial)
+  )
+
+const crashTest = Command.make("crash-test", {
+  runs: positive("runs", 200, "How many recordings are killed"),
+  seed: positive("seed", 1, "The seed of the first recording; the others have the next numbers"),
+  points: Flag.Boolean("points").pipe(
+    Flag.withDescription("Kill one recording at each named point instead"),
+    Flag.withDefault(false)
+  ),
+  faults: Flag.Boolean("faults").pipe(
+    Flag.withDescription("Let system calls on each file fail instead (EIO, ENOSPC, EAGAIN). Needs strace"),
+    Flag.withDefault(false)
+  ),
+  outputs: Flag.String("outputs").pipe(
+    Flag.withDescription("The outputs, by their names in the module, e.g. csv,db (default: all)"),
+    Flag.optional
+  ),
+  module: Flag.String("module").pipe(
+    Flag.withDescription("A module of your own that exports `outputs` (default: outputs.ts beside this script)"),
+    Flag.optional
+  ),
+  parallel: positive("parallel", 2, "How many recordings run at once")
+}, ({ faults, module, outputs, parallel, points, runs, seed }) =>
+  Effect.gen(function*() {
+    if (faults) {
+      if (!canInject) return yield* Console.log("skipped: strace is not here, or may not trace")
+      const failed = failures(yield* runAll(faultTrials, parallel))
+      return yield* end(
+        `${faultTrials.length} recordings with failing calls: ${failed === 0 ? "0 lost, 0 twice" : `${failed} failed`}`,
+        failed
+      )
+    }
+    const target = yield* targetOf(module, outputs)
+    const trials = points ? namedTrials(target) : yield* randomTrials(target, runs, seed)
+    const found = yield* Effect.provide(runAll(trials, parallel), sharedBy(target.outputs))
+    const failed = failures(found)
+    const sum = (of: "accepted" | "resumesKilled") => found.reduce((sum, found) => sum + found[of], 0)
+    yield* end(
+      `${trials.length} recordings killed, ${sum("resumesKilled")} resumes killed, ${
+        sum("accepted")
+      } samples accepted, `
+        + `into ${Object.keys(target.outputs).join(", ")}: `
+        + (failed === 0 ? "0 lost, 0 twice, 0 out of order" : `${failed} runs failed`),
+      failed
+    )
+  })).pipe(
+    Command.withDescription("Kill recordings, resume them, and compare their outputs with what was accepted"),
+    Command.withExamples([
+      { command: "npm run crash-test -- --runs 200 --seed 1", description: "Kills at random moments and points" },
+      { command: "npm run crash-test -- --runs 1 --seed 17", description: "Repeats the run that told seed 17" },
+      { command: "npm run crash-test -- --points --outputs csv,db", description: "Each named point, two outputs" },
+      { command: "npm run crash-test -- --module ./myOutputs.ts", description: "Outputs of your own" }
+    ])
+  )
+
+const targetOf = Effect.fnUntraced(function*(module: Option.Option<string>, names: Option.Option<string>) {
+  const url = Option.match(module, {
+    onNone: () => DEFAULT_MODULE,
+    onSome: (file) => pathToFileURL(path.resolve(file)).href
+  })
+  const { outputs }: { readonly outputs: Outputs } = yield* Effect.promise(() => import(url))
+  const chosen = Option.match(names, {
+    onNone: () => outputs,
+    onSome: (names) => pick(outputs, names.split(","))
+  })
+  return { module: url, outputs: chosen }
+})
+
+/** What the outputs share, for as long as a program runs. */
+const sharedBy = (outputs: Outputs): Layer.Layer<never> =>
+  Layer.mergeAll(Layer.empty, ...Object.values(outputs).flatMap(({ shared }) => shared === undefined ? [] : [shared]))
+
+const failures = (found: ReadonlyArray<Result>): number => found.filter(({ problems }) => problems.length > 0).length
+
+const end = (summary: string, failed: number) =>
+  Effect.andThen(
+    Console.log(summary),
+    Effect.sync(() => {
+      if (failed > 0) process.exitCode = 1
+    })
+  )
+
+Command.run(crashTest, { version: "0.1.0" }).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain)

@@ -6,8 +6,10 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { DEFAULT_MODULE, problemsOf } from "./crash.ts"
 import { pathIn } from "./folder.ts"
-import { journalIn, outputs } from "./outputs.ts"
+import { journalIn, outputs as allOutputs, pick } from "./outputs.ts"
 import type { Job } from "./recorder.ts"
+
+const outputs = pick(allOutputs, ["csv", "jsonl", "db"])
 
 const canMountDisk = spawnSync("unshare", ["-rm", "true"]).status === 0
 

@@ -1,60 +1,71 @@
 /**
- * Ends its process at a point: `KILL_AT=... node --import killAt.ts recorder.ts ...`. The calls of `node:fs` and `node:sqlite` are
- * replaced by ones that count.
+ * Ends its process at a point: `KILL_AT=... node --import killAt.ts recorder.ts ...`. Calls of `node:fs`, `node:sqlite` and sockets are
+ * replaced by ones that count. Node runs this in each thread. Linux tells it the names of open files.
  */
 import fs from "node:fs"
 import { syncBuiltinESMExports } from "node:module"
+import net from "node:net"
+import path from "node:path"
 import sqlite from "node:sqlite"
-import type { KillAt } from "./killPoints.ts"
+import { getEnvironmentData, isMainThread, setEnvironmentData } from "node:worker_threads"
+import { COPIED, type KillAt } from "./killPoints.ts"
 
 const point: KillAt = JSON.parse(process.env["KILL_AT"]!)
 
-const kindOf = (file: string): KillAt["on"] | null => {
-  if (!file.startsWith(point.folder)) return null
+/** The same memory in all threads: how many samples are accepted, and how many calls were made at the point. */
+const counts = isMainThread ? new Int32Array(new SharedArrayBuffer(8)) : getEnvironmentData("counts") as Int32Array
+const ACCEPTED = 0
+const CALLS = 1
+setEnvironmentData("counts", counts)
+
+const OUTPUTS: ReadonlyArray<readonly [RegExp, KillAt["on"]]> = [
+  [/\.(csv|jsonl|json)$/, "text"],
+  [/\.db(-wal)?$/, "sqlite"],
+  [/\.parquet(\.partial)?$/, "parquet"],
+  [/\.partial-groups$/, "groups"]
+]
+
+const kindOf = (file: string): KillAt["on"] | undefined => {
+  if (!file.startsWith(point.folder)) return undefined
   const [, inJournal] = file.split("run.journal")
-  if (inJournal === undefined) return "output"
+  if (inJournal === undefined) return OUTPUTS.find(([name]) => name.test(path.basename(file)))?.[1]
   return inJournal.includes("segment-") ? "segment" : inJournal.includes("journal.db") ? "ledger" : "journal"
 }
 
-const paths = new Map<number, string>()
-let accepted = 0
-let calls = 0
-
-const isReached = (call: KillAt["call"], file: string, sql = ""): boolean =>
-  call === point.call && accepted >= point.accepted && kindOf(file) === point.on && sql.startsWith(point.sql ?? "")
-  && ++calls === point.nth
+const isReached = (call: KillAt["call"], on: KillAt["on"] | undefined, sql = ""): boolean =>
+  call === point.call && counts[ACCEPTED]! >= point.accepted && on === point.on && sql.startsWith(point.sql ?? "")
+  && Atomics.add(counts, CALLS, 1) + 1 === point.nth
 
 const kill = () => process.kill(process.pid, "SIGKILL")
 
-const around = <A>(isReached: boolean, run: () => A): A => {
-  if (isReached && point.when === "before") kill()
+/** Runs a call that may be at the point. `runHalf` does half of it. */
+const around = <A>(isReached: boolean, run: () => A, runHalf = () => {}): A => {
+  if (!isReached) return run()
+  if (point.when === "half") runHalf()
+  if (point.when !== "after") kill()
   const result = run()
-  if (isReached) kill()
+  kill()
   return result
 }
 
-const { fdatasync, openSync, renameSync, rmSync, writeSync } = fs as any
+const { fdatasync, fsyncSync, renameSync, rmSync, writeSync } = fs as any
+
+const kindOfOpen = (fd: number) => kindOf(fs.readlinkSync(`/proc/self/fd/${fd}`))
 
 Object.assign(fs, {
-  openSync: (...args: ReadonlyArray<unknown>) => {
-    const fd = openSync(...args)
-    paths.set(fd, String(args[0]))
-    return fd
-  },
   writeSync: (fd: number, ...args: [bytes: Uint8Array, offset?: number, length?: number, position?: number]) => {
-    if (fd === 1) accepted = Number(args[0])
-    const reached = isReached("writeSync", paths.get(fd) ?? "")
-    if (reached && point.when === "half") {
-      const [bytes, offset = 0, length = bytes.length, position] = args
-      writeSync(fd, bytes, offset, Math.floor(length / 2), position)
-      kill()
-    }
-    return around(reached, () => writeSync(fd, ...args))
+    if (fd === 1) counts[ACCEPTED] = Number(args[0])
+    const [bytes, offset = 0, length = bytes.length - offset, position] = args
+    return around(
+      point.call === "writeSync" && isReached("writeSync", kindOfOpen(fd)),
+      () => writeSync(fd, ...args),
+      () => writeSync(fd, bytes, offset, Math.floor(length / 2), position)
+    )
   },
-  fdatasync: (fd: number, done: unknown) =>
-    around(isReached("fdatasync", paths.get(fd) ?? ""), () => fdatasync(fd, done)),
-  renameSync: (from: string, to: string) => around(isReached("renameSync", to), () => renameSync(from, to)),
-  rmSync: (file: string, options: unknown) => around(isReached("rmSync", file), () => rmSync(file, options))
+  fsyncSync: (fd: number) => around(isReached("fsyncSync", kindOfOpen(fd)), () => fsyncSync(fd)),
+  fdatasync: (fd: number, done: unknown) => around(isReached("fdatasync", kindOfOpen(fd)), () => fdatasync(fd, done)),
+  renameSync: (from: string, to: string) => around(isReached("renameSync", kindOf(to)), () => renameSync(from, to)),
+  rmSync: (file: string, options: unknown) => around(isReached("rmSync", kindOf(file)), () => rmSync(file, options))
 })
 
 const { exec, prepare } = sqlite.DatabaseSync.prototype as any
@@ -63,7 +74,7 @@ const statements = new WeakMap<object, { readonly file: string; readonly sql: st
 
 Object.assign(sqlite.DatabaseSync.prototype, {
   exec(this: InstanceType<typeof sqlite.DatabaseSync>, sql: string) {
-    return around(isReached("exec", this.location() ?? "", sql), () => exec.call(this, sql))
+    return around(isReached("exec", kindOf(this.location() ?? ""), sql), () => exec.call(this, sql))
   },
   prepare(this: InstanceType<typeof sqlite.DatabaseSync>, sql: string) {
     const statement = prepare.call(this, sql)
@@ -74,7 +85,30 @@ Object.assign(sqlite.DatabaseSync.prototype, {
 Object.assign(sqlite.StatementSync.prototype, {
   run(this: object, ...values: ReadonlyArray<unknown>) {
     const { file, sql } = statements.get(this)!
-    return around(isReached("run", file, sql), () => run.apply(this, values))
+    return around(isReached("run", kindOf(file), sql), () => run.apply(this, values))
+  }
+})
+
+const { emit, write } = net.Socket.prototype as any
+
+/** The messages of Postgres: a letter, their length in four bytes, and the text of a query. */
+const HEADER_BYTES = 5
+const isCopyData = (bytes: Uint8Array) => bytes.length === HEADER_BYTES && bytes[0] === "d".charCodeAt(0)
+let isCopying = false
+
+Object.assign(net.Socket.prototype, {
+  write(this: net.Socket, bytes: Uint8Array, ...rest: ReadonlyArray<unknown>) {
+    const message = isCopying ? COPIED : Buffer.from(bytes).toString("latin1", HEADER_BYTES)
+    isCopying = isCopyData(bytes)
+    return around(
+      isReached("send", "postgres", message),
+      () => write.call(this, bytes, ...rest),
+      () => write.call(this, bytes.subarray(0, bytes.length >> 1))
+    )
+  },
+  emit(this: net.Socket, event: string, ...values: ReadonlyArray<unknown>) {
+    const answer = event === "data" ? Buffer.from(values[0] as Uint8Array).toString("latin1", HEADER_BYTES) : ""
+    return around(event === "data" && isReached("answer", "postgres", answer), () => emit.call(this, event, ...values))
   }
 })
 

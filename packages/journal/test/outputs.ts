@@ -4,19 +4,27 @@
  * A module of your own with an `outputs` like this one is tested by `npm run crash-test -- --module FILE`.
  */
 import { SampleSink } from "@sampleline/core"
-import { CsvSink, JsonlSink, SqliteSink } from "@sampleline/sinks"
+import { CsvSink, JsonlSink, ParquetSink, SqliteSink } from "@sampleline/sinks"
 import { parse } from "csv-parse/sync"
 import { Array, Effect, Layer, Logger } from "effect"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import * as KillPoints from "./killPoints.ts"
+import { inserter, postgres } from "./postgresOutputs.ts"
 
-interface Output {
+export interface Output {
   /** The sink, whose files are in the folder. A second start appends. */
   readonly layer: (folder: string, mode: "create" | "append") => Layer.Layer<SampleSink, unknown>
   /** By another reader than the sink's own. Dies if it cannot be read. */
   readonly read: (folder: string) => Effect.Effect<Content>
+  /** Where a recorder is killed in its work on this output. Default: nowhere. */
+  readonly points?: KillPoints.Points
+  /** What all recordings share, such as a server. It is built once, and tells the recorders of itself by the environment. */
+  readonly shared?: Layer.Layer<never>
+  /** Called before a recording. Default: nothing. */
+  readonly prepare?: (folder: string) => Effect.Effect<void>
 }
 
 /** What an output holds, in its order. */
@@ -29,6 +37,16 @@ export interface Content {
 }
 
 export type Outputs = { readonly [name: string]: Output }
+
+/** Some of the outputs. Throws if there is none of a name. */
+export const pick = (outputs: Outputs, names: ReadonlyArray<string>): Outputs =>
+  Object.fromEntries(names.map((name) => {
+    const output = outputs[name]
+    if (output === undefined) {
+      throw new Error(`there is no output ${name}; there are ${Object.keys(outputs).join(", ")}`)
+    }
+    return [name, output]
+  }))
 
 export const journalIn = (folder: string): string => path.join(folder, "run.journal")
 
@@ -70,19 +88,47 @@ const databaseContent = (folder: string): Content => {
   }
 }
 
+/** Loaded when it is needed: a recorder does not read. */
+const duckDb = Effect.promise(() => import("../../sinks/test/duckdb.ts"))
+
+const parquetContent = Effect.fnUntraced(function*(file: string) {
+  const { queryDuckDb } = yield* duckDb
+  const rows = yield* queryDuckDb(`SELECT sequence, "Count" FROM '${file}'`)
+  const [events] = yield* queryDuckDb(
+    `SELECT decode(value) AS json FROM parquet_kv_metadata('${file}') WHERE decode(key) = 'events'`
+  )
+  return {
+    samples: rows.map(({ Count, sequence }) => ({ sequence: Number(sequence), Count: Number(Count) })),
+    events: (JSON.parse(String(events!["json"])) as ReadonlyArray<any>).map(({ event }) => String(event)),
+    digest: digestOf([fs.readFileSync(file)])
+  }
+})
+
 export const outputs: Outputs = {
   csv: {
     layer: (folder, mode) => CsvSink.layer({ path: path.join(folder, "run.csv"), mode, rowIds: true }),
-    read: (folder) => Effect.sync(() => textContent(folder, "run.csv", (text) => parse(text, { columns: true })))
+    read: (folder) => Effect.sync(() => textContent(folder, "run.csv", (text) => parse(text, { columns: true }))),
+    points: KillPoints.text
   },
   jsonl: {
     layer: (folder, mode) => JsonlSink.layer({ path: path.join(folder, "run.jsonl"), mode, rowIds: true }),
-    read: (folder) => Effect.sync(() => textContent(folder, "run.jsonl", linesOf))
+    read: (folder) => Effect.sync(() => textContent(folder, "run.jsonl", linesOf)),
+    // It has no description.
+    points: { ...KillPoints.text, resuming: {} }
   },
   db: {
     layer: (folder, mode) => SqliteSink.layer({ path: path.join(folder, "run.db"), mode }),
-    read: (folder) => Effect.sync(() => databaseContent(folder))
-  }
+    read: (folder) => Effect.sync(() => databaseContent(folder)),
+    points: KillPoints.sqlite
+  },
+  parquet: {
+    layer: (folder, mode) =>
+      ParquetSink.layer({ path: path.join(folder, "run.parquet"), mode, rowIds: true, rowGroupSize: 100 }),
+    read: (folder) => parquetContent(path.join(folder, "run.parquet")),
+    points: KillPoints.parquet
+  },
+  postgres,
+  inserter
 }
 
 /** All outputs as one sink. */

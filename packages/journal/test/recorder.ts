@@ -22,9 +22,11 @@ export interface Job {
   readonly isSilent?: boolean
   /** Bounds the journal, and so the size of its segments. */
   readonly maxBytes: number
+  /** When the journal is forced to disk. Default: `interval`. */
+  readonly fsync?: "never" | "interval" | "always"
 }
 
-const { does, folder, isSilent = false, maxBytes, mode = "create", module, names, seconds }: Job = JSON.parse(
+const { does, folder, fsync, isSilent = false, maxBytes, mode = "create", module, names, seconds }: Job = JSON.parse(
   process.argv.at(-1)!
 )
 const { outputs }: { readonly outputs: Outputs } = await import(module)
@@ -41,7 +43,7 @@ const Devices = PollSource.layer({
   })()
 })
 
-const options = { path: journalIn(folder), maxBytes, flushInterval: "20 millis" } as const
+const options = { path: journalIn(folder), maxBytes, fsync, flushInterval: "20 millis" } as const
 
 const record = Recorder.record({
   rateHz: 200,

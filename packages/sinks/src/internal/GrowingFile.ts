@@ -10,7 +10,7 @@ import * as fs from "node:fs"
 import { crc32 } from "node:zlib"
 import type { FirstInFile } from "./ByteOutput.ts"
 import { idOf, NameWatch } from "./NameWatch.ts"
-import { bytesBehind, CHANGED, type FilePlace, Rewriting, sumOf, tailBehind } from "./Rewriting.ts"
+import { bytesBehind, CHANGED, type FilePlace, Rewriting, sumOf, tailBehind, withoutNuls } from "./Rewriting.ts"
 
 export class GrowingFile {
   readonly fd: number
@@ -42,7 +42,7 @@ export class GrowingFile {
       throw new Error("another program has written to it; record to a file that no other program writes to")
     }
     const known = this.rewriting.known(bytes)
-    // All of them: those that are there may never have come to the disk, and a failed sync is reported only once.
+    // All of them: a failed sync is reported only once.
     this.put(end, bytes, end + known)
     this.rewriting.pass(known)
     if (this.sum !== null) this.sum = crc32(bytes, this.sum)
@@ -95,10 +95,11 @@ export class GrowingFile {
   goBackTo(place: FilePlace): void {
     // What is before the last place is known, and can be long.
     const isLast = place.bytes === this.lastPlace?.bytes && place.sum === this.lastPlace.sum
-    this.rewriting = new Rewriting(isLast ? bytesBehind(this.fd, place.bytes) : tailBehind(this.fd, place))
+    const tail = withoutNuls(isLast ? bytesBehind(this.fd, place.bytes) : tailBehind(this.fd, place))
+    this.rewriting = new Rewriting(tail)
     this.end = place.bytes
     this.sum = place.sum
-    this.size = fs.fstatSync(this.fd).size
+    this.cut(place.bytes + tail.length)
   }
 
   /** Forces it to disk. If it fails, the samples that were not forced to disk may be lost: the system reports this only once. */

@@ -104,7 +104,10 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   }
   const syncNow = Effect.suspend(() => {
     const { file } = state
-    return file === null ? Effect.void : Effect.mapError(file.sync, (cause) => fileWriteError(writer, 0, cause))
+    return Effect.mapError(
+      Effect.andThen(file?.sync ?? Effect.void, events.sync),
+      (cause) => fileWriteError(writer, 0, cause)
+    )
   })
   const resumable = {
     place,

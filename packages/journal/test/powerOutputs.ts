@@ -1,0 +1,30 @@
+/**
+ * The outputs of a recorder that loses power: those of a recorder that is killed, and a Parquet file, read by DuckDB.
+ */
+import { ParquetSink } from "@sampleline/sinks"
+import { Effect } from "effect"
+import * as path from "node:path"
+import { queryDuckDb } from "../../sinks/test/duckdb.ts"
+import { eventsInParquet } from "../../sinks/test/events.ts"
+import { type Outputs, outputs as killed } from "./outputs.ts"
+
+const fileIn = (folder: string) => path.join(folder, "run.parquet")
+
+export const outputs: Outputs = {
+  ...killed,
+  parquet: {
+    layer: (folder, mode) => ParquetSink.layer({ path: fileIn(folder), mode, rowIds: true, rowGroupSize: 100 }),
+    read: (folder) =>
+      Effect.map(
+        Effect.all([
+          queryDuckDb(`SELECT sequence, "Count" FROM '${fileIn(folder)}'`),
+          eventsInParquet(fileIn(folder))
+        ]),
+        ([rows, events]) => ({
+          samples: rows.map(({ Count, sequence }) => ({ sequence: Number(sequence), Count: Number(Count) })),
+          events: events.map(({ event }) => event),
+          digest: ""
+        })
+      )
+  }
+}

@@ -101,7 +101,9 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
       if (sink.resumable === undefined) {
         yield* writeInOrder(sink, items, () => {})
         yield* keeping.now({ through, token: "" })
-      } else keeping.later(yield* sink.resumable.writeAt(items, through, (place) => Effect.orDie(keeping.before(place))))
+      } else {keeping.later(
+          yield* sink.resumable.writeAt(items, through, (place) => Effect.orDie(keeping.before(place)))
+        )}
       output.through = through
       yield* works(store, output)
       output.changed()

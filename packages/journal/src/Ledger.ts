@@ -6,10 +6,11 @@
 import type { SinkPlace } from "@sampleline/core"
 import { runTransaction, SqliteDatabase, type SqliteFailure } from "@sampleline/sqlite"
 import { Effect, type Scope } from "effect"
+import * as fs from "node:fs"
 import * as path from "node:path"
 import { JournalError } from "./JournalError.ts"
 import { checksum } from "./Packing.ts"
-import { LAYOUT, type SourceJson } from "./Segment.ts"
+import { firstOf, LAYOUT, type SourceJson } from "./Segment.ts"
 
 /** What is kept of an output. */
 export interface Kept {
@@ -49,8 +50,14 @@ export const open = Effect.fnUntraced(function*(
     database.exec("PRAGMA synchronous = NORMAL")
   })
 
-  const refuse = (reason: "Version" | "Damaged", detail: string) => new JournalError({ path: folder, reason, detail })
+  const refuse = (reason: "Version" | "Damaged" | "Missing", detail: string) =>
+    new JournalError({ path: folder, reason, detail })
   const [version] = yield* SqliteDatabase.attempt(() => database.prepare("PRAGMA user_version").all([]))
+  if (version?.["user_version"] === 0) {
+    return yield* fs.readdirSync(folder).some((name) => firstOf(name) !== null)
+      ? refuse("Damaged", "its file journal.db is empty")
+      : refuse("Missing", "there is no journal")
+  }
   if (version?.["user_version"] !== LAYOUT) {
     return yield* refuse(
       "Version",

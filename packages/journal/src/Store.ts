@@ -180,8 +180,7 @@ const openFolder = Effect.fnUntraced(function*(
   const syncPlaces = SqliteDatabase.syncLog(Ledger.fileOf(folder))
   const heldBack = () => Math.min(segments.end(), ...[...outputs.values()].map(({ place }) => place?.through ?? 0))
   // The places come to the disk before what they make needless goes from it.
-  const forget = (before: number) =>
-    Effect.ignore(Effect.andThen(syncPlaces, segments.forget(before)))
+  const forget = (before: number) => Effect.ignore(Effect.andThen(syncPlaces, segments.forget(before)))
 
   // Only then: if each event dropped a segment, telling of a gap would make the next one.
   const isFull = () => segments.isLastFull() && segments.bytes() + options.segmentBytes > options.maxBytes

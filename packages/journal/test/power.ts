@@ -113,7 +113,8 @@ export const mounted = (image: string, at: string) =>
       fs.mkdirSync(at, { recursive: true })
       return PowerDisk.run("mount", "-o", "loop", image, at)
     }),
-    () => PowerDisk.run("umount", at)
+    // A process that was killed may hold it for a moment.
+    () => PowerDisk.run("umount", "--lazy", at)
   )
 
 /** The scope kills it. */

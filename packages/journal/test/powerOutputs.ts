@@ -8,17 +8,19 @@ import { queryDuckDb } from "../../sinks/test/duckdb.ts"
 import { eventsInParquet } from "../../sinks/test/events.ts"
 import { type Outputs, outputs as killed } from "./outputs.ts"
 
-const fileIn = (folder: string) => path.join(folder, "run.parquet")
+/** If nothing of the first file has come to the disk, there is another one beside it. */
+const filesIn = (folder: string) => path.join(folder, "run*.parquet")
 
 export const outputs: Outputs = {
   ...killed,
   parquet: {
-    layer: (folder, mode) => ParquetSink.layer({ path: fileIn(folder), mode, rowIds: true, rowGroupSize: 100 }),
+    layer: (folder, mode) =>
+      ParquetSink.layer({ path: path.join(folder, "run.parquet"), mode, rowIds: true, rowGroupSize: 100 }),
     read: (folder) =>
       Effect.map(
         Effect.all([
-          queryDuckDb(`SELECT sequence, "Count" FROM '${fileIn(folder)}'`),
-          eventsInParquet(fileIn(folder))
+          queryDuckDb(`SELECT sequence, "Count" FROM '${filesIn(folder)}'`),
+          eventsInParquet(filesIn(folder))
         ]),
         ([rows, events]) => ({
           samples: rows.map(({ Count, sequence }) => ({ sequence: Number(sequence), Count: Number(Count) })),

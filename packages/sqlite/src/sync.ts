@@ -10,8 +10,7 @@ import * as fs from "node:fs"
  * @since 0.1.0
  * @category files
  */
-export const syncFile = (path: string): Effect.Effect<void, NodeJS.ErrnoException> =>
-  sync(path, "r+", fs.fdatasync)
+export const syncFile = (path: string): Effect.Effect<void, NodeJS.ErrnoException> => sync(path, "r+", fs.fdatasync)
 
 /**
  * Forces the names in a folder to disk, where folders can be opened.

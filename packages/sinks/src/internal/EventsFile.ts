@@ -11,7 +11,7 @@ import * as fs from "node:fs"
 import { crc32 } from "node:zlib"
 import type { Writer } from "./FileFailure.ts"
 import type { FileMode } from "./OutputFile.ts"
-import { type FilePlace, Rewriting, sumOf, tailBehind, withoutNuls } from "./Rewriting.ts"
+import { type FilePlace, Rewriting, sumOf, tailBehind } from "./Rewriting.ts"
 import { endOfKilled } from "./RunTables.ts"
 
 const eventsFileOf = (target: string): string => `${target}-events.jsonl`
@@ -94,9 +94,10 @@ export class EventsFile {
 
   /** Goes on behind an earlier place: what stands there is written again. Throws if someone has changed it. */
   goBackTo(place: FilePlace): void {
-    const tail = withoutNuls(withFile(this.path, (fd) => tailBehind(fd, place)))
-    fs.truncateSync(this.path, place.bytes + tail.length)
-    this.rewriting = new Rewriting(tail)
+    const tail = withFile(this.path, (fd) => tailBehind(fd, place))
+    const complete = tail.lastIndexOf("\n") + 1
+    fs.truncateSync(this.path, place.bytes + complete)
+    this.rewriting = new Rewriting(tail.subarray(0, complete))
     this.hasBegun = true
     this.held = place
   }

@@ -371,7 +371,10 @@ export class ParquetOutput {
           : `${partial} was moved to ${this.movedTo} while it was recorded, and is complete there`,
         cause
       })
-    const named = Effect.andThen(Effect.try({ try: () => publish(file), catch: unnamed }), syncFolder(dirname(file.path)))
+    const named = Effect.andThen(
+      Effect.try({ try: () => publish(file), catch: unnamed }),
+      syncFolder(dirname(file.path))
+    )
     return Effect.andThen(
       Effect.mapError(
         recording.finish(through),

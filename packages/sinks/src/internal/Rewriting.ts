@@ -62,10 +62,3 @@ export const bytesBehind = (fd: number, offset: number): Buffer => {
   fs.readSync(fd, tail, 0, tail.length, offset)
   return tail
 }
-
-/** Without the NULs at its end. */
-export const withoutNuls = (tail: Buffer): Buffer => {
-  let end = tail.length
-  while (end > 0 && tail[end - 1] === 0) end--
-  return tail.subarray(0, end)
-}

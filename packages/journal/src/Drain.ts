@@ -57,6 +57,10 @@ export class Output {
     return this.through - (this.begunAt ?? this.through)
   }
 
+  get isOpened(): boolean {
+    return this.begunAt !== undefined
+  }
+
   openedAt(position: number): void {
     this.begunAt ??= position
     this.through = position
@@ -177,11 +181,14 @@ const placeKeeper = (store: Store, output: Output) => {
       place = yield* resumable.open({ journal: store.id, place, first: first && samplesOf(store, first) })
       // Else the journal could know of more than the output.
       yield* resumable.sync
-      output.openedAt(place.through)
-      const more = place.through - store.end()
-      if (more > 0) {
-        yield* Effect.logError(`${name}: it has ${more} samples and events that the journal ${store.path} has lost`)
+      const hasMore = !output.isOpened && place.through > store.found
+      const from = hasMore ? yield* firstUnknown(store) : place.through
+      if (hasMore) {
+        yield* Effect.logError(
+          `${name}: it has ${place.through - from} samples and events that the journal ${store.path} has lost`
+        )
       }
+      output.openedAt(from)
       yield* keepBefore({ place })
     }),
     firstBatch: (items: Array.NonEmptyReadonlyArray<Item>) =>
@@ -209,6 +216,15 @@ const placeKeeper = (store: Store, output: Output) => {
     })
   }
 }
+
+/**
+ * The first position of which an output from before knows nothing. A power cut can take from the journal what an output has. The end
+ * of the run then has the position of an item that is lost.
+ */
+const firstUnknown = Effect.fnUntraced(function*(store: Store) {
+  const last = yield* store.at(store.found - 1)
+  return last !== null && !(last instanceof Sample) && last._tag === "RunEnded" ? store.found - 1 : store.found
+})
 
 /** The sources of a batch, in the order in which they come. */
 const sourcesOf = (items: ReadonlyArray<Item>) =>

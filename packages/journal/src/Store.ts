@@ -38,6 +38,8 @@ export interface Store {
   readonly run: () => Run | null
   /** The position behind the last item. */
   readonly end: () => number
+  /** The position behind the last item that was on disk when the journal was opened; infinity for a new one. */
+  readonly found: number
   /** Completes when there is an item, or none will come. */
   readonly begun: Effect.Effect<void>
   /** Null if there is none at that position, or it is lost. */
@@ -69,8 +71,8 @@ export interface Store {
 const LATEST = 1 << 12
 /** How many items are read at a time. */
 const CHUNK = 1 << 10
-/** How often what was appended is forced to disk. */
-const SYNC_INTERVAL = "1 second"
+/** How often what was appended is forced to disk. This takes time, and what comes meanwhile waits for the next time: a second in all. */
+const SYNC_INTERVAL = "750 millis"
 /** At which parts of `maxBytes` there is a warning. */
 const WARNINGS = [0.5, 0.8, 0.9, 0.95]
 const RETRY_INTERVAL = "100 millis"
@@ -134,6 +136,7 @@ const openFolder = Effect.fnUntraced(function*(
     Segments.open(folder, { isDurable: options.fsync === "always", segmentBytes: options.segmentBytes }),
     failed
   )
+  const found = made === undefined ? segments.end() : Infinity
   /** As they are on disk, and as they are to be. */
   const outputs = new Map(ledger.outputs)
   const wanted = new Map(outputs)
@@ -210,6 +213,7 @@ const openFolder = Effect.fnUntraced(function*(
     settings: ledger.settings,
     run: () => segments.catalogue.run ?? null,
     end: segments.end,
+    found,
     begun,
     at: (position) =>
       Effect.mapBoth(segments.read(position, 1), {

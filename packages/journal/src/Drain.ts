@@ -105,9 +105,10 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
       if (sink.resumable === undefined) {
         yield* writeInOrder(sink, items, () => {})
         yield* keeping.now({ through, token: "" })
-      } else {keeping.later(
-          yield* sink.resumable.writeAt(items, through, (place) => Effect.orDie(keeping.before(place)))
-        )}
+      } else {
+        const keep = (place: SinkPlace) => Effect.orDie(keeping.before(place))
+        keeping.later(yield* sink.resumable.writeAt(items, through, keep))
+      }
       output.through = through
       yield* works(store, output)
       output.changed()
@@ -181,14 +182,11 @@ const placeKeeper = (store: Store, output: Output) => {
       place = yield* resumable.open({ journal: store.id, place, first: first && samplesOf(store, first) })
       // Else the journal could know of more than the output.
       yield* resumable.sync
-      const hasMore = !output.isOpened && place.through > store.found
-      const from = hasMore ? yield* firstUnknown(store) : place.through
-      if (hasMore) {
-        yield* Effect.logError(
-          `${name}: it has ${place.through - from} samples and events that the journal ${store.path} has lost`
-        )
+      const more = output.isOpened ? 0 : place.through - store.found
+      output.openedAt(more > 0 ? yield* firstUnknown(store) : place.through)
+      if (more > 0) {
+        yield* Effect.logError(`${name}: it has ${more} samples and events that the journal ${store.path} has lost`)
       }
-      output.openedAt(from)
       yield* keepBefore({ place })
     }),
     firstBatch: (items: Array.NonEmptyReadonlyArray<Item>) =>

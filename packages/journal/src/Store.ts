@@ -73,6 +73,8 @@ const LATEST = 1 << 12
 const CHUNK = 1 << 10
 /** How often what was appended is forced to disk. This takes time, and what comes meanwhile waits for the next time: a second in all. */
 const SYNC_INTERVAL = "750 millis"
+/** How long the end of a run waits for the disk. */
+const LONGEST_SYNC = "1 second"
 /** At which parts of `maxBytes` there is a warning. */
 const WARNINGS = [0.5, 0.8, 0.9, 0.95]
 const RETRY_INTERVAL = "100 millis"
@@ -180,6 +182,7 @@ const openFolder = Effect.fnUntraced(function*(
 
   const warnOfSync = ({ message }: SqliteFailure) =>
     Effect.logWarning(`journal ${folder}: it could not be forced to disk, and may not survive a power cut: ${message}`)
+  const sync = Effect.catch(segments.sync, warnOfSync)
   const syncPlaces = SqliteDatabase.syncLog(Ledger.fileOf(folder))
   const heldBack = () => Math.min(segments.end(), ...[...outputs.values()].map(({ place }) => place?.through ?? 0))
   // The places come to the disk before what they make needless goes from it.
@@ -202,7 +205,7 @@ const openFolder = Effect.fnUntraced(function*(
   const warnOfSize = watchSize(options, clock, segments.bytes)
   yield* Effect.forkScoped(Effect.forever(
     Effect.sleep(SYNC_INTERVAL).pipe(
-      Effect.andThen(options.fsync === "interval" ? Effect.catch(segments.sync, warnOfSync) : Effect.void),
+      Effect.andThen(options.fsync === "interval" ? sync : Effect.void),
       Effect.andThen(warnOfSize)
     )
   ))
@@ -257,10 +260,14 @@ const openFolder = Effect.fnUntraced(function*(
       flushes++
       wake()
     }),
-    seal: Effect.sync(() => {
-      isSealed = true
-      wake()
-    }),
+    // The end of the run is in the journal before outputs have it, or after a power cut they would get another one.
+    seal: Effect.andThen(
+      options.fsync === "interval" ? Effect.timeoutOption(sync, LONGEST_SYNC) : Effect.void,
+      Effect.sync(() => {
+        isSealed = true
+        wake()
+      })
+    ),
     isSealed: () => isSealed,
     kept: (output) => wanted.get(output) ?? { place: null, first: null },
     outputs: () => outputs,

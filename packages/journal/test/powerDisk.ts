@@ -12,7 +12,7 @@ import * as fs from "node:fs"
 import { fileURLToPath } from "node:url"
 
 /** A disk in a process of its own. */
-export interface PowerDisk {
+interface PowerDisk {
   /** Writes what a power cut leaves at this moment to a file. `kept`: the share of the unflushed sectors that reach the medium. */
   readonly cut: (image: string, seed: number, kept: number) => Effect.Effect<void>
 }

@@ -1,5 +1,5 @@
 /**
- * The outputs of a recorder that loses power: those of a recorder that is killed, and a Parquet file, read by DuckDB.
+ * The files of a recorder that loses power: those of a recorder that is killed, and a Parquet file, read by DuckDB.
  */
 import { ParquetSink } from "@sampleline/sinks"
 import { Effect } from "effect"
@@ -12,7 +12,9 @@ import { type Outputs, outputs as killed } from "./outputs.ts"
 const filesIn = (folder: string) => path.join(folder, "run*.parquet")
 
 export const outputs: Outputs = {
-  ...killed,
+  csv: killed["csv"]!,
+  jsonl: killed["jsonl"]!,
+  db: killed["db"]!,
   parquet: {
     layer: (folder, mode) =>
       ParquetSink.layer({ path: path.join(folder, "run.parquet"), mode, rowIds: true, rowGroupSize: 100 }),

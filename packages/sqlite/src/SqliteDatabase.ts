@@ -168,7 +168,4 @@ export const remove = (path: string): Effect.Effect<void, SqliteFailure> =>
  */
 export const syncLog = (path: string): Effect.Effect<void, SqliteFailure> =>
   // There is no log in other modes, and none when all of it is in the database.
-  syncFile(`${path}-wal`).pipe(
-    Effect.catchIf(({ code }) => code === "ENOENT", () => Effect.void),
-    Effect.mapError(SqliteFailure.from)
-  )
+  Effect.mapError(syncFile(`${path}-wal`), SqliteFailure.from)

@@ -5,12 +5,13 @@ import { Effect } from "effect"
 import * as fs from "node:fs"
 
 /**
- * Forces what a file holds to disk.
+ * Forces what a file holds to disk. Does nothing if there is no such file.
  *
  * @since 0.1.0
  * @category files
  */
-export const syncFile = (path: string): Effect.Effect<void, NodeJS.ErrnoException> => sync(path, "r+", fs.fdatasync)
+export const syncFile = (path: string): Effect.Effect<void, NodeJS.ErrnoException> =>
+  Effect.catchIf(sync(path, "r+", fs.fdatasync), ({ code }) => code === "ENOENT", () => Effect.void)
 
 /**
  * Forces the names in a folder to disk, where folders can be opened.

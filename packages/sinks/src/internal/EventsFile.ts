@@ -61,7 +61,7 @@ export class EventsFile {
   readonly sync: Effect.Effect<void, NodeJS.ErrnoException> = Effect.suspend(() => {
     if (this.isSynced) return Effect.void
     this.isSynced = true
-    return Effect.tapError(syncFile(this.path), () =>
+    return Effect.onError(syncFile(this.path), () =>
       Effect.sync(() => {
         this.isSynced = false
       }))

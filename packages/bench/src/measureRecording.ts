@@ -120,9 +120,9 @@ const usedBetween = (before: Reading, after: Reading) => {
 }
 
 /** Starts a program. `end` gives what it printed, and dies unless it ended well. The scope kills it. */
-const startNode = Effect.fnUntraced(function*(args: ReadonlyArray<string>) {
+export const startNode = Effect.fnUntraced(function*(args: ReadonlyArray<string>, env = process.env) {
   const child = yield* Effect.acquireRelease(
-    Effect.sync(() => spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] })),
+    Effect.sync(() => spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"], env })),
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
   const text = { stdout: "", stderr: "" }

@@ -57,6 +57,10 @@ export class Output {
     return this.through - (this.begunAt ?? this.through)
   }
 
+  get isOpened(): boolean {
+    return this.begunAt !== undefined
+  }
+
   openedAt(position: number): void {
     this.begunAt ??= position
     this.through = position
@@ -101,7 +105,10 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
       if (sink.resumable === undefined) {
         yield* writeInOrder(sink, items, () => {})
         yield* keeping.now({ through, token: "" })
-      } else keeping.later(yield* sink.resumable.writeAt(items, through, (place) => Effect.orDie(keeping.now(place))))
+      } else {
+        const keep = (place: SinkPlace) => Effect.orDie(keeping.before(place))
+        keeping.later(yield* sink.resumable.writeAt(items, through, keep))
+      }
       output.through = through
       yield* works(store, output)
       output.changed()
@@ -157,6 +164,9 @@ const placeKeeper = (store: Store, output: Output) => {
   let place: SinkPlace | null = store.kept(name).place
   const keep = (change: Partial<Kept>) =>
     isTransient ? Effect.void : store.keep(name, { ...store.kept(name), ...change })
+  /** Keeps what the output is changed by, and forces it to disk before: a power cut must not leave the output without it. */
+  const keepBefore = (change: Partial<Kept>) =>
+    isTransient ? Effect.void : Effect.andThen(keep(change), store.syncPlaces)
   /** Keeps the place that is safe on disk. */
   const sync = Effect.suspend(() => {
     const next = place
@@ -170,17 +180,23 @@ const placeKeeper = (store: Store, output: Output) => {
       if (isTransient) return output.openedAt(output.through)
       if (resumable === undefined) return output.openedAt(place?.through ?? 0)
       place = yield* resumable.open({ journal: store.id, place, first: first && samplesOf(store, first) })
-      output.openedAt(place.through)
-      const more = place.through - store.end()
+      // Else the journal could know of more than the output.
+      yield* resumable.sync
+      const more = output.isOpened ? 0 : place.through - store.found
+      output.openedAt(more > 0 ? yield* firstUnknown(store) : place.through)
       if (more > 0) {
         yield* Effect.logError(`${name}: it has ${more} samples and events that the journal ${store.path} has lost`)
       }
-      yield* keep({ place })
+      yield* keepBefore({ place })
     }),
     firstBatch: (items: Array.NonEmptyReadonlyArray<Item>) =>
       store.kept(name).first === null && items.some((item) => item instanceof Sample)
-        ? keep({ first: sourcesOf(items) })
+        ? keepBefore({ first: sourcesOf(items) })
         : Effect.void,
+    before: (next: SinkPlace) => {
+      place = next
+      return keepBefore({ place })
+    },
     now: (next: SinkPlace) => {
       place = next
       return keep({ place })
@@ -198,6 +214,15 @@ const placeKeeper = (store: Store, output: Output) => {
     })
   }
 }
+
+/**
+ * The first position of which an output from before knows nothing. A power cut can take from the journal what an output has. The end
+ * of the run then has the position of an item that is lost.
+ */
+const firstUnknown = Effect.fnUntraced(function*(store: Store) {
+  const last = yield* store.at(store.found - 1)
+  return last !== null && !(last instanceof Sample) && last._tag === "RunEnded" ? store.found - 1 : store.found
+})
 
 /** The sources of a batch, in the order in which they come. */
 const sourcesOf = (items: ReadonlyArray<Item>) =>

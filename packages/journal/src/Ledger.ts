@@ -6,10 +6,11 @@
 import type { SinkPlace } from "@sampleline/core"
 import { runTransaction, SqliteDatabase, type SqliteFailure } from "@sampleline/sqlite"
 import { Effect, type Scope } from "effect"
+import * as fs from "node:fs"
 import * as path from "node:path"
 import { JournalError } from "./JournalError.ts"
 import { checksum } from "./Packing.ts"
-import { LAYOUT, type SourceJson } from "./Segment.ts"
+import { firstOf, LAYOUT, type SourceJson } from "./Segment.ts"
 
 /** What is kept of an output. */
 export interface Kept {
@@ -28,32 +29,35 @@ export interface Ledger {
   readonly keep: (name: string, kept: Kept) => void
 }
 
+/** What a journal is made with. */
+export interface Made {
+  readonly id: string
+  readonly settings: string | null
+}
+
 export const fileOf = (folder: string): string => path.join(folder, "journal.db")
 
 /** Opens the ledger of a journal. `made` is given to make it. */
 export const open = Effect.fnUntraced(function*(
   folder: string,
-  made?: { readonly id: string; readonly settings: string | null }
+  made?: Made
 ): Effect.fn.Return<Ledger, JournalError | SqliteFailure, Scope.Scope> {
   const database = yield* SqliteDatabase.open(fileOf(folder))
   yield* SqliteDatabase.attempt(() => {
-    database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
-    if (made === undefined) return
-    runTransaction(database, () => {
-      database.exec(
-        "CREATE TABLE journals (id TEXT NOT NULL, settings TEXT, sum INTEGER NOT NULL);"
-          + "CREATE TABLE outputs (name TEXT PRIMARY KEY, json TEXT NOT NULL, sum INTEGER NOT NULL);"
-          + `PRAGMA user_version = ${LAYOUT}`
-      )
-      database.prepare("INSERT INTO journals VALUES (?, ?, ?)").run([
-        made.id,
-        made.settings,
-        checksum(made.id + (made.settings ?? ""), 0)
-      ])
-    })
+    database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+    if (made !== undefined) make(database, made)
+    // Of the places, an older one serves as well.
+    database.exec("PRAGMA synchronous = NORMAL")
   })
-  const refuse = (reason: "Version" | "Damaged", detail: string) => new JournalError({ path: folder, reason, detail })
+
+  const refuse = (reason: "Version" | "Damaged" | "Missing", detail: string) =>
+    new JournalError({ path: folder, reason, detail })
   const [version] = yield* SqliteDatabase.attempt(() => database.prepare("PRAGMA user_version").all([]))
+  if (version?.["user_version"] === 0) {
+    return yield* fs.readdirSync(folder).some((name) => firstOf(name) !== null)
+      ? refuse("Damaged", "its file journal.db is empty")
+      : refuse("Missing", "there is no journal")
+  }
   if (version?.["user_version"] !== LAYOUT) {
     return yield* refuse(
       "Version",
@@ -88,5 +92,16 @@ export const open = Effect.fnUntraced(function*(
     }
   }
 })
+
+/** Forced to disk at once: without it, samples that are on disk cannot be read. */
+const make = (database: SqliteDatabase.SqliteDatabase, { id, settings }: Made): void =>
+  runTransaction(database, () => {
+    database.exec(
+      "CREATE TABLE journals (id TEXT NOT NULL, settings TEXT, sum INTEGER NOT NULL);"
+        + "CREATE TABLE outputs (name TEXT PRIMARY KEY, json TEXT NOT NULL, sum INTEGER NOT NULL);"
+        + `PRAGMA user_version = ${LAYOUT}`
+    )
+    database.prepare("INSERT INTO journals VALUES (?, ?, ?)").run([id, settings, checksum(id + (settings ?? ""), 0)])
+  })
 
 const sumOf = (name: string, json: string): number => checksum(name + json, 0)

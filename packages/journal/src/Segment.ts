@@ -83,7 +83,7 @@ export const open = Effect.fnUntraced(function*(
     yield* Effect.logError(`journal ${folder}: ${path.basename(file)}-wal is damaged: the last samples in it are lost`)
   }
   return yield* SqliteDatabase.attempt(() => {
-    database.exec(`PRAGMA journal_size_limit = 1048576; PRAGMA synchronous = ${isDurable ? "FULL" : "NORMAL"}`)
+    database.exec("PRAGMA journal_size_limit = 1048576; PRAGMA synchronous = FULL")
     runTransaction(database, () =>
       database.exec(
         "CREATE TABLE IF NOT EXISTS runs (json TEXT NOT NULL, sum INTEGER NOT NULL);"
@@ -92,6 +92,7 @@ export const open = Effect.fnUntraced(function*(
           + " (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, sum INTEGER NOT NULL, data BLOB NOT NULL);"
           + `PRAGMA user_version = ${LAYOUT}`
       ))
+    if (!isDurable) database.exec("PRAGMA synchronous = NORMAL")
     return makeSegment(database, first, catalogue)
   })
 })

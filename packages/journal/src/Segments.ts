@@ -86,11 +86,25 @@ export const open = Effect.fnUntraced(function*(
     const segment = last === undefined ? undefined : opened.get(last)?.segment
     return segment !== undefined && segment.bytes() < segmentBytes ? segment : undefined
   }
+  /** The first segment that holds something that was not forced to disk. */
+  let unsyncedFrom = 0
+  const sync = Effect.suspend(() => {
+    const unsynced = firsts.filter((first) => first >= unsyncedFrom)
+    return Effect.andThen(
+      Effect.forEach(unsynced, (first) => SqliteDatabase.syncLog(Segment.pathOf(folder, first)), { discard: true }),
+      Effect.sync(() => {
+        unsyncedFrom = unsynced.at(-1) ?? 0
+      })
+    )
+  })
+
   /** Whether a new segment is being made. */
   let isGrowing = false
   const addToNew = (items: ReadonlyArray<Item>) =>
     alone(Effect.gen(function*() {
       isGrowing = true
+      // Else a power cut could leave a hole before the new one. If it fails, the next `sync` tries again and tells.
+      yield* Effect.ignore(sync)
       const segment = withRoom() ?? (yield* at(end))
       yield* SqliteDatabase.attempt(() => add(segment, items))
     })).pipe(Effect.ensuring(Effect.sync(() => {
@@ -133,9 +147,6 @@ export const open = Effect.fnUntraced(function*(
         step: () => {}
       })),
     forgetOldest: alone(forgetOldest),
-    sync: Effect.suspend(() => {
-      const last = firsts.at(-1)
-      return last === undefined ? Effect.void : SqliteDatabase.syncLog(Segment.pathOf(folder, last))
-    })
+    sync
   }
 })

@@ -5,7 +5,7 @@
  * The latest items are kept in memory too, so that an output that keeps up reads nothing from disk.
  */
 import { type Run, SampleClock } from "@sampleline/core"
-import { OwnerLock, SqliteDatabase, SqliteFailure } from "@sampleline/sqlite"
+import { OwnerLock, SqliteDatabase, SqliteFailure, syncFolder } from "@sampleline/sqlite"
 import { type Array, Duration, Effect, Option, type Scope, Stream } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -38,6 +38,8 @@ export interface Store {
   readonly run: () => Run | null
   /** The position behind the last item. */
   readonly end: () => number
+  /** The position behind the last item that was on disk when the journal was opened; infinity for a new one. */
+  readonly found: number
   /** Completes when there is an item, or none will come. */
   readonly begun: Effect.Effect<void>
   /** Null if there is none at that position, or it is lost. */
@@ -55,6 +57,8 @@ export interface Store {
   readonly kept: (output: string) => Ledger.Kept
   readonly outputs: () => ReadonlyMap<string, Ledger.Kept>
   readonly keep: (output: string, kept: Ledger.Kept) => Effect.Effect<void, JournalError>
+  /** Forces what was kept of outputs to disk, or warns. */
+  readonly syncPlaces: Effect.Effect<void>
   /** The position up to which all outputs have everything for sure. */
   readonly heldBack: () => number
   /** Removes what is before a position, as far as whole segments allow. */
@@ -67,21 +71,18 @@ export interface Store {
 const LATEST = 1 << 12
 /** How many items are read at a time. */
 const CHUNK = 1 << 10
-/** How often what was appended is forced to disk. */
-const SYNC_INTERVAL = "1 second"
+/** How often what was appended is forced to disk. This takes time, and what comes meanwhile waits for the next time: a second in all. */
+const SYNC_INTERVAL = "750 millis"
+/** How long the end of a run waits for the disk. */
+const LONGEST_SYNC = "1 second"
 /** At which parts of `maxBytes` there is a warning. */
 const WARNINGS = [0.5, 0.8, 0.9, 0.95]
 const RETRY_INTERVAL = "100 millis"
 
-interface Made {
-  readonly id: string
-  readonly settings: string | null
-}
-
 /** Makes a journal. Its folder must not exist, or hold a journal that accepted nothing before its recorder was killed. */
 export const create = Effect.fnUntraced(function*(
   options: StoreOptions,
-  made: Made
+  made: Ledger.Made
 ): Effect.fn.Return<Store, JournalError, Scope.Scope> {
   const { path: folder } = options
   yield* Effect.try({
@@ -93,6 +94,7 @@ export const create = Effect.fnUntraced(function*(
     },
     catch: (cause) => failureOf(folder, cause)
   })
+  yield* syncFolder(path.dirname(folder))
   return yield* openFolder(options, made)
 })
 
@@ -122,13 +124,13 @@ export const open = Effect.fnUntraced(function*(
 
 const openFolder = Effect.fnUntraced(function*(
   options: StoreOptions,
-  made?: Made
+  made?: Ledger.Made
 ): Effect.fn.Return<Store, JournalError, Scope.Scope> {
   const { path: folder } = options
   const failed = (cause: unknown) => failureOf(folder, cause)
   let isFinished = false
   // First, so that the folder goes last, when its databases are closed.
-  yield* Effect.addFinalizer(() => Effect.sync(() => isFinished && remove(folder)))
+  yield* Effect.addFinalizer(() => Effect.suspend(() => isFinished ? remove(folder) : Effect.void))
   yield* Effect.mapError(OwnerLock.acquire(path.join(folder, "owner")), failed)
   if (made !== undefined) yield* Effect.mapError(SqliteDatabase.remove(Ledger.fileOf(folder)), failed)
   const ledger = yield* Effect.catchTag(Ledger.open(folder, made), "SqliteFailure", (failure) => failed(failure))
@@ -136,6 +138,7 @@ const openFolder = Effect.fnUntraced(function*(
     Segments.open(folder, { isDurable: options.fsync === "always", segmentBytes: options.segmentBytes }),
     failed
   )
+  const found = made === undefined ? segments.end() : Infinity
   /** As they are on disk, and as they are to be. */
   const outputs = new Map(ledger.outputs)
   const wanted = new Map(outputs)
@@ -177,10 +180,13 @@ const openFolder = Effect.fnUntraced(function*(
     })
   }
 
+  const warnOfSync = ({ message }: SqliteFailure) =>
+    Effect.logWarning(`journal ${folder}: it could not be forced to disk, and may not survive a power cut: ${message}`)
+  const sync = Effect.catch(segments.sync, warnOfSync)
+  const syncPlaces = SqliteDatabase.syncLog(Ledger.fileOf(folder))
   const heldBack = () => Math.min(segments.end(), ...[...outputs.values()].map(({ place }) => place?.through ?? 0))
   // The places come to the disk before what they make needless goes from it.
-  const forget = (before: number) =>
-    Effect.ignore(Effect.andThen(SqliteDatabase.syncLog(Ledger.fileOf(folder)), segments.forget(before)))
+  const forget = (before: number) => Effect.ignore(Effect.andThen(syncPlaces, segments.forget(before)))
 
   // Only then: if each event dropped a segment, telling of a gap would make the next one.
   const isFull = () => segments.isLastFull() && segments.bytes() + options.segmentBytes > options.maxBytes
@@ -196,12 +202,10 @@ const openFolder = Effect.fnUntraced(function*(
   })
   const clock = yield* SampleClock.current
   const patiently = patience(options, clock)
-  const warnOfSync = ({ message }: SqliteFailure) =>
-    Effect.logWarning(`journal ${folder}: it could not be forced to disk, and may not survive a power cut: ${message}`)
   const warnOfSize = watchSize(options, clock, segments.bytes)
   yield* Effect.forkScoped(Effect.forever(
     Effect.sleep(SYNC_INTERVAL).pipe(
-      Effect.andThen(options.fsync === "interval" ? Effect.catch(segments.sync, warnOfSync) : Effect.void),
+      Effect.andThen(options.fsync === "interval" ? sync : Effect.void),
       Effect.andThen(warnOfSize)
     )
   ))
@@ -212,6 +216,7 @@ const openFolder = Effect.fnUntraced(function*(
     settings: ledger.settings,
     run: () => segments.catalogue.run ?? null,
     end: segments.end,
+    found,
     begun,
     at: (position) =>
       Effect.mapBoth(segments.read(position, 1), {
@@ -255,10 +260,14 @@ const openFolder = Effect.fnUntraced(function*(
       flushes++
       wake()
     }),
-    seal: Effect.sync(() => {
-      isSealed = true
-      wake()
-    }),
+    // The end of the run is in the journal before outputs have it, or after a power cut they would get another one.
+    seal: Effect.andThen(
+      options.fsync === "interval" ? Effect.timeoutOption(sync, LONGEST_SYNC) : Effect.void,
+      Effect.sync(() => {
+        isSealed = true
+        wake()
+      })
+    ),
     isSealed: () => isSealed,
     kept: (output) => wanted.get(output) ?? { place: null, first: null },
     outputs: () => outputs,
@@ -273,6 +282,7 @@ const openFolder = Effect.fnUntraced(function*(
         })
         return Effect.mapError(patiently(keep), failed)
       }),
+    syncPlaces: Effect.catch(syncPlaces, warnOfSync),
     heldBack,
     forget,
     finish: Effect.sync(() => {
@@ -281,11 +291,13 @@ const openFolder = Effect.fnUntraced(function*(
   }
 })
 
-/** Removes a journal. A crash meanwhile leaves all of it, or nothing under its name. */
-const remove = (folder: string): void => {
-  fs.renameSync(folder, removedOf(folder))
-  fs.rmSync(removedOf(folder), { recursive: true, force: true })
-}
+/** Removes a journal. A crash meanwhile leaves all of it, or nothing under its name. Afterwards it does not come back. */
+const remove = Effect.fnUntraced(function*(folder: string) {
+  const removed = removedOf(folder)
+  fs.renameSync(folder, removed)
+  yield* syncFolder(path.dirname(folder))
+  fs.rmSync(removed, { recursive: true, force: true })
+})
 
 /** The name of a journal that is being removed. */
 const removedOf = (folder: string): string => path.join(path.dirname(folder), `.${path.basename(folder)}.removed`)

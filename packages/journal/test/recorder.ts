@@ -24,6 +24,8 @@ export interface Job {
   readonly isSilent?: boolean
   /** Bounds the journal, and so the size of its segments. */
   readonly maxBytes: number
+  /** When the journal is forced to disk. Default: `interval`. */
+  readonly fsync?: "never" | "interval" | "always"
 }
 
 const job: Job = JSON.parse(process.argv.at(-1)!)
@@ -40,7 +42,12 @@ const Devices = PollSource.layer({
   })()
 })
 
-const options = { path: journalIn(job.folder), maxBytes: job.maxBytes, flushInterval: "20 millis" } as const
+const options = {
+  path: journalIn(job.folder),
+  maxBytes: job.maxBytes,
+  fsync: job.fsync,
+  flushInterval: "20 millis"
+} as const
 const mode = job.does === "resume" ? "append" : job.mode ?? "create"
 const layer = layerOf(pick(outputs, job.names), job.folder, mode)
 const recording = Recorder.record({

@@ -11,6 +11,7 @@ import * as fs from "node:fs"
 import type { SQLInputValue, SQLOutputValue } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 import { SqliteFailure } from "./SqliteFailure.ts"
+import { syncFile } from "./sync.ts"
 
 /**
  * A prepared statement. Its methods throw the driver's errors.
@@ -166,12 +167,5 @@ export const remove = (path: string): Effect.Effect<void, SqliteFailure> =>
  * @category transactions
  */
 export const syncLog = (path: string): Effect.Effect<void, SqliteFailure> =>
-  Effect.callback<void, SqliteFailure>((resume) => {
-    const refuse = (error: Error) => resume(Effect.fail(SqliteFailure.from(error)))
-    fs.open(`${path}-wal`, "r+", (error, fd) => {
-      // There is no log in other modes, and none when all of it is in the database.
-      if (error?.code === "ENOENT") return resume(Effect.void)
-      if (error) return refuse(error)
-      fs.fdatasync(fd, (failure) => fs.close(fd, () => failure ? refuse(failure) : resume(Effect.void)))
-    })
-  })
+  // There is no log in other modes, and none when all of it is in the database.
+  Effect.mapError(syncFile(`${path}-wal`), SqliteFailure.from)

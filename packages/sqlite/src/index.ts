@@ -4,4 +4,5 @@
 export * as OwnerLock from "./OwnerLock.ts"
 export * as SqliteDatabase from "./SqliteDatabase.ts"
 export { SqliteFailure } from "./SqliteFailure.ts"
+export { syncFile, syncFolder } from "./sync.ts"
 export { inTransaction, retryWhileLocked, runTransaction } from "./transaction.ts"

@@ -34,7 +34,7 @@ export interface ByteOutput {
     /** How far it is. `isNew`: in another file than before. */
     readonly place: () => { readonly place: TextPlace; readonly isNew: boolean }
     readonly sync: Effect.Effect<void, SinkWriteError>
-    /** Fails if the output holds more than what was written. */
+    /** Fails if the output holds more than what was written, unless a journal can have lost it. */
     readonly finish: Effect.Effect<void, SinkWriteError>
   } | undefined
 }

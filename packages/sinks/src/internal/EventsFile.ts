@@ -5,6 +5,7 @@
  * cannot be written there is one warning, and recording goes on. A journal writes it again instead.
  */
 import { type EventRow, eventToRow, messageOf, type RunEvent } from "@sampleline/core"
+import { syncFile } from "@sampleline/sqlite"
 import { type Cause, Effect, Predicate } from "effect"
 import * as fs from "node:fs"
 import { crc32 } from "node:zlib"
@@ -21,6 +22,7 @@ export class EventsFile {
   private readonly isAppending: boolean
   private readonly lastRowAt: string | null
   private hasBegun = false
+  private isSynced = true
   private isRefused = false
   private held: FilePlace | undefined
   private rewriting = new Rewriting(Buffer.alloc(0))
@@ -55,6 +57,16 @@ export class EventsFile {
     return Effect.logWarning(`${sink} ${target}: events are not kept: ${this.path}: ${messageOf(cause)}`)
   }
 
+  /** Forces it to disk. */
+  readonly sync: Effect.Effect<void, NodeJS.ErrnoException> = Effect.suspend(() => {
+    if (this.isSynced) return Effect.void
+    this.isSynced = true
+    return Effect.onError(syncFile(this.path), () =>
+      Effect.sync(() => {
+        this.isSynced = false
+      }))
+  })
+
   /** How far it is; null if events are not kept. */
   get place(): FilePlace | null {
     if (this.isRefused) return null
@@ -71,6 +83,7 @@ export class EventsFile {
       return Effect.catchIf(
         Effect.try(() => {
           this.begin(at)
+          this.isSynced = false
           this.hasBegun = true
         }),
         ({ cause }) => cause instanceof ForeignError,
@@ -81,14 +94,19 @@ export class EventsFile {
 
   /** Goes on behind an earlier place: what stands there is written again. Throws if someone has changed it. */
   goBackTo(place: FilePlace): void {
-    this.rewriting = new Rewriting(withFile(this.path, (fd) => tailBehind(fd, place)))
+    const tail = withFile(this.path, (fd) => tailBehind(fd, place))
+    const complete = tail.lastIndexOf("\n") + 1
+    fs.truncateSync(this.path, place.bytes + complete)
+    this.rewriting = new Rewriting(tail.subarray(0, complete))
     this.hasBegun = true
     this.held = place
   }
 
   private append(row: EventRow): void {
     const line = lineOf(row)
+    this.isSynced = false
     const known = this.rewriting.known(line)
+    if (known > 0) overwrite(this.path, line.subarray(0, known), this.held!.bytes)
     if (known < line.length) appendBytes(this.path, line.subarray(known))
     this.rewriting.pass(known)
     if (this.held !== undefined) {
@@ -147,6 +165,18 @@ const appendBytes = (path: string, bytes: Buffer): void => {
     } catch (error) {
       fs.ftruncateSync(fd, size)
       throw error
+    }
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+/** Writes bytes where there are others. */
+const overwrite = (path: string, bytes: Buffer, at: number): void => {
+  const fd = fs.openSync(path, "r+")
+  try {
+    for (let written = 0; written < bytes.length;) {
+      written += fs.writeSync(fd, bytes, written, bytes.length - written, at + written)
     }
   } finally {
     fs.closeSync(fd)

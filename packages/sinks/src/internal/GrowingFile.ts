@@ -10,7 +10,7 @@ import * as fs from "node:fs"
 import { crc32 } from "node:zlib"
 import type { FirstInFile } from "./ByteOutput.ts"
 import { idOf, NameWatch } from "./NameWatch.ts"
-import { bytesBehind, CHANGED, type FilePlace, Rewriting, sumOf, tailBehind } from "./Rewriting.ts"
+import { bytesBehind, type FilePlace, Rewriting, sumOf, tailBehind } from "./Rewriting.ts"
 
 export class GrowingFile {
   readonly fd: number
@@ -42,7 +42,7 @@ export class GrowingFile {
       throw new Error("another program has written to it; record to a file that no other program writes to")
     }
     const known = this.rewriting.known(bytes)
-    // All of them: those that are there may never have come to the disk, and a failed sync is reported only once.
+    // All of them: a failed sync is reported only once.
     this.put(end, bytes, end + known)
     this.rewriting.pass(known)
     if (this.sum !== null) this.sum = crc32(bytes, this.sum)
@@ -86,19 +86,30 @@ export class GrowingFile {
     return this.lastPlace = { bytes: this.end, sum: this.sum }
   }
 
-  /** Throws if the file holds more than what was written. */
-  expectNoMore(): void {
-    if (this.rewriting.hasMore) throw new Error(CHANGED)
+  /** How many bytes it holds behind those that were written. */
+  get more(): number {
+    return this.rewriting.hasMore ? this.size! - this.end : 0
   }
 
-  /** Goes on behind an earlier place: what stands there is written again. Throws if someone has changed it. */
-  goBackTo(place: FilePlace): void {
+  /** Takes what it holds behind for written. */
+  keepMore(): void {
+    this.end = this.size!
+    this.sum = null
+  }
+
+  /**
+   * Goes on behind an earlier place: what stands there is written again. Throws if someone has changed it. `complete` is where the
+   * last complete record ends: what is behind it goes.
+   */
+  goBackTo(place: FilePlace, complete = Infinity): void {
     // What is before the last place is known, and can be long.
     const isLast = place.bytes === this.lastPlace?.bytes && place.sum === this.lastPlace.sum
-    this.rewriting = new Rewriting(isLast ? bytesBehind(this.fd, place.bytes) : tailBehind(this.fd, place))
+    const tail = isLast ? bytesBehind(this.fd, place.bytes) : tailBehind(this.fd, place)
+    this.rewriting = new Rewriting(tail.subarray(0, complete - place.bytes))
     this.end = place.bytes
     this.sum = place.sum
-    this.size = fs.fstatSync(this.fd).size
+    this.size = place.bytes + tail.length
+    if (complete < this.size) this.cut(complete)
   }
 
   /** Forces it to disk. If it fails, the samples that were not forced to disk may be lost: the system reports this only once. */

@@ -19,8 +19,10 @@ import {
   type SinkPlace,
   SinkWriteError
 } from "@sampleline/core"
+import { syncFolder } from "@sampleline/sqlite"
 import { Effect, Exit, Scope } from "effect"
 import * as fs from "node:fs"
+import { dirname } from "node:path"
 import { describeDevices, runJson, unitsByColumn } from "./Description.ts"
 import { fileOpenError, fileWriteError } from "./FileFailure.ts"
 import { idOf, NameWatch, onNameLost } from "./NameWatch.ts"
@@ -43,8 +45,7 @@ import {
   partialOf,
   publish,
   removeEmpty,
-  reopenPartial,
-  syncFolder
+  reopenPartial
 } from "./PartialFile.ts"
 import { endOfKilled } from "./RunTables.ts"
 
@@ -370,7 +371,10 @@ export class ParquetOutput {
           : `${partial} was moved to ${this.movedTo} while it was recorded, and is complete there`,
         cause
       })
-    const named = Effect.andThen(Effect.try({ try: () => publish(file), catch: unnamed }), syncFolder(file.path))
+    const named = Effect.andThen(
+      Effect.try({ try: () => publish(file), catch: unnamed }),
+      syncFolder(dirname(file.path))
+    )
     return Effect.andThen(
       Effect.mapError(
         recording.finish(through),
@@ -472,7 +476,7 @@ const finishKilledRun = Effect.fnUntraced(function*(path: string, begun: BegunFi
       yield* Effect.mapError(encoder.finish({ events: endsOf(header, finished, at), through: 0 }), openError(path))
     }
     yield* attempt(() => publish(file))
-    yield* syncFolder(begun.path)
+    yield* syncFolder(dirname(begun.path))
     forgetGroups(begun.path)
   })
   yield* Effect.ensuring(complete, Effect.sync(() => closePartial(file)))

@@ -214,16 +214,6 @@ export const publish = ({ fd, path, replaces }: PartialFile): void => {
   fs.renameSync(partialOf(path), followLinks(path))
 }
 
-/** Forces a name to disk, where folders can be opened. */
-export const syncFolder = (path: string): Effect.Effect<void> =>
-  Effect.callback((resume) => {
-    const done = () => resume(Effect.void)
-    fs.open(nodePath.dirname(path), "r", (error, fd) => {
-      if (error) return done()
-      fs.fsync(fd, () => fs.close(fd, done))
-    })
-  })
-
 export const closePartial = ({ fd, groups, reserve }: PartialFile): void => {
   for (const open of [reserve, groups, fd]) fs.closeSync(open)
 }

@@ -1,6 +1,6 @@
 /**
  * Bytes at the end of a file that were written before a crash, and are written again now. They are not cut off: what is written
- * must be what is there, or someone has changed the file.
+ * must be what is there, or someone has changed the file. Where a power cut came before the bytes were on disk, there are NULs.
  */
 import * as fs from "node:fs"
 import { crc32 } from "node:zlib"
@@ -22,10 +22,12 @@ export class Rewriting {
     this.left = left
   }
 
-  /** How many of the bytes are there already. Throws if others are there. */
+  /** For how many of the bytes there is a place already. Throws if others are there. Write them all: they may not be on disk. */
   known(bytes: Uint8Array): number {
     const known = Math.min(bytes.length, this.left.length)
-    if (!this.left.subarray(0, known).equals(bytes.subarray(0, known))) throw new Error(CHANGED)
+    const left = this.left.subarray(0, known)
+    const isSame = left.equals(bytes.subarray(0, known)) || left.every((byte, n) => byte === 0 || byte === bytes[n])
+    if (!isSame) throw new Error(CHANGED)
     return known
   }
 
@@ -54,6 +56,7 @@ export const tailBehind = (fd: number, { bytes, sum }: FilePlace): Buffer => {
   return bytesBehind(fd, bytes)
 }
 
+/** The bytes of a file from an offset on. */
 export const bytesBehind = (fd: number, offset: number): Buffer => {
   const tail = Buffer.alloc(fs.fstatSync(fd).size - offset)
   fs.readSync(fd, tail, 0, tail.length, offset)

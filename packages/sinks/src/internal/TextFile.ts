@@ -20,6 +20,7 @@ import { LOOK_INTERVAL, type NameLost } from "./NameWatch.ts"
 import { checkParents, type FileMode, isAt, isBrokenLink, makeParents } from "./OutputFile.ts"
 import { checkLock, lockOutput } from "./OutputLock.ts"
 import { openPipe } from "./Pipe.ts"
+import { CHANGED } from "./Rewriting.ts"
 import { canFollow, type Content, lastTimeIn, type TextFormat } from "./TextContent.ts"
 
 export interface TextFileOptions {
@@ -104,7 +105,10 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   }
   const syncNow = Effect.suspend(() => {
     const { file } = state
-    return file === null ? Effect.void : Effect.mapError(file.sync, (cause) => fileWriteError(writer, 0, cause))
+    return Effect.mapError(
+      Effect.andThen(file?.sync ?? Effect.void, events.sync),
+      (cause) => fileWriteError(writer, 0, cause)
+    )
   })
   const resumable = {
     place,
@@ -122,7 +126,7 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
           const file = state.file ??= openAnew(path, format)
           // What is not kept goes before the place is: after a crash it would look like someone's change.
           if (from === null) file.truncate(file.end)
-          else file.goBackTo(from.rows)
+          else file.goBackTo(from.rows, placed === null ? content?.bytes : undefined)
           if (from !== null && from.events !== null) events.goBackTo(from.events)
           return place().place
         },
@@ -130,7 +134,16 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
       })
     }),
     sync: syncNow,
-    finish: Effect.try({ try: () => state.file?.expectNoMore(), catch: (cause) => fileWriteError(writer, 0, cause) })
+    finish: Effect.suspend(() => {
+      const { file } = state
+      if (file === null || file.more === 0) return Effect.void
+      if (!isLater(file)) return Effect.fail(fileWriteError(writer, 0, new Error(CHANGED)))
+      const { more } = file
+      file.keepMore()
+      return Effect.logWarning(
+        `${writer.sink} ${writer.target}: its last ${more} bytes are rows that the journal has lost in a power cut; they stay`
+      )
+    })
   }
 
   return {
@@ -233,6 +246,13 @@ const openAnew = <C extends Content>(path: string, format: TextFormat<C>): Growi
   fs.closeSync(fd)
   throw replaced
 }
+
+/**
+ * Whether what a file holds behind what was written is later. A power cut can leave more in an output than in its journal: both are
+ * forced to disk once a second.
+ */
+const isLater = ({ end, fd, more }: GrowingFile): boolean =>
+  (lastTimeIn(fd, end + more) ?? "") > (lastTimeIn(fd, end) ?? "")
 
 /** Leaves a file that has lost its name. Its last samples are where it is now, or are lost with it. */
 const leave = (

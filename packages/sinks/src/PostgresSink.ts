@@ -20,7 +20,7 @@
  * With a journal each item is there once, whatever happens. How far the table is changes in the transaction of each batch: in a row
  * of `sampleline_positions` in the same schema, which is made where tables are made. A user who may only insert needs no such table:
  * then the journal keeps the transaction's id, and the server knows whether it was committed. With that, samples of the last second
- * before a power cut of the recorder may come twice.
+ * before a power cut of the recorder may come twice, and before Postgres 17 a batch whose COMMIT the server crashed in, with a warning.
  */
 import {
   type Column,

@@ -315,7 +315,13 @@ const combine = (sinks: ReadonlyArray<SinkShape>): SinkShape => {
   }
 }
 
-const samplesIn = (items: ReadonlyArray<Sample | RunEvent>): number =>
+/**
+ * How many of the items are samples.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const samplesIn = (items: ReadonlyArray<Sample | RunEvent>): number =>
   items.reduce((samples, item) => item instanceof Sample ? samples + 1 : samples, 0)
 
 const toBatchError = (sink: string, target: string, samples: number, error: unknown): SinkBatchError =>

@@ -169,7 +169,9 @@ const placeKeeper = (store: Store, output: Output) => {
       const { first } = store.kept(name)
       if (isTransient) return output.openedAt(output.through)
       if (resumable === undefined) return output.openedAt(place?.through ?? 0)
-      place = yield* resumable.open({ journal: store.id, place, first: first && samplesOf(store, first) })
+      // What was written since the last place that is safe may be gone, as with a disk that was away. It is written again.
+      const { place: safe } = store.kept(name)
+      place = yield* resumable.open({ journal: store.id, place: safe, first: first && samplesOf(store, first) })
       output.openedAt(place.through)
       const more = place.through - store.end()
       if (more > 0) {

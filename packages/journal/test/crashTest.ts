@@ -38,9 +38,9 @@ const runFaults = Effect.fnUntraced(function*(parallel: number) {
   const results = yield* Effect.forEach(faults, (fault) =>
     Effect.gen(function*() {
       const folder = fs.mkdtempSync(path.join(os.tmpdir(), "fault-"))
-      const { end, problems } = yield* recordWith(folder, fault)
+      const problems = yield* recordWith(folder, fault)
       yield* Console.log(
-        `${describeFault(fault)}: ${problems.length === 0 ? end : `${problems.join("\n  ")}\n  ${folder}`}`
+        `${describeFault(fault)}: ${problems.length === 0 ? "went on" : `${problems.join("\n  ")}\n  ${folder}`}`
       )
       if (problems.length === 0) fs.rmSync(folder, { recursive: true })
       return problems.length === 0

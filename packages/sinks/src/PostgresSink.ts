@@ -29,7 +29,8 @@ import {
   type Resumable,
   type RowOptions,
   type RunEvent,
-  Sample,
+  type Sample,
+  samplesIn,
   SampleSink,
   type SinkDependencyError,
   SinkOpenError,
@@ -257,7 +258,7 @@ export class PostgresSink extends Context.Service<
         ).pipe(
           Effect.catchTag(
             "SqlFailure",
-            (failure) => refusal(failure, items.filter((item) => item instanceof Sample).length)
+            (failure) => refusal(failure, samplesIn(items))
           )
         )
         return position.place

@@ -9,8 +9,8 @@ import { type Cause, Effect, Predicate } from "effect"
 import * as fs from "node:fs"
 import { crc32 } from "node:zlib"
 import type { Writer } from "./FileFailure.ts"
-import type { FileMode } from "./OutputFile.ts"
-import { type FilePlace, Rewriting, sumOf, tailBehind } from "./Rewriting.ts"
+import { Disk, type FileMode, writeAll } from "./OutputFile.ts"
+import { type FilePlace, NOTHING, Rewriting, sumOf, tailBehind, tailOfMoved } from "./Rewriting.ts"
 import { endOfKilled } from "./RunTables.ts"
 
 const eventsFileOf = (target: string): string => `${target}-events.jsonl`
@@ -20,15 +20,20 @@ export class EventsFile {
   private readonly path: string
   private readonly isAppending: boolean
   private readonly lastRowAt: string | null
+  private disk: Disk
   private hasBegun = false
   private isRefused = false
   private held: FilePlace | undefined
   private rewriting = new Rewriting(Buffer.alloc(0))
+  /** What the file that was moved away holds behind the last place that is known. */
+  private moved = new Rewriting(Buffer.alloc(0))
+  private isSynced = true
 
   /** `lastRowAt` is the time of the last row before this run; null if there is none. */
   constructor(writer: Writer, mode: FileMode, lastRowAt: string | null) {
     this.writer = writer
     this.path = eventsFileOf(writer.target)
+    this.disk = new Disk(this.path)
     this.isAppending = mode === "append"
     this.lastRowAt = lastRowAt
   }
@@ -81,15 +86,51 @@ export class EventsFile {
 
   /** Goes on behind an earlier place: what stands there is written again. Throws if someone has changed it. */
   goBackTo(place: FilePlace): void {
-    this.rewriting = new Rewriting(withFile(this.path, (fd) => tailBehind(fd, place)))
     this.hasBegun = true
-    this.held = place
+    this.moved = new Rewriting(Buffer.alloc(0))
+    if (sizeOf(this.path) === 0) {
+      if (place.bytes > 0) this.moved = new Rewriting(tailOfMoved(this.path, place))
+      this.beginAnew()
+    } else {
+      this.rewriting = new Rewriting(withFile(this.path, (fd) => tailBehind(fd, place)))
+      this.held = place
+      // A disk that is back may have another number.
+      this.disk = new Disk(this.path)
+    }
   }
+
+  /** Whether the file was moved or removed. If so, a new one begins. */
+  beginAnewIfGone(): boolean {
+    const isGone = this.held !== undefined && this.held.bytes > 0 && sizeOf(this.path) === 0
+    if (isGone) this.beginAnew()
+    return isGone
+  }
+
+  private beginAnew(): void {
+    this.disk.expect()
+    fs.writeFileSync(this.path, "")
+    this.rewriting = new Rewriting(Buffer.alloc(0))
+    this.held = NOTHING
+  }
+
+  /** Forces it to disk. */
+  readonly sync: Effect.Effect<void, NodeJS.ErrnoException> = Effect.suspend(() => {
+    if (this.isSynced) return Effect.void
+    this.isSynced = true
+    return Effect.onError(syncFile(this.path), () =>
+      Effect.sync(() => {
+        this.isSynced = false
+      }))
+  })
 
   private append(row: EventRow): void {
     const line = lineOf(row)
+    if (this.moved.hasMore && this.moved.passWhole(line)) return
     const known = this.rewriting.known(line)
-    if (known < line.length) appendBytes(this.path, line.subarray(known))
+    if (sizeOf(this.path) === 0) this.disk.expect()
+    // All of it: what is there may never have come to the disk.
+    writeLine(this.path, line, known > 0 ? this.held!.bytes : null)
+    this.isSynced = false
     this.rewriting.pass(known)
     if (this.held !== undefined) {
       this.held = { bytes: this.held.bytes + line.length, sum: crc32(line, this.held.sum) }
@@ -135,15 +176,15 @@ const killedRuns = (
 
 const lineOf = (row: EventRow): Buffer => Buffer.from(`${JSON.stringify(row)}\n`)
 
-const appendLine = (path: string, row: EventRow): void => appendBytes(path, lineOf(row))
+const appendLine = (path: string, row: EventRow): void => writeLine(path, lineOf(row), null)
 
-/** All of the bytes or none. */
-const appendBytes = (path: string, bytes: Buffer): void => {
-  const fd = fs.openSync(path, "a")
+/** Writes a line at a place, or at the end if that is null: all of it, or none that was not there. */
+const writeLine = (path: string, line: Buffer, place: number | null): void => {
+  const fd = fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_CREAT, 0o666)
   try {
     const { size } = fs.fstatSync(fd)
     try {
-      for (let written = 0; written < bytes.length;) written += fs.writeSync(fd, bytes, written)
+      writeAll(fd, line, place ?? size)
     } catch (error) {
       fs.ftruncateSync(fd, size)
       throw error
@@ -152,6 +193,20 @@ const appendBytes = (path: string, bytes: Buffer): void => {
     fs.closeSync(fd)
   }
 }
+
+/** 0 if there is none. */
+const sizeOf = (path: string): number => fs.statSync(path, { throwIfNoEntry: false })?.size ?? 0
+
+/** A file that is gone has nothing to be forced to disk. */
+const syncFile = (path: string): Effect.Effect<void, NodeJS.ErrnoException> =>
+  Effect.callback((resume) => {
+    const refuse = (error: NodeJS.ErrnoException) => resume(Effect.fail(error))
+    fs.open(path, "r+", (error, fd) => {
+      if (error?.code === "ENOENT") return resume(Effect.void)
+      if (error) return refuse(error)
+      fs.fdatasync(fd, (failure) => fs.close(fd, () => failure ? refuse(failure) : resume(Effect.void)))
+    })
+  })
 
 const withFile = <A>(path: string, use: (fd: number) => A): A => {
   const fd = fs.openSync(path, "r")

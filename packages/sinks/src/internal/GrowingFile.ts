@@ -93,9 +93,9 @@ export class GrowingFile {
 
   /** Goes on behind an earlier place: what stands there is written again. Throws if someone has changed it. */
   goBackTo(place: FilePlace): void {
-    // What is before the last place is known, and can be long.
-    const isLast = place.bytes === this.lastPlace?.bytes && place.sum === this.lastPlace.sum
-    this.rewriting = new Rewriting(isLast ? bytesBehind(this.fd, place.bytes) : tailBehind(this.fd, place))
+    // What was written to this open file is known, and can be long.
+    const isKnown = this.lastPlace !== undefined && place.bytes <= this.lastPlace.bytes
+    this.rewriting = new Rewriting(isKnown ? bytesBehind(this.fd, place.bytes) : tailBehind(this.fd, place))
     this.end = place.bytes
     this.sum = place.sum
     this.size = fs.fstatSync(this.fd).size

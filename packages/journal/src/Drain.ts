@@ -166,12 +166,16 @@ const placeKeeper = (store: Store, output: Output) => {
   return {
     /** Where the output stands, as it says itself. */
     opened: Effect.gen(function*() {
-      const { first } = store.kept(name)
+      const { first, firstAt, place: safe } = store.kept(name)
       if (isTransient) return output.openedAt(output.through)
       if (resumable === undefined) return output.openedAt(place?.through ?? 0)
       // What was written since the last place that is safe may be gone, as with a disk that was away. It is written again.
-      const { place: safe } = store.kept(name)
-      place = yield* resumable.open({ journal: store.id, place: safe, first: first && samplesOf(store, first) })
+      place = yield* resumable.open({
+        journal: store.id,
+        place: safe,
+        first: first && samplesOf(store, first),
+        firstAt
+      })
       output.openedAt(place.through)
       const more = place.through - store.end()
       if (more > 0) {
@@ -181,7 +185,7 @@ const placeKeeper = (store: Store, output: Output) => {
     }),
     firstBatch: (items: Array.NonEmptyReadonlyArray<Item>) =>
       store.kept(name).first === null && items.some((item) => item instanceof Sample)
-        ? keep({ first: sourcesOf(items) })
+        ? keep({ first: sourcesOf(items), firstAt: output.through })
         : Effect.void,
     now: (next: SinkPlace) => {
       place = next

@@ -41,6 +41,7 @@ import { SqlitePositions } from "./internal/SqlitePositions.ts"
 import { SqliteRuns } from "./internal/SqliteRuns.ts"
 import { type SqliteSettings, sqliteSettings } from "./internal/SqliteSettings.ts"
 import { descriptionProblem, makeTable, shapeOf, type SqliteShape } from "./internal/SqliteTable.ts"
+import { tableGone } from "./internal/TableFit.ts"
 import { writeComplete } from "./internal/writeComplete.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
@@ -180,7 +181,7 @@ export class SqliteSink extends Context.Service<
       if (begun !== undefined) begun = { ...begun, inserts: prepareInserts(database, table, shape!.lock.columns) }
     }
     const resumable: Resumable = {
-      open: Effect.fnUntraced(function*({ first, journal, place }) {
+      open: Effect.fnUntraced(function*({ first, firstAt = Infinity, journal, place }) {
         const end = ended()
         if (end !== undefined) return yield* withSamples(end, 0)
         if (first !== null) yield* lockBy(first)
@@ -190,6 +191,9 @@ export class SqliteSink extends Context.Service<
           return positions.open(journal, place?.through ?? null)
         }
         const through = yield* Effect.mapError(retryWhileLocked(attempted, busyTimeout), failed(0))
+        if (existing.length === 0 && begun === undefined && through > firstAt) {
+          return yield* schemaError(settings, tableGone(table))
+        }
         return { through, token: "" }
       }),
       writeAt: Effect.fnUntraced(function*(items, through) {

@@ -13,14 +13,17 @@ import { samplesFrom } from "./samples.ts"
 import { flowsIn } from "./textReaders.ts"
 import { nonEmpty } from "./writing.ts"
 
+const shell = (command: string, ...values: ReadonlyArray<string>) =>
+  execFileSync("sh", ["-c", command, "sh", ...values])
+
 const { base, dir } = nodePath.parse(process.argv.at(-1)!)
 const [device, folder] = [nodePath.join(dir, "device"), nodePath.join(dir, "disk")]
 for (const path of [device, folder]) fs.mkdirSync(path)
-execFileSync("mount", ["-t", "tmpfs", "tmpfs", device])
+shell("mount -t tmpfs tmpfs $1", device)
 fs.mkdirSync(nodePath.join(device, "content"))
 
-const mount = () => execFileSync("mount", ["--bind", nodePath.join(device, "content"), folder])
-const unmount = () => execFileSync("umount", ["-l", folder])
+const mount = () => shell("mount --bind $1 $2", nodePath.join(device, "content"), folder)
+const unmount = () => shell("umount -l $1", folder)
 
 const path = nodePath.join(folder, `run.${base}`)
 const keep = () => Effect.void

@@ -2,7 +2,7 @@
  * SQLite databases that a journal writes, and whose disk fails.
  */
 import { assert, it } from "@effect/vitest"
-import type { SinkBatchError } from "@sampleline/core"
+import type { RunEvent, SinkBatchError } from "@sampleline/core"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
@@ -75,4 +75,42 @@ it.live("a database that was removed stops for good", () =>
     assert.isFalse(error?._tag === "SinkWriteError" && error.isRetryable)
     assert.include(String(exit), "it was removed or replaced while it was recorded")
     assert.isFalse(fs.existsSync(path))
+  }))
+
+it.live("a table that was dropped is not made again with the rest only, and one that never was is made", () =>
+  Effect.gen(function*() {
+    const path = yield* tempFile("run.db")
+    const marker: RunEvent = { _tag: "Marker", runId: "run", at: 0, text: "begin" }
+    const first = { ...START, first: batch(0, 1), firstAt: 1 }
+    yield* Effect.scoped(Effect.gen(function*() {
+      const to = (yield* SqliteSink.make({ path })).resumable!
+      yield* to.open(START)
+      yield* to.writeAt([marker], 1, keep)
+    }))
+    yield* Effect.scoped(Effect.gen(function*() {
+      const to = (yield* SqliteSink.make({ path, mode: "append" })).resumable!
+      assert.strictEqual((yield* to.open({ ...first, place: { through: 1, token: "" } })).through, 1)
+      yield* to.writeAt(batch(0, 5), 6, keep)
+    }))
+    const database = new DatabaseSync(path)
+    database.exec("DROP TABLE samples")
+    database.close()
+    const to = (yield* SqliteSink.make({ path, mode: "append" })).resumable!
+    const error = yield* Effect.flip(to.open({ ...first, place: { through: 6, token: "" } }))
+    assert.include(error.message, "the table samples is gone, with what the journal has written to it")
+    assert.isFalse(error._tag === "SinkWriteError" && error.isRetryable)
+  }))
+
+it.live("a batch that is refused counts its samples, and not its events", () =>
+  Effect.gen(function*() {
+    const path = yield* tempFile("run.db")
+    const to = (yield* SqliteSink.make({ path })).resumable!
+    yield* to.open(START)
+    yield* to.writeAt(batch(0, 5), 5, keep)
+    const database = new DatabaseSync(path)
+    database.exec("UPDATE sampleline_positions SET through = 7")
+    database.close()
+    const marker: RunEvent = { _tag: "Marker", runId: "run", at: 0, text: "more" }
+    const error = yield* Effect.flip(to.writeAt([marker, ...batch(5, 3), marker], 10, keep))
+    assert.strictEqual(error._tag === "SinkWriteError" ? error.samples : -1, 3)
   }))

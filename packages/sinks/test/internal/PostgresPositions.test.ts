@@ -21,12 +21,13 @@ class KeptPlace {
   constructor(resumable: Resumable) {
     this.resumable = resumable
   }
-  open(first: ReadonlyArray<Sample> = []) {
+  open(first: ReadonlyArray<Sample> = [], firstAt = 0) {
     return Effect.map(
       this.resumable.open({
         journal: JOURNAL,
         place: this.place,
-        first: Array.isReadonlyArrayNonEmpty(first) ? first : null
+        first: Array.isReadonlyArrayNonEmpty(first) ? first : null,
+        firstAt
       }),
       (place) => (this.place = place).through
     )
@@ -242,6 +243,24 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         assert.isFalse((error as { isRetryable?: boolean }).isRetryable)
         assert.deepStrictEqual(yield* rows("SELECT * FROM sampleline_positions"), [])
         assert.deepStrictEqual(sequences(yield* rows(STORED)), [0, 1])
+      }))
+
+    it.effect("is refused if the table is gone that was written to, but not before a table was made", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared()
+        const made = { ...options, useCopy, createTable: true }
+        const sink = yield* opened(made)
+        yield* sink.open()
+        yield* sink.write(0, marker("begin"))
+        const early = yield* opened(made, sink.place)
+        assert.strictEqual(yield* early.open(samplesFrom(0, 1), 1), 1)
+        yield* early.write(1, ...samplesFrom(0, 2))
+        yield* rows("DROP TABLE samples CASCADE")
+        const late = yield* opened(made, early.place)
+        const error = yield* Effect.flip(late.open(samplesFrom(0, 1), 1))
+        assert.include(error.message, "the table samples is gone, with what the journal has written to it")
+        assert.isFalse(error._tag === "SinkWriteError" && error.isRetryable)
+        assert.deepStrictEqual(yield* rows("SELECT 1 FROM pg_class WHERE relname = 'samples'"), [])
       }))
 
     it.effect("is found again if another transaction has moved it", () =>

@@ -3,7 +3,7 @@
  * the target, so nobody can write too early or forget to close.
  */
 import { type Array, Cause, Clock, Context, Effect, Layer, Metric, References, type Scope } from "effect"
-import type { DroppedValues } from "./DroppedValues.ts"
+import { type DroppedMark, type DroppedValues, NOTHING_DROPPED } from "./DroppedValues.ts"
 import { type Joined, joinLayers, type Layers } from "./joinLayers.ts"
 import { messageOf } from "./messageOf.ts"
 import * as Metrics from "./Metrics.ts"
@@ -62,6 +62,8 @@ export interface Resumable<E = SinkBatchError> {
     readonly place: SinkPlace | null
     /** Samples with the formats of the first batch, which fixed the columns; null if there was none. */
     readonly first: Array.NonEmptyReadonlyArray<Sample> | null
+    /** The position of that batch. An output that is behind it has had samples. */
+    readonly firstAt?: number | undefined
   }) => Effect.Effect<SinkPlace, E>
   /**
    * Writes items that follow those of the last place. All of them are accepted, or none that a later `open` would count. `keep`
@@ -148,6 +150,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
         { discard: true }
       )
     }
+    const droppedSoFar = (): DroppedMark => options.dropped?.()?.mark() ?? NOTHING_DROPPED
     const refuse = (samples: number) => (cause: Cause.Cause<unknown>) => {
       error = toBatchError(name, target, samples, Cause.squash(cause))
       return Effect.fail(error)
@@ -157,9 +160,13 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
       Effect.contextWith((context: Context.Context<never>) => {
         const clock = Context.get(context, Clock.Clock)
         const startedAt = clock.monotonicTimeNanosUnsafe()
+        const before = droppedSoFar()
         // A write that interrupts itself has failed. If this fiber is interrupted, no handler runs.
         return Effect.matchCauseEffect(Effect.suspend(run), {
-          onFailure: refuse(samples),
+          onFailure: (cause) => {
+            options.dropped?.()?.goBackTo(before)
+            return refuse(samples)(cause)
+          },
           onSuccess: (value) => {
             const dropped = options.dropped?.()
             const accepted = samples - (dropped?.takeRows() ?? 0)
@@ -185,14 +192,29 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
 
     const { resumable } = options
     // What a journal writes again is not counted again.
-    let counted: ReadonlyArray<{ readonly through: number; readonly rows: number }> = []
-    const opened = (place: SinkPlace) => {
-      rows = counted.findLast(({ through }) => through <= place.through)?.rows ?? rows
-      counted = [{ through: place.through, rows }]
-    }
+    let counted: Array<{ readonly through: number; readonly rows: number; readonly dropped: DroppedMark }> = []
+    let lastPlace = 0
     const writtenUpTo = (through: number, place: SinkPlace) => {
-      counted = [...counted.filter((earlier) => earlier.through >= place.through), { through, rows }]
+      counted.push({ through, rows, dropped: droppedSoFar() })
+      lastPlace = place.through
     }
+    const opened = (place: SinkPlace) => {
+      const before = counted.findLast(({ through }) => through <= place.through)
+      if (before !== undefined) {
+        rows = before.rows
+        options.dropped?.()?.goBackTo(before.dropped)
+      }
+      counted = []
+      writtenUpTo(place.through, place)
+    }
+    /** What is forced to disk is never written again. */
+    const sync = (run: Effect.Effect<void, E>) =>
+      Effect.suspend(() => {
+        const safe = lastPlace
+        return Effect.map(run, () => {
+          counted = counted.filter(({ through }) => through >= safe)
+        })
+      })
     const sink: SinkShape = {
       name,
       target,
@@ -211,7 +233,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
             traced(samplesIn(items), () => resumable.writeAt(items, through, keep)),
             (place) => Effect.sync(() => writtenUpTo(through, place))
           ),
-        sync: Effect.catchCause(resumable.sync, refuse(0)),
+        sync: Effect.catchCause(sync(resumable.sync), refuse(0)),
         finish: (through) => Effect.catchCause(Effect.suspend(() => resumable.finish(through)), refuse(0)),
         forget: Effect.catchCause(resumable.forget, refuse(0))
       },
@@ -315,7 +337,13 @@ const combine = (sinks: ReadonlyArray<SinkShape>): SinkShape => {
   }
 }
 
-const samplesIn = (items: ReadonlyArray<Sample | RunEvent>): number =>
+/**
+ * How many of the items are samples.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const samplesIn = (items: ReadonlyArray<Sample | RunEvent>): number =>
   items.reduce((samples, item) => item instanceof Sample ? samples + 1 : samples, 0)
 
 const toBatchError = (sink: string, target: string, samples: number, error: unknown): SinkBatchError =>

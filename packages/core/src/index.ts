@@ -50,7 +50,7 @@ export { END_UNKNOWN, EndCause, RunEvent, SkipCause } from "./RunEvent.ts"
 export { checkMetadata, type RunMetadata } from "./RunMetadata.ts"
 export { type Device, type DeviceFailure, type DeviceIdentity, type Run, Sample, type Tick } from "./Sample.ts"
 export * as SampleClock from "./SampleClock.ts"
-export { type Resumable, SampleSink, type SinkPlace, type SinkReport, type SinkShape } from "./SampleSink.ts"
+export { type Resumable, samplesIn, SampleSink, type SinkPlace, type SinkReport, type SinkShape } from "./SampleSink.ts"
 export { type LockOptions, type SavedColumn, SchemaLock, type TableColumn } from "./SchemaLock.ts"
 export {
   type SinkBatchError,

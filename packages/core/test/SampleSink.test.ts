@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Stream } from "effect"
 import { Progress } from "../src/AcquisitionSummary.ts"
+import { DroppedValues } from "../src/DroppedValues.ts"
 import { MemorySink } from "../src/MemorySink.ts"
 import { pipeToSink } from "../src/pipeToSink.ts"
 import { SampleSink } from "../src/SampleSink.ts"
@@ -19,6 +20,50 @@ describe("SampleSink.make", () => {
       assert.isNotNull(sink.report()[0]!.error)
       yield* sink.write([first!])
       assert.deepInclude(sink.report()[0], { rows: 1, error: null })
+    }))
+
+  it.effect("counts a dropped value once, with one warning, however often its batch is written", () =>
+    Effect.gen(function*() {
+      const dropped = new DroppedValues()
+      const lines: Array<string> = []
+      let isFailing = true
+      const take = Effect.suspend(() => {
+        dropped.count("Gas", "there is no such column")
+        return isFailing ? Effect.fail("no more room") : Effect.void
+      })
+      const sink = SampleSink.make({
+        name: "retried",
+        dropped: () => dropped,
+        write: () => take,
+        resumable: {
+          open: ({ place }) => Effect.succeed(place ?? { through: 0, token: "" }),
+          writeAt: (_, through) => Effect.as(take, { through, token: "" }),
+          sync: Effect.void,
+          finish: (through) => Effect.succeed({ through, token: "" }),
+          forget: Effect.void
+        }
+      })
+      const [first] = tick(0).samples
+      const to = sink.resumable!
+      const open = (through: number) => to.open({ journal: "a", place: { through, token: "" }, first: null })
+      const write = (through: number) => to.writeAt([first!], through, () => Effect.void)
+      const program = Effect.gen(function*() {
+        yield* Effect.flip(sink.write([first!]))
+        assert.deepStrictEqual(sink.report()[0]!.columnsDropped, {})
+        yield* open(0)
+        yield* Effect.flip(write(1))
+        isFailing = false
+        for (const through of [1, 2, 3]) yield* write(through)
+        yield* to.sync
+        for (const through of [4, 5]) yield* write(through)
+        // What was not forced to disk is written again.
+        yield* open(3)
+        assert.deepInclude(sink.report()[0], { rows: 3, columnsDropped: { Gas: 3 } })
+        yield* write(4)
+      })
+      yield* Effect.provide(program, Logger.layer([Logger.make(({ message }) => lines.push(String(message)))]))
+      assert.deepInclude(sink.report()[0], { rows: 4, columnsDropped: { Gas: 4 } })
+      assert.lengthOf(lines.filter((line) => line.includes("dropping values")), 1)
     }))
 })
 

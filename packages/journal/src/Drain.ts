@@ -176,10 +176,16 @@ const placeKeeper = (store: Store, output: Output) => {
   return {
     /** Where the output stands, as it says itself. */
     opened: Effect.gen(function*() {
-      const { first } = store.kept(name)
+      const { first, firstAt, place: safe } = store.kept(name)
       if (isTransient) return output.openedAt(output.through)
       if (resumable === undefined) return output.openedAt(place?.through ?? 0)
-      place = yield* resumable.open({ journal: store.id, place, first: first && samplesOf(store, first) })
+      // What was written since the last place that is safe may be gone, as with a disk that was away. It is written again.
+      place = yield* resumable.open({
+        journal: store.id,
+        place: safe,
+        first: first && samplesOf(store, first),
+        firstAt
+      })
       // Else the journal could know of more than the output.
       yield* resumable.sync
       const more = output.isOpened ? 0 : place.through - store.found
@@ -191,7 +197,7 @@ const placeKeeper = (store: Store, output: Output) => {
     }),
     firstBatch: (items: Array.NonEmptyReadonlyArray<Item>) =>
       store.kept(name).first === null && items.some((item) => item instanceof Sample)
-        ? keepBefore({ first: sourcesOf(items) })
+        ? keepBefore({ first: sourcesOf(items), firstAt: output.through })
         : Effect.void,
     before: (next: SinkPlace) => {
       place = next

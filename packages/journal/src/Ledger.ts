@@ -18,6 +18,8 @@ export interface Kept {
   readonly place: SinkPlace | null
   /** The sources of its first batch, which fixed its columns; null before that batch. */
   readonly first: ReadonlyArray<SourceJson> | null
+  /** The position of that batch. */
+  readonly firstAt?: number
 }
 
 export interface Ledger {

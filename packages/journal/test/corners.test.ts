@@ -2,7 +2,7 @@
  * What may happen to a journal and its outputs beside a kill.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { MemorySink, PollSource, Recorder } from "@sampleline/core"
+import { MemorySink, PollSource, Recorder, SampleSink, type SinkBatchError, SinkWriteError } from "@sampleline/core"
 import { Effect, Exit, Logger } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -60,6 +60,74 @@ describe("a journal", () => {
       const moved = yield* outputs["csv"]!.read(here)
       const all: Content = { ...moved, samples: [...moved.samples, ...samples], events: null }
       assert.deepStrictEqual(problemsOf("csv", all, accepted), [])
+    }).pipe(Effect.scoped))
+
+  it.live("finishes a CSV that was moved away with its events just before it is killed: each row is there once", () =>
+    Effect.gen(function*() {
+      const here = yield* folder
+      const [file, moved] = [path.join(here, "run.csv"), path.join(here, "moved.csv")]
+      const sizeOf = (path: string) => fs.statSync(path, { throwIfNoEntry: false })?.size ?? 0
+      const moving = Effect.gen(function*() {
+        // Until it is a second old no place is kept.
+        while (sizeOf(file) < 200_000) yield* Effect.sleep(10)
+        fs.renameSync(file, moved)
+        fs.renameSync(`${file}-events.jsonl`, `${moved}-events.jsonl`)
+        while (sizeOf(moved) < 205_000) yield* Effect.sleep(1)
+      })
+      const { accepted } = yield* runUntil(recordIn(here, { names: ["csv"] }), { when: moving })
+      yield* resume(here, ["csv"])
+      const later = yield* outputs["csv"]!.read(here)
+      for (const suffix of ["", "-events.jsonl"]) fs.renameSync(`${moved}${suffix}`, `${file}${suffix}`)
+      const earlier = yield* outputs["csv"]!.read(here)
+      const all: Content = {
+        digest: "",
+        samples: [...earlier.samples, ...later.samples],
+        events: [...earlier.events!, ...later.events!]
+      }
+      assert.deepStrictEqual(problemsOf("csv", all, accepted), [])
+    }).pipe(Effect.scoped))
+
+  it.live("gives an output again what was written since its last safe place, if it could not be forced to disk", () =>
+    Effect.gen(function*() {
+      let kept = 0
+      let hasFailed = false
+      const opens: Array<number> = []
+      const failure = new SinkWriteError({
+        sink: "disk",
+        target: "",
+        samples: 0,
+        reason: "DiskFull",
+        detail: "it is full"
+      })
+      const sink = SampleSink.layer<SinkBatchError>({
+        name: "disk",
+        write: () => Effect.void,
+        resumable: {
+          open: ({ place }) =>
+            Effect.sync(() => {
+              kept = place?.through ?? 0
+              opens.push(kept)
+              return { through: kept, token: "" }
+            }),
+          writeAt: (_, through) => Effect.succeed({ through, token: "" }),
+          sync: Effect.suspend(() => {
+            if (hasFailed) return Effect.void
+            hasFailed = true
+            return Effect.fail(failure)
+          }),
+          finish: (through) => Effect.succeed({ through, token: "" }),
+          forget: Effect.void
+        }
+      })
+      yield* Recorder.record({ rateHz: 50, duration: "1500 millis" }).pipe(
+        Journal.pipeToSink({ path: yield* pathIn("run.journal"), flushInterval: "20 millis" }),
+        Effect.provide([
+          sink,
+          PollSource.layer({ devices: ["a"], poll: () => Effect.succeed({ A: 1 }) }),
+          Logger.layer([])
+        ])
+      )
+      assert.deepStrictEqual(opens, [0, 0])
     }).pipe(Effect.scoped))
 
   for (

@@ -68,8 +68,7 @@ const namedTrials = (target: Target): ReadonlyArray<Trial> => [
 /** A system call that fails for a while. */
 const faultTrials: ReadonlyArray<Trial> = faults.map((fault) => ({
   name: describeFault(fault),
-  run: (folder) =>
-    Effect.map(recordWith(folder, fault), ({ problems }) => ({ problems, accepted: 0, resumesKilled: 0 }))
+  run: (folder) => Effect.map(recordWith(folder, fault), (problems) => ({ problems, accepted: 0, resumesKilled: 0 }))
 }))
 
 const positive = (name: string, initial: number, description: string) =>

@@ -20,7 +20,7 @@
  * With a journal each item is there once, whatever happens. How far the table is changes in the transaction of each batch: in a row
  * of `sampleline_positions` in the same schema, which is made where tables are made. A user who may only insert needs no such table:
  * then the journal keeps the transaction's id, and the server knows whether it was committed. With that, samples of the last second
- * before a power cut of the recorder may come twice.
+ * before a power cut of the recorder may come twice, and before Postgres 17 a batch whose COMMIT the server crashed in, with a warning.
  */
 import {
   type Column,
@@ -29,7 +29,8 @@ import {
   type Resumable,
   type RowOptions,
   type RunEvent,
-  Sample,
+  type Sample,
+  samplesIn,
   SampleSink,
   type SinkDependencyError,
   SinkOpenError,
@@ -71,7 +72,7 @@ import {
 } from "./internal/PostgresTable.ts"
 import { eventNotWritten } from "./internal/RunTables.ts"
 import { isAboutTable, serverOpenError, serverWriteError, type SqlFailure } from "./internal/SqlFailure.ts"
-import type { TableProblem } from "./internal/TableFit.ts"
+import { tableGone, type TableProblem } from "./internal/TableFit.ts"
 import { writeComplete } from "./internal/writeComplete.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
@@ -148,6 +149,7 @@ export class PostgresSink extends Context.Service<
     const runs = new PostgresRuns({ sink: SINK, target }, settings)
     let locked: Locked | undefined
     let isDescribed = false
+    const told = new Set<string>()
     /** If several first batches come at once, one of them locks the columns. */
     const beginning = Semaphore.makeUnsafe(1)
 
@@ -159,7 +161,11 @@ export class PostgresSink extends Context.Service<
       ).pipe(Effect.map((found) => found.table))
       const rows = rowsOf(existing!, batch, options, settings.useCopy)
       if ("problem" in rows) return yield* schemaError(settings, rows.problem)
-      for (const loss of rows.losses) yield* Effect.logWarning(`${SINK} ${target}: ${loss}`)
+      // A first batch that is not accepted comes again.
+      for (const loss of rows.losses) {
+        if (!told.has(loss)) yield* Effect.logWarning(`${SINK} ${target}: ${loss}`)
+        told.add(loss)
+      }
       locked = {
         rows,
         copyStatements: [copyStatement(settings, rows), `SELECT ${typesUnchanged(settings, rows)}`],
@@ -236,9 +242,12 @@ export class PostgresSink extends Context.Service<
 
     let position: PostgresPosition | undefined
     const resumable: Resumable = {
-      open: Effect.fnUntraced(function*({ first, journal, place }) {
+      open: Effect.fnUntraced(function*({ first, firstAt = Infinity, journal, place }) {
         position = yield* transaction(Effect.fnUntraced(function*(session) {
           const opened = yield* session.statements((sql) => openPosition(sql, settings, journal, place))
+          if (existing === null && opened.place.through > firstAt) {
+            return yield* Effect.fail({ problem: tableGone(table) })
+          }
           if (locked === undefined && first !== null) yield* lockBy(session, first)
           return opened
         })).pipe(
@@ -257,7 +266,7 @@ export class PostgresSink extends Context.Service<
         ).pipe(
           Effect.catchTag(
             "SqlFailure",
-            (failure) => refusal(failure, items.filter((item) => item instanceof Sample).length)
+            (failure) => refusal(failure, samplesIn(items))
           )
         )
         return position.place

@@ -20,26 +20,28 @@ import {
   type RowOptions,
   type RunEvent,
   type Sample,
+  samplesIn,
   SampleSink,
   type SinkOpenError,
   SinkSchemaError,
   type SinkShape,
   writeInOrder
 } from "@sampleline/core"
-import { inTransaction, retryWhileLocked, runTransaction, SqliteDatabase, type SqliteFailure } from "@sampleline/sqlite"
+import { inTransaction, retryWhileLocked, runTransaction, SqliteDatabase } from "@sampleline/sqlite"
 import { type Array, Clock, type Config, Context, type Duration, Effect, type Layer, type Scope } from "effect"
 import { withSamples } from "./internal/FileFailure.ts"
 import { firstBatchOf } from "./internal/firstBatch.ts"
 import { layerConfigOf } from "./internal/layerConfig.ts"
 import type { FileMode } from "./internal/OutputFile.ts"
 import { eventsNotKept } from "./internal/RunTables.ts"
-import { sqliteOpenError, sqliteWriteError } from "./internal/SqliteFailures.ts"
+import { sqliteOpenError } from "./internal/SqliteFailures.ts"
 import { columnsOf, openSqlite, viewSqlite } from "./internal/SqliteFile.ts"
 import { insertAll, type Inserts, Parameters, prepareInserts } from "./internal/SqliteInserts.ts"
 import { SqlitePositions } from "./internal/SqlitePositions.ts"
 import { SqliteRuns } from "./internal/SqliteRuns.ts"
 import { type SqliteSettings, sqliteSettings } from "./internal/SqliteSettings.ts"
 import { descriptionProblem, makeTable, shapeOf, type SqliteShape } from "./internal/SqliteTable.ts"
+import { tableGone } from "./internal/TableFit.ts"
 import { writeComplete } from "./internal/writeComplete.ts"
 import type { OpenableSink } from "./OpenableSink.ts"
 
@@ -87,7 +89,11 @@ export class SqliteSink extends Context.Service<
     const { busyTimeout, path, synchronous, table } = settings
     const writer = { sink: SINK, target: path }
     let hasBegun = false
-    const { database, ended, isNew, watch } = yield* openSqlite(writer, settings, () => hasBegun)
+    const { database, ended, failed, isNew, reopenIfLost, toDisk, watch } = yield* openSqlite(
+      writer,
+      settings,
+      () => hasBegun
+    )
     const journalMode = settings.journalMode ?? (isNew ? "WAL" : null)
     const existing = yield* Effect.mapError(columnsOf(database, settings), (cause) => sqliteOpenError(writer, cause))
     yield* expectTable(settings, existing)
@@ -119,7 +125,7 @@ export class SqliteSink extends Context.Service<
       }
       const isKept = yield* Effect.mapError(
         retryWhileLocked(attempted, busyTimeout),
-        (cause) => sqliteWriteError(writer, 0, busyTimeout, cause)
+        failed(0)
       )
       if (isKept || eventsLeftOut) return
       eventsLeftOut = true
@@ -161,24 +167,33 @@ export class SqliteSink extends Context.Service<
       const isFirst = begun === undefined
       const { noView } = yield* Effect.mapError(
         retryWhileLocked(attempted, busyTimeout),
-        (cause) => sqliteWriteError(writer, batch.length, busyTimeout, cause)
+        failed(batch.length)
       )
       if (isFirst && noView !== null) yield* Effect.logInfo(`${SINK} ${path}: ${noView}`)
       watch.unseen += complete.length
     })
 
     const positions = new SqlitePositions(database, table)
-    const failed = (samples: number) => (cause: SqliteFailure) => sqliteWriteError(writer, samples, busyTimeout, cause)
+    /** The connection is new if the disk was away. */
+    const findAgain = () => {
+      if (!reopenIfLost()) return
+      isConfigured = false
+      if (begun !== undefined) begun = { ...begun, inserts: prepareInserts(database, table, shape!.lock.columns) }
+    }
     const resumable: Resumable = {
-      open: Effect.fnUntraced(function*({ first, journal, place }) {
+      open: Effect.fnUntraced(function*({ first, firstAt = Infinity, journal, place }) {
         const end = ended()
         if (end !== undefined) return yield* withSamples(end, 0)
         if (first !== null) yield* lockBy(first)
         const attempted = () => {
+          findAgain()
           configure()
           return positions.open(journal, place?.through ?? null)
         }
         const through = yield* Effect.mapError(retryWhileLocked(attempted, busyTimeout), failed(0))
+        if (existing.length === 0 && begun === undefined && through > firstAt) {
+          return yield* schemaError(settings, tableGone(table))
+        }
         return { through, token: "" }
       }),
       writeAt: Effect.fnUntraced(function*(items, through) {
@@ -194,13 +209,13 @@ export class SqliteSink extends Context.Service<
               runs.isReady = undo.areRunsReady
             })
           ),
-          Effect.catchTag("SqliteFailure", (failure) => Effect.fail(failed(items.length)(failure)))
+          Effect.catchTag("SqliteFailure", (failure) => Effect.fail(failed(samplesIn(items))(failure)))
         )
         positions.advanced(through)
         yield* checkpoint
         return { through, token: "" }
       }),
-      sync: Effect.mapError(SqliteDatabase.syncLog(path), failed(0)),
+      sync: Effect.mapError(toDisk, failed(0)),
       finish: (through) => Effect.succeed({ through, token: "" }),
       forget: Effect.mapError(
         retryWhileLocked(() => runTransaction(database, () => positions.forget()), busyTimeout),

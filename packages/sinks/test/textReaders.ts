@@ -22,3 +22,12 @@ export const readCsv = (path: string, columns: ReadonlyArray<Column>) => {
 /** The rows of a file of JSON lines. */
 export const readJsonl = (path: string) =>
   textOf(path).split("\n").slice(0, -1).map((line): { [column: string]: Cell } => JSON.parse(line))
+
+/** The values of `Mass_Flow` in the complete rows of a file of either kind. */
+export const flowsIn = (path: string): ReadonlyArray<number> => {
+  const lines = textOf(path).split("\n").slice(0, -1)
+  const [first = ""] = lines
+  if (first.startsWith("{")) return lines.map((line) => JSON.parse(line).Mass_Flow)
+  const at = first.split(",").indexOf("Mass_Flow")
+  return lines.slice(1).map((line) => Number(line.split(",")[at]))
+}

@@ -71,6 +71,8 @@ export interface SqliteDatabase {
   /** The columns of a table; empty if there is no such table. */
   readonly columnsOf: (table: string) => ReadonlyArray<SqliteColumn>
   readonly isInTransaction: () => boolean
+  /** Opens it again by its name, which must be there, when its disk was away. Prepared statements and settings are gone. */
+  readonly reopen: () => void
 }
 
 /**
@@ -121,10 +123,9 @@ const openWith = Effect.fnUntraced(function*(
     try: () => import("node:sqlite"),
     catch: SqliteFailure.from
   })
-  const database = yield* Effect.acquireRelease(
-    attempt(() => new DatabaseSync(path, { ...options, timeout: 0 })),
-    (database) => Effect.sync(() => database.close())
-  )
+  const connect = () => new DatabaseSync(path, { ...options, timeout: 0 })
+  let database = yield* attempt(connect)
+  yield* Effect.addFinalizer(() => Effect.sync(() => database.close()))
   return {
     exec: (sql) => database.exec(sql),
     prepare: (sql) => {
@@ -143,7 +144,13 @@ const openWith = Effect.fnUntraced(function*(
         hasDefault: row["hasDefault"] === 1,
         isStrict: row["isStrict"] === 1
       })),
-    isInTransaction: () => database.isTransaction
+    isInTransaction: () => database.isTransaction,
+    reopen: () => {
+      fs.statSync(path)
+      const lost = database
+      database = connect()
+      lost.close()
+    }
   }
 })
 

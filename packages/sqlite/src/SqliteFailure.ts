@@ -3,6 +3,8 @@
  */
 import { Data } from "effect"
 
+const BUSY = 5
+
 /**
  * A call to SQLite failed, or its driver could not be loaded.
  *
@@ -25,6 +27,10 @@ export class SqliteFailure extends Data.TaggedError("SqliteFailure")<{
     })
   }
 
+  /** A lock is in the way. */
+  static readonly busy = (message: string): SqliteFailure =>
+    new SqliteFailure({ message, code: BUSY, cause: undefined })
+
   /** The kind of failure: the lowest eight bits of the code. */
   get primaryCode(): number {
     return this.code < 0 ? -1 : this.code & 0xff
@@ -32,6 +38,6 @@ export class SqliteFailure extends Data.TaggedError("SqliteFailure")<{
 
   /** Whether another connection holds a lock. */
   get isBusy(): boolean {
-    return this.primaryCode === 5
+    return this.primaryCode === BUSY
   }
 }

@@ -42,7 +42,7 @@ export const runTransaction = <A>(database: SqliteDatabase, run: () => A): A => 
     database.exec("COMMIT")
     return result
   } catch (failure) {
-    if (database.isInTransaction()) database.exec("ROLLBACK")
+    rollBack(database)
     throw failure
   }
 }
@@ -62,5 +62,14 @@ export const inTransaction = <A, E, R>(
   Effect.acquireUseRelease(
     retryWhileLocked(() => database.exec("BEGIN IMMEDIATE"), timeout),
     () => Effect.tap(run, () => attempt(() => database.exec("COMMIT"))),
-    () => Effect.sync(() => database.isInTransaction() && database.exec("ROLLBACK"))
+    () => Effect.sync(() => rollBack(database))
   )
+
+/** On a disk that fails this may fail too. The first failure says why. */
+const rollBack = (database: SqliteDatabase): void => {
+  try {
+    if (database.isInTransaction()) database.exec("ROLLBACK")
+  } catch {
+    // The transaction is rolled back when the database is opened again.
+  }
+}

@@ -31,8 +31,15 @@ export interface ByteOutput {
     readonly open: (place: TextPlace | null) => Effect.Effect<TextPlace, SinkWriteError>
     /** Keeps an event, or fails. */
     readonly event: (event: RunEvent) => Effect.Effect<void, SinkWriteError>
-    /** How far it is. `isNew`: in another file than before. */
-    readonly place: () => { readonly place: TextPlace; readonly isNew: boolean }
+    /**
+     * How far it is, before rows or an event are written. `isNew`: these go to another file than those before, so that earlier places
+     * lead nowhere.
+     */
+    readonly place: (
+      next: "rows" | "event"
+    ) => Effect.Effect<{ readonly place: TextPlace; readonly isNew: boolean }, SinkWriteError>
+    /** Whether a file that was moved away may hold the next samples already. They are then written one by one. */
+    readonly isMoved: () => boolean
     readonly sync: Effect.Effect<void, SinkWriteError>
     /** Fails if the output holds more than what was written, unless a journal can have lost it. */
     readonly finish: Effect.Effect<void, SinkWriteError>

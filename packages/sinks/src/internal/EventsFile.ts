@@ -10,8 +10,8 @@ import { type Cause, Effect, Predicate } from "effect"
 import * as fs from "node:fs"
 import { crc32 } from "node:zlib"
 import type { Writer } from "./FileFailure.ts"
-import type { FileMode } from "./OutputFile.ts"
-import { type FilePlace, Rewriting, sumOf, tailBehind } from "./Rewriting.ts"
+import { Disk, type FileMode, writeAll } from "./OutputFile.ts"
+import { type FilePlace, NOTHING, Rewriting, sumOf, tailBehind, tailOfMoved } from "./Rewriting.ts"
 import { endOfKilled } from "./RunTables.ts"
 
 const eventsFileOf = (target: string): string => `${target}-events.jsonl`
@@ -21,16 +21,20 @@ export class EventsFile {
   private readonly path: string
   private readonly isAppending: boolean
   private readonly lastRowAt: string | null
+  private disk: Disk
   private hasBegun = false
   private isSynced = true
   private isRefused = false
   private held: FilePlace | undefined
   private rewriting = new Rewriting(Buffer.alloc(0))
+  /** What the file that was moved away holds behind the last place that is known. */
+  private moved = new Rewriting(Buffer.alloc(0))
 
   /** `lastRowAt` is the time of the last row before this run; null if there is none. */
   constructor(writer: Writer, mode: FileMode, lastRowAt: string | null) {
     this.writer = writer
     this.path = eventsFileOf(writer.target)
+    this.disk = new Disk(this.path)
     this.isAppending = mode === "append"
     this.lastRowAt = lastRowAt
   }
@@ -94,20 +98,44 @@ export class EventsFile {
 
   /** Goes on behind an earlier place: what stands there is written again. Throws if someone has changed it. */
   goBackTo(place: FilePlace): void {
-    const tail = withFile(this.path, (fd) => tailBehind(fd, place))
-    const complete = tail.lastIndexOf("\n") + 1
-    fs.truncateSync(this.path, place.bytes + complete)
-    this.rewriting = new Rewriting(tail.subarray(0, complete))
     this.hasBegun = true
-    this.held = place
+    this.moved = new Rewriting(Buffer.alloc(0))
+    if (sizeOf(this.path) === 0) {
+      if (place.bytes > 0) this.moved = new Rewriting(tailOfMoved(this.path, place))
+      this.beginAnew()
+    } else {
+      const tail = withFile(this.path, (fd) => tailBehind(fd, place))
+      const complete = tail.lastIndexOf("\n") + 1
+      fs.truncateSync(this.path, place.bytes + complete)
+      this.rewriting = new Rewriting(tail.subarray(0, complete))
+      this.held = place
+      // A disk that is back may have another number.
+      this.disk = new Disk(this.path)
+    }
+  }
+
+  /** Whether the file was moved or removed. If so, a new one begins. */
+  beginAnewIfGone(): boolean {
+    const isGone = this.held !== undefined && this.held.bytes > 0 && sizeOf(this.path) === 0
+    if (isGone) this.beginAnew()
+    return isGone
+  }
+
+  private beginAnew(): void {
+    this.disk.expect()
+    fs.writeFileSync(this.path, "")
+    this.rewriting = new Rewriting(Buffer.alloc(0))
+    this.held = NOTHING
   }
 
   private append(row: EventRow): void {
     const line = lineOf(row)
-    this.isSynced = false
+    if (this.moved.hasMore && this.moved.passWhole(line)) return
     const known = this.rewriting.known(line)
-    if (known > 0) overwrite(this.path, line.subarray(0, known), this.held!.bytes)
-    if (known < line.length) appendBytes(this.path, line.subarray(known))
+    if (sizeOf(this.path) === 0) this.disk.expect()
+    // All of it: what is there may never have come to the disk.
+    writeLine(this.path, line, known > 0 ? this.held!.bytes : null)
+    this.isSynced = false
     this.rewriting.pass(known)
     if (this.held !== undefined) {
       this.held = { bytes: this.held.bytes + line.length, sum: crc32(line, this.held.sum) }
@@ -153,15 +181,15 @@ const killedRuns = (
 
 const lineOf = (row: EventRow): Buffer => Buffer.from(`${JSON.stringify(row)}\n`)
 
-const appendLine = (path: string, row: EventRow): void => appendBytes(path, lineOf(row))
+const appendLine = (path: string, row: EventRow): void => writeLine(path, lineOf(row), null)
 
-/** All of the bytes or none. */
-const appendBytes = (path: string, bytes: Buffer): void => {
-  const fd = fs.openSync(path, "a")
+/** Writes a line at a place, or at the end if that is null: all of it, or none that was not there. */
+const writeLine = (path: string, line: Buffer, place: number | null): void => {
+  const fd = fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_CREAT, 0o666)
   try {
     const { size } = fs.fstatSync(fd)
     try {
-      for (let written = 0; written < bytes.length;) written += fs.writeSync(fd, bytes, written)
+      writeAll(fd, line, place ?? size)
     } catch (error) {
       fs.ftruncateSync(fd, size)
       throw error
@@ -171,17 +199,8 @@ const appendBytes = (path: string, bytes: Buffer): void => {
   }
 }
 
-/** Writes bytes where there are others. */
-const overwrite = (path: string, bytes: Buffer, at: number): void => {
-  const fd = fs.openSync(path, "r+")
-  try {
-    for (let written = 0; written < bytes.length;) {
-      written += fs.writeSync(fd, bytes, written, bytes.length - written, at + written)
-    }
-  } finally {
-    fs.closeSync(fd)
-  }
-}
+/** 0 if there is none. */
+const sizeOf = (path: string): number => fs.statSync(path, { throwIfNoEntry: false })?.size ?? 0
 
 const withFile = <A>(path: string, use: (fd: number) => A): A => {
   const fd = fs.openSync(path, "r")

@@ -65,12 +65,33 @@ export const fileWriteError = (writer: Writer, samples: number, cause: unknown):
       return fail("Timeout", `the system is busy: ${messageOf(cause)}`)
     case "EACCES":
     case "EPERM":
-    case "EROFS":
       return fail("PermissionDenied", messageOf(cause))
+    case "EROFS":
+      return fail(
+        "ConnectionLost",
+        `its disk can only be read now; check the disk, and mount it again: ${messageOf(cause)}`
+      )
     default:
-      return fail("Unknown", messageOf(cause))
+      return DISK_LOST.has(codeOf(cause))
+        ? fail("ConnectionLost", `its disk does not work; check the disk and its connection: ${messageOf(cause)}`)
+        : fail("Unknown", messageOf(cause))
   }
 }
+
+/** A disk that has failed, was unplugged, or is a network share whose server is away. It may come back. */
+const DISK_LOST: ReadonlySet<string> = new Set([
+  "EIO",
+  "ENXIO",
+  "ENODEV",
+  "ENOTCONN",
+  "EREMOTEIO",
+  "ESTALE",
+  "ETIMEDOUT",
+  "EHOSTDOWN",
+  "EHOSTUNREACH",
+  "ENETDOWN",
+  "ENETUNREACH"
+])
 
 /** The same error for other samples. */
 export const withSamples = (

@@ -102,9 +102,9 @@ export class GrowingFile {
    * last complete record ends: what is behind it goes.
    */
   goBackTo(place: FilePlace, complete = Infinity): void {
-    // What is before the last place is known, and can be long.
-    const isLast = place.bytes === this.lastPlace?.bytes && place.sum === this.lastPlace.sum
-    const tail = isLast ? bytesBehind(this.fd, place.bytes) : tailBehind(this.fd, place)
+    // What was written to this open file is known, and can be long.
+    const isKnown = this.lastPlace !== undefined && place.bytes <= this.lastPlace.bytes
+    const tail = isKnown ? bytesBehind(this.fd, place.bytes) : tailBehind(this.fd, place)
     this.rewriting = new Rewriting(tail.subarray(0, complete - place.bytes))
     this.end = place.bytes
     this.sum = place.sum

@@ -7,6 +7,7 @@
 import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
 import * as nodePath from "node:path"
+import { Disk } from "./OutputFile.ts"
 
 /** How often a recorder looks at the names of its files. */
 export const LOOK_INTERVAL = "1 second"
@@ -29,6 +30,7 @@ export class NameWatch {
   /** Samples that were written since the last look that found the file under its name. */
   unseen = 0
   private readonly path: string
+  private readonly disk: Disk
   private readonly id: Effect.Effect<FileId, NodeJS.ErrnoException>
   /** Calls that have not been answered. One that hangs holds a thread of the pool, so there is never a second one. */
   private unanswered = 0
@@ -36,6 +38,7 @@ export class NameWatch {
   /** `id` gives the open file. It is asked each time: some network disks change it. */
   constructor(path: string, id: Effect.Effect<FileId, NodeJS.ErrnoException>) {
     this.path = path
+    this.disk = new Disk(path)
     this.id = id
   }
 
@@ -46,7 +49,11 @@ export class NameWatch {
     return Effect.gen({ self: this }, function*() {
       const named = yield* this.named
       const open = yield* this.id
-      if (named === null || !isSame(named, open)) return { movedTo: yield* newNameOf(this.path, open) }
+      if (named === null || !isSame(named, open)) {
+        // Nobody has moved a file whose disk is away.
+        yield* Effect.try(() => this.disk.expect())
+        return { movedTo: yield* newNameOf(this.path, open) }
+      }
       this.unseen -= samples
       return null
     }).pipe(

@@ -25,6 +25,30 @@ export const checkParents = (file: string): void => {
   fs.accessSync(folder, fs.constants.W_OK | fs.constants.X_OK)
 }
 
+/** Tells whether the disk of a file is away: its folder then leads to another disk, or nowhere. */
+export class Disk {
+  private readonly path: string
+  private readonly id: number
+
+  /** The folder of the file must be there. */
+  constructor(path: string) {
+    this.path = path
+    this.id = diskOf(path)
+  }
+
+  /** Throws what the system says of a device that is away. */
+  expect(): void {
+    if (diskOf(this.path) !== this.id) throw Object.assign(new Error("nothing is mounted there"), { code: "ENODEV" })
+  }
+}
+
+/** The disk of the innermost folder that is there. */
+const diskOf = (file: string): number => {
+  const folder = path.dirname(file)
+  const stats = fs.statSync(folder, { throwIfNoEntry: false })
+  return stats === undefined && folder !== file ? diskOf(folder) : stats!.dev
+}
+
 /** Whether this is a link to a file that does not exist. */
 export const isBrokenLink = (file: string): boolean =>
   !fs.existsSync(file) && fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined

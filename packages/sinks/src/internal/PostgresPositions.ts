@@ -3,7 +3,8 @@
  *
  * - A row of the table `sampleline_positions` in the schema. It changes in the transaction of the batch, so both are there or neither.
  * - Where there is no such table and none may be made: the id of the batch's transaction, which the journal keeps before the COMMIT.
- *   The server is asked later whether that transaction was committed. This needs no right but to insert.
+ *   The server is asked later whether that transaction was committed. This needs no right but to insert. A server that crashes may
+ *   give an id again that is not in its log yet, so the id is forced to the log first, where the server can.
  */
 import type { SinkPlace } from "@sampleline/core"
 import { Effect, Schedule } from "effect"
@@ -32,7 +33,9 @@ export const openPosition = Effect.fnUntraced(function*(
   place: SinkPlace | null
 ): Effect.fn.Return<PostgresPosition, SqlError | TableProblem> {
   if (place !== null && place.token !== "") return yield* positionById(sql, place)
-  if (place === null && !(yield* hasRows(sql, name))) return byId(0, { transaction: null, through: 0 })
+  if (place === null && !(yield* hasRows(sql, name))) {
+    return byId(0, { transaction: null, through: 0, upSince: null }, yield* canForceId(sql))
+  }
   const table = positionsOf(name)
   // Waits for a client that has just died while it made the row.
   if (place === null) {
@@ -111,43 +114,73 @@ interface Token {
   /** The transaction that brings the table to `through`; null if there was none. */
   readonly transaction: string | null
   readonly through: number
+  /**
+   * Null if the id was forced to the server's log, so that no other transaction ever gets it. Else since when the server had not
+   * crashed: if it crashes before the id is in its log, it gives the id to another transaction.
+   */
+  readonly upSince: string | null
 }
 
 /** The table has what is before `through`. */
-const byId = (through: number, token: Token): PostgresPosition => ({
+const byId = (through: number, token: Token, canForce: boolean): PostgresPosition => ({
   place: { through, token: JSON.stringify(token) },
   advance: Effect.fnUntraced(function*(sql, next, keep) {
-    const [row] = yield* sql.unsafe<{ readonly id: string }>("SELECT pg_current_xact_id()::text AS id")
-    const token = { transaction: row!.id, through: next }
+    const [row] = yield* sql.unsafe<Pick<Token, "upSince"> & { readonly id: string }>(
+      canForce
+        // The message itself is nothing: it has the id, and takes it to the log.
+        ? `SELECT pg_current_xact_id()::text AS id, NULL AS "upSince",
+            pg_logical_emit_message(false, 'sampleline', pg_current_xact_id()::text, true)::text`
+        : `SELECT pg_current_xact_id()::text AS id, ${UP_SINCE} AS "upSince"`
+    )
+    const token = { transaction: row!.id, through: next, upSince: row!.upSince }
     yield* keep({ through, token: JSON.stringify(token) })
-    return byId(next, token)
+    return byId(next, token, canForce)
   }),
   forget: () => Effect.void
 })
+
+/** Since when the server has not crashed: a crash costs it its statistics. */
+const UP_SINCE = "(SELECT stats_reset::text FROM pg_stat_bgwriter)"
+
+/** Whether the user may force a transaction's id to the server's log. Postgres can since version 17. */
+const canForceId = (sql: SqlClient): Effect.Effect<boolean, SqlError> =>
+  Effect.map(
+    sql.unsafe<{ readonly canForce: boolean | null }>(
+      `SELECT has_function_privilege(
+        to_regprocedure('pg_logical_emit_message(boolean, text, text, boolean)'), 'EXECUTE') AS "canForce"`
+    ),
+    ([row]) => row?.canForce === true
+  )
 
 const positionById = Effect.fnUntraced(function*(
   sql: SqlClient,
   place: SinkPlace
 ): Effect.fn.Return<PostgresPosition, SqlError | TableProblem> {
   const token = JSON.parse(place.token) as Token
-  if (token.through === place.through) return byId(place.through, token)
-  const status = yield* Effect.repeat(statusOf(sql, token.transaction), {
+  const canForce = yield* canForceId(sql)
+  const before = byId(place.through, { ...token, transaction: null, through: place.through }, canForce)
+  if (token.through === place.through) return before
+  const items = `the items ${place.through} to ${token.through - 1} of the journal`
+  const status = yield* Effect.repeat(statusOf(sql, token), {
     while: (status) => status === "in progress",
     schedule: Schedule.spaced(STATUS_INTERVAL)
   })
   switch (status) {
     case "committed":
-      return byId(token.through, token)
+      return byId(token.through, token, canForce)
     case "aborted":
-      return byId(place.through, { transaction: null, through: place.through })
+      return before
+    case "given again":
+      yield* Effect.logWarning(
+        `the server has crashed and cannot tell whether the last batch was written: ${items} are written again, so the table `
+          + "may hold them twice"
+      )
+      return before
     default:
       return yield* Effect.fail({
         problem:
-          `the server no longer knows whether the last batch was written, transaction ${token.transaction} with the `
-          + `items ${place.through} to ${
-            token.through - 1
-          } of the journal: that was too long ago, or this is another server; `
-          + "nothing was changed. Give the journal another table"
+          `the server no longer knows whether the last batch was written, transaction ${token.transaction} with ${items}: `
+          + "that was too long ago, or this is another server; nothing was changed. Give the journal another table"
       })
   }
 })
@@ -155,17 +188,24 @@ const positionById = Effect.fnUntraced(function*(
 const STATUS_INTERVAL = "50 millis"
 
 /**
- * Null if the server does not know. A number that the server has not given yet, by a little, was given before it crashed and is in no
- * log: that transaction was not committed. If it lies far ahead, the server has been set back to an earlier time.
+ * Null if the server does not know. `given again`: a transaction of this id was committed, but after a crash it may be another one.
+ *
+ * A number that the server has not given yet, by a little, was given before it crashed and is in no log: that transaction was not
+ * committed. If it lies far ahead or was in the log, the server has been set back to an earlier time.
  */
-const statusOf = (sql: SqlClient, transaction: string | null): Effect.Effect<string | null, SqlError> =>
+const statusOf = (sql: SqlClient, { transaction, upSince }: Token): Effect.Effect<string | null, SqlError> =>
   Effect.map(
-    sql.unsafe<{ readonly status: string | null }>(
-      `SELECT CASE WHEN $1::text::numeric < pg_current_xact_id()::text::numeric THEN pg_xact_status($1::text::xid8)
-        WHEN $1::text::numeric < pg_current_xact_id()::text::numeric + ${NOT_LOGGED} THEN 'aborted' END AS status`,
+    sql.unsafe<{ readonly status: string | null; readonly isAhead: boolean; readonly upSince: string }>(
+      `SELECT ahead.by >= 0 AS "isAhead", ${UP_SINCE} AS "upSince",
+          CASE WHEN ahead.by < 0 THEN pg_xact_status($1::text::xid8) WHEN ahead.by < ${NOT_LOGGED} THEN 'aborted' END AS status
+        FROM (SELECT $1::text::numeric - pg_current_xact_id()::text::numeric AS by) ahead`,
       [transaction]
     ),
-    ([row]) => row?.status ?? null
+    ([row]) => {
+      const { isAhead, status, upSince: now } = row!
+      if (isAhead && upSince === null) return null
+      return status === "committed" && upSince !== null && upSince !== now ? "given again" : status
+    }
   )
 
 /** More transactions than a server begins before it writes one of them to its log. */

@@ -3,6 +3,7 @@
  * must be what is there, or someone has changed the file. Where a power cut came before the bytes were on disk, there are NULs.
  */
 import * as fs from "node:fs"
+import * as nodePath from "node:path"
 import { crc32 } from "node:zlib"
 import { chunksOf } from "./TextContent.ts"
 
@@ -31,6 +32,13 @@ export class Rewriting {
     return known
   }
 
+  /** Goes on behind bytes that are all there. If they are not, there is nothing behind them either. */
+  passWhole(bytes: Uint8Array): boolean {
+    const isThere = bytes.length <= this.left.length && this.left.subarray(0, bytes.length).equals(bytes)
+    this.pass(isThere ? bytes.length : this.left.length)
+    return isThere
+  }
+
   /** Whether bytes are left that were not written again. */
   get hasMore(): boolean {
     return this.left.length > 0
@@ -39,6 +47,31 @@ export class Rewriting {
   /** Goes on behind bytes that are there. */
   pass(known: number): void {
     this.left = this.left.subarray(known)
+  }
+}
+
+/**
+ * What a file that was moved away holds behind a place. It is searched for in the folder of its old name. Throws if it is not there.
+ */
+export const tailOfMoved = (path: string, place: FilePlace): Buffer => {
+  const folder = nodePath.dirname(path)
+  for (const name of fs.readdirSync(folder)) {
+    const file = nodePath.join(folder, name)
+    const stats = fs.statSync(file, { throwIfNoEntry: false })
+    const tail = stats?.isFile() && stats.size >= place.bytes ? tailIn(file, place) : null
+    if (tail !== null) return tail
+  }
+  throw new Error(
+    `${path} is gone, and no file in its folder holds what was written to it. Move it back, or finish the output in another file`
+  )
+}
+
+const tailIn = (file: string, place: FilePlace): Buffer | null => {
+  const fd = fs.openSync(file, "r")
+  try {
+    return sumOf(fd, place.bytes) === place.sum ? bytesBehind(fd, place.bytes) : null
+  } finally {
+    fs.closeSync(fd)
   }
 }
 
@@ -55,6 +88,9 @@ export const tailBehind = (fd: number, { bytes, sum }: FilePlace): Buffer => {
   if (sumOf(fd, bytes) !== sum) throw new Error(CHANGED)
   return bytesBehind(fd, bytes)
 }
+
+/** Nothing was written before. */
+export const NOTHING: FilePlace = { bytes: 0, sum: 0 }
 
 /** The bytes of a file from an offset on. */
 export const bytesBehind = (fd: number, offset: number): Buffer => {

@@ -68,9 +68,12 @@ export const sqliteWriteError = (
           + "PRAGMA journal_mode = WAL on the database: then readers do not hold up the recording"
       )
     case READONLY:
-      return fail("PermissionDenied", cause.message)
+      return isDiskReadOnly(writer.target)
+        ? fileWriteError(writer, samples, { code: "EROFS", message: cause.message })
+        : fail("PermissionDenied", cause.message)
     case IOERR:
-      return fail("Unknown", `${cause.message}; check the disk`)
+    case CANTOPEN:
+      return fail("ConnectionLost", `its disk does not work; check the disk and its connection: ${cause.message}`)
     case CONSTRAINT:
       return fail("Constraint", cause.message)
     default:
@@ -81,6 +84,15 @@ export const sqliteWriteError = (
 /** The system's error if this process cannot open another file. */
 const openFilesExhausted = ({ primaryCode }: SqliteFailure): unknown =>
   primaryCode === CANTOPEN || primaryCode === IOERR ? openFailure() : undefined
+
+const isDiskReadOnly = (path: string): boolean => {
+  try {
+    fs.accessSync(path, fs.constants.W_OK)
+    return false
+  } catch (error) {
+    return Predicate.hasProperty(error, "code") && error.code === "EROFS"
+  }
+}
 
 const ROOM_BYTES = 1 << 16
 

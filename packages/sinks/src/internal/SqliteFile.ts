@@ -3,13 +3,13 @@
  * otherwise would drop the locks that SQLite holds in this process.
  */
 import { type SinkOpenError, SinkWriteError } from "@sampleline/core"
-import { retryWhileLocked, SqliteDatabase, type SqliteFailure } from "@sampleline/sqlite"
+import { retryWhileLocked, SqliteDatabase, SqliteFailure } from "@sampleline/sqlite"
 import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
 import { fileOpenError, type Writer } from "./FileFailure.ts"
 import { NameWatch, onNameLost } from "./NameWatch.ts"
-import { checkParents, isBrokenLink, makeParents } from "./OutputFile.ts"
-import { foreignError, isUnreadable, sqliteOpenError } from "./SqliteFailures.ts"
+import { checkParents, Disk, isBrokenLink, makeParents } from "./OutputFile.ts"
+import { foreignError, isUnreadable, sqliteOpenError, sqliteWriteError } from "./SqliteFailures.ts"
 import type { SqliteSettings } from "./SqliteSettings.ts"
 
 const attempt = <A>(writer: Writer, run: () => A): Effect.Effect<A, SinkOpenError> =>
@@ -35,6 +35,15 @@ const exists = Effect.fnUntraced(function*(
 export interface OpenSqlite {
   readonly database: SqliteDatabase.SqliteDatabase
   readonly isNew: boolean
+  /** What a failure means for samples. */
+  readonly failed: (samples: number) => (cause: SqliteFailure) => SinkWriteError
+  /**
+   * Opens the database again by its name if its disk has failed. True if so: then prepared statements and settings are gone. Throws
+   * while the disk is away.
+   */
+  readonly reopenIfLost: () => boolean
+  /** Forces what was committed to disk. */
+  readonly toDisk: Effect.Effect<void, SqliteFailure>
   readonly watch: NameWatch
   /** Why the sink writes no more, with the samples that are lost: the file has lost its name. */
   readonly ended: () => SinkWriteError | undefined
@@ -64,10 +73,50 @@ export const openSqlite = Effect.fnUntraced(function*(
       }).pipe(Effect.andThen(Effect.logInfo(`${writer.sink} closed ${writer.target}`)))
   )
   const database = yield* Effect.mapError(SqliteDatabase.open(path), (cause) => sqliteOpenError(writer, cause))
-  const id = yield* attempt(writer, () => fs.statSync(path, { bigint: true }))
-  const watch = new NameWatch(path, Effect.succeed(id))
-  return { database, isNew, watch, ended: yield* endWhenNameLost(writer, database, watch) }
+  const disk = new Disk(path)
+  let id = yield* attempt(writer, () => fs.statSync(path, { bigint: true }))
+  const watch = new NameWatch(path, Effect.sync(() => id))
+  let isLost = false
+  return {
+    database,
+    isNew,
+    failed: (samples) => (cause) => {
+      const error = sqliteWriteError(writer, samples, settings.busyTimeout, cause)
+      isLost ||= error.reason === "ConnectionLost"
+      return error
+    },
+    reopenIfLost: () => {
+      if (!isLost) return false
+      if (!fs.existsSync(path)) disk.expect()
+      database.reopen()
+      // A disk that is back may have another number.
+      id = fs.statSync(path, { bigint: true })
+      isLost = false
+      return true
+    },
+    toDisk: forcingToDisk(path, database),
+    watch,
+    ended: yield* endWhenNameLost(writer, database, watch)
+  }
 })
+
+/** The system tells only once that it could not write the log's pages. Then they are written again, into the database. */
+const forcingToDisk = (
+  path: string,
+  database: SqliteDatabase.SqliteDatabase
+): Effect.Effect<void, SqliteFailure> => {
+  let hasFailed = false
+  const synced = Effect.tapError(SqliteDatabase.syncLog(path), () =>
+    Effect.sync(() => {
+      hasFailed = true
+    }))
+  const copied = SqliteDatabase.attempt(() => {
+    const [found] = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all([])
+    if (found?.["busy"] !== 0) throw SqliteFailure.busy("another program reads it")
+    hasFailed = false
+  })
+  return Effect.suspend(() => hasFailed ? copied : synced)
+}
 
 /**
  * The log keeps the old name when a database is moved or replaced. Its pages are moved to the database at once: the next program

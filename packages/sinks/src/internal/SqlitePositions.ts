@@ -41,6 +41,7 @@ export class SqlitePositions {
         this.database.prepare(`INSERT INTO ${TABLE} VALUES (?, ?, 0)`).run([journal, this.table])
       }
       this.journal = journal
+      this.update = undefined
       this.through = Number(row?.["through"] ?? 0)
       return this.through
     })

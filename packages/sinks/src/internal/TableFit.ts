@@ -44,6 +44,11 @@ export interface TableFit<C> {
   readonly losses: ReadonlyArray<string>
 }
 
+/** What is said of a table that a journal has written to, and that is not there. */
+export const tableGone = (table: string): string =>
+  `the table ${table} is gone, with what the journal has written to it; nothing was changed. Put the table back, or finish the `
+  + "output in another table"
+
 /** Why the samples of a run cannot go into a table. */
 export interface TableProblem {
   readonly problem: string

@@ -4,6 +4,8 @@
  * A file that loses its name in between, because it is moved, removed or replaced, is left. The next batch opens the name anew: a
  * free name gets a new file, an empty file or one of ours is written to, and anything else is refused.
  *
+ * A file whose disk fails or is away is left too. It is opened again by its name, and no other file is made there meanwhile.
+ *
  * A file that is removed, or that cannot be forced to disk or closed, may have lost samples. The report then has an error, and the
  * run fails: at the next batch if the disk has failed, else when the sink closes.
  *
@@ -17,10 +19,10 @@ import { EventsFile } from "./EventsFile.ts"
 import { fileOpenError, fileWriteError, withSamples, type Writer } from "./FileFailure.ts"
 import { GrowingFile } from "./GrowingFile.ts"
 import { LOOK_INTERVAL, type NameLost } from "./NameWatch.ts"
-import { checkParents, type FileMode, isAt, isBrokenLink, makeParents } from "./OutputFile.ts"
+import { checkParents, Disk, type FileMode, isAt, isBrokenLink, makeParents } from "./OutputFile.ts"
 import { checkLock, lockOutput } from "./OutputLock.ts"
 import { openPipe } from "./Pipe.ts"
-import { CHANGED } from "./Rewriting.ts"
+import { CHANGED, Rewriting, tailOfMoved } from "./Rewriting.ts"
 import { canFollow, type Content, lastTimeIn, type TextFormat } from "./TextContent.ts"
 
 export interface TextFileOptions {
@@ -40,8 +42,9 @@ export interface TextFile<C extends Content> extends ByteOutput {
 }
 
 interface State {
-  /** The file that has the name; null if it has lost it. */
+  /** The file that has the name; null if it has lost it, or its disk is away. */
   file: GrowingFile | null
+  disk: Disk
   /** Whether the run has begun. */
   hasBegun: boolean
   /** Samples that may be lost, and why. */
@@ -64,7 +67,12 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   if (stats !== undefined && !stats.isFile()) return { content: null, ...(yield* openPipe(writer, path)) }
   yield* attempt(() => makeParents(path))
   yield* lockOutput(writer, path)
-  const state: State = { file: null, hasBegun: false, lost: undefined, isBroken: false }
+  const state: State = { file: null, disk: new Disk(path), hasBegun: false, lost: undefined, isBroken: false }
+  const failed = (samples: number) => (cause: unknown) => {
+    const error = fileWriteError(writer, samples, cause)
+    if (error.reason === "ConnectionLost") letGo(state)
+    return error
+  }
   const file = yield* Effect.acquireRelease(
     attempt(() => state.file = new GrowingFile(path, fs.openSync(path, openFlags[mode], 0o666), stats?.size ?? 0)),
     (_, exit) => closing(writer, { path, isNew: stats === undefined }, state, exit)
@@ -84,7 +92,14 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   const events = new EventsFile(writer, mode, lastRowAt)
   if (mode === "overwrite") file.size = null
 
-  const sync = (file: GrowingFile) => fsync === "interval" ? syncOrLose(writer, state, file) : Effect.void
+  let placed: GrowingFile | null = null
+  // A journal forces the file to disk itself, but not one that has lost its name.
+  const sync = (file: GrowingFile) =>
+    placed === null ?
+      fsync === "interval" ? syncOrLose(writer, state, file) : Effect.void
+      : file === state.file
+      ? Effect.void
+      : syncOrLose(writer, state, file)
   const lookAndSync = Effect.suspend(() => {
     const { file } = state
     if (file === null) return Effect.void
@@ -96,48 +111,51 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(LOOK_INTERVAL), lookAndSync)))
   yield* Effect.addFinalizer(() => lookAndSync)
 
-  let placed: GrowingFile | null = null
-  const place = () => {
-    const file = state.file ??= openAnew(path, format)
-    const isNew = placed !== null && placed !== file
-    placed = file
-    return { place: { rows: file.place, events: events.place }, isNew }
-  }
-  const syncNow = Effect.suspend(() => {
-    const { file } = state
-    return Effect.mapError(
-      Effect.andThen(file?.sync ?? Effect.void, events.sync),
-      (cause) => fileWriteError(writer, 0, cause)
-    )
-  })
-  const resumable = {
-    place,
-    event: (event: RunEvent) =>
-      Effect.mapError(events.writeOrFail(event), ({ cause }) => fileWriteError(writer, 0, cause)),
+  /** What the file that was moved away holds behind the last place that is known. */
+  let moved = new Rewriting(Buffer.alloc(0))
+  const placeOf = (file: GrowingFile): TextPlace => ({ rows: file.place, events: events.place })
+  const resumable: TextFile<C>["resumable"] = {
+    place: (next) =>
+      Effect.try({
+        try: () => {
+          const file = state.file ??= openAnew(state, path, format)
+          const isNew = placed !== file || (next === "event" && events.beginAnewIfGone())
+          placed = file
+          return { place: placeOf(file), isNew }
+        },
+        catch: failed(0)
+      }),
+    isMoved: () => moved.hasMore,
+    event: (event: RunEvent) => Effect.mapError(events.writeOrFail(event), ({ cause }) => failed(0)(cause)),
     open: Effect.fnUntraced(function*(from: TextPlace | null) {
       if (from === null) {
         yield* Effect.mapError(
           events.beginAt(formatTimestamp((yield* SampleClock.current).epochMicros())),
-          ({ cause }) => fileWriteError(writer, 0, cause)
+          ({ cause }) => failed(0)(cause)
         )
       }
       return yield* Effect.try({
         try: () => {
-          const file = state.file ??= openAnew(path, format)
+          const isFirst = placed === null
+          const file = placed = state.file ??= openAnew(state, path, null)
+          moved = new Rewriting(Buffer.alloc(0))
           // What is not kept goes before the place is: after a crash it would look like someone's change.
           if (from === null) file.truncate(file.end)
-          else file.goBackTo(from.rows, placed === null ? content?.bytes : undefined)
+          else if (file.size === 0 && from.rows.bytes > 0) moved = new Rewriting(tailOfMoved(path, from.rows))
+          else file.goBackTo(from.rows, isFirst ? content?.bytes : undefined)
           if (from !== null && from.events !== null) events.goBackTo(from.events)
-          return place().place
+          return placeOf(file)
         },
-        catch: (cause) => fileWriteError(writer, 0, cause)
+        catch: failed(0)
       })
     }),
-    sync: syncNow,
+    sync: Effect.suspend(() =>
+      Effect.mapError(Effect.andThen(state.file?.sync ?? Effect.void, events.sync), failed(0))
+    ),
     finish: Effect.suspend(() => {
       const { file } = state
       if (file === null || file.more === 0) return Effect.void
-      if (!isLater(file)) return Effect.fail(fileWriteError(writer, 0, new Error(CHANGED)))
+      if (!isLater(file)) return Effect.fail(failed(0)(new Error(CHANGED)))
       const { more } = file
       file.keepMore()
       return Effect.logWarning(
@@ -156,24 +174,22 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
     lost: () => state.lost,
     write: (encode, samples) => {
       if (state.isBroken && state.lost !== undefined) return Effect.fail(withSamples(state.lost, samples))
-      const refuse = (cause: unknown) => fileWriteError(writer, samples, cause)
+      const refuse = failed(samples)
       const written = Effect.try({
         try: () => {
-          const file = state.file ??= openAnew(path, format)
+          const file = state.file ??= openAnew(state, path, format)
           const start = file.end
+          if (moved.hasMore && moved.passWhole(encode(false))) return { file, start, first: null }
           return { file, start, first: file.write(encode(start === 0), samples) }
         },
         catch: refuse
       })
       if (fsync !== "always") return Effect.map(written, ({ first }) => first)
       return Effect.flatMap(written, ({ file, first, start }) =>
-        Effect.mapBoth(file.sync, {
-          onFailure: (cause) => {
-            file.truncate(start)
-            return refuse(cause)
-          },
-          onSuccess: () => first
-        }))
+        file.sync.pipe(
+          Effect.tapError(() => Effect.ignore(Effect.try(() => file.truncate(start)))),
+          Effect.mapBoth({ onFailure: refuse, onSuccess: () => first })
+        ))
     }
   }
 })
@@ -231,10 +247,14 @@ const inspectFor = <C extends Content>(
     )
   )
 
-/** Opens the name after the file has lost it. Throws if something stands there that the run's rows cannot follow. */
-const openAnew = <C extends Content>(path: string, format: TextFormat<C>): GrowingFile => {
+/**
+ * Opens the name after the file has lost it, or its disk was away. Throws if something stands there that the run's rows cannot follow.
+ * Without a format the caller checks that.
+ */
+const openAnew = <C extends Content>(state: State, path: string, format: TextFormat<C> | null): GrowingFile => {
   const stats = fs.statSync(path, { throwIfNoEntry: false })
   if (stats === undefined) {
+    state.disk.expect()
     makeParents(path)
     return new GrowingFile(path, fs.openSync(path, openFlags.create, 0o666), 0)
   }
@@ -242,7 +262,11 @@ const openAnew = <C extends Content>(path: string, format: TextFormat<C>): Growi
   if (!stats.isFile()) throw replaced
   const fd = fs.openSync(path, fs.constants.O_RDWR)
   const { size } = fs.fstatSync(fd)
-  if (size === 0 || canFollow(fd, size, format)) return new GrowingFile(path, fd, size)
+  if (size === 0 || format === null || canFollow(fd, size, format)) {
+    // A disk that is back may have another number.
+    state.disk = new Disk(path)
+    return new GrowingFile(path, fd, size)
+  }
   fs.closeSync(fd)
   throw replaced
 }
@@ -253,6 +277,17 @@ const openAnew = <C extends Content>(path: string, format: TextFormat<C>): Growi
  */
 const isLater = ({ end, fd, more }: GrowingFile): boolean =>
   (lastTimeIn(fd, end + more) ?? "") > (lastTimeIn(fd, end) ?? "")
+
+/** Leaves a file whose disk fails. */
+const letGo = (state: State): void => {
+  const { file } = state
+  state.file = null
+  try {
+    if (file !== null) fs.closeSync(file.fd)
+  } catch {
+    // It is closed all the same. What it may have lost is written again, or was refused.
+  }
+}
 
 /** Leaves a file that has lost its name. Its last samples are where it is now, or are lost with it. */
 const leave = (
@@ -327,7 +362,8 @@ const distrust = (
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     state.isBroken = true
-    const { reason } = fileWriteError(writer, samples, cause)
+    const { isRetryable, reason: found } = fileWriteError(writer, samples, cause)
+    const reason = isRetryable && found === "ConnectionLost" ? "Unknown" : found
     const detail = `${problem}: ${messageOf(cause)}. Check the disk; these samples may be missing`
     return lose(state, new SinkWriteError({ ...writer, samples, reason, detail, cause }))
   })

@@ -23,8 +23,12 @@ it.each([
   ["ENOSPC", "DiskFull", true],
   ["EFBIG", "DiskFull", true],
   ["EPIPE", "ConnectionLost", true],
-  ["EROFS", "PermissionDenied", false],
-  ["EIO", "Unknown", false]
+  ["EACCES", "PermissionDenied", false],
+  ["EROFS", "ConnectionLost", true],
+  ["EIO", "ConnectionLost", true],
+  ["ENODEV", "ConnectionLost", true],
+  ["ESTALE", "ConnectionLost", true],
+  ["ENOENT", "Unknown", false]
 ])("writing with %s fails with %s", (code, reason, isRetryable) => {
   const error = fileWriteError(writer, 3, Object.assign(new Error("broken"), { code }))
   assert.deepInclude(error, { samples: 3, reason } as object)

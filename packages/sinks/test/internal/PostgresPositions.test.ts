@@ -9,6 +9,7 @@ import { logged } from "../writing.ts"
 
 const JOURNAL = "019a0000-0000-7000-8000-0000000000aa"
 const TABLE = "CREATE TABLE samples (device text, \"Mass_Flow\" real, \"Gas\" text, sequence bigint)"
+const INSERTER = "DO $$ BEGIN CREATE ROLE inserter LOGIN PASSWORD 'x'; EXCEPTION WHEN duplicate_object THEN END $$"
 const STORED = "SELECT sequence::int AS n FROM samples ORDER BY ctid"
 
 const marker = (text: string): RunEvent => ({ _tag: "Marker", runId: "run", at: 0, text })
@@ -20,20 +21,28 @@ class KeptPlace {
   constructor(resumable: Resumable) {
     this.resumable = resumable
   }
-  open(first: ReadonlyArray<Sample> = []) {
+  open(first: ReadonlyArray<Sample> = [], firstAt = 0) {
     return Effect.map(
       this.resumable.open({
         journal: JOURNAL,
         place: this.place,
-        first: Array.isReadonlyArrayNonEmpty(first) ? first : null
+        first: Array.isReadonlyArrayNonEmpty(first) ? first : null,
+        firstAt
       }),
       (place) => (this.place = place).through
     )
   }
   write(from: number, ...items: ReadonlyArray<Sample | RunEvent>) {
+    return this.writeWhile(Effect.void, from, ...items)
+  }
+  /** `kept` runs when a place was kept before the COMMIT. */
+  writeWhile(kept: Effect.Effect<unknown>, from: number, ...items: ReadonlyArray<Sample | RunEvent>) {
     const keep = (place: SinkPlace) => Effect.sync(() => this.place = place)
     return Array.isReadonlyArrayNonEmpty(items)
-      ? Effect.asVoid(Effect.flatMap(this.resumable.writeAt(items, from + items.length, keep), keep))
+      ? Effect.asVoid(Effect.flatMap(
+        this.resumable.writeAt(items, from + items.length, (place) => Effect.andThen(keep(place), kept)),
+        keep
+      ))
       : Effect.void
   }
 }
@@ -61,7 +70,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
   describe.each(cases)("by $by, with COPY $useCopy", ({ createTable, useCopy, user }) => {
     const setUp = Effect.fnUntraced(function*(...statements: ReadonlyArray<string>) {
       const { options, rows } = yield* prepared(
-        "DO $$ BEGIN CREATE ROLE inserter LOGIN PASSWORD 'x'; EXCEPTION WHEN duplicate_object THEN END $$",
+        INSERTER,
         TABLE,
         "GRANT INSERT ON samples TO inserter",
         ...statements
@@ -236,6 +245,24 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         assert.deepStrictEqual(sequences(yield* rows(STORED)), [0, 1])
       }))
 
+    it.effect("is refused if the table is gone that was written to, but not before a table was made", () =>
+      Effect.gen(function*() {
+        const { options, rows } = yield* prepared()
+        const made = { ...options, useCopy, createTable: true }
+        const sink = yield* opened(made)
+        yield* sink.open()
+        yield* sink.write(0, marker("begin"))
+        const early = yield* opened(made, sink.place)
+        assert.strictEqual(yield* early.open(samplesFrom(0, 1), 1), 1)
+        yield* early.write(1, ...samplesFrom(0, 2))
+        yield* rows("DROP TABLE samples CASCADE")
+        const late = yield* opened(made, early.place)
+        const error = yield* Effect.flip(late.open(samplesFrom(0, 1), 1))
+        assert.include(error.message, "the table samples is gone, with what the journal has written to it")
+        assert.isFalse(error._tag === "SinkWriteError" && error.isRetryable)
+        assert.deepStrictEqual(yield* rows("SELECT 1 FROM pg_class WHERE relname = 'samples'"), [])
+      }))
+
     it.effect("is found again if another transaction has moved it", () =>
       Effect.gen(function*() {
         const { options, rows } = yield* prepared()
@@ -272,7 +299,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       Effect.gen(function*() {
         const { options } = yield* prepared(TABLE)
         for (const transaction of ["3", "999999999"]) {
-          const token = JSON.stringify({ transaction, through: 9 })
+          const token = JSON.stringify({ transaction, through: 9, upSince: null })
           const sink = yield* opened({ ...options, useCopy }, { through: 4, token })
           const error = yield* Effect.flip(sink.open(samplesFrom(0, 1)))
           assert.include(
@@ -284,6 +311,59 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
       }))
   })
 
+  const OTHERS = `DO $$ BEGIN FOR n IN 1..100 LOOP INSERT INTO others VALUES (n); COMMIT; END LOOP; END $$`
+  /** The function by which a transaction's id is forced to the server's log. */
+  const FORCE = "pg_logical_emit_message(boolean, text, text, boolean)"
+
+  describe.each([true, false])("of a user who may only insert, with COPY %s", (useCopy) => {
+    const setUp = Effect.fnUntraced(function*(...statements: ReadonlyArray<string>) {
+      const { options, rows } = yield* prepared(
+        INSERTER,
+        TABLE,
+        "GRANT INSERT ON samples TO inserter",
+        "CREATE TABLE others (n int)",
+        ...statements
+      )
+      yield* Effect.addFinalizer(() => rows(`GRANT EXECUTE ON FUNCTION ${FORCE} TO PUBLIC`))
+      const server = yield* PostgresServer
+      return {
+        rows,
+        sink: yield* opened({ ...options, user: "inserter", password: Redacted.make("x"), useCopy }),
+        crash: Effect.andThen(server.stop("kill"), server.start)
+      }
+    })
+
+    it.effect("is before a batch whose server crashed, although others soon have later transactions", () =>
+      Effect.gen(function*() {
+        const { crash, rows, sink } = yield* setUp()
+        yield* sink.open()
+        yield* sink.write(0, ...samplesFrom(0, 1))
+        for (let n = 1; n < 3; n++) {
+          yield* Effect.flip(sink.writeWhile(crash, n, ...samplesFrom(n, 1)))
+          yield* rows(OTHERS)
+          assert.strictEqual(yield* sink.open(), n)
+          yield* sink.write(n, ...samplesFrom(n, 1))
+        }
+        assert.deepStrictEqual(sequences(yield* rows(STORED)), [0, 1, 2])
+      }))
+
+    it.effect("is before a batch that may have been committed when an older server crashed, which is told", () =>
+      Effect.gen(function*() {
+        const { crash, rows, sink } = yield* setUp(`REVOKE EXECUTE ON FUNCTION ${FORCE} FROM PUBLIC`)
+        yield* sink.open()
+        yield* sink.write(0, ...samplesFrom(0, 1))
+        yield* Effect.flip(sink.writeWhile(crash, 1, ...samplesFrom(1, 1)))
+        yield* rows(OTHERS)
+        const lines = yield* logged(sink.open())
+        assert.strictEqual(
+          lines.filter((line) => line.includes("the items 1 to 1 of the journal are written again")).length,
+          1
+        )
+        yield* sink.write(1, ...samplesFrom(1, 1))
+        assert.deepStrictEqual(sequences(yield* rows(STORED)), [0, 1])
+      }))
+  })
+
   it.effect.each(
     [
       ["DROP TABLE samples", "the table no longer exists"],
@@ -291,7 +371,7 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
     ] as const
   )("stays after %s, for good", ([change, problem]) =>
     Effect.gen(function*() {
-      const { options, rows } = yield* prepared(TABLE, "GRANT INSERT ON samples TO inserter")
+      const { options, rows } = yield* prepared(INSERTER, TABLE, "GRANT INSERT ON samples TO inserter")
       const sink = yield* opened({ ...options, user: "inserter", password: Redacted.make("x") })
       yield* sink.open()
       yield* sink.write(0, ...samplesFrom(0, 2))

@@ -16,8 +16,11 @@ it.effect("a write that the disk refuses is not a full disk while there is room"
   Effect.gen(function*() {
     const file = yield* tempFile("run.db")
     const error = writeError(file, 778)
-    assert.deepInclude(error, { reason: "Unknown", detail: "disk I/O error; check the disk" })
-    assert.isFalse(error.isRetryable)
+    assert.deepInclude(error, {
+      reason: "ConnectionLost",
+      detail: "its disk does not work; check the disk and its connection: disk I/O error"
+    })
+    assert.isTrue(error.isRetryable)
     assert.deepStrictEqual(fs.readdirSync(path.dirname(file)), [])
   }))
 

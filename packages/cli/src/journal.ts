@@ -43,7 +43,7 @@ export const prepare = Effect.fnUntraced(function*(settings: Settings): Effect.f
         ...options,
         path: place,
         status,
-        fsync: settings.fsync === "always" ? "always" : "interval",
+        fsync: settings.fsync,
         maxBytes: settings["journal-max"],
         whenFull: settings["journal-full"],
         diskWait: settings["disk-wait"],

@@ -153,7 +153,8 @@ export const recordFlags = {
     Flag.withMetavar("WHEN"),
     Flag.withDescription(
       "Force samples to disk, so that they survive a power cut: interval does it every second (default), always with each "
-        + "tick. Without a journal it acts on the files, always with each batch, and never is the default"
+        + "tick, never leaves it to the operating system, so a power cut may cost half a minute. A kill -9 costs nothing with any of "
+        + "them. Without a journal it acts on the files, always with each batch, and never is the default"
     ),
     Flag.optional
   ),

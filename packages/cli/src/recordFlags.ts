@@ -111,7 +111,8 @@ export const recordFlags = {
   ),
   "allow-missing": switchFlag(
     "allow-missing",
-    "Start without missing devices; each is recorded once it appears"
+    "Start without missing devices, and without outputs that cannot be reached yet, such as a database server that is down. Each is "
+      + "recorded, or gets its samples, once it appears. With --no-journal outputs must be there"
   ),
   overwrite: switchFlag(
     "overwrite",

@@ -1,13 +1,13 @@
 /**
  * `--out TARGET`: the sink for a target, chosen by its file extension or URL scheme.
  */
-import type {
-  Device,
-  InvalidOptionError,
-  SampleSink,
-  SinkDependencyError,
+import {
+  type Device,
+  type InvalidOptionError,
+  type SampleSink,
+  type SinkDependencyError,
   SinkOpenError,
-  SinkSchemaError
+  type SinkSchemaError
 } from "@sampleline/core"
 import { CsvSink } from "@sampleline/sinks/CsvSink"
 import { JsonlSink } from "@sampleline/sinks/JsonlSink"
@@ -46,6 +46,10 @@ export interface Target {
   /** Fails as opening would, but changes nothing. With devices it also checks their columns. */
   readonly check: (devices?: ReadonlyArray<Device>) => Effect.Effect<void, OpenFailure>
 }
+
+/** Whether an output cannot be reached now, and may be there later. */
+export const isUnreachable = (error: unknown): error is SinkOpenError =>
+  error instanceof SinkOpenError && error.isRetryable
 
 type FileTarget = (path: string, options: OutputOptions) => Omit<Target, "text" | "label">
 

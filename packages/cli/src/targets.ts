@@ -86,8 +86,6 @@ const FILE_TARGETS: { readonly [extension: string]: FileTarget } = {
   ".parquet": parquet
 }
 
-export const isParquet = (text: string): boolean => isFile(text) && path.extname(text).toLowerCase() === ".parquet"
-
 export const isPostgres = (text: string): boolean => /^postgres(?:ql)?:/i.test(text)
 
 /** libpq's other way to write where a database is: `host=db user=me`. */

@@ -151,6 +151,31 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
       assert.strictEqual(yield* terminal.exit, 0)
       assert.match(terminal.text(), /a\.db: \d+ samples and events written/)
     }))
+
+  it.effect.each(
+    [
+      { signal: "SIGINT", code: 130 },
+      { signal: "SIGTERM", code: 143 }
+    ] as const
+  )(
+    "$signal ends resume, which says that nothing is lost and how to go on",
+    ({ code, signal }) =>
+      Effect.gen(function*() {
+        const cwd = yield* tempFolder
+        yield* killRecording(cwd, ...outs("a.csv", "a.db"))
+        const locked = yield* lockDatabase(`${cwd}/a.db`)
+        const running = yield* startSampleline(["resume"], { cwd })
+        yield* running.printed("SqliteSink opened")
+        running.process.kill(signal)
+        assert.strictEqual(yield* running.exit, code)
+        assert.include(running.stderr(), "nothing is lost: `sampleline resume a.csv.journal` goes on from here\n")
+        locked.exec("ROLLBACK")
+        const resumed = yield* sampleline(["resume", "a.csv.journal"], { cwd })
+        assert.strictEqual(resumed.code, 0, resumed.stderr)
+        const { csv, db } = sequencesIn(cwd)
+        assert.deepStrictEqual([csv, db], [countUp(csv.length), csv])
+      })
+  )
 })
 
 it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("an output that is stuck", (it) => {

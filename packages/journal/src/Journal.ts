@@ -178,6 +178,20 @@ export const inspect = Effect.fnUntraced(
 )
 
 /**
+ * Removes a journal that holds nothing, because its recorder was killed before it accepted anything. Gives whether there is none
+ * now. It is false for one that holds something.
+ */
+export const removeEmpty = Effect.fnUntraced(
+  function*(path: string): Effect.fn.Return<boolean, JournalError | InvalidOptionError, Scope.Scope> {
+    const store = yield* Store.open((yield* validate({ path })).store)
+    const isEmpty = store.end() === 0 && [...store.outputs().values()].every(({ place }) => (place?.through ?? 0) === 0)
+    if (isEmpty) yield* store.finish
+    return isEmpty
+  },
+  Effect.scoped
+)
+
+/**
  * What is in a journal.
  *
  * @since 0.1.0

@@ -52,8 +52,9 @@ export const open = Effect.fnUntraced(function*(
       ])
     })
   })
-  const refuse = (reason: "Version" | "Damaged", detail: string) => new JournalError({ path: folder, reason, detail })
+  const refuse = (reason: JournalError["reason"], detail: string) => new JournalError({ path: folder, reason, detail })
   const [version] = yield* SqliteDatabase.attempt(() => database.prepare("PRAGMA user_version").all([]))
+  if (version?.["user_version"] === 0) return yield* refuse("Missing", "its file journal.db is empty")
   if (version?.["user_version"] !== LAYOUT) {
     return yield* refuse(
       "Version",

@@ -58,7 +58,7 @@ export const finish = Effect.fnUntraced(function*(left: LeftJournal, options: Fi
   const stillLeft = yield* leftIn(left.journal)
   if (stillLeft === null) yield* exit
   return {
-    written: status.outputs.map(({ name, written }) => ({ name: targetIn(name), written })),
+    written: status.outputs.map(({ target, written }) => ({ name: target, written })),
     failures,
     left: stillLeft
   } satisfies Finished

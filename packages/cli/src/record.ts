@@ -122,6 +122,10 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
 const prepare = Effect.fnUntraced(function*(settings: Settings, targets: ReadonlyArray<Target>) {
   const journals = hasJournal(settings) ? yield* Effect.promise(() => import("./journal.ts")) : null
   if (journals !== null) yield* journals.check(settings)
+  if (journals !== null && settings.append) {
+    const { finishEarlier } = yield* Effect.promise(() => import("./finishEarlier.ts"))
+    yield* finishEarlier(settings)
+  }
   const reachable = yield* checkAll(targets, settings)
   const source = yield* openSource(settings)
   if (settings.stream) yield* Effect.provideContext(Alicat.checkStreaming(), source)

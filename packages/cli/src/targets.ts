@@ -40,8 +40,8 @@ type OpenFailure = InvalidOptionError | SinkDependencyError | SinkOpenError | Si
 export interface Target {
   /** For messages: without a password. */
   readonly text: string
-  /** For a line that is short. */
-  readonly label: string
+  /** For a line that is short. It is given where the samples are: a Parquet file may have got another name. */
+  readonly label: (target: string) => string
   readonly layer: Layer.Layer<SampleSink, OpenFailure>
   /** Fails as opening would, but changes nothing. With devices it also checks their columns. */
   readonly check: (devices?: ReadonlyArray<Device>) => Effect.Effect<void, OpenFailure>
@@ -97,7 +97,7 @@ const postgres = (url: string, options: OutputOptions): Target => {
   const database = { url: Redacted.make(url), createTable, table, rowIds }
   return {
     text: withoutSecrets(url),
-    label: "postgres",
+    label: () => "postgres",
     layer: PostgresSink.layer(database),
     check: (devices) => PostgresSink.check(database, devices)
   }
@@ -172,7 +172,7 @@ const parseTarget = (
   if (text === "-") {
     const whenStalled = isOneOfSeveral ? "fail" : "wait"
     const layer = JsonlSink.layerStdout({ whenStalled, rowIds: options.rowIds })
-    return Effect.succeed({ text, label: "stdout", layer, check: () => Effect.void })
+    return Effect.succeed({ text, label: () => "stdout", layer, check: () => Effect.void })
   }
   if (isPostgres(text)) return Effect.succeed(postgres(text, options))
   if (isKeywords(text)) {
@@ -194,5 +194,5 @@ const parseTarget = (
       })
     )
   }
-  return Effect.succeed({ text, label: path.basename(text), ...target(text, options) })
+  return Effect.succeed({ text, label: path.basename, ...target(text, options) })
 }

@@ -222,7 +222,7 @@ const skipLost = Effect.fnUntraced(function*(store: Store, output: Output) {
   output.changed()
   if (count <= 0) return
   output.lostUpTo = next
-  const { name: sink, target } = output.sink
+  const { sink, target } = output.sink.report()[0]!
   const detail = `the journal no longer has ${count} samples and events that the output lacked`
   yield* Effect.logError(`${output.name}: ${detail}`)
   yield* tell(store, { _tag: "OutputGap", sink, target, count, detail })
@@ -264,7 +264,7 @@ const works = Effect.fnUntraced(function*(store: Store, output: Output) {
   if (output.state !== "waiting") return
   output.state = "writing"
   output.failures = 0
-  const { name: sink, target } = output.sink
+  const { sink, target } = output.sink.report()[0]!
   yield* Effect.logInfo(`${output.name}: it accepts samples again`)
   yield* tell(store, { _tag: "OutputBack", sink, target })
 })

@@ -194,5 +194,5 @@ const parseTarget = (
       })
     )
   }
-  return Effect.succeed({ text, label: path.basename, ...target(text, options) })
+  return Effect.succeed({ text, label: (target) => path.basename(target), ...target(text, options) })
 }

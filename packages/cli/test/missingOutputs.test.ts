@@ -151,4 +151,38 @@ it.layer(postgres, { excludeTestServices: true, timeout: "60 seconds" })("a Post
         /samples lacks [\d,]+ samples and events; run `sampleline resume a\.csv\.journal`\n$/
       )
     }))
+
+  it.effect("keeps no killed run from being followed by others; all are finished by the first start that reaches it", () =>
+    Effect.gen(function*() {
+      const { cwd, database, env, out, server } = yield* begin
+      const journals = () => fs.readdirSync(cwd).filter((name) => name.endsWith(".journal"))
+      const kill = Effect.fnUntraced(function*(text: string) {
+        const size = fs.existsSync(`${cwd}/a.csv`) ? fs.statSync(`${cwd}/a.csv`).size : 0
+        const running = yield* startSampleline([...ALLOWED, "--append", "--create-table", ...out], { cwd, env })
+        yield* running.printed(text)
+        yield* fileGrowsBeyond(`${cwd}/a.csv`, size + 5_000)
+        running.process.kill("SIGKILL")
+        yield* running.exit
+      })
+      yield* kill("INFO PostgresSink opened")
+      yield* server.stop("fast")
+      yield* kill("WARN a.csv.journal stays, and this recording has a journal of its own: ")
+      assert.deepStrictEqual(journals(), ["a.csv-2.journal", "a.csv.journal"])
+      yield* server.start
+      const { code, stderr } = yield* sampleline(
+        [...ALLOWED, "--append", "--create-table", "--duration", "100ms", ...out],
+        { cwd, env }
+      )
+      assert.strictEqual(code, 0, stderr)
+      assert.match(stderr, /INFO a\.csv\.journal is finished: .*\n[^]*INFO a\.csv-2\.journal is finished: /)
+      assert.deepStrictEqual(journals(), [])
+      const rows = yield* server.query(
+        database,
+        "SELECT run_id::text, sequence::text FROM samples ORDER BY samples.run_id, samples.sequence"
+      )
+      assert.deepStrictEqual(
+        rows,
+        rowsOf(`${cwd}/a.csv`).map(({ run_id, sequence }) => ({ run_id, sequence }))
+      )
+    }))
 })

@@ -25,7 +25,7 @@ const { values } = parseArgs({
 
 /** While it starts, finishes what was left, and records. */
 const EARLIEST_MILLIS = 200
-const LATEST_MILLIS = 4000
+const LATEST_MILLIS = 5000
 
 const program = Effect.gen(function*() {
   const server = yield* PostgresServer
@@ -41,7 +41,7 @@ const program = Effect.gen(function*() {
     Number(values.seed)
   )
   let done = 0
-  const { problems, runs, samples } = yield* restarts({
+  const { killed, problems, samples } = yield* restarts({
     folder,
     env: { ...process.env, PGPASSWORD: Redacted.value(server.password) },
     outputs: values.outputs.split(",").map((name) => all[name]!),
@@ -54,7 +54,7 @@ const program = Effect.gen(function*() {
   })
   process.stderr.write("\n")
   yield* Console.log(
-    `${moments.length} kills, ${runs} runs, ${samples} samples accepted, into ${values.outputs}: ${
+    `${moments.length} kills, ${killed} of them in a run, ${samples} samples accepted, into ${values.outputs}: ${
       problems.length === 0 ? "0 lost, 0 twice, 0 out of order" : `seed ${values.seed} failed`
     }`
   )

@@ -16,7 +16,7 @@ const opening = (...failures: ReadonlyArray<SinkOpenError | SinkSchemaError>) =>
   const make = Effect.gen(function*() {
     yield* Effect.acquireRelease(Effect.sync(() => log.push("acquired")), () => Effect.sync(() => log.push("released")))
     const failure = failures[attempts++]
-    if (failure !== undefined) return yield* Effect.fail(failure)
+    if (failure !== undefined) return yield* failure
     return SampleSink.make({
       name: "lab",
       target: "db/lab",

@@ -156,20 +156,27 @@ const placeKeeper = (store: Store, output: Output) => {
   const { name, sink: { isTransient = false, resumable } } = output
   let place: SinkPlace | null = store.kept(name).place
   const keep = (change: Partial<Kept>) =>
-    isTransient ? Effect.void : store.keep(name, { ...store.kept(name), ...change })
+    isTransient ? Effect.void : Effect.suspend(() => store.keep(name, { ...store.kept(name), ...change }))
   /** Keeps the place that is safe on disk. */
   const sync = Effect.suspend(() => {
     const next = place
     if (next === null || next === store.kept(name).place) return Effect.void
     return Effect.andThen(resumable?.sync ?? Effect.void, keep({ place: next }))
   })
+  /** A later run may have appended to it, or its file may have been moved away. */
+  const isFinished = () => {
+    const { isFinished = false, place } = store.kept(name)
+    return isFinished && place !== null && place.through >= store.end()
+  }
   return {
     /** Where the output stands, as it says itself. */
     opened: Effect.gen(function*() {
       const { first } = store.kept(name)
       if (isTransient) return output.openedAt(output.through)
       if (resumable === undefined) return output.openedAt(place?.through ?? 0)
-      place = yield* resumable.open({ journal: store.id, place, first: first && samplesOf(store, first) })
+      place = yield* resumable.open({ journal: store.id, place, first: first && samplesOf(store, first) }).pipe(
+        Effect.catch((failure) => isFinished() ? Effect.succeed(store.kept(name).place!) : Effect.fail(failure))
+      )
       output.openedAt(place.through)
       const more = place.through - store.end()
       if (more > 0) {
@@ -190,10 +197,10 @@ const placeKeeper = (store: Store, output: Output) => {
     },
     sync,
     finish: Effect.suspend(() => {
-      if (resumable === undefined || place === null) return Effect.void
+      if (resumable === undefined || place === null || isFinished()) return Effect.void
       return Effect.flatMap(resumable.finish(output.through), (last) => {
         place = last
-        return sync
+        return Effect.andThen(sync, keep({ isFinished: true }))
       })
     })
   }

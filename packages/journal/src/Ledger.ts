@@ -17,6 +17,8 @@ export interface Kept {
   readonly place: SinkPlace | null
   /** The sources of its first batch, which fixed its columns; null before that batch. */
   readonly first: ReadonlyArray<SourceJson> | null
+  /** Whether it was finished at that place. Since then others may have written to it. */
+  readonly isFinished?: boolean
 }
 
 export interface Ledger {

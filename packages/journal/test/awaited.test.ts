@@ -51,7 +51,7 @@ it.live("an output that is awaited gets everything, and the others do not wait f
         Journal.pipeToSink({ path, flushInterval: "50 millis" })
       )
       return { summary, samples: (yield* MemorySink).samples }
-    }).pipe(Effect.provide(SampleSink.layerAll([MemorySink.layer, AwaitedSink.layer(late)])), Effect.provide(Counter))
+    }).pipe(Effect.provide([SampleSink.layerAll([MemorySink.layer, AwaitedSink.layer(late)]), Counter]))
     assert.deepStrictEqual(sequences, samples.map(({ sequence }) => sequence))
     assert.strictEqual(sequences.length, summary.samplesEmitted)
     const told = events.filter(({ _tag }) => _tag.startsWith("Output"))

@@ -237,10 +237,10 @@ export interface Left {
 export const leftIn = (place: string): Effect.Effect<Left | null> =>
   fs.existsSync(place)
     ? Journal.inspect(place).pipe(
-      Effect.map(({ outputs }) => {
-        const lacking = lackingOf(outputs)
-        const lack = lackText(lacking)
-        return { path: place, outputs: lacking, lack, message: `${lack}; run \`${resumeCommand(place)}\`` }
+      Effect.map((content) => {
+        const lack = lackIn(content)
+        const message = `${lack}; run \`${resumeCommand(place)}\``
+        return { path: place, outputs: lackingOf(content.outputs), lack, message }
       }),
       Effect.catch((error) => Effect.as(Effect.logError(error.message), null))
     )

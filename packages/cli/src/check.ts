@@ -14,9 +14,9 @@ import { Ended } from "./errors.ts"
 import { devicesOf } from "./record.ts"
 import { recordFlags } from "./recordFlags.ts"
 import { withoutSecrets } from "./secrets.ts"
-import { hasJournal, outputOptions, type Settings, withSettings } from "./settings.ts"
+import { awaitsOutputs, hasJournal, outputOptions, type Settings, withSettings } from "./settings.ts"
 import * as Signals from "./signals.ts"
-import { targetAt } from "./targets.ts"
+import { isUnreachable, targetAt } from "./targets.ts"
 import { checkTelemetry } from "./telemetry.ts"
 import { complain, print, say } from "./terminal.ts"
 
@@ -74,17 +74,21 @@ const findingsOf = Effect.fnUntraced(function*(settings: Settings): Effect.fn.Re
   const telemetry = yield* Effect.result(checkTelemetry(settings))
   const journal = yield* Effect.result(checkJournal(settings))
   const outputs = yield* Effect.forEach(settings.out, (_, at) => Effect.result(checkOutput(settings, at, known)))
+  const [awaited, refused] = Array.partition(
+    outputs.flatMap((output) => Result.isFailure(output) ? [output.failure] : []),
+    (error) => awaitsOutputs(settings) && isUnreachable(error) ? Result.succeed(error) : Result.fail(error)
+  )
   return {
     devices,
     readings,
     outputs: settings.out.filter((_, at) => Result.isSuccess(outputs[at]!)),
     problems: [
       ...(Result.isFailure(polled) ? [polled.failure] : failed),
-      ...outputs.flatMap((output) => Result.isFailure(output) ? [output.failure] : []),
+      ...refused,
       ...Result.isFailure(journal) ? [journal.failure] : [],
       ...Result.isFailure(telemetry) ? [telemetry.failure] : []
     ],
-    allowed
+    allowed: [...allowed, ...awaited]
   }
 })
 

@@ -4,7 +4,7 @@
  * This file is loaded only for commands that need a journal.
  */
 import { formatTimestamp, type InvalidOptionError, type PipeOptions } from "@sampleline/core"
-import { Journal, type JournalError } from "@sampleline/journal"
+import { Journal, JournalError } from "@sampleline/journal"
 import { SqliteDatabase } from "@sampleline/sqlite"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -34,7 +34,7 @@ export interface RunJournal {
 
 /** The journal of a recording, in its place. It is made when the recording begins. */
 export const prepare = Effect.fnUntraced(function*(settings: Settings): Effect.fn.Return<RunJournal> {
-  const place = yield* placeOf(settings)
+  const place = yield* freeName(yield* placeOf(settings))
   const status = new Journal.JournalStatus()
   return {
     status,
@@ -43,7 +43,7 @@ export const prepare = Effect.fnUntraced(function*(settings: Settings): Effect.f
         ...options,
         path: place,
         status,
-        fsync: settings.fsync === "always" ? "always" : "interval",
+        fsync: settings.fsync,
         maxBytes: settings["journal-max"],
         whenFull: settings["journal-full"],
         diskWait: settings["disk-wait"],
@@ -58,17 +58,58 @@ export const prepare = Effect.fnUntraced(function*(settings: Settings): Effect.f
 
 type JournalFailure = RunError | JournalError | InvalidOptionError
 
-/** Fails if there is a journal already where that of a recording would be. Changes nothing. */
+/**
+ * Fails if there is a journal already where that of a recording would be: a live one, or without `--append` one that an earlier
+ * run has left. Changes nothing.
+ */
 export const check = (settings: Settings): Effect.Effect<void, JournalFailure> =>
-  Effect.forEach(
-    settings.journal === undefined ? [besideOutput(settings), elsewhere(besideOutput(settings))] : [settings.journal],
-    refuseExisting,
-    { discard: true }
-  )
+  Effect.forEach(earlierJournals(settings), (journal) => refuseExisting(journal, settings), { discard: true })
+
+/** The journals that earlier runs have left where that of a recording would be, the oldest first. */
+export const earlierJournals = (settings: Settings): ReadonlyArray<string> =>
+  (settings.journal === undefined
+    ? [besideOutput(settings), elsewhere(besideOutput(settings))]
+    : [given(settings.journal)])
+    .flatMap(namesIn)
+
+/** Without a slash at its end. */
+const given = (journal: string): string => path.join(path.dirname(journal), path.basename(journal))
+
+/** The `n`th name in a place: `run.csv.journal`, `run.csv-2.journal`. The next one is used while an earlier run's stays. */
+const nthName = (place: string, n: number): string => {
+  if (n === 1) return place
+  return place.endsWith(JOURNAL_ENDING)
+    ? `${place.slice(0, -JOURNAL_ENDING.length)}-${n}${JOURNAL_ENDING}`
+    : `${place}-${n}`
+}
+
+/** The names in a place that are used, by their numbers. */
+const namesIn = (place: string): ReadonlyArray<string> => {
+  const folder = path.dirname(place)
+  if (!fs.existsSync(folder)) return []
+  const numbers = fs.readdirSync(folder).flatMap((name) => {
+    const n = name === path.basename(place) ? 1 : Number(/-(\d+)(?:\.journal)?$/.exec(name)?.[1] ?? 1)
+    return name === path.basename(nthName(place, n)) ? [n] : []
+  })
+  return numbers.toSorted((a, b) => a - b).map((n) => nthName(place, n))
+}
+
+/** The first name that is free. A journal that holds nothing is in nobody's way. */
+const freeName = Effect.fnUntraced(function*(place: string) {
+  for (let n = 1;; n++) {
+    const name = nthName(place, n)
+    if (!fs.existsSync(name)) return name
+    const isRemoved = yield* Effect.catch(Journal.removeEmpty(name), (error) => Effect.succeed(isNone(error)))
+    if (isRemoved) return name
+  }
+})
+
+/** Whether there is no journal, because its recorder was killed before it had made it. */
+export const isNone = (error: unknown): boolean => error instanceof JournalError && error.reason === "Missing"
 
 /** Beside the first file, where SQLite works there. */
 const placeOf = Effect.fnUntraced(function*(settings: Settings) {
-  if (settings.journal !== undefined) return settings.journal
+  if (settings.journal !== undefined) return given(settings.journal)
   const beside = besideOutput(settings)
   const tried = yield* Effect.result(tryIn(path.dirname(beside)))
   if (Result.isSuccess(tried)) return beside
@@ -145,32 +186,40 @@ const existing = (folder: string): string =>
   fs.existsSync(folder) || path.dirname(folder) === folder ? folder : existing(path.dirname(path.resolve(folder)))
 
 /** A journal that is there is live, or an earlier run left it. */
-const refuseExisting = Effect.fnUntraced(function*(place: string): Effect.fn.Return<void, JournalFailure> {
-  if (!fs.existsSync(place)) return
-  const { items, outputs, run } = yield* Effect.mapError(Journal.inspect(place), (error) => {
-    const reason = error._tag === "JournalError" ? error.reason : null
-    return reason === "Missing"
-      ? new RunError({ message: `${place} is no journal; give the journal another place by --journal` })
-      : reason === "Busy"
-      ? new RunError({
+const refuseExisting = Effect.fnUntraced(function*(
+  place: string,
+  { append }: Settings
+): Effect.fn.Return<void, JournalFailure> {
+  const found = yield* Effect.result(Journal.inspect(place))
+  if (Result.isFailure(found)) {
+    const error = found.failure
+    if (error._tag === "JournalError" && error.reason === "Busy") {
+      return yield* new RunError({
         message: `${error.message}, or record with a journal of its own: --journal NAME${JOURNAL_ENDING}`
       })
-      : error
-  })
-  const lacking = lackingOf(outputs)
-  const what = run === null
-    ? "it has no sample yet"
-    : lacking.length === 0
-    ? `its outputs have all ${count(items)} samples and events of it`
-    : lackText(lacking)
+    }
+    return append || isNone(error) ? undefined : yield* error
+  }
+  const content = found.success
+  if (append || content.items === 0) return
   return yield* new RunError({
-    message: `${place} is the journal of a recording${
-      run === null ? "" : ` of ${formatTimestamp(run.startedAt).slice(0, 19).replace("T", " ")} UTC`
-    } that was cut off: ${what}. Finish it by \`${
+    message: `${place} is the journal of ${recordingIn(content)} that was cut off: ${lackIn(content)}. Finish it by \`${
       resumeCommand(place)
-    }\`, or record under another name, or with --journal NAME${JOURNAL_ENDING}`
+    }\`, or give --append, which finishes it first, or record under another name`
   })
 })
+
+/** `a recording of 2026-11-28 20:00:01 UTC`. */
+export const recordingIn = ({ run }: Journal.JournalContent): string =>
+  run === null
+    ? "a recording"
+    : `a recording of ${formatTimestamp(run.startedAt).slice(0, 19).replace("T", " ")} UTC`
+
+/** What the outputs of a journal lack, in words. */
+export const lackIn = ({ items, outputs }: Journal.JournalContent): string => {
+  const lacking = lackingOf(outputs)
+  return lacking.length === 0 ? `its outputs have all ${count(items)} samples and events of it` : lackText(lacking)
+}
 
 /** What outputs of a journal lack. */
 export interface Left {
@@ -178,7 +227,9 @@ export interface Left {
   readonly path: string
   /** Samples and events that each output lacks. */
   readonly outputs: ReadonlyArray<{ readonly name: string; readonly behind: number }>
-  /** What they lack, and how to finish them. */
+  /** What they lack, in words. */
+  readonly lack: string
+  /** The same, and how to finish them. */
   readonly message: string
 }
 
@@ -186,9 +237,10 @@ export interface Left {
 export const leftIn = (place: string): Effect.Effect<Left | null> =>
   fs.existsSync(place)
     ? Journal.inspect(place).pipe(
-      Effect.map(({ outputs }) => {
-        const lacking = lackingOf(outputs)
-        return { path: place, outputs: lacking, message: `${lackText(lacking)}; run \`${resumeCommand(place)}\`` }
+      Effect.map((content) => {
+        const lack = lackIn(content)
+        const message = `${lack}; run \`${resumeCommand(place)}\``
+        return { path: place, outputs: lackingOf(content.outputs), lack, message }
       }),
       Effect.catch((error) => Effect.as(Effect.logError(error.message), null))
     )

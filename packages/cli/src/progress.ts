@@ -27,8 +27,10 @@ export const behindParts = (
   batchSize: number
 ) =>
 (): ReadonlyArray<string> =>
-  outputs().flatMap(({ behind, state }, at) =>
-    state === "writing" && behind <= 2 * batchSize ? [] : [`${targets[at]?.label ?? ""} ${count(behind)} behind`]
+  outputs().flatMap(({ behind, state, target }, at) =>
+    state === "writing" && behind <= 2 * batchSize
+      ? []
+      : [`${targets[at]?.label(target) ?? ""} ${count(behind)} behind`]
   )
 
 /** Reports forever: a status line on a terminal, a new line every ten seconds elsewhere. */

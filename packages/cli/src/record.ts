@@ -6,6 +6,7 @@
  */
 import { Alicat, Simulator } from "@sampleline/alicat"
 import {
+  AwaitedSink,
   type DeviceError,
   type InvalidOptionError,
   pipeToSink,
@@ -30,10 +31,10 @@ import type { Left, RunJournal } from "./journal.ts"
 import { openKeyboard } from "./keyboard.ts"
 import { behindParts, reportProgress } from "./progress.ts"
 import { recordFlags } from "./recordFlags.ts"
-import { hasJournal, intervalMillis, outputOptions, type Settings, withSettings } from "./settings.ts"
+import { awaitsOutputs, hasJournal, intervalMillis, outputOptions, type Settings, withSettings } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { summaryJson, summaryText } from "./summary.ts"
-import { parseTargets, type Target } from "./targets.ts"
+import { isUnreachable, parseTargets, type Target } from "./targets.ts"
 import { withTelemetry } from "./telemetry.ts"
 import { complain, print, say } from "./terminal.ts"
 
@@ -102,7 +103,7 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
   const exit = yield* ticks(settings).pipe(
     toOutputs,
     Effect.raceFirst(settings.quiet ? Effect.never : reportProgress(progress, keyboard, behind)),
-    Effect.provide(SampleSink.layerAll(Array.map(targets, (target) => target.layer))),
+    Effect.provide(outputsLayer(targets, settings)),
     Effect.provideContext(source),
     Recorder.endWhen(signal),
     Effect.exit
@@ -121,10 +122,14 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
 const prepare = Effect.fnUntraced(function*(settings: Settings, targets: ReadonlyArray<Target>) {
   const journals = hasJournal(settings) ? yield* Effect.promise(() => import("./journal.ts")) : null
   if (journals !== null) yield* journals.check(settings)
-  yield* checkAll(targets)
+  if (journals !== null && settings.append) {
+    const { finishEarlier } = yield* Effect.promise(() => import("./finishEarlier.ts"))
+    yield* finishEarlier(settings)
+  }
+  const reachable = yield* checkAll(targets, settings)
   const source = yield* openSource(settings)
   if (settings.stream) yield* Effect.provideContext(Alicat.checkStreaming(), source)
-  yield* checkAll(targets, Context.get(source, PollSource).devices)
+  yield* checkAll(reachable, settings, Context.get(source, PollSource).devices)
   return { source, journal: journals === null ? null : yield* journals.prepare(settings) }
 })
 
@@ -141,8 +146,31 @@ const ticks = (
     })
     : Recorder.record({ rateHz: rate ?? 10, duration, overflow: overflowNames[overflow], precise, metadata: meta })
 
-const checkAll = (targets: ReadonlyArray<Target>, devices?: PollSource["Service"]["devices"]) =>
-  Effect.forEach(targets, (target) => target.check(devices), { discard: true })
+/** Fails if an output cannot be recorded to. Gives those that can be reached. */
+const checkAll = (
+  targets: ReadonlyArray<Target>,
+  settings: Settings,
+  devices?: PollSource["Service"]["devices"]
+) =>
+  Effect.filter(targets, (target) =>
+    Effect.as(target.check(devices), true).pipe(
+      Effect.catchIf(isUnreachable, (error) =>
+        awaitsOutputs(settings)
+          ? Effect.succeed(false)
+          : Effect.fail(
+            hasJournal(settings)
+              ? new RunError({
+                message:
+                  `${error.message}. Or give --allow-missing: then its samples wait in the journal until it is there`
+              })
+              : error
+          ))
+    ))
+
+const outputsLayer = (targets: Array.NonEmptyReadonlyArray<Target>, settings: Settings) =>
+  SampleSink.layerAll(
+    Array.map(targets, ({ layer }) => awaitsOutputs(settings) ? AwaitedSink.layer(layer) : layer)
+  )
 
 const openSource = Effect.fnUntraced(function*({ "allow-missing": allowMissing, source }: Settings) {
   return yield* Layer.build(Alicat.layer({ devices: yield* devicesOf(source), allowMissing }))

@@ -111,7 +111,8 @@ export const recordFlags = {
   ),
   "allow-missing": switchFlag(
     "allow-missing",
-    "Start without missing devices; each is recorded once it appears"
+    "Start without missing devices, and without outputs that cannot be reached yet, such as a database server that is down. Each is "
+      + "recorded, or gets its samples, once it appears. With --no-journal outputs must be there"
   ),
   overwrite: switchFlag(
     "overwrite",
@@ -153,7 +154,8 @@ export const recordFlags = {
     Flag.withMetavar("WHEN"),
     Flag.withDescription(
       "Force samples to disk, so that they survive a power cut: interval does it every second (default), always with each "
-        + "tick. Without a journal it acts on the files, always with each batch, and never is the default"
+        + "tick, never leaves it to the operating system, so a power cut may cost half a minute. A kill -9 costs nothing with any of "
+        + "them. Without a journal it acts on the files, always with each batch, and never is the default"
     ),
     Flag.optional
   ),

@@ -150,6 +150,9 @@ export const JOURNAL_ENDING = ".journal"
 export const hasJournal = ({ journal, out, ...settings }: Settings): boolean =>
   !settings["no-journal"] && (journal !== undefined || !out.every(isPipe))
 
+/** Whether a recording begins without an output that cannot be reached yet: its samples wait in the journal. */
+export const awaitsOutputs = (settings: Settings): boolean => settings["allow-missing"] && hasJournal(settings)
+
 /** What all outputs of a recording have in common. With a journal they need not force anything to disk by themselves. */
 export const outputOptions = (settings: Settings): OutputOptions => ({
   mode: settings.append ? "append" : settings.overwrite ? "overwrite" : "create",

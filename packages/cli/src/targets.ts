@@ -1,13 +1,13 @@
 /**
  * `--out TARGET`: the sink for a target, chosen by its file extension or URL scheme.
  */
-import type {
-  Device,
-  InvalidOptionError,
-  SampleSink,
-  SinkDependencyError,
+import {
+  type Device,
+  type InvalidOptionError,
+  type SampleSink,
+  type SinkDependencyError,
   SinkOpenError,
-  SinkSchemaError
+  type SinkSchemaError
 } from "@sampleline/core"
 import { CsvSink } from "@sampleline/sinks/CsvSink"
 import { JsonlSink } from "@sampleline/sinks/JsonlSink"
@@ -40,12 +40,16 @@ type OpenFailure = InvalidOptionError | SinkDependencyError | SinkOpenError | Si
 export interface Target {
   /** For messages: without a password. */
   readonly text: string
-  /** For a line that is short. */
-  readonly label: string
+  /** For a line that is short. It is given where the samples are: a Parquet file may have got another name. */
+  readonly label: (target: string) => string
   readonly layer: Layer.Layer<SampleSink, OpenFailure>
   /** Fails as opening would, but changes nothing. With devices it also checks their columns. */
   readonly check: (devices?: ReadonlyArray<Device>) => Effect.Effect<void, OpenFailure>
 }
+
+/** Whether an output cannot be reached now, and may be there later. */
+export const isUnreachable = (error: unknown): error is SinkOpenError =>
+  error instanceof SinkOpenError && error.isRetryable
 
 type FileTarget = (path: string, options: OutputOptions) => Omit<Target, "text" | "label">
 
@@ -82,8 +86,6 @@ const FILE_TARGETS: { readonly [extension: string]: FileTarget } = {
   ".parquet": parquet
 }
 
-export const isParquet = (text: string): boolean => isFile(text) && path.extname(text).toLowerCase() === ".parquet"
-
 export const isPostgres = (text: string): boolean => /^postgres(?:ql)?:/i.test(text)
 
 /** libpq's other way to write where a database is: `host=db user=me`. */
@@ -95,7 +97,7 @@ const postgres = (url: string, options: OutputOptions): Target => {
   const database = { url: Redacted.make(url), createTable, table, rowIds }
   return {
     text: withoutSecrets(url),
-    label: "postgres",
+    label: () => "postgres",
     layer: PostgresSink.layer(database),
     check: (devices) => PostgresSink.check(database, devices)
   }
@@ -170,7 +172,7 @@ const parseTarget = (
   if (text === "-") {
     const whenStalled = isOneOfSeveral ? "fail" : "wait"
     const layer = JsonlSink.layerStdout({ whenStalled, rowIds: options.rowIds })
-    return Effect.succeed({ text, label: "stdout", layer, check: () => Effect.void })
+    return Effect.succeed({ text, label: () => "stdout", layer, check: () => Effect.void })
   }
   if (isPostgres(text)) return Effect.succeed(postgres(text, options))
   if (isKeywords(text)) {
@@ -192,5 +194,5 @@ const parseTarget = (
       })
     )
   }
-  return Effect.succeed({ text, label: path.basename(text), ...target(text, options) })
+  return Effect.succeed({ text, label: (target) => path.basename(target), ...target(text, options) })
 }

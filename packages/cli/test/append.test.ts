@@ -9,6 +9,7 @@ import * as fs from "node:fs"
 import * as net from "node:net"
 import { DatabaseSync } from "node:sqlite"
 import { SimulatedDevice } from "../../alicat/src/simulator/SimulatedDevice.ts"
+import { readWithDuckDb } from "../../sinks/test/duckdb.ts"
 import { sampleline, startSampleline, startSimulator, tempFolder } from "./process.ts"
 import { fileGrowsBeyond, type JsonSummary, linesOf, rowsOf } from "./recordings.ts"
 
@@ -160,5 +161,148 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("r
       }
       const runs = queryDb(`${cwd}/a.db`, "SELECT ended_by FROM samples_runs ORDER BY started_at")
       assert.deepStrictEqual(runs, [{ ended_by: "unknown" }, { ended_by: "completed" }])
+    }))
+})
+
+/** Records until the CSV file has some rows, and kills the recorder. */
+const killRecording = Effect.fnUntraced(function*(cwd: string, ...args: ReadonlyArray<string>) {
+  const running = yield* startSampleline(
+    [..."record --simulate 2 --rate 100 --flush-interval 50ms --row-ids".split(" "), ...args],
+    { cwd }
+  )
+  yield* fileGrowsBeyond(`${cwd}/a.csv`, 10_000)
+  running.process.kill("SIGKILL")
+  yield* running.exit
+})
+
+/** A short recording after it. */
+const recordAgain = (cwd: string, ...args: ReadonlyArray<string>) =>
+  sampleline([..."record --simulate 1 --rate 50 --duration 200ms --row-ids --json".split(" "), ...args], { cwd })
+
+const outs = (...names: ReadonlyArray<string>) => names.flatMap((name) => ["--out", name])
+
+/** The sequences of each run in an output, the runs in the order in which they began. */
+const runsOf = (rows: ReadonlyArray<{ readonly [column: string]: unknown }>) => {
+  const runs = new Map<string, Array<number>>()
+  for (const row of rows) {
+    const run = String(row["run_id"])
+    runs.set(run, [...runs.get(run) ?? [], Number(row["sequence"])])
+  }
+  return [...runs].toSorted(([a], [b]) => a < b ? -1 : 1).map(([, sequences]) => sequences)
+}
+
+const inCsv = (path: string) => runsOf(rowsOf(path))
+const inJsonl = (path: string) => runsOf(linesOf(fs.readFileSync(path, "utf8")))
+const inDb = (path: string) => runsOf(queryDb(path, "SELECT run_id, sequence FROM samples ORDER BY rowid"))
+const ROW_IDS = [{ name: "run_id", type: "text", nullable: false }, {
+  name: "sequence",
+  type: "int",
+  nullable: false
+}] as const
+const inParquet = (path: string) => Effect.map(readWithDuckDb(`'${path}'`, ROW_IDS), runsOf)
+
+const countUp = (length: number) => Array.from({ length }, (_, n) => n)
+
+it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("the run after a kill -9", (it) => {
+  it.effect("first finishes every output of the one before, and says so; what is told is where the samples are", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const out = outs(...OUTPUTS, "a.parquet")
+      yield* killRecording(cwd, ...out)
+      const { code, stderr, stdout } = yield* recordAgain(cwd, "--append", ...out)
+      assert.strictEqual(code, 0, stderr)
+      assert.match(
+        stderr,
+        /INFO finishing a\.csv\.journal first, which a recording of 20\S+ \S+ UTC has left: /
+      )
+      assert.match(
+        stderr,
+        /INFO a\.csv\.journal is finished: a\.csv got [\d,]+ samples and events, a\.jsonl got .*, a\.parquet got [\d,]+ samples and events\n/
+      )
+      const summary: JsonSummary = JSON.parse(stdout)
+      const [before, after] = inCsv(`${cwd}/a.csv`)
+      assert.deepStrictEqual([before, after], [countUp(before!.length), countUp(summary.samplesEmitted)])
+      assert.deepStrictEqual(inJsonl(`${cwd}/a.jsonl`), [before, after])
+      assert.deepStrictEqual(inDb(`${cwd}/a.db`), [before, after])
+      assert.deepStrictEqual(yield* inParquet(`${cwd}/a.parquet`), [before])
+      assert.deepStrictEqual(yield* inParquet(`${cwd}/a-2.parquet`), [after])
+      assert.deepStrictEqual(fs.readdirSync(cwd).filter((name) => /journal|partial/.test(name)), [])
+
+      assert.strictEqual(summary.sinks.at(-1)?.target, "a-2.parquet")
+      assert.match(stderr, /recorded \d+ samples in \d+ ticks to a\.csv, a\.jsonl, a\.db, a-2\.parquet\n/)
+      const ends = eventsOf(`${cwd}/a.csv`).filter(({ event }) => event === "RunEnded")
+      assert.deepStrictEqual(ends.map(({ reason }) => reason), ["unknown", "completed"])
+      const { outputs }: Json = JSON.parse(JSON.stringify(ends[1]!.data))
+      assert.strictEqual(outputs.at(-1).target, "a-2.parquet")
+    }))
+
+  it.effect("finishes the outputs that the journal names, whichever are given now", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      yield* killRecording(cwd, ...outs("a.csv", "a.db"))
+      const { code, stderr } = yield* recordAgain(cwd, "--append", ...outs("a.csv", "b.jsonl"))
+      assert.strictEqual(code, 0, stderr)
+      const [before, after] = inCsv(`${cwd}/a.csv`)
+      assert.deepStrictEqual(before, countUp(before!.length))
+      assert.deepStrictEqual(inDb(`${cwd}/a.db`), [before])
+      assert.deepStrictEqual(inJsonl(`${cwd}/b.jsonl`), [after])
+    }))
+
+  it.effect("records although an output cannot be finished; the journal stays, and what was set right is finished elsewhere", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      yield* killRecording(cwd, ...outs("a.csv", "a.db"))
+      fs.mkdirSync(`${cwd}/right`)
+      for (const name of ["a.csv", "a.csv-events.jsonl"]) fs.copyFileSync(`${cwd}/${name}`, `${cwd}/right/${name}`)
+      const edited = fs.readFileSync(`${cwd}/a.csv`, "utf8").split("\n").toSpliced(2, 1).join("\n")
+      fs.writeFileSync(`${cwd}/a.csv`, edited)
+      for (const before of [1, 2]) {
+        const { code, stderr, stdout } = yield* recordAgain(cwd, "--append", ...outs("a.csv", "a.db"))
+        assert.strictEqual(code, 0, stderr)
+        assert.match(
+          stderr,
+          /WARN a\.csv\.journal stays, and this recording has a journal of its own: a\.csv lacks [\d,]+ samples and events; finish it by `sampleline resume a\.csv\.journal`, or by the next start\n/
+        )
+        assert.strictEqual(inDb(`${cwd}/a.db`).length, before + 1)
+        assert.deepStrictEqual(inCsv(`${cwd}/a.csv`).at(-1), countUp(JSON.parse(stdout).samplesEmitted))
+        assert.deepStrictEqual(fs.readdirSync(cwd).filter((name) => name.endsWith("journal")), ["a.csv.journal"])
+      }
+      const [killed] = inDb(`${cwd}/a.db`)
+      for (const name of ["a.csv.journal", "a.db"]) fs.renameSync(`${cwd}/${name}`, `${cwd}/right/${name}`)
+      const { code, stderr } = yield* sampleline(["resume", "right/a.csv.journal"], { cwd })
+      assert.strictEqual(code, 0, stderr)
+      assert.deepStrictEqual(inCsv(`${cwd}/right/a.csv`), [killed])
+    }))
+
+  it.effect("has the next name for its journal, which is finished in its turn", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      yield* killRecording(cwd, ...outs("a.csv", "a.db"))
+      fs.rmSync(`${cwd}/a.csv`)
+      yield* killRecording(cwd, "--append", ...outs("a.csv", "a.db"))
+      const journals = () => fs.readdirSync(cwd).filter((name) => name.endsWith("journal"))
+      assert.deepStrictEqual(journals(), ["a.csv-2.journal", "a.csv.journal"])
+      const refused = yield* recordAgain(cwd, "--overwrite", ...outs("a.csv", "a.db"))
+      assert.include(refused.stderr, "sampleline: a.csv.journal is the journal of a recording")
+      const { code, stderr } = yield* recordAgain(cwd, "--append", ...outs("a.csv", "a.db"))
+      assert.strictEqual(code, 0, stderr)
+      assert.deepStrictEqual(journals(), ["a.csv.journal"])
+      const [killed, ...others] = inDb(`${cwd}/a.db`)
+      assert.deepStrictEqual(killed, countUp(killed!.length))
+      assert.deepStrictEqual(inCsv(`${cwd}/a.csv`), others)
+      assert.deepStrictEqual(others.map((sequences) => sequences), others.map(({ length }) => countUp(length)))
+    }))
+
+  it.effect("is not held up by a journal that was being made", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const lefts = { "--overwrite": ["owner", "journal.db"], "--append": [], "--append --quiet": ["owner"] }
+      for (const [flags, files] of Object.entries(lefts)) {
+        fs.mkdirSync(`${cwd}/a.csv.journal`)
+        for (const file of files) fs.writeFileSync(`${cwd}/a.csv.journal/${file}`, "")
+        const { code, stderr } = yield* recordAgain(cwd, ...flags.split(" "), ...outs("a.csv"))
+        assert.strictEqual(code, 0, stderr)
+        assert.deepStrictEqual(fs.readdirSync(cwd).filter((name) => name.endsWith("journal")), [])
+      }
     }))
 })

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url"
 /** The command's own entry point. */
 export const BIN = fileURLToPath(new URL("../bin.js", import.meta.url))
 
-interface Running {
+export interface Running {
   readonly process: ChildProcess
   readonly stdout: () => string
   readonly stderr: () => string

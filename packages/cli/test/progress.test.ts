@@ -25,9 +25,13 @@ it.effect("is a new line every ten seconds if stderr is not a terminal", () =>
   }))
 
 it("tells how far an output is behind that waits, has stopped, or does not keep up", () => {
-  const targets = ["run.csv", "run.db", "postgres"].map((label) => ({ label }))
+  const targets = ["run.csv", "run.db", "postgres"].map((label) => ({ label: () => label }))
   const parts = (...outputs: ReadonlyArray<readonly ["writing" | "waiting" | "stopped", number]>) =>
-    behindParts(targets, () => outputs.map(([state, behind]) => ({ name: "", state, behind, written: 0 })), 64)()
+    behindParts(
+      targets,
+      () => outputs.map(([state, behind]) => ({ name: "", target: "", state, behind, written: 0 })),
+      64
+    )()
   assert.deepStrictEqual(parts(["writing", 0], ["writing", 64], ["writing", 128]), [])
   assert.deepStrictEqual(parts(["writing", 3], ["waiting", 20], ["stopped", 12_345]), [
     "run.db 20 behind",

@@ -4,10 +4,14 @@ import { openPty } from "@sampleline/alicat/Pty"
 import { SimulatedDevice } from "@sampleline/alicat/SimulatedDevice"
 import * as Simulator from "@sampleline/alicat/Simulator"
 import { Effect } from "effect"
+import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
-import { sampleline, startSampleline, startSimulator, tempFolder } from "./process.ts"
+import { BIN, run, sampleline, startSampleline, startSimulator, tempFolder } from "./process.ts"
 import { fileGrowsBeyond, type JsonSummary, linesOf, rowsOf } from "./recordings.ts"
+
+/** Some machines let no process trace another. */
+const canTrace = spawnSync("strace", ["-o", "/dev/null", "true"]).status === 0
 
 it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("sampleline record", (it) => {
   it.effect("records two simulated devices into two files, each sample once", () =>
@@ -190,4 +194,37 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("s
         /WARN 100 Hz is more than \S+ can do: polling sim1 there takes [\d.]+ ms, which makes at most/
       )
     }))
+
+  it.effect.skipIf(!canTrace)(
+    "forces the journal to disk every second, but not with --fsync never",
+    () =>
+      Effect.gen(function*() {
+        const cwd = yield* tempFolder
+        const record = "record --simulate 1 --rate 20 --duration 2500ms --append --out a.csv".split(" ")
+        const forced = Effect.fnUntraced(function*(fsync: string) {
+          const { code, stderr } = yield* run(
+            "strace",
+            [
+              "-f",
+              "-y",
+              "-e",
+              "trace=fdatasync,fsync",
+              "-o",
+              "trace",
+              process.execPath,
+              BIN,
+              ...record,
+              "--fsync",
+              fsync
+            ],
+            { cwd }
+          )
+          assert.strictEqual(code, 0, stderr)
+          return fs.readFileSync(`${cwd}/trace`, "utf8").split("\n").filter((line) => /segment-\d+\.db-wal>/.test(line))
+            .length
+        })
+        const never = yield* forced("never")
+        assert.isAbove(yield* forced("interval"), never)
+      })
+  )
 })

@@ -112,15 +112,18 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
       const cwd = yield* tempFolder
       yield* killRecording(cwd, ...outs(...FILES))
       const before = digestsOf(cwd)
-      for (const args of [[...RECORD, "--append"], [...RECORD, "--overwrite"], ["check", "--simulate", "1"]]) {
+      for (const args of [RECORD, [...RECORD, "--overwrite"], ["check", "--simulate", "1"]]) {
         const { code, stderr } = yield* sampleline([...args, ...outs(...FILES)], { cwd })
         assert.strictEqual(code, 1)
         assert.match(
           stderr,
-          /a\.csv\.journal is the journal of a recording of 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC that was cut off: .*Finish it by `sampleline resume a\.csv\.journal`, or record under another name/
+          /a\.csv\.journal is the journal of a recording of 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC that was cut off: .*Finish it by `sampleline resume a\.csv\.journal`, or give --append, which finishes it first, or record under another name/
         )
       }
-      assert.deepStrictEqual(digestsOf(cwd), before)
+      const checked = yield* sampleline(["check", ...RECORD.slice(1), "--append", ...outs(...FILES)], { cwd })
+      assert.strictEqual(checked.code, 0, checked.stderr)
+      // Whoever reads a database changes its index in shared memory.
+      assert.deepStrictEqual({ ...digestsOf(cwd), "a.db-shm": before["a.db-shm"]! }, before)
       const { code, stderr } = yield* sampleline(["resume", "--json"], { cwd })
       assert.strictEqual(code, 0, stderr)
     }))
@@ -151,6 +154,31 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
       assert.strictEqual(yield* terminal.exit, 0)
       assert.match(terminal.text(), /a\.db: \d+ samples and events written/)
     }))
+
+  it.effect.each(
+    [
+      { signal: "SIGINT", code: 130 },
+      { signal: "SIGTERM", code: 143 }
+    ] as const
+  )(
+    "$signal ends resume, which says that nothing is lost and how to go on",
+    ({ code, signal }) =>
+      Effect.gen(function*() {
+        const cwd = yield* tempFolder
+        yield* killRecording(cwd, ...outs("a.csv", "a.db"))
+        const locked = yield* lockDatabase(`${cwd}/a.db`)
+        const running = yield* startSampleline(["resume"], { cwd })
+        yield* running.printed("SqliteSink opened")
+        running.process.kill(signal)
+        assert.strictEqual(yield* running.exit, code)
+        assert.include(running.stderr(), "nothing is lost: `sampleline resume a.csv.journal` goes on from here\n")
+        locked.exec("ROLLBACK")
+        const resumed = yield* sampleline(["resume", "a.csv.journal"], { cwd })
+        assert.strictEqual(resumed.code, 0, resumed.stderr)
+        const { csv, db } = sequencesIn(cwd)
+        assert.deepStrictEqual([csv, db], [countUp(csv.length), csv])
+      })
+  )
 })
 
 it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("an output that is stuck", (it) => {
@@ -224,7 +252,8 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
     Effect.gen(function*() {
       const cwd = yield* tempFolder
       const running = yield* startRecording(cwd, "--journal", "mine", ...outs("a.csv"))
-      for (const args of [["resume", "mine"], [...RECORD, "--journal", "mine", ...outs("b.csv")]]) {
+      const other = [...RECORD, "--journal", "mine", ...outs("b.csv")]
+      for (const args of [["resume", "mine"], other, [...other, "--append"]]) {
         const { code, stderr } = yield* sampleline(args, { cwd })
         assert.strictEqual(code, 1)
         assert.match(

@@ -132,8 +132,9 @@ export const make = Effect.fnUntraced(function*<E>(
       }),
     summary: Effect.suspend(() => {
       const summary = progress.current
+      const outputs = summary.sinks.map(({ sink, target }) => target || sink).join(", ")
       return Effect.logInfo(
-        `recorded ${summary.samplesEmitted} samples in ${summary.ticks} ticks to ${sink.target || sink.name}`
+        `recorded ${summary.samplesEmitted} samples in ${summary.ticks} ticks to ${outputs}`
       ).pipe(Effect.annotateLogs({ sink: sink.name, target: sink.target }), Effect.as(summary))
     })
   }

@@ -21,7 +21,7 @@ import { spanned } from "./tracing.ts"
  */
 export interface SinkReport {
   readonly sink: string
-  /** The path, table or address. It holds no password. */
+  /** The path, table or address where the samples are. It holds no password. */
   readonly target: string
   /** Samples accepted, without those that were left out because a column is NOT NULL and they have no value for it. */
   readonly rows: number
@@ -120,6 +120,8 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
     readonly name: string
     /** Default: empty. */
     readonly target?: string | undefined
+    /** For a sink whose samples may go elsewhere than to `target`: where they go. It is in the report. */
+    readonly writesTo?: (() => string) | undefined
     readonly write: (batch: Array.NonEmptyReadonlyArray<Sample>) => Effect.Effect<unknown, E>
     /** Keeps an event of the run. Default: events are not kept. */
     readonly event?: ((event: RunEvent) => Effect.Effect<unknown, E>) | undefined
@@ -241,7 +243,7 @@ export class SampleSink extends Context.Service<SampleSink, SinkShape>()("@sampl
         const lost = options.lost?.()
         return [{
           sink: name,
-          target,
+          target: options.writesTo?.() ?? target,
           rows: rows - (lost?.samples ?? 0),
           columnsDropped: options.dropped?.()?.byColumn ?? {},
           error: error ?? lost ?? null

@@ -58,6 +58,11 @@ export class SinkOpenError extends Schema.TaggedError<SinkOpenError>()("SinkOpen
   override get message() {
     return `${this.sink} cannot open ${this.target}: ${this.detail}`
   }
+
+  /** Whether the same may be opened later: a server does not answer, or another program has locked a database. */
+  get isRetryable(): boolean {
+    return this.reason === "ConnectionRefused" || this.reason === "Timeout"
+  }
 }
 
 /**

@@ -2,6 +2,7 @@
  * The main flow: `PollSource` -> `Recorder.record` (ticks) -> `pipeToSink` (samples, batches) -> `SampleSink`.
  */
 export { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
+export * as AwaitedSink from "./AwaitedSink.ts"
 export { describeDevice, type DeviceDescription, deviceToRow } from "./DeviceDescription.ts"
 export { DroppedValues } from "./DroppedValues.ts"
 export { EndSignal } from "./EndSignal.ts"

@@ -163,7 +163,7 @@ const placeKeeper = (store: Store, output: Output) => {
   const { name, sink: { isTransient = false, resumable } } = output
   let place: SinkPlace | null = store.kept(name).place
   const keep = (change: Partial<Kept>) =>
-    isTransient ? Effect.void : store.keep(name, { ...store.kept(name), ...change })
+    isTransient ? Effect.void : Effect.suspend(() => store.keep(name, { ...store.kept(name), ...change }))
   /** Keeps what the output is changed by, and forces it to disk before: a power cut must not leave the output without it. */
   const keepBefore = (change: Partial<Kept>) =>
     isTransient ? Effect.void : Effect.andThen(keep(change), store.syncPlaces)
@@ -173,6 +173,11 @@ const placeKeeper = (store: Store, output: Output) => {
     if (next === null || next === store.kept(name).place) return Effect.void
     return Effect.andThen(resumable?.sync ?? Effect.void, keep({ place: next }))
   })
+  /** A later run may have appended to it, or its file may have been moved away. */
+  const isFinished = () => {
+    const { isFinished = false, place } = store.kept(name)
+    return isFinished && place !== null && place.through >= store.end()
+  }
   return {
     /** Where the output stands, as it says itself. */
     opened: Effect.gen(function*() {
@@ -185,7 +190,9 @@ const placeKeeper = (store: Store, output: Output) => {
         place: safe,
         first: first && samplesOf(store, first),
         firstAt
-      })
+      }).pipe(
+        Effect.catch((failure) => isFinished() ? Effect.succeed(store.kept(name).place!) : Effect.fail(failure))
+      )
       // Else the journal could know of more than the output.
       yield* resumable.sync
       const more = output.isOpened ? 0 : place.through - store.found
@@ -212,10 +219,10 @@ const placeKeeper = (store: Store, output: Output) => {
     },
     sync,
     finish: Effect.suspend(() => {
-      if (resumable === undefined || place === null) return Effect.void
+      if (resumable === undefined || place === null || isFinished()) return Effect.void
       return Effect.flatMap(resumable.finish(output.through), (last) => {
         place = last
-        return sync
+        return Effect.andThen(sync, keep({ isFinished: true }))
       })
     })
   }
@@ -253,7 +260,7 @@ const skipLost = Effect.fnUntraced(function*(store: Store, output: Output) {
   output.changed()
   if (count <= 0) return
   output.lostUpTo = next
-  const { name: sink, target } = output.sink
+  const { sink, target } = output.sink.report()[0]!
   const detail = `the journal no longer has ${count} samples and events that the output lacked`
   yield* Effect.logError(`${output.name}: ${detail}`)
   yield* tell(store, { _tag: "OutputGap", sink, target, count, detail })
@@ -295,7 +302,7 @@ const works = Effect.fnUntraced(function*(store: Store, output: Output) {
   if (output.state !== "waiting") return
   output.state = "writing"
   output.failures = 0
-  const { name: sink, target } = output.sink
+  const { sink, target } = output.sink.report()[0]!
   yield* Effect.logInfo(`${output.name}: it accepts samples again`)
   yield* tell(store, { _tag: "OutputBack", sink, target })
 })

@@ -80,7 +80,10 @@ export class JournalStatus {
  * @category models
  */
 export interface OutputStatus {
+  /** The same in every run. */
   readonly name: string
+  /** Where its samples are, as in a `SinkReport`. */
+  readonly target: string
   /** `waiting`: it fails in passing and is tried again. `stopped`: it has failed for good. */
   readonly state: "writing" | "waiting" | "stopped"
   /** Samples and events that it has, and that it lacks. */
@@ -178,6 +181,20 @@ export const inspect = Effect.fnUntraced(
 )
 
 /**
+ * Removes a journal that holds nothing, because its recorder was killed before it accepted anything. Gives whether there is none
+ * now. It is false for one that holds something.
+ */
+export const removeEmpty = Effect.fnUntraced(
+  function*(path: string): Effect.fn.Return<boolean, JournalError | InvalidOptionError, Scope.Scope> {
+    const store = yield* Store.open((yield* validate({ path })).store)
+    const isEmpty = store.end() === 0 && [...store.outputs().values()].every(({ place }) => (place?.through ?? 0) === 0)
+    if (isEmpty) yield* store.finish
+    return isEmpty
+  },
+  Effect.scoped
+)
+
+/**
  * What is in a journal.
  *
  * @since 0.1.0
@@ -212,7 +229,13 @@ export interface ResumeReport {
 }
 
 const statusOf = (store: Store.Store, outputs: ReadonlyArray<Output>): ReadonlyArray<OutputStatus> =>
-  outputs.map(({ name, state, through, written }) => ({ name, state, written, behind: store.end() - through }))
+  outputs.map(({ name, sink, state, through, written }) => ({
+    name,
+    target: sink.report()[0]!.target,
+    state,
+    written,
+    behind: store.end() - through
+  }))
 
 /** Tells the sinks when their journal is gone. It is, when its scope has closed, unless an output lacks something. */
 const forgetting = <A, E, R>(use: Effect.Effect<A, E, R>) =>

@@ -20,6 +20,8 @@ export interface Kept {
   readonly first: ReadonlyArray<SourceJson> | null
   /** The position of that batch. */
   readonly firstAt?: number
+  /** Whether it was finished at that place. Since then others may have written to it. */
+  readonly isFinished?: boolean
 }
 
 export interface Ledger {

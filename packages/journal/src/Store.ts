@@ -114,12 +114,13 @@ export const open = Effect.fnUntraced(function*(
   options: StoreOptions
 ): Effect.fn.Return<Store, JournalError, Scope.Scope> {
   const { path } = options
-  if (!fs.existsSync(Ledger.fileOf(path))) {
-    return yield* !fs.existsSync(path) || isEmpty(path)
+  const missing = () =>
+    !fs.existsSync(path) || isEmpty(path)
       ? new JournalError({ path, reason: "Missing", detail: "there is no journal" })
       : new JournalError({ path, reason: "Damaged", detail: "its file journal.db is missing" })
-  }
-  return yield* openFolder(options)
+  if (!fs.existsSync(Ledger.fileOf(path))) return yield* missing()
+  // Its recorder was killed while it made that file.
+  return yield* Effect.mapError(openFolder(options), (error) => error.reason === "Missing" ? missing() : error)
 })
 
 const openFolder = Effect.fnUntraced(function*(

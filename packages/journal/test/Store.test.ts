@@ -4,6 +4,7 @@ import { Array, Duration, Effect, Fiber, type Scope, Stream } from "effect"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
+import * as Journal from "../src/Journal.ts"
 import type { JournalError } from "../src/JournalError.ts"
 import type { Item } from "../src/Packing.ts"
 import * as Store from "../src/Store.ts"
@@ -173,11 +174,35 @@ describe("Store", () => {
         fs.rmSync(`${path}/${removed}`)
         assert.strictEqual(yield* used(Store.open(options(path)), (store) => Effect.sync(store.end)), end)
       }
-      fs.rmSync(`${path}/journal.db`)
-      assert.strictEqual((yield* Effect.flip(used(Store.open(options(path)), () => Effect.void))).reason, "Missing")
+      const damages = {
+        missing: () => fs.rmSync(`${path}/journal.db`),
+        // As a kill in the middle of making it leaves it.
+        empty: () => fs.writeFileSync(`${path}/journal.db`, "")
+      }
+      for (const damage of Object.values(damages)) {
+        const refused = Effect.map(
+          Effect.flip(used(Store.open(options(path)), () => Effect.void)),
+          ({ reason }) => reason
+        )
+        damage()
+        assert.strictEqual(yield* refused, "Missing")
+        yield* used(Store.create(options(path), made), (store) => store.append(samples(0, 1)))
+        damage()
+        assert.strictEqual(yield* refused, "Damaged")
+        fs.rmSync(path, { recursive: true })
+        yield* used(Store.create(options(path), made), () => Effect.void)
+      }
+    }).pipe(Effect.scoped))
+
+  it.live("is removed as empty only if it holds nothing", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("a.journal")
+      yield* used(Store.create(options(path), made), () => Effect.void)
+      assert.isTrue(yield* Journal.removeEmpty(path))
+      assert.isFalse(fs.existsSync(path))
       yield* used(Store.create(options(path), made), (store) => store.append(samples(0, 1)))
-      fs.rmSync(`${path}/journal.db`)
-      assert.strictEqual((yield* Effect.flip(used(Store.open(options(path)), () => Effect.void))).reason, "Damaged")
+      assert.isFalse(yield* Journal.removeEmpty(path))
+      assert.strictEqual((yield* Journal.inspect(path)).items, 1)
     }).pipe(Effect.scoped))
 
   it.live("lets one process at a time have it", () =>

@@ -95,6 +95,7 @@ export class ParquetSink extends Context.Service<
       ...SampleSink.make({
         name: SINK,
         target: path,
+        writesTo: () => output.path,
         resumable,
         dropped: () => output.lock?.dropped,
         event: (event) => alone(output.write({ samples: [], events: [eventToRow(event)], through: 0 })),

@@ -92,6 +92,8 @@ export class ParquetOutput {
   lost: SinkWriteError | undefined
   /** What the journal may count on. */
   private place: SinkPlace = { through: 0, token: "" }
+  /** The name of the file that has the samples, once there is one. */
+  path: string
   /** The name of the file that the journal has finished. */
   private finishedPath: string | null = null
 
@@ -100,6 +102,7 @@ export class ParquetOutput {
     this.options = options
     this.encoder = encoder
     this.scope = scope
+    this.path = settings.path
   }
 
   /** The columns, once they are fixed. */
@@ -164,6 +167,7 @@ export class ParquetOutput {
       const { scope, settings: { path } } = this
       const partial = partialOf(file.path)
       this.file = file
+      this.path = file.path
       this.watching = Scope.forkUnsafe(scope)
       return Scope.provide(
         onNameLost(new NameWatch(partial, idOf(file.fd)), ({ movedTo }) => {
@@ -267,6 +271,7 @@ export class ParquetOutput {
   }
 
   private finishedAs(path: string, place: SinkPlace): SinkPlace {
+    this.path = path
     this.finishedPath = path
     return this.place = place
   }
@@ -307,7 +312,7 @@ export class ParquetOutput {
   /** Completes the file if there is no journal, else leaves it as it is. */
   readonly close: Effect.Effect<void, SinkWriteError> = Effect.suspend(() =>
     this.journal === null ? this.completeAtEnd : this.leave
-  ).pipe(Effect.ensuring(Effect.suspend(() => Effect.logInfo(`${SINK} closed ${this.settings.path}`))))
+  ).pipe(Effect.ensuring(Effect.suspend(() => Effect.logInfo(`${SINK} closed ${this.path}`))))
 
   private readonly leave: Effect.Effect<void, SinkWriteError> = Effect.gen({ self: this }, function*() {
     yield* this.endWatch
@@ -363,7 +368,7 @@ export class ParquetOutput {
     const lostSamples = this.lost?.samples ?? 0
     const unnamed = (cause: unknown) =>
       new SinkWriteError({
-        ...writerOf(this.settings.path),
+        ...writerOf(this.path),
         samples: lostSamples,
         reason: "Unknown",
         detail: this.movedTo === null
@@ -402,7 +407,7 @@ export class ParquetOutput {
   /** `onFullDisk` says what happens to the other samples. */
   private failed(samples: number, onFullDisk = "what was accepted before is complete") {
     return (cause: unknown): SinkWriteError => {
-      const writer = writerOf(this.settings.path)
+      const writer = writerOf(this.path)
       const { detail, reason } = fileWriteError(writer, samples, cause)
       return new SinkWriteError({
         ...writer,
@@ -415,12 +420,12 @@ export class ParquetOutput {
   }
 
   private removedError(samples: number): SinkWriteError {
-    const { file, settings: { path } } = this
+    const { path } = this
     return new SinkWriteError({
       ...writerOf(path),
       samples,
       reason: "Unknown",
-      detail: `${partialOf(file?.path ?? path)} was removed while it was recorded, and its samples with it`
+      detail: `${partialOf(path)} was removed while it was recorded, and its samples with it`
     })
   }
 }

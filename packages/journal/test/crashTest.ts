@@ -5,6 +5,7 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import { messageOf } from "@sampleline/core"
 import { Console, Effect, Layer, Option, Random } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as fs from "node:fs"
@@ -71,6 +72,67 @@ const faultTrials: ReadonlyArray<Trial> = faults.map((fault) => ({
   run: (folder) => Effect.map(recordWith(folder, fault), (problems) => ({ problems, accepted: 0, resumesKilled: 0 }))
 }))
 
+/** Lets each call of the table fail. */
+const runFaults = Effect.fnUntraced(function*(parallel: number) {
+  if (!canInject) return yield* Console.log("skipped: strace is not here, or may not trace")
+  const found = yield* runAll(faultTrials, parallel)
+  yield* report(`${found.length} recordings with failing calls`, found)
+})
+
+/** Kills recordings. Fails with a message for the user. */
+const runCrashes = Effect.fnUntraced(function*(options: {
+  readonly module: Option.Option<string>
+  readonly outputs: Option.Option<string>
+  readonly points: boolean
+  readonly runs: number
+  readonly seed: number
+  readonly parallel: number
+}) {
+  const target = yield* targetOf(options.module, options.outputs)
+  const trials = options.points ? namedTrials(target) : yield* randomTrials(target, options.runs, options.seed)
+  const found = yield* Effect.provide(runAll(trials, options.parallel), sharedBy(target.outputs))
+  const sum = (of: "accepted" | "resumesKilled") => found.reduce((sum, found) => sum + found[of], 0)
+  yield* report(
+    `${found.length} recordings killed, ${sum("resumesKilled")} resumes killed, ${
+      sum("accepted")
+    } samples accepted, into `
+      + Object.keys(target.outputs).join(", "),
+    found
+  )
+})
+
+const targetOf = Effect.fnUntraced(function*(file: Option.Option<string>, names: Option.Option<string>) {
+  const module = Option.match(file, {
+    onNone: () => DEFAULT_MODULE,
+    onSome: (file) => pathToFileURL(path.resolve(file)).href
+  })
+  const { outputs }: { readonly outputs: Outputs } = yield* Effect.tryPromise({
+    try: () => import(module),
+    catch: (cause) => `--module: ${messageOf(cause)}`
+  })
+  const chosen = yield* Effect.try({
+    try: () =>
+      pick(outputs, Option.match(names, { onNone: () => Object.keys(outputs), onSome: (all) => all.split(",") })),
+    catch: (cause) => `--outputs: ${messageOf(cause)}`
+  })
+  return { module, outputs: chosen }
+})
+
+/** What the outputs share, for as long as a program runs. */
+const sharedBy = (outputs: Outputs): Layer.Layer<never> =>
+  Layer.mergeAll(Layer.empty, ...Object.values(outputs).flatMap(({ shared }) => shared === undefined ? [] : [shared]))
+
+const report = (what: string, found: ReadonlyArray<Result>) => {
+  const failed = found.filter(({ problems }) => problems.length > 0).length
+  return failed === 0
+    ? Console.log(`${what}: 0 lost, 0 twice, 0 out of order`)
+    : Effect.andThen(Console.log(`${what}: ${failed} failed`), fail)
+}
+
+const fail = Effect.sync(() => {
+  process.exitCode = 1
+})
+
 const positive = (name: string, initial: number, description: string) =>
   Flag.Int(name).pipe(
     Flag.filter((value) => value > 0, (value) => `a whole number above 0, not ${value}`),
@@ -78,84 +140,42 @@ const positive = (name: string, initial: number, description: string) =>
     Flag.withDefault(initial)
   )
 
-const crashTest = Command.make("crash-test", {
-  runs: positive("runs", 200, "How many recordings are killed"),
-  seed: positive("seed", 1, "The seed of the first recording; the others have the next numbers"),
-  points: Flag.Boolean("points").pipe(
-    Flag.withDescription("Kill one recording at each named point instead"),
-    Flag.withDefault(false)
-  ),
-  faults: Flag.Boolean("faults").pipe(
-    Flag.withDescription("Let system calls on each file fail instead (EIO, ENOSPC, EAGAIN). Needs strace"),
-    Flag.withDefault(false)
-  ),
-  outputs: Flag.String("outputs").pipe(
-    Flag.withDescription("The outputs, by their names in the module, e.g. csv,db (default: all)"),
-    Flag.optional
-  ),
-  module: Flag.String("module").pipe(
-    Flag.withDescription("A module of your own that exports `outputs` (default: outputs.ts beside this script)"),
-    Flag.optional
-  ),
-  parallel: positive("parallel", 2, "How many recordings run at once")
-}, ({ faults, module, outputs, parallel, points, runs, seed }) =>
-  Effect.gen(function*() {
-    if (faults) {
-      if (!canInject) return yield* Console.log("skipped: strace is not here, or may not trace")
-      const failed = failures(yield* runAll(faultTrials, parallel))
-      return yield* end(
-        `${faultTrials.length} recordings with failing calls: ${failed === 0 ? "0 lost, 0 twice" : `${failed} failed`}`,
-        failed
-      )
-    }
-    const target = yield* targetOf(module, outputs)
-    const trials = points ? namedTrials(target) : yield* randomTrials(target, runs, seed)
-    const found = yield* Effect.provide(runAll(trials, parallel), sharedBy(target.outputs))
-    const failed = failures(found)
-    const sum = (of: "accepted" | "resumesKilled") => found.reduce((sum, found) => sum + found[of], 0)
-    yield* end(
-      `${trials.length} recordings killed, ${sum("resumesKilled")} resumes killed, ${
-        sum("accepted")
-      } samples accepted, `
-        + `into ${Object.keys(target.outputs).join(", ")}: `
-        + (failed === 0 ? "0 lost, 0 twice, 0 out of order" : `${failed} runs failed`),
-      failed
+const crashTest = Command.make(
+  "crash-test",
+  {
+    runs: positive("runs", 200, "How many recordings are killed"),
+    seed: positive("seed", 1, "The seed of the first recording; the others have the next numbers"),
+    points: Flag.Boolean("points").pipe(
+      Flag.withDescription("Kill one recording at each named point instead"),
+      Flag.withDefault(false)
+    ),
+    faults: Flag.Boolean("faults").pipe(
+      Flag.withDescription("Let system calls on each file fail instead (EIO, ENOSPC, EAGAIN). Needs strace"),
+      Flag.withDefault(false)
+    ),
+    outputs: Flag.String("outputs").pipe(
+      Flag.withDescription("The outputs, by their names in the module, e.g. csv,db (default: all)"),
+      Flag.optional
+    ),
+    module: Flag.String("module").pipe(
+      Flag.withDescription("A module of your own that exports `outputs` (default: outputs.ts beside this script)"),
+      Flag.optional
+    ),
+    parallel: positive("parallel", 2, "How many recordings run at once")
+  },
+  (options) =>
+    Effect.catch(
+      options.faults ? runFaults(options.parallel) : runCrashes(options),
+      (message) => Effect.andThen(Console.error(message), fail)
     )
-  })).pipe(
-    Command.withDescription("Kill recordings, resume them, and compare their outputs with what was accepted"),
-    Command.withExamples([
-      { command: "npm run crash-test -- --runs 200 --seed 1", description: "Kills at random moments and points" },
-      { command: "npm run crash-test -- --runs 1 --seed 17", description: "Repeats the run that told seed 17" },
-      { command: "npm run crash-test -- --points --outputs csv,db", description: "Each named point, two outputs" },
-      { command: "npm run crash-test -- --module ./myOutputs.ts", description: "Outputs of your own" }
-    ])
-  )
-
-const targetOf = Effect.fnUntraced(function*(module: Option.Option<string>, names: Option.Option<string>) {
-  const url = Option.match(module, {
-    onNone: () => DEFAULT_MODULE,
-    onSome: (file) => pathToFileURL(path.resolve(file)).href
-  })
-  const { outputs }: { readonly outputs: Outputs } = yield* Effect.promise(() => import(url))
-  const chosen = Option.match(names, {
-    onNone: () => outputs,
-    onSome: (names) => pick(outputs, names.split(","))
-  })
-  return { module: url, outputs: chosen }
-})
-
-/** What the outputs share, for as long as a program runs. */
-const sharedBy = (outputs: Outputs): Layer.Layer<never> =>
-  Layer.mergeAll(Layer.empty, ...Object.values(outputs).flatMap(({ shared }) => shared === undefined ? [] : [shared]))
-
-const failures = (found: ReadonlyArray<Result>): number => found.filter(({ problems }) => problems.length > 0).length
-
-const end = (summary: string, failed: number) =>
-  Effect.andThen(
-    Console.log(summary),
-    Effect.sync(() => {
-      if (failed > 0) process.exitCode = 1
-    })
-  )
+).pipe(
+  Command.withDescription("Kill recordings, resume them, and compare their outputs with what was accepted"),
+  Command.withExamples([
+    { command: "npm run crash-test -- --runs 200 --seed 1", description: "Kills at random moments and points" },
+    { command: "npm run crash-test -- --runs 1 --seed 17", description: "Repeats the run that told seed 17" },
+    { command: "npm run crash-test -- --points --outputs csv,db", description: "Each named point, two outputs" },
+    { command: "npm run crash-test -- --module ./myOutputs.ts", description: "Outputs of your own" }
+  ])
+)
 
 Command.run(crashTest, { version: "0.1.0" }).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain)

@@ -13,21 +13,18 @@ import type { Output } from "./outputs.ts"
 /** Holds the URL of the server, with its owner and the password. */
 const URL_NAME = "CRASH_TEST_POSTGRES"
 
-const shared = Layer.unwrap(
-  Effect.promise(() => import("../../sinks/test/postgres.ts")).pipe(
-    Effect.map(({ PostgresServer }) =>
-      Layer.provide(
-        Layer.effectDiscard(Effect.gen(function*() {
-          const { address: { host, port }, password } = yield* PostgresServer
-          const secret = encodeURIComponent(Redacted.value(password))
-          process.env[URL_NAME] = `postgres://owner:${secret}@${host}:${port}/postgres`
-          yield* query("CREATE ROLE inserter LOGIN PASSWORD 'x'")
-        })),
-        PostgresServer.layer
-      )
-    )
-  )
-)
+/** Starts the server, and tells the recorders where it is. */
+const shared = Layer.unwrap(Effect.gen(function*() {
+  // Loaded when it is needed: a recorder does not start it.
+  const { PostgresServer } = yield* Effect.promise(() => import("../../sinks/test/postgres.ts"))
+  const announced = Effect.gen(function*() {
+    const { address: { host, port }, password } = yield* PostgresServer
+    const secret = encodeURIComponent(Redacted.value(password))
+    process.env[URL_NAME] = `postgres://owner:${secret}@${host}:${port}/postgres`
+    yield* query("CREATE ROLE inserter LOGIN PASSWORD 'x'")
+  })
+  return Layer.provide(Layer.effectDiscard(announced), PostgresServer.layer)
+}))
 
 const serverUrl = () => new URL(process.env[URL_NAME]!)
 

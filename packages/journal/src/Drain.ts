@@ -25,8 +25,11 @@ export interface DrainOptions {
   readonly flushInterval: Duration.Duration
 }
 
-/** Batches that wait for an output are written as one, up to this many. */
-const TOGETHER = 64
+/**
+ * Batches that wait for an output are written as one, up to this many. A sink such as SQLite's holds up the ticks while it writes:
+ * of the default size, so many take it a few milliseconds.
+ */
+const TOGETHER = 16
 
 /** How often what an output has written is forced to disk, and its place kept. */
 const KEEP_INTERVAL = "1 second"

@@ -199,6 +199,31 @@ describe("Journal.pipeToSink", () => {
       assert.isBelow(sizes.length, 10)
     }).pipe(Effect.scoped))
 
+  it.live("writes a backlog in pieces, for some sinks hold up the ticks while they write", () =>
+    Effect.gen(function*() {
+      const [devices, ticks] = [100, 40]
+      const all = yield* Deferred.make<void>()
+      const sizes: Array<number> = []
+      const stuck = SampleSink.layer({
+        name: "stuck",
+        write: (batch) => {
+          sizes.push(batch.length)
+          return Deferred.await(all)
+        }
+      })
+      const names = Array.from({ length: devices }, (_, n) => `device-${n}`)
+      yield* Recorder.record({ rateHz: 200 }).pipe(
+        Stream.take(ticks),
+        Journal.pipeToSink({
+          path: yield* pathIn("run.journal"),
+          onAccepted: (samples) => samples === devices * ticks && Deferred.doneUnsafe(all, Effect.void)
+        }),
+        Effect.provide([stuck, PollSource.layer({ devices: names, poll: () => Effect.succeed({ Count: 1 }) })])
+      )
+      assert.strictEqual(sizes.reduce((sum, size) => sum + size, 0), devices * ticks)
+      assert.isAtMost(Math.max(...sizes), 1024)
+    }).pipe(Effect.scoped))
+
   it.live("refuses a folder that holds something, and resume one that is not there", () =>
     Effect.gen(function*() {
       const path = yield* pathIn("run.journal")

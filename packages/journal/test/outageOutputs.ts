@@ -32,7 +32,7 @@ export const outputs = {
   jsonl: textsAndDatabase["jsonl"]!,
   db: textsAndDatabase["db"]!,
   parquet: {
-    layer: (folder, mode) => ParquetSink.layer({ path: parquetIn(folder), mode, rowIds: true }),
+    layer: (folder, mode) => ParquetSink.layer({ path: parquetIn(folder), mode, rowIds: true, rowGroupSize: 500 }),
     read: Effect.fnUntraced(function*(folder) {
       const rows = yield* queryDuckDb(`SELECT sequence, "Count" FROM '${parquetIn(folder)}'`)
       return {

@@ -90,9 +90,11 @@ const main = ({ disk, does, folder, outputs }: Job) => {
   process.once("SIGINT", () => fiber.interruptUnsafe())
   fiber.addObserver((exit) => {
     if (disk !== null) fs.cpSync(disk, copyOf(disk), { recursive: true })
-    if (exit._tag === "Success") return
-    fs.writeSync(2, `${Cause.hasDies(exit.cause) ? "defect: " : ""}${Cause.pretty(exit.cause)}`)
-    process.exitCode = 1
+    if (exit._tag === "Failure") {
+      fs.writeSync(2, `${Cause.hasDies(exit.cause) ? "defect: " : ""}${Cause.pretty(exit.cause)}`)
+    }
+    // As the command does.
+    process.exit(exit._tag === "Failure" ? 1 : 0)
   })
 }
 

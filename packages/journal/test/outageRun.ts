@@ -16,15 +16,15 @@ import { type Content, journalIn } from "./outputs.ts"
 import { broughtBack, startRecorder, type WatchedRecorder } from "./watchedRecorder.ts"
 
 /** Before the outage. */
-const WARM_UP = "15 seconds"
+const WARM_UP = "10 seconds"
 /** More late ticks than the undisturbed recording has. */
 const MORE_LATE_TICKS = 2
 /** More growth than that of the undisturbed recording. A young process grows anyway. */
 const MORE_MEMORY_MIB = 10
 /** The longest pause between two tries, and as long again for the backlog. */
 const CATCH_UP_SECONDS = 20
-/** `stopTimeout`, the time-out of a Postgres that is closed, and two seconds. */
-const END_SECONDS = 17
+/** `stopTimeout`, twice that for what cannot be interrupted, and the time-out of a Postgres that is closed. */
+const END_SECONDS = 20
 
 /** The largest figures of a recording during an outage. */
 interface Most {
@@ -50,9 +50,11 @@ export interface Measured extends Most {
 }
 
 export const runOutage = Effect.fnUntraced(function*(outage: Outage) {
-  const [target, otherTarget] = [yield* outage.target, yield* outage.target]
+  const target = yield* outage.target
+  const otherTarget = yield* outage.undisturbed ?? outage.target
   const recorder = yield* recordTo(target, outage)
   const undisturbed = yield* recordTo(otherTarget, outage)
+  yield* waitFor(Effect.sync(() => [recorder, undisturbed].every(({ state }) => state().accepted > 0)))
   yield* Effect.sleep(WARM_UP)
 
   const memoryMiB = () => recorder.state().residentMiB - undisturbed.state().residentMiB
@@ -62,18 +64,17 @@ export const runOutage = Effect.fnUntraced(function*(outage: Outage) {
     () => memoryMiB() - memoryBefore
   )
   const inOutage = <A>(use: Effect.Effect<A>) => Effect.scoped(Effect.andThen(target.fault(recorder), use))
-  const { signal } = outage
-  const figures = signal === undefined
-    ? yield* catchingUp(recorder, inOutage(lasting))
-    : yield* inOutage(endedBy(signal, recorder, lasting))
+  const end = Effect.andThen(recorder.signal(outage.signal ?? "SIGTERM"), undisturbed.signal("SIGTERM"))
+  const figures = outage.signal === undefined
+    ? yield* Effect.tap(catchingUp(outage, recorder, inOutage(lasting)), end)
+    : yield* inOutage(endedIn(recorder, lasting, end))
 
-  for (const { signal } of [recorder, undisturbed]) yield* signal("SIGTERM")
   const errors = yield* broughtBack(recorder)
   const otherErrors = yield* broughtBack(undisturbed)
   const { accepted } = recorder.state()
   // The CSV is complete before what others lack is resumed.
   const csv = { name: "the CSV", content: yield* outputs.csv.read(recorder.folder) }
-  const problems = [...(signal === undefined ? wentOn(outage, recorder, errors) : yield* resumed(recorder, errors))]
+  const problems = outage.signal === undefined ? wentOn(outage, recorder, errors) : yield* resumed(recorder, errors)
   const contents = [csv, ...(yield* target.contents(recorder.folder))]
   const measured = {
     ...figures,
@@ -82,13 +83,14 @@ export const runOutage = Effect.fnUntraced(function*(outage: Outage) {
     lateTicks: lateTicksOf(recorder),
     undisturbedLateTicks: lateTicksOf(undisturbed)
   }
-  problems.push(
+  const all = [
+    ...problems,
     ...brokenBounds(outage, measured),
-    ...contents.flatMap(({ content, name }) => problemsOf(name, content, accepted))
-  )
-  if (otherErrors !== "") problems.push(`the undisturbed recording: ${otherErrors}`)
-  if (fs.existsSync(journalIn(recorder.folder))) problems.push("the journal is still there")
-  return { ...measured, problems } satisfies Measured
+    ...contents.flatMap(({ content, name }) => problemsOf(name, content, accepted)),
+    ...(otherErrors === "" ? [] : [`the undisturbed recording: ${otherErrors}`]),
+    ...(fs.existsSync(journalIn(recorder.folder)) ? ["the journal is still there"] : [])
+  ]
+  return { ...measured, problems: all } satisfies Measured
 }, Effect.scoped)
 
 /** Starts a recorder in a folder of its own. */
@@ -104,8 +106,14 @@ const recordTo = Effect.fnUntraced(function*({ environment, outputs }: Target, {
 })
 
 /** An outage, and the time until the outputs are up to date. */
-const catchingUp = Effect.fnUntraced(function*(recorder: WatchedRecorder, outage: Effect.Effect<number>) {
-  const isUpToDate = Effect.sync(() => recorder.state().behind <= ROWS_PER_SECOND * FLUSH_SECONDS)
+const catchingUp = Effect.fnUntraced(function*(
+  { fails = true }: Outage,
+  recorder: WatchedRecorder,
+  outage: Effect.Effect<number>
+) {
+  // A slow output lacks what has come while it worked on the last batch, and on the one before.
+  const fewRows = ROWS_PER_SECOND * (fails ? FLUSH_SECONDS : 3)
+  const isUpToDate = Effect.sync(() => recorder.state().behind <= fewRows)
   const { most, result } = yield* watched(
     recorder,
     Effect.all({ memoryMiB: outage, seconds: secondsOf(waitFor(isUpToDate), CATCH_UP_SECONDS) })
@@ -114,13 +122,13 @@ const catchingUp = Effect.fnUntraced(function*(recorder: WatchedRecorder, outage
 })
 
 /** The time of an outage, and the end of the recording in it. */
-const endedBy = Effect.fnUntraced(function*(
-  signal: NodeJS.Signals,
+const endedIn = Effect.fnUntraced(function*(
   recorder: WatchedRecorder,
-  lasting: Effect.Effect<number>
+  lasting: Effect.Effect<number>,
+  end: Effect.Effect<void>
 ) {
   const { most, result } = yield* watched(recorder, lasting)
-  yield* recorder.signal(signal)
+  yield* end
   return { ...most, memoryMiB: result, seconds: yield* secondsOf(recorder.ended, END_SECONDS) }
 })
 

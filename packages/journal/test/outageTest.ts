@@ -26,7 +26,8 @@ const runNamed = Effect.fnUntraced(function*(name: string, n: number) {
   }
   const measured = yield* runOutage(outage)
   yield* say(measured.problems.length === 0 ? ": good\n" : `:\n  ${measured.problems.join("\n  ")}\n`)
-  return [{ outage, measured }]
+  yield* Console.log(line(rowOf(outage, measured)))
+  return [measured]
 })
 
 const HEAD = [
@@ -42,7 +43,9 @@ const HEAD = [
   "journal"
 ]
 
-const rowOf = ({ measured, outage }: { readonly outage: Outage; readonly measured: Measured }) => [
+const line = (cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |`
+
+const rowOf = (outage: Outage, measured: Measured): ReadonlyArray<string> => [
   outage.what,
   `${outage.seconds} s`,
   String(measured.accepted),
@@ -50,9 +53,7 @@ const rowOf = ({ measured, outage }: { readonly outage: Outage; readonly measure
   `${measured.lateTicks} (${measured.undisturbedLateTicks})`,
   `${measured.csvBehindSeconds.toFixed(1)} s`,
   `${measured.behind} rows`,
-  outage.signal === undefined
-    ? `${measured.seconds?.toFixed(1)} s`
-    : `resume; ended in ${measured.seconds?.toFixed(1)} s`,
+  `${outage.signal === undefined ? "" : "resume; ended in "}${measured.seconds?.toFixed(1) ?? "too many"} s`,
   `${measured.memoryMiB > 0 ? "+" : ""}${measured.memoryMiB.toFixed(0)} MiB`,
   `${measured.journalMiB.toFixed(1)} MiB`
 ]
@@ -61,10 +62,10 @@ const main = Effect.gen(function*() {
   if (unknown.length > 0) {
     return yield* Effect.fail(`no such outage: ${unknown.join(", ")}. Choose among ${Object.keys(outages).join(", ")}`)
   }
+  yield* Console.log(line(HEAD))
+  yield* Console.log(line(HEAD.map((_, n) => n === 0 ? "---" : "---:")))
   const found = (yield* Effect.forEach(names, runNamed)).flat()
-  const rows = [HEAD, HEAD.map((_, n) => n < 1 ? "---" : "---:"), ...found.map(rowOf)]
-  yield* Console.log(rows.map((row) => `| ${row.join(" | ")} |`).join("\n"))
-  if (found.some(({ measured }) => measured.problems.length > 0)) process.exitCode = 1
+  if (found.some(({ problems }) => problems.length > 0)) process.exitCode = 1
 })
 
 const fiber = Effect.runFork(main)

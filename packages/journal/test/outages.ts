@@ -39,8 +39,9 @@ export interface Outage {
   /** As it stands in the table. */
   readonly what: string
   readonly seconds: number
-  /** Made once for the recording that is disturbed, and once for the one that is not. */
   readonly target: Effect.Effect<Target, never, Scope.Scope>
+  /** Of the recording without the outage. Default: another one of the same kind. */
+  readonly undisturbed?: Outage["target"]
   /** What ends the recording in the middle of the outage. Default: it goes on until the outputs have caught up. */
   readonly signal?: "SIGTERM" | "SIGINT"
   /** What is on a small disk: the outputs alone, or the journal and the CSV too. Default: nothing. */
@@ -91,6 +92,15 @@ const postgres = (fault: (database: Database) => Effect.Effect<unknown, never, S
       fault: () => fault({ server: Context.get(context, PostgresServer), address, rows, cutNext: proxy.cutNext })
     } satisfies Target
   })
+
+/** Terminates a backend that is in a transaction, as soon as there is one. */
+const TERMINATE = `DO $$ BEGIN
+  FOR n IN 1..400 LOOP
+    PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sampleline' AND state <> 'idle';
+    EXIT WHEN FOUND;
+    PERFORM pg_stat_clear_snapshot(), pg_sleep(0.002);
+  END LOOP;
+END $$`
 
 /** Files that the sinks make. */
 const files = (names: ReadonlyArray<FileName>, fault: Target["fault"]): Outage["target"] =>
@@ -155,14 +165,9 @@ export const outages: { readonly [name: string]: Outage } = {
     target: postgres(({ address }) => altered(address, `LOCK TABLE samples, ${INSERTER.table}`))
   },
   "postgres-terminated": {
-    what: "Postgres terminates its backends each second",
+    what: "Postgres terminates a backend each second",
     seconds: 15,
-    target: postgres(({ rows }) =>
-      Effect.forkScoped(Effect.repeat(
-        rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sampleline'"),
-        slowly(1)
-      ))
-    )
+    target: postgres(({ rows }) => Effect.forkScoped(Effect.repeat(rows(TERMINATE), slowly(1))))
   },
   "postgres-cut": {
     what: "a connection is cut in a COMMIT each second",
@@ -187,6 +192,7 @@ export const outages: { readonly [name: string]: Outage } = {
     what: "a program's own sink takes 1 s for a batch",
     seconds: 30,
     target: files(["slow"], () => Effect.void),
+    undisturbed: files([], () => Effect.void),
     fails: false
   },
   "disk-full-1": {

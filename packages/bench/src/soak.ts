@@ -48,6 +48,15 @@ interface Summary {
 interface Recorded {
   readonly summary: Summary
   readonly seen: ReadonlyArray<Seen>
+  /** Its outputs. */
+  readonly counted: ReadonlyArray<Counted>
+}
+
+/** The rows of an output, and whether each sample is there once. */
+interface Counted {
+  readonly output: string
+  readonly rows: number
+  readonly isComplete: boolean
 }
 
 /** Records, and looks at it meanwhile. */
@@ -74,7 +83,8 @@ const watch = Effect.fnUntraced(function*(
     Effect.forever(Effect.andThen(Effect.sleep(1000), Effect.ignoreCause(look))),
     running.end
   )
-  return { summary: JSON.parse(yield* running.end), seen } satisfies Recorded
+  const summary: Summary = JSON.parse(yield* running.end)
+  return { summary, seen, counted: [] } satisfies Recorded
 }, Effect.scoped)
 
 const clock = (seconds: number): string =>
@@ -90,13 +100,6 @@ const bytesIn = (folder: string): number =>
       0
     )
     : 0
-
-/** The rows of an output, and what is wrong with them. */
-interface Counted {
-  readonly output: string
-  readonly rows: number
-  readonly isComplete: boolean
-}
 
 const COUNTS = "count(*) AS n, count(DISTINCT sequence) AS distinct_n, max(sequence) AS last"
 
@@ -170,6 +173,52 @@ const residentOf = (seen: ReadonlyArray<Seen>, seconds: number) => {
   return { first: windows[0] ?? 0, highest: Math.max(...windows), last: windows.at(-1) ?? 0 }
 }
 
+const highestJournal = ({ seen }: Recorded): number => Math.max(...seen.map(({ journalBytes }) => journalBytes))
+
+const HEAD = [
+  "recording",
+  "round",
+  "samples",
+  "late ticks",
+  "MiB, minute 3",
+  "MiB, end",
+  "journal, MiB at most",
+  "every row once"
+]
+
+const rowOf = (name: string, round: number, seconds: number, recorded: Recorded): ReadonlyArray<string> => {
+  const { counted, seen, summary } = recorded
+  const { first, last } = residentOf(seen, seconds)
+  return [
+    name,
+    String(round),
+    String(summary.samplesEmitted),
+    String(summary.samplesLate),
+    first.toFixed(0),
+    last.toFixed(0),
+    mebibytes(highestJournal(recorded)),
+    counted.filter(({ isComplete }) => isComplete).map(({ output }) => output).join(" ")
+  ]
+}
+
+/** The bounds that a recording into all outputs has broken. `memory` is the one before it. */
+const brokenBy = (memory: Recorded, all: Recorded, seconds: number): ReadonlyArray<string> => {
+  const { samplesEmitted, samplesLate } = all.summary
+  const { first, highest } = residentOf(all.seen, seconds)
+  const broken: Array<string> = []
+  if (samplesLate > memory.summary.samplesLate + MORE_LATE) {
+    broken.push(`${samplesLate} ticks late, and ${memory.summary.samplesLate} into memory`)
+  }
+  if (highest > (1 + GROWTH) * first) broken.push(`from ${first.toFixed(0)} to ${highest.toFixed(0)} MiB resident`)
+  if (highestJournal(all) > JOURNAL_BYTES) {
+    broken.push(`the journal has grown to ${mebibytes(highestJournal(all))} MiB`)
+  }
+  for (const { isComplete, output, rows } of all.counted) {
+    if (!isComplete) broken.push(`${output} has ${rows} rows, not each of ${samplesEmitted} once`)
+  }
+  return broken
+}
+
 const soak = Command.make("soak", {
   minutes: Flag.Finite("minutes").pipe(
     Flag.filter((minutes) => minutes > 0, (minutes) => `above 0, not ${minutes}`),
@@ -181,39 +230,12 @@ const soak = Command.make("soak", {
     const seconds = Math.round(minutes * 60)
     const devices = yield* simulate("tty")
     const broken: Array<string> = []
-    const table: Array<ReadonlyArray<string>> = [
-      ["recording", "round", "samples", "late ticks", "MiB, minute 3", "MiB, end", "journal, MiB at most", "rows once"]
-    ]
+    const table: Array<ReadonlyArray<string>> = [HEAD]
     for (let round = 1; round <= ROUNDS; round++) {
       const memory = yield* recordIntoMemory(devices, seconds, round)
       const all = yield* recordIntoAll(devices, seconds, round)
-      const resident = residentOf(all.seen, seconds)
-      const journalBytes = Math.max(...all.seen.map(({ journalBytes }) => journalBytes))
-      const incomplete = all.counted.filter(({ isComplete }) => !isComplete)
-      const rowOf = (name: string, { seen, summary }: Recorded, more: ReadonlyArray<string>) => {
-        const { first, last } = residentOf(seen, seconds)
-        const figures = [round, summary.samplesEmitted, summary.samplesLate, first.toFixed(0), last.toFixed(0)]
-        return [name, ...figures.map(String), ...more]
-      }
-      table.push(
-        rowOf("memory", memory, ["", ""]),
-        rowOf("all outputs", all, [
-          mebibytes(journalBytes),
-          all.counted.filter(({ isComplete }) => isComplete).map(({ output }) => output).join(" ")
-        ])
-      )
-      if (all.summary.samplesLate > memory.summary.samplesLate + MORE_LATE) {
-        broken.push(`round ${round}: ${all.summary.samplesLate} ticks late, ${memory.summary.samplesLate} into memory`)
-      }
-      if (resident.highest > (1 + GROWTH) * resident.first) {
-        broken.push(`round ${round}: from ${resident.first.toFixed(0)} to ${resident.highest.toFixed(0)} MiB resident`)
-      }
-      if (journalBytes > JOURNAL_BYTES) {
-        broken.push(`round ${round}: the journal has grown to ${mebibytes(journalBytes)} MiB`)
-      }
-      for (const { output, rows } of incomplete) {
-        broken.push(`round ${round}: ${output} has ${rows} rows, not each of ${all.summary.samplesEmitted} once`)
-      }
+      table.push(rowOf("memory", round, seconds, memory), rowOf("all outputs", round, seconds, all))
+      broken.push(...brokenBy(memory, all, seconds).map((problem) => `round ${round}: ${problem}`))
     }
     yield* Console.log(textTable(table, 1))
     yield* Console.log(broken.length === 0 ? "every bound is kept" : `broken:\n  ${broken.join("\n  ")}`)

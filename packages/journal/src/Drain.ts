@@ -108,10 +108,7 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
       if (sink.resumable === undefined) {
         yield* writeInOrder(sink, items, () => {})
         yield* keeping.now({ through, token: "" })
-      } else {
-        const keep = (place: SinkPlace) => Effect.orDie(keeping.before(place))
-        keeping.later(yield* sink.resumable.writeAt(items, through, keep))
-      }
+      } else keeping.later(yield* sink.resumable.writeAt(items, through, (place) => Effect.orDie(keeping.now(place))))
       output.through = through
       yield* works(store, output)
       output.changed()
@@ -209,10 +206,6 @@ const placeKeeper = (store: Store, output: Output) => {
       store.kept(name).first === null && items.some((item) => item instanceof Sample)
         ? keepBefore({ first: sourcesOf(items), firstAt: output.through })
         : Effect.void,
-    before: (next: SinkPlace) => {
-      place = next
-      return keepBefore({ place })
-    },
     now: (next: SinkPlace) => {
       place = next
       return keep({ place })

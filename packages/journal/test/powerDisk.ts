@@ -160,9 +160,9 @@ const serve = (device: number, medium: Medium): void => {
       header.writeUInt32LE(16 + (body?.length ?? 0), 0)
       header.writeInt32LE(body === null ? NOT_IMPLEMENTED : 0, 4)
       request.copy(header, 8, 8, 16)
-      fs.writevSync(device, [header, ...(body === null || body.length === 0 ? [] : [body])])
-    }
-    serve(device, medium)
+      // It fails if the kernel has given up the request, as it does when the process that waits is killed.
+      fs.writev(device, [header, ...(body === null || body.length === 0 ? [] : [body])], () => serve(device, medium))
+    } else serve(device, medium)
   })
 }
 

@@ -50,7 +50,9 @@ export class EventsFile {
     return Effect.andThen(
       this.beginAt(row.at),
       Effect.try(() => {
-        if (!this.isRefused) this.append(row)
+        if (this.isRefused) return
+        if (row.event === "RunEnded" && this.keepLost(row.run_id)) return
+        this.append(row)
       })
     )
   }
@@ -126,6 +128,19 @@ export class EventsFile {
     fs.writeFileSync(this.path, "")
     this.rewriting = new Rewriting(Buffer.alloc(0))
     this.held = NOTHING
+  }
+
+  /**
+   * When a run ends, events of it can be left that its journal has lost in a power cut. They stay. Whether the end is one of them.
+   */
+  private keepLost(runId: string): boolean {
+    const { rest } = this.rewriting
+    const rows = rest.toString().split("\n").slice(0, -1).map(parseRow)
+    if (this.held === undefined || rows.some((row) => row?.run_id !== runId)) return false
+    this.rewriting.pass(rest.length)
+    this.held = { bytes: this.held.bytes + rest.length, sum: crc32(rest, this.held.sum) }
+    this.isSynced = false
+    return rows.some((row) => row?.event === "RunEnded")
   }
 
   private append(row: EventRow): void {

@@ -44,6 +44,11 @@ export class Rewriting {
     return this.left.length > 0
   }
 
+  /** The bytes that were not written again. */
+  get rest(): Buffer {
+    return this.left
+  }
+
   /** Goes on behind bytes that are there. */
   pass(known: number): void {
     this.left = this.left.subarray(known)

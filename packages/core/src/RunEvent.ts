@@ -119,8 +119,8 @@ export const RunEvent = Schema.TaggedUnion({
   DeviceChanged: { ...common, device: Schema.String, detail: Schema.String },
   /** A device that failed is back: it gave ten readings in a row, or readings for five seconds. */
   DeviceBack: failures,
-  /** A device failed until the run ended. */
-  DeviceLost: failures,
+  /** A device failed until the run ended. If the run was killed, nobody knows how often, nor for how long by a steady clock. */
+  DeviceLost: { ...failures, failures: Schema.NullOr(Count), lastedMicros: Schema.NullOr(lastedMicros) },
   /** Slots of the grid in which nothing was polled. */
   SlotsSkipped: {
     ...common,

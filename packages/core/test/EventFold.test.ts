@@ -297,7 +297,7 @@ describe("the accounts of a run", () => {
       const slotsOfRun = ticks.length + skipped + dropped
       for (const name of names) {
         const failures = sum(events.map((event) =>
-          (event._tag === "DeviceBack" || event._tag === "DeviceLost") && event.device === name ? event.failures : 0
+          (event._tag === "DeviceBack" || event._tag === "DeviceLost") && event.device === name ? event.failures! : 0
         ))
         assert.strictEqual(failures, summary.failures[name] ?? 0)
         const recorded = samples.filter(({ device }) =>

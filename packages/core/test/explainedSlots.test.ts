@@ -100,7 +100,7 @@ describe("samples, samples left out and explained holes", () => {
         const those = (samples: ReadonlyArray<Sample>) =>
           samples.filter((sample) => sample.device === device).length
         const failed = sumOf(events, (event) =>
-          (event._tag === "DeviceBack" || event._tag === "DeviceLost") && event.device === device ? event.failures : 0)
+          (event._tag === "DeviceBack" || event._tag === "DeviceLost") && event.device === device ? event.failures! : 0)
         assert.strictEqual(those(samples) + those(thinned) + failed + lost, slots, device)
       }
     }))

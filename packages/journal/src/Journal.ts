@@ -6,7 +6,6 @@
  */
 import {
   type AcquisitionSummary,
-  END_UNKNOWN,
   type InvalidOptionError,
   type PipeOptions,
   positiveDuration,
@@ -24,6 +23,7 @@ import { Array, Duration, Effect, Fiber, type Scope, Sink, Stream } from "effect
 import { SecureRandom } from "effect/crypto"
 import { drain, type DrainOptions, type Output, outputsOf } from "./Drain.ts"
 import type { JournalError } from "./JournalError.ts"
+import { endKilledRun } from "./KilledRun.ts"
 import type { Item } from "./Packing.ts"
 import * as Store from "./Store.ts"
 
@@ -321,42 +321,6 @@ const leftOutputs = Effect.fnUntraced(function*(store: Store.Store, outputs: Rea
   for (const { message } of failures) yield* Effect.logError(message)
   return failures[0] ?? null
 })
-
-/** A run that nobody ended was killed. */
-const endKilledRun = Effect.fnUntraced(function*(store: Store.Store) {
-  const run = store.run() ?? (yield* runWithoutSamples(store))
-  if (run === null) return
-  let last = yield* store.at(store.end() - 1)
-  for (let at = store.end() - 2; isOfOutputs(last); at--) last = yield* store.at(at)
-  if (last !== null && !(last instanceof Sample) && last._tag === "RunEnded") return
-  yield* store.append([{
-    _tag: "RunEnded",
-    runId: run.id,
-    at: last === null ? run.startedAt : last instanceof Sample ? last.receivedAt : last.at,
-    cause: "unknown",
-    detail: END_UNKNOWN,
-    startedAt: run.startedAt,
-    lastedMicros: null,
-    ticks: null,
-    samples: null,
-    thinned: null,
-    ticksSkipped: null,
-    ticksDropped: null,
-    maxDriftMs: null,
-    failures: {},
-    fieldFailures: {},
-    outputs: []
-  }])
-})
-
-const runWithoutSamples = Effect.fnUntraced(function*(store: Store.Store) {
-  const first = yield* store.at(0)
-  return first === null || first instanceof Sample ? null : { id: first.runId, startedAt: first.at }
-})
-
-/** Drains tell of their outputs at any time. */
-const isOfOutputs = (item: Item | null): boolean =>
-  item !== null && !(item instanceof Sample) && item._tag.startsWith("Output")
 
 const validate = Effect.fnUntraced(function*(options: JournalOptions) {
   const { batchSize = 64, flushInterval = "1 second", maxBytes = MAX_BYTES } = options

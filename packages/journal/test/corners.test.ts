@@ -161,7 +161,7 @@ describe("a journal", () => {
     }
   }
 
-  it.live("ends a run that had no samples and was killed", () =>
+  it.live("ends a run that had no samples and was killed, and what failed in it", () =>
     Effect.gen(function*() {
       const here = yield* folder
       const kill = at(KillPoints.appending["after an append"]!)
@@ -171,6 +171,8 @@ describe("a journal", () => {
       assert.isFalse(fs.existsSync(journalIn(here)))
       const events = fs.readFileSync(path.join(here, "run.csv-events.jsonl"), "utf8")
       assert.strictEqual(events.match(/RunStarted/g)?.length, 1)
+      assert.strictEqual(events.match(/DeviceFailing/g)?.length, 4)
+      assert.strictEqual(events.match(/DeviceLost/g)?.length, 4)
       assert.strictEqual(events.match(/RunEnded/g)?.length, 1)
     }).pipe(Effect.scoped))
 

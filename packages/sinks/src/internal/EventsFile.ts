@@ -12,7 +12,7 @@ import { crc32 } from "node:zlib"
 import type { Writer } from "./FileFailure.ts"
 import { Disk, type FileMode, writeAll } from "./OutputFile.ts"
 import { type FilePlace, NOTHING, Rewriting, sumOf, tailBehind, tailOfMoved } from "./Rewriting.ts"
-import { endOfKilled } from "./RunTables.ts"
+import { endsOfKilled, OUTAGE_EVENTS } from "./RunTables.ts"
 
 const eventsFileOf = (target: string): string => `${target}-events.jsonl`
 
@@ -182,16 +182,17 @@ const parseRow = (line: string): EventRow | null => {
   }
 }
 
-/** The ends of the runs that have none. */
+/** The ends of the runs that have none, and of what still failed in them. */
 const killedRuns = (
   rows: ReadonlyArray<EventRow>,
   lastRowAt: string | null,
   at: string
 ): ReadonlyArray<EventRow> => {
   const ended = new Set(rows.filter(({ event }) => event === "RunEnded").map((row) => row.run_id))
-  return rows.filter(({ event, run_id }) => event === "RunStarted" && !ended.has(run_id)).map((start) =>
-    endOfKilled({ runId: start.run_id, startedAt: start.at, lastRowAt, at })
-  )
+  return rows.filter(({ event, run_id }) => event === "RunStarted" && !ended.has(run_id)).flatMap((start) => {
+    const outages = rows.filter((row) => row.run_id === start.run_id && OUTAGE_EVENTS.includes(row.event))
+    return endsOfKilled({ runId: start.run_id, startedAt: start.at, lastRowAt, at, outages })
+  })
 }
 
 const lineOf = (row: EventRow): Buffer => Buffer.from(`${JSON.stringify(row)}\n`)

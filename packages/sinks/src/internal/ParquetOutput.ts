@@ -47,7 +47,7 @@ import {
   removeEmpty,
   reopenPartial
 } from "./PartialFile.ts"
-import { endOfKilled } from "./RunTables.ts"
+import { endsOfKilled, OUTAGE_EVENTS } from "./RunTables.ts"
 
 export const SINK = "ParquetSink"
 
@@ -504,15 +504,17 @@ const endsOf = (
   finished: ReadonlyArray<FinishedGroup>,
   at: string
 ): ReadonlyArray<EventRow> => {
-  if (finished.some(({ events }) => events.some(({ event }) => event === "RunEnded"))) return []
+  const events = finished.flatMap(({ events }) => events)
+  if (events.some(({ event }) => event === "RunEnded")) return []
   const received = columns.findIndex(({ source }) => source === "fixed received_at")
   const last = finished.at(-1)?.group.columns[received]?.meta_data?.statistics?.max_value
-  return [endOfKilled({
+  return endsOfKilled({
     runId: metadata["run_id"] ?? "",
     startedAt: metadata["started_at"] ?? "",
     lastRowAt: typeof last === "bigint" ? formatTimestamp(Number(last)) : null,
-    at
-  })]
+    at,
+    outages: events.filter(({ event }) => OUTAGE_EVENTS.includes(event))
+  })
 }
 
 const toDisk = (fd: number): Effect.Effect<void, NodeJS.ErrnoException> =>

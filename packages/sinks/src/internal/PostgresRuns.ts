@@ -17,11 +17,13 @@ import {
   descriptionCells,
   descriptionOf,
   endCells,
-  endOfKilled,
+  endsOfKilled,
   EVENT_COLUMNS,
   eventCells,
   eventsNotKept,
   eventsOf,
+  OUTAGE_EVENTS,
+  type OutageRow,
   RUN_COLUMNS,
   type RunCells,
   type RunColumnType,
@@ -218,6 +220,7 @@ const isThere = Effect.fnUntraced(function*(
 
 const endKilledRuns = Effect.fnUntraced(function*(sql: SqlClient, name: TableName, event: RunEvent) {
   const runs = { ...name, table: runsOf(name.table) }
+  const events = { ...name, table: eventsOf(name.table) }
   const open = yield* sql.unsafe<{ readonly run_id: string; readonly started_at: string }>(
     `SELECT run_id, to_json(started_at AT TIME ZONE 'UTC') #>> '{}' || 'Z' AS started_at FROM ${nameOf(runs)} `
       + "WHERE ended_by IS NULL AND run_id <> $1",
@@ -227,11 +230,31 @@ const endKilledRuns = Effect.fnUntraced(function*(sql: SqlClient, name: TableNam
   const lastRowAt = yield* Effect.orElseSucceed(lastTime(sql, name), () => null)
   for (const { run_id, started_at } of open) {
     if ((lastRowAt ?? started_at) > silentSince(event)) continue
-    const row = endOfKilled({ runId: run_id, startedAt: started_at, lastRowAt, at: formatTimestamp(event.at) })
-    yield* insert(sql, { ...name, table: eventsOf(name.table) }, eventCells(row))
-    yield* end(sql, runs, run_id, endCells(row))
+    const outages = yield* Effect.orElseSucceed(outagesOf(sql, events, run_id), () => [])
+    const rows = endsOfKilled({
+      runId: run_id,
+      startedAt: started_at,
+      lastRowAt,
+      at: formatTimestamp(event.at),
+      outages
+    })
+    for (const row of rows) yield* insert(sql, events, eventCells(row))
+    yield* end(sql, runs, run_id, endCells(rows.at(-1)!))
   }
 })
+
+const outagesOf = (
+  sql: SqlClient,
+  events: TableName,
+  runId: string
+): Effect.Effect<ReadonlyArray<OutageRow>, SqlError> =>
+  sql.unsafe<OutageRow>(
+    `SELECT to_json(at AT TIME ZONE 'UTC') #>> '{}' || 'Z' AS at, event, device, reason, detail FROM ${
+      nameOf(events)
+    } e `
+      + "WHERE run_id = $1 AND event = ANY($2::text::text[]) ORDER BY e.at, e.ctid",
+    [runId, `{${OUTAGE_EVENTS.join(",")}}`]
+  )
 
 /** When the last row was received. Looks at the last pages of the table only: all of it may take minutes. */
 const lastTime = (sql: SqlClient, name: TableName): Effect.Effect<string | null, SqlError> =>

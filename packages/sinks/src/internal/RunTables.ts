@@ -108,27 +108,51 @@ export const endCells = ({ count, data, detail, reason, until_at }: EventRow): R
   counts: json(data)
 })
 
-/** The end of a run that was killed. Nobody knows how it ended; `lastRowAt` is the time of its last row, if that is known. */
-export const endOfKilled = (
-  { at, lastRowAt, runId, startedAt }: {
+/**
+ * The end of a run that was killed, behind the ends of what still failed then. Nobody knows how it ended; `lastRowAt` is the time of its
+ * last row, if that is known. `outages` are the events of this run that tell of devices that fail, in their order.
+ */
+export const endsOfKilled = (
+  { at, lastRowAt, outages, runId, startedAt }: {
     readonly runId: string
     readonly startedAt: string
     readonly lastRowAt: string | null
     readonly at: string
+    readonly outages: ReadonlyArray<OutageRow>
   }
-): EventRow => ({
-  run_id: runId,
-  at,
-  event: "RunEnded",
-  device: null,
-  reason: "unknown",
-  detail: END_UNKNOWN,
-  since_at: startedAt,
-  until_at: lastRowAt,
-  duration_s: null,
-  count: null,
-  data: null
-})
+): readonly [...lost: ReadonlyArray<EventRow>, end: EventRow] => {
+  const failing = new Map<string | null, OutageRow>()
+  for (const row of outages) {
+    if (row.event === "DeviceFailing") failing.set(row.device, row)
+    else failing.delete(row.device)
+  }
+  const row = { run_id: runId, at, until_at: lastRowAt, duration_s: null, count: null, data: null }
+  const lost = [...failing.values()].map(({ at: since_at, detail, device, reason }): EventRow => ({
+    ...row,
+    event: "DeviceLost",
+    device,
+    reason,
+    detail,
+    since_at,
+    // It may have failed from the last row on.
+    until_at: lastRowAt !== null && lastRowAt < since_at ? since_at : lastRowAt
+  }))
+  const end: EventRow = {
+    ...row,
+    event: "RunEnded",
+    device: null,
+    reason: "unknown",
+    detail: END_UNKNOWN,
+    since_at: startedAt
+  }
+  return [...lost, end]
+}
+
+/** What is known of an event that tells of a device that fails. */
+export type OutageRow = Pick<EventRow, "at" | "device" | "reason" | "detail"> & { readonly event: string }
+
+/** The events that tell of devices that fail. */
+export const OUTAGE_EVENTS: ReadonlyArray<string> = ["DeviceFailing", "DeviceBack", "DeviceLost"]
 
 /** A run without an end may still go on. It is taken for killed if no row came since this time. */
 export const silentSince = ({ at }: RunEvent): string => formatTimestamp(at - 60_000_000)

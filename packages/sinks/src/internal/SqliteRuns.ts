@@ -16,10 +16,12 @@ import {
   descriptionCells,
   descriptionOf,
   endCells,
-  endOfKilled,
+  endsOfKilled,
   EVENT_COLUMNS,
   eventCells,
   eventsOf,
+  OUTAGE_EVENTS,
+  type OutageRow,
   RUN_COLUMNS,
   type RunCells,
   type RunColumnType,
@@ -156,10 +158,32 @@ export class SqliteRuns {
     for (const { run_id, started_at } of open) {
       const startedAt = String(started_at)
       if ((lastRowAt ?? startedAt) > silentSince(event)) continue
-      const end = endOfKilled({ runId: String(run_id), startedAt, lastRowAt, at: formatTimestamp(event.at) })
-      this.insert(this.events, eventCells(end))
-      this.end(end)
+      const runId = String(run_id)
+      const ends = endsOfKilled({
+        runId,
+        startedAt,
+        lastRowAt,
+        at: formatTimestamp(event.at),
+        outages: this.outagesOf(runId)
+      })
+      for (const row of ends) this.insert(this.events, eventCells(row))
+      this.end(ends.at(-1)!)
     }
+  }
+
+  private outagesOf(runId: string): ReadonlyArray<OutageRow> {
+    const rows = this.database.prepare(
+      `SELECT at, event, device, reason, detail FROM ${quoted(this.events)} WHERE run_id = ? AND event IN (${
+        placeholders(OUTAGE_EVENTS.length)
+      }) ORDER BY rowid`
+    ).all([runId, ...OUTAGE_EVENTS])
+    return rows.map((row) => ({
+      at: String(row["at"]),
+      event: String(row["event"]),
+      device: textOrNull(row["device"]),
+      reason: textOrNull(row["reason"]),
+      detail: textOrNull(row["detail"])
+    }))
   }
 
   /** When the last row was received; null if there is none or the table has no such time. */
@@ -193,6 +217,8 @@ export class SqliteRuns {
     ])
   }
 }
+
+const textOrNull = (value: unknown): string | null => typeof value === "string" ? value : null
 
 /** A column's time as the text that runs have; null if the column does not hold the time of day. */
 const rfc3339 = (column: string, form: ReturnType<typeof timesIn>): string | null => {

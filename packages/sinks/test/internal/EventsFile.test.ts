@@ -46,7 +46,7 @@ describe.each(textSinks)("the events beside a file of $name", ({ file, layer, na
       assert.strictEqual(eventsBeside(path).filter(({ event }) => event === "RunEnded").length, 1)
     }))
 
-  it.effect("get an end for a run that was killed, with the time of its last row", () =>
+  it.effect("get an end for a run that was killed and for what failed in it, with the time of its last row", () =>
     Effect.gen(function*() {
       const path = yield* tempFile(file)
       yield* record(path, { mode: "create" })
@@ -54,8 +54,18 @@ describe.each(textSinks)("the events beside a file of $name", ({ file, layer, na
       fs.writeFileSync(`${path}-events.jsonl`, `${lines[0]}\n${lines[1]}\n{"run_id":"cut`)
       yield* record(path, { mode: "append" })
       const events = eventsBeside(path)
-      assert.deepStrictEqual(namesOf(events).slice(0, 4), ["RunStarted", "DeviceFailing", "RunEnded", "RunStarted"])
+      assert.deepStrictEqual(
+        namesOf(events).slice(0, 5),
+        ["RunStarted", "DeviceFailing", "DeviceLost", "RunEnded", "RunStarted"]
+      )
       assert.deepInclude(events[2], {
+        device: "probe",
+        reason: "Timeout",
+        since_at: events[1]!.at,
+        until_at: "1970-01-01T00:00:02.900000Z",
+        count: null
+      })
+      assert.deepInclude(events[3], {
         run_id: events[0]!.run_id,
         reason: "unknown",
         count: null,

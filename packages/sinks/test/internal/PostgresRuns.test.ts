@@ -38,12 +38,14 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         })
     )
 
-    it.effect("end a run that was killed, with the time of its last row", () =>
+    it.effect("end a run that was killed and what failed in it, with the time of its last row", () =>
       Effect.gen(function*() {
         const { options, rows } = yield* prepared()
         yield* record({ ...options, createTable: true })
         yield* rows(
-          `UPDATE samples SET received_at = '2026-03-01T12:00:00.5Z';
+          `DELETE FROM samples_events WHERE event IN ('DeviceBack', 'RunEnded');
+          UPDATE samples_events SET at = '2026-03-01T11:30:00Z';
+          UPDATE samples SET received_at = '2026-03-01T12:00:00.5Z';
           UPDATE samples_runs SET ended_by = NULL, finished_at = NULL, started_at = '2026-03-01T11:00:00Z'`
         )
         yield* record({ ...options, createTable: true })
@@ -52,6 +54,13 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
             "SELECT ended_by, finished_at = '2026-03-01T12:00:00.5Z' AS at_last_row FROM samples_runs ORDER BY started_at"
           ),
           [{ ended_by: "unknown", at_last_row: true }, { ended_by: "completed", at_last_row: false }]
+        )
+        assert.deepStrictEqual(
+          yield* rows(
+            `SELECT device, reason, count, since_at = '2026-03-01T11:30:00Z' AS since, until_at = '2026-03-01T12:00:00.5Z' AS until
+            FROM samples_events WHERE event = 'DeviceLost'`
+          ),
+          [{ device: "probe", reason: "Timeout", count: null, since: true, until: true }]
         )
       }))
 

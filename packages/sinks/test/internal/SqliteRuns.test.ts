@@ -49,13 +49,13 @@ describe("the runs and events of SqliteSink", () => {
       assert.deepStrictEqual(operators().map(({ name }) => name), ["Joan"])
     }))
 
-  it.effect("end a run that was killed, with the time of its last row", () =>
+  it.effect("end a run that was killed and what failed in it, with the time of its last row", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.db")
       yield* record(path)
       execute(
         path,
-        `UPDATE samples_runs SET ended_by = NULL, finished_at = NULL; DELETE FROM samples_events WHERE event = 'RunEnded'`
+        `UPDATE samples_runs SET ended_by = NULL, finished_at = NULL; DELETE FROM samples_events WHERE event IN ('DeviceBack', 'RunEnded')`
       )
       yield* TestClock.adjust("1 hour")
       yield* record(path, { mode: "append" })
@@ -63,6 +63,10 @@ describe("the runs and events of SqliteSink", () => {
         { ended_by: "unknown", finished_at: "1970-01-01T00:00:02.900000Z" },
         { ended_by: "completed", finished_at: "1970-01-01T01:00:05.900000Z" }
       ])
+      assert.deepStrictEqual(
+        query(path, "SELECT device, reason, until_at, count FROM samples_events WHERE event = 'DeviceLost'"),
+        [{ device: "probe", reason: "Timeout", until_at: "1970-01-01T00:00:02.900000Z", count: null }]
+      )
     }))
 
   it.effect("are left out of a database where no tables are made, which is said once", () =>

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url"
 import { readGroups } from "../src/internal/ParquetGroups.ts"
 import { ParquetSink } from "../src/ParquetSink.ts"
 import { countParquet, queryDuckDb } from "./duckdb.ts"
+import { failingCall } from "./failingCall.ts"
 import { canMountDisk, onSmallDisk } from "./fullDisk.ts"
 import { samplesFrom } from "./samples.ts"
 import { tempFile } from "./tempFile.ts"
@@ -44,6 +45,48 @@ describe("a Parquet file that a journal writes", () => {
       assert.lengthOf(rows, 45)
       yield* to.forget
       assert.deepStrictEqual(namesBeside(path), ["run.parquet"])
+    }))
+
+  it.live("is named by a later recording that goes to another file, with what to do", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.parquet")
+      yield* Effect.scoped(Effect.gen(function*() {
+        const { to } = yield* opened(path)
+        yield* to.open(START)
+        yield* to.writeAt(batch(0, 20), 20, keep)
+      }))
+      const left = fs.readFileSync(`${path}.partial`)
+      const lines = yield* logged(writeTo(ParquetSink.layer({ path, mode: "append" }), samplesFrom(0, 5)))
+      assert.lengthOf(
+        lines.filter((line) =>
+          line.startsWith("Warn") && line.includes("run.parquet.partial is unfinished and stays as it is")
+        ),
+        1
+      )
+      assert.isTrue(left.equals(fs.readFileSync(`${path}.partial`)))
+      assert.strictEqual(yield* countParquet(path.replace("run", "run-2")), 5)
+    }))
+
+  it.live("gets its row groups again that could not be forced to disk", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.parquet")
+      const { to } = yield* opened(path)
+      yield* to.open(START)
+      yield* to.writeAt(batch(0, 20), 20, keep)
+      yield* to.writeAt(batch(20, 5), 25, keep)
+      const place = yield* to.open(START)
+      assert.strictEqual(place.through, 20)
+      yield* to.sync
+      yield* to.writeAt(batch(20, 20), 40, keep)
+      yield* to.writeAt(batch(40, 20), 60, keep)
+      const error = yield* Effect.scoped(Effect.andThen(failingCall("fdatasync", "EIO"), Effect.flip(to.sync)))
+      assert.isTrue(error._tag === "SinkWriteError" && error.isRetryable)
+      assert.strictEqual((yield* to.open({ ...START, place })).through, 20)
+      yield* to.writeAt(batch(20, 20), 40, keep)
+      yield* to.writeAt(batch(40, 5), 45, keep)
+      yield* to.finish(45)
+      const rows = yield* queryDuckDb(`SELECT Mass_Flow FROM '${path}'`)
+      assert.deepStrictEqual(rows.map((row) => row["Mass_Flow"]), Array.makeBy(45, (n) => n / 4))
     }))
 
   it.live("is left as it is when its scope closes, and is finished from there with the columns and the codec that it has", () =>

@@ -84,6 +84,8 @@ export class ParquetOutput {
   private file: PartialFile | null = null
   private recording: ParquetRecording | undefined
   private watching: Scope.Closeable | undefined
+  /** Whether its disk has failed, so that row groups which were not forced to it may be gone. */
+  private isDiskLost = false
   /** Whether the unfinished file was removed. */
   private isRemoved = false
   /** Where the unfinished file was moved to. */
@@ -156,6 +158,13 @@ export class ParquetOutput {
       Effect.tap((file) =>
         file.path === path
           ? Effect.void
+          : fs.existsSync(partialOf(path))
+          ? Effect.logWarning(
+            `${SINK} ${path}: ${
+              partialOf(path)
+            } is unfinished and stays as it is, so this recording goes to ${file.path}. Finish it `
+              + "from its journal (sampleline resume)"
+          )
           : Effect.logInfo(`${SINK} ${path}: there is a recording of this name, so this one goes to ${file.path}`)
       )
     )
@@ -205,7 +214,9 @@ export class ParquetOutput {
       this.journal = journal
       this.waiting = nothing()
       if (this.finishedPath !== null) return this.place
-      if (recording !== undefined) {
+      const isDiskLost = this.isDiskLost
+      if (isDiskLost) yield* this.letGo
+      else if (recording !== undefined) {
         yield* recording.dropUnfinished
         return this.placeAt(recording.finished.through)
       }
@@ -214,7 +225,9 @@ export class ParquetOutput {
       const begun = this.file !== null ? undefined : (yield* this.attempt(() => begunFiles(path))).find(
         ({ groups }) => groups.header.journal === journal
       )
-      if (begun !== undefined && fs.existsSync(partialOf(begun.path))) return yield* this.goOnWith(begun, expected)
+      if (begun !== undefined && fs.existsSync(partialOf(begun.path))) {
+        return yield* this.goOnWith(begun, expected, isDiskLost)
+      }
       const complete = begun?.groups.complete ?? null
       const isDone = complete !== null
         && (expected >= complete.through || (yield* this.attempt(() => isCompleteAs(begun!.path, begun!.groups))))
@@ -225,12 +238,25 @@ export class ParquetOutput {
     })
   }
 
-  /** Goes on with a file that another process has left. `expected` is the position up to which it must hold everything. */
-  private goOnWith(begun: BegunFile, expected: number): Effect.Effect<SinkPlace, SinkWriteError> {
+  /** Leaves a file whose disk has failed. It is opened again by its name. */
+  private readonly letGo: Effect.Effect<void> = Effect.gen({ self: this }, function*() {
+    const { file, recording } = this
+    if (recording !== undefined) yield* recording.dropUnfinished
+    yield* this.endWatch
+    if (file !== null) yield* Effect.ignore(Effect.try(() => this.closeFile(file)))
+    this.recording = undefined
+    this.isDiskLost = false
+  })
+
+  /**
+   * Goes on with a file that another process has left. `expected` is the position up to which it must hold everything; `isCut`: what
+   * it holds behind that is written again.
+   */
+  private goOnWith(begun: BegunFile, expected: number, isCut: boolean): Effect.Effect<SinkPlace, SinkWriteError> {
     return Effect.gen({ self: this }, function*() {
       const { header } = begun.groups
       const lock = SchemaLock.fromSaved(header.settings.columns, this.options)
-      const { file, finished } = yield* this.attempt(() => reopenPartial(begun, expected))
+      const { file, finished } = yield* this.attempt(() => reopenPartial(begun, expected, isCut))
       const through = finished.at(-1)?.through ?? 0
       yield* this.watch(file)
       this.encoder.begin({ ...file, header, finished })
@@ -281,7 +307,10 @@ export class ParquetOutput {
     const { file } = this
     if (file === null) return Effect.void
     // A record counts only if its row group is there.
-    return Effect.mapError(Effect.andThen(toDisk(file.fd), toDisk(file.groups)), this.failed(0))
+    return Effect.mapError(Effect.andThen(toDisk(file.fd), toDisk(file.groups)), (cause) => {
+      this.isDiskLost = true
+      return this.failed(0)(cause)
+    })
   })
 
   /** Completes the file. The journal has nothing more. */
@@ -409,6 +438,7 @@ export class ParquetOutput {
     return (cause: unknown): SinkWriteError => {
       const writer = writerOf(this.path)
       const { detail, reason } = fileWriteError(writer, samples, cause)
+      this.isDiskLost ||= reason === "ConnectionLost"
       return new SinkWriteError({
         ...writer,
         samples,

@@ -106,12 +106,13 @@ export const begunFiles = (path: string): ReadonlyArray<BegunFile> => {
 
 /**
  * Opens an unfinished file that a killed process has left, and gives the row groups that it holds. `through` is the position up to which
- * it must hold everything; null without a journal, which could write them again. Throws, and changes nothing, if someone has changed the
- * file. After a power cut, the last row groups may be missing.
+ * it must hold everything; null without a journal, which could write them again. `isCut`: row groups behind that are left out. Throws,
+ * and changes nothing, if someone has changed the file. After a power cut, the last row groups may be missing.
  */
 export const reopenPartial = (
   { groups, path }: BegunFile,
-  through: number | null
+  through: number | null,
+  isCut = false
 ): { readonly file: PartialFile; readonly finished: ReadonlyArray<FinishedGroup> } => {
   const fd = fs.openSync(partialOf(path), "r+")
   try {
@@ -121,7 +122,7 @@ export const reopenPartial = (
       ? whole <= wholeOnes.lastIndexOf(true)
       : (groups.finished[whole - 1]?.through ?? 0) < through
     if (isChanged || (through === null && whole === 0)) throw new Error(CHANGED)
-    const finished = groups.finished.slice(0, whole)
+    const finished = groups.finished.slice(0, whole).filter((group) => !isCut || group.through <= through!)
     const { header } = groups
     const file = withReserve({ path, replaces: header.replaces, fd, groups: rewriteGroups(path, header, finished) })
     return { file, finished }

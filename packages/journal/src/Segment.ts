@@ -9,7 +9,7 @@ import { runTransaction, SqliteDatabase, type SqliteFailure } from "@sampleline/
 import { Effect, type Scope } from "effect"
 import * as path from "node:path"
 import { checksum, type Item, pack, type Source, unpack } from "./Packing.ts"
-import { framesCommitted } from "./SegmentLog.ts"
+import { readLog } from "./SegmentLog.ts"
 
 /** The version of the layout, in the database's own `user_version`. */
 export const LAYOUT = 1
@@ -73,14 +73,19 @@ export const open = Effect.fnUntraced(function*(
   isDurable: boolean
 ): Effect.fn.Return<Segment, SqliteFailure, Scope.Scope> {
   const file = pathOf(folder, first)
-  const committed = yield* SqliteDatabase.attempt(() => framesCommitted(`${file}-wal`))
+  const { committed, isLastCut } = yield* SqliteDatabase.attempt(() => readLog(`${file}-wal`))
   const database = yield* SqliteDatabase.open(file)
   const found = yield* SqliteDatabase.attempt(() => {
     database.exec(`PRAGMA page_size = 1024; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 250`)
     return database.prepare("PRAGMA wal_checkpoint(PASSIVE)").all([])[0]?.["log"]
   })
-  if (Number(found) < committed) {
-    yield* Effect.logError(`journal ${folder}: ${path.basename(file)}-wal is damaged: the last samples in it are lost`)
+  const log = `journal ${folder}: ${path.basename(file)}-wal`
+  if (isLastCut) {
+    yield* Effect.logWarning(
+      `${log}: its last append is not whole. It was not accepted if the recorder was killed in it; else it is lost`
+    )
+  } else if (Number(found) < committed) {
+    yield* Effect.logError(`${log} is damaged: the last samples in it are lost`)
   }
   return yield* SqliteDatabase.attempt(() => {
     database.exec("PRAGMA journal_size_limit = 1048576; PRAGMA synchronous = FULL")

@@ -129,7 +129,7 @@ export const crash = Effect.fnUntraced(function*(folder: string, { first, maxByt
   const problems: Array<string> = []
   // A crash is no damage.
   const logger = Logger.make(({ message }) => {
-    if (/damaged|lost|no longer has/.test(String(message))) problems.push(String(message))
+    if (/damaged|are lost|has lost|no longer has/.test(String(message))) problems.push(String(message))
   })
   const resume = (path: string) =>
     Effect.provide(Journal.resume({ path }), [layerOf(outputs, folder, "append"), Logger.layer([logger])])

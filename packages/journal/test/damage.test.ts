@@ -123,6 +123,45 @@ describe("a damaged journal", () => {
       }
     }).pipe(Random.withSeed(7), Effect.scoped))
 
+  it.live("is whole if its recorder was killed between the two writes of a frame, over bytes from before the log began anew", () =>
+    Effect.gen(function*() {
+      const whole = yield* pathIn("run.journal")
+      const log = path.join(whole, `${SEGMENT(0)}-wal`)
+      const FRAME = 24 + 1024
+      const counts = yield* Effect.scoped(Effect.gen(function*() {
+        const store = yield* Store.create({ ...options(`${whole}.open`), segmentBytes: 1e9 }, {
+          id: "journal-1",
+          settings: "{}"
+        })
+        const openLog = path.join(`${whole}.open`, `${SEGMENT(0)}-wal`)
+        let appended = 0
+        const append = Effect.suspend(() => store.append(Array.makeBy(10, () => itemAt(appended++))))
+        const frames = () => framesOf(fs.readFileSync(openLog), FRAME)
+        // Until the log has begun anew, and is a part of what it was.
+        yield* append
+        for (let before = 0; frames() >= before; yield* append) before = frames()
+        while (frames() < 10) yield* append
+        fs.cpSync(`${whole}.open`, whole, { recursive: true })
+        const kept = appended
+        yield* append
+        const later = fs.readFileSync(openLog)
+        const last = framesOf(later, FRAME) - 1
+        const torn = fs.readFileSync(log)
+        later.copy(torn, 32, 32, 32 + last * FRAME + 24)
+        fs.writeFileSync(log, torn)
+        return { kept, size: torn.length, end: 32 + (last + 1) * FRAME }
+      }))
+      assert.isAtLeast(counts.size, counts.end)
+      const told: Array<string> = []
+      const logger = Logger.make(({ message }) => void told.push(String(message)))
+      const { end, items } = yield* Effect.provide(readAll(whole), Logger.layer([logger]))
+      assert.deepStrictEqual([end, items.size], [counts.kept, counts.kept])
+      assert.match(
+        told.join("\n"),
+        /its last append is not whole. It was not accepted if the recorder was killed in it/
+      )
+    }).pipe(Effect.scoped))
+
   const missing = (name: RegExp) => (folder: string) => {
     for (const file of fs.readdirSync(folder).filter((file) => name.test(file))) fs.rmSync(path.join(folder, file))
   }
@@ -148,3 +187,11 @@ describe("a damaged journal", () => {
 })
 
 const SEGMENT = (first: number) => `segment-${String(first).padStart(16, "0")}.db`
+
+/** The number of frames of a log since it began anew. */
+const framesOf = (log: Buffer, frame: number): number => {
+  let frames = 0
+  const salts = log.subarray(16, 24)
+  while (log.subarray(32 + frames * frame + 8, 32 + frames * frame + 16).equals(salts)) frames++
+  return frames
+}

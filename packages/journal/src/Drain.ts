@@ -40,8 +40,9 @@ export class Output {
   readonly sink: SinkShape
   /** The position behind the last item that was written. */
   through = 0
-  /** Where it stood when it was opened for the first time. */
+  /** Where it stood when it was opened for the first time, and for the last time. */
   private begunAt: number | undefined
+  lastOpenedAt = 0
   /** `waiting`: it fails in passing. `stopped`: it has failed for good. */
   state: "writing" | "waiting" | "stopped" = "writing"
   /** The position up to which it was told what is lost. */
@@ -66,6 +67,7 @@ export class Output {
 
   openedAt(position: number): void {
     this.begunAt ??= position
+    this.lastOpenedAt = position
     this.through = position
   }
 
@@ -105,12 +107,17 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
       if (!Array.isReadonlyArrayNonEmpty(items)) return
       yield* keeping.firstBatch(items)
       const through = output.through + items.length
+      let place: SinkPlace = { through, token: "" }
       if (sink.resumable === undefined) {
         yield* writeInOrder(sink, items, () => {})
-        yield* keeping.now({ through, token: "" })
-      } else keeping.later(yield* sink.resumable.writeAt(items, through, (place) => Effect.orDie(keeping.now(place))))
+        yield* keeping.now(place)
+      } else {
+        place = yield* sink.resumable.writeAt(items, through, (place) => Effect.orDie(keeping.now(place)))
+        keeping.later(place)
+      }
       output.through = through
-      yield* works(store, output)
+      // What is only in memory may fail again.
+      if (place.through > output.lastOpenedAt) yield* works(store, output)
       output.changed()
     })
 

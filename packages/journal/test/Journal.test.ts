@@ -199,6 +199,54 @@ describe("Journal.pipeToSink", () => {
       assert.isBelow(sizes.length, 10)
     }).pipe(Effect.scoped))
 
+  it.live("tells once of an output that takes samples and then cannot write them", () =>
+    Effect.gen(function*() {
+      let [held, waiting, isFull] = [0, 0, true]
+      const place = () => ({ through: held, token: "" })
+      const grouped = SampleSink.layer({
+        name: "grouped",
+        write: () => Effect.void,
+        resumable: {
+          open: () =>
+            Effect.sync(() => {
+              waiting = 0
+              return place()
+            }),
+          writeAt: (items, through) =>
+            Effect.suspend(() => {
+              waiting += items.length
+              if (waiting > 32 && isFull) {
+                return Effect.fail(
+                  new SinkWriteError({
+                    sink: "grouped",
+                    target: "",
+                    samples: waiting,
+                    reason: "DiskFull",
+                    detail: "full"
+                  })
+                )
+              }
+              if (waiting > 32) [held, waiting] = [through, 0]
+              return Effect.succeed(place())
+            }),
+          sync: Effect.void,
+          finish: (through) => Effect.succeed({ through, token: "" }),
+          forget: Effect.void
+        }
+      })
+      const events = yield* Effect.gen(function*() {
+        yield* Effect.forkChild(Effect.andThen(Effect.sleep("1 second"), Effect.sync(() => isFull = false)))
+        yield* Recorder.record({ rateHz: 200, duration: "3 seconds" }).pipe(
+          Journal.pipeToSink({ path: yield* pathIn("run.journal"), batchSize: 8 })
+        )
+        return (yield* MemorySink).events
+      }).pipe(Effect.provide([SampleSink.layerAll([MemorySink.layer, grouped]), Counters]))
+      assert.deepStrictEqual(
+        events.map(({ _tag }) => _tag).filter((tag) => tag.startsWith("Output")),
+        ["OutputFailing", "OutputBack"]
+      )
+    }).pipe(Effect.scoped))
+
   it.live("writes a backlog in pieces, for some sinks hold up the ticks while they write", () =>
     Effect.gen(function*() {
       const [devices, ticks] = [100, 40]

@@ -12,7 +12,7 @@ import { Duration, Effect, Exit, Fiber, Redacted, Scope } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
-import type { Pool, PoolClient } from "pg"
+import type { Client, ClientConfig, Pool, PoolClient } from "pg"
 import { loadDriver } from "./drivers.ts"
 import { inTransaction } from "./inTransaction.ts"
 import { sqlOn } from "./PgSqlClient.ts"
@@ -158,7 +158,12 @@ const openPool = Effect.fnUntraced(function*(
   settings: PostgresSettings,
   ssl: Encryption
 ) {
-  const clients = new Set<PoolClient>()
+  const clients = new Set<Client>()
+  /** The server may never answer them. */
+  const connecting = new Set<Client>()
+  const cut = (those: ReadonlySet<Client>) => {
+    for (const client of those) socketOf(client)?.destroy()
+  }
   const pool: Pool = yield* Effect.acquireRelease(
     Effect.sync(() =>
       new pg.Pool({
@@ -175,36 +180,55 @@ const openPool = Effect.fnUntraced(function*(
         connectionTimeoutMillis: Duration.toMillis(settings.connectTimeout),
         application_name: settings.applicationName,
         options: settings.startupOptions,
-        keepAlive: true
+        keepAlive: true,
+        Client: class extends pg.Client {
+          constructor(config?: ClientConfig) {
+            super(config)
+            connecting.add(this)
+            this.on("end", () => connecting.delete(this))
+          }
+        }
       })
     ),
     (pool) =>
-      abandonAfter(Effect.promise(() => pool.end()), Effect.sleep(settings.closeTimeout), () => "late").pipe(
+      Effect.sync(() => cut(connecting)).pipe(
+        Effect.andThen(
+          abandonAfter(Effect.promise(() => pool.end()), Effect.sleep(settings.closeTimeout), () => "late")
+        ),
         // The server does not answer the goodbye: close the sockets without it.
-        Effect.catch(() =>
-          Effect.sync(() => {
-            for (const client of clients) socketOf(client)?.destroy()
-          })
-        )
+        Effect.catch(() => Effect.sync(() => cut(clients)))
       )
   )
   // The pool replaces an idle connection that is lost. If that fails, the next batch says why.
   pool.on("error", () => {})
   pool.on("connect", (client) => {
+    connecting.delete(client)
     clients.add(client)
     client.on("error", () => {})
     client.on("end", () => clients.delete(client))
   })
   return <A, E>(use: (client: PoolClient) => Effect.Effect<A, E>): Effect.Effect<A, E | SqlFailure> =>
-    Effect.acquireUseRelease(
-      Effect.tryPromise({ try: () => pool.connect(), catch: failureFrom(settings) }),
-      use,
-      (client, exit) =>
-        Effect.sync(() => {
-          if (Exit.isFailure(exit)) socketOf(client)?.destroy()
-          client.release(Exit.isFailure(exit))
-        })
-    )
+    Effect.suspend(() => {
+      let used: PoolClient | undefined
+      const release = (client: PoolClient, exit: Exit.Exit<unknown, unknown>) => {
+        if (Exit.isFailure(exit)) socketOf(client)?.destroy()
+        client.release(Exit.isFailure(exit))
+      }
+      return Effect.acquireUseRelease(
+        Effect.sync(() => ({ connected: pool.connect() })),
+        ({ connected }) =>
+          Effect.flatMap(Effect.tryPromise({ try: () => connected, catch: failureFrom(settings) }), (client) => {
+            used = client
+            return use(client)
+          }),
+        ({ connected }, exit) =>
+          Effect.sync(() => {
+            if (used !== undefined) return release(used, exit)
+            // Who is interrupted does not wait for the connection.
+            connected.then((client) => release(client, exit), () => {})
+          })
+      )
+    })
 })
 
 /** Sends a message of statements, one of them a COPY ... FROM STDIN that gets the bytes. */
@@ -216,7 +240,7 @@ const copyFrom = ([, { from }]: CopyDrivers, client: PoolClient, message: string
     stream.end(bytes)
   })
 
-const socketOf = (client: PoolClient) =>
+const socketOf = (client: Client) =>
   (client as unknown as { readonly connection?: { readonly stream?: { readonly destroy: () => void } } }).connection
     ?.stream
 

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Redacted, Scope } from "effect"
+import { Effect, Exit, Fiber, Redacted, Scope } from "effect"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import { PostgresSink } from "../../src/PostgresSink.ts"
 import { environment } from "../environment.ts"
 import { pooler } from "../pooler.ts"
-import { PostgresServer, prepared } from "../postgres.ts"
+import { PostgresServer, prepared, waitFor } from "../postgres.ts"
 import { samplesFrom } from "../samples.ts"
 import { tempFile } from "../tempFile.ts"
 import { nonEmpty, writeTo } from "../writing.ts"
@@ -24,6 +24,44 @@ it.live("gives up on a server that never answers after connectTimeout", () =>
     )
     assert.strictEqual(`${error._tag} ${"reason" in error ? error.reason : ""}`, "SinkOpenError Timeout")
   }))
+
+/** A proxy that cuts its connections when it is told to, and from then on takes new ones and says nothing. */
+const silentOnceTold = Effect.fnUntraced(function*(server: { readonly host: string; readonly port: number }) {
+  const clients = new Set<net.Socket>()
+  let isSilent = false
+  const cut = () => {
+    for (const client of clients) client.destroy()
+  }
+  const proxy = yield* Effect.acquireRelease(
+    Effect.callback<net.Server>((resume) => {
+      const proxy = net.createServer((client) => {
+        clients.add(client)
+        client.on("close", () => clients.delete(client))
+        client.on("error", () => client.destroy())
+        if (isSilent) return client.resume()
+        const upstream = net.connect(server.port, server.host)
+        upstream.on("error", () => client.destroy())
+        client.on("close", () => upstream.destroy())
+        client.pipe(upstream)
+        upstream.pipe(client)
+      })
+      proxy.listen(0, "127.0.0.1", () => resume(Effect.succeed(proxy)))
+    }),
+    (proxy) =>
+      Effect.sync(() => {
+        proxy.close()
+        cut()
+      })
+  )
+  return {
+    port: (proxy.address() as net.AddressInfo).port,
+    connections: () => clients.size,
+    silence: () => {
+      isSilent = true
+      cut()
+    }
+  }
+})
 
 it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds" })("with a server", (it) => {
   describe.each([{ useCopy: true }, { useCopy: false }])("with %o", ({ useCopy }) => {
@@ -48,6 +86,28 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         for (const { pid } of backends) process.kill(pid, "SIGCONT")
         assert.strictEqual(closed._tag, "Some")
       }))
+
+    // The pool of @effect/sql-pg goes on connecting.
+    it.effect.runIf(useCopy)(
+      "is interrupted and closed at once while it connects to a server that does not answer",
+      () =>
+        Effect.gen(function*() {
+          const { options } = yield* prepared("CREATE TABLE samples (device text, \"Mass_Flow\" real)")
+          const { connections, port, silence } = yield* silentOnceTold(options)
+          const scope = yield* Scope.make()
+          const sink = yield* PostgresSink.make({ ...options, port, useCopy }).pipe(Scope.provide(scope))
+          yield* sink.write(nonEmpty(samplesFrom(0, 1)))
+          silence()
+          yield* waitFor(Effect.sync(() => connections() === 0))
+          const writing = yield* Effect.forkChild(sink.write(nonEmpty(samplesFrom(1, 1))))
+          yield* waitFor(Effect.sync(() => connections() > 0))
+          const ended = Fiber.interrupt(writing).pipe(
+            Effect.andThen(Scope.close(scope, Exit.void)),
+            Effect.andThen(waitFor(Effect.sync(() => connections() === 0)))
+          )
+          assert.strictEqual((yield* Effect.timeoutOption(ended, "5 seconds"))._tag, "Some")
+        })
+    )
 
     it.effect("records through a pooler that knows few startup parameters", () =>
       Effect.gen(function*() {

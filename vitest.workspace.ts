@@ -7,6 +7,9 @@ const ALONE: { readonly [name: string]: ReadonlyArray<string> } = {
   cli: ["test/faultFlags.test.ts", "test/stdout.test.ts"]
 }
 
+/** Packages whose tests wait for devices most of the time. */
+const WAITING: ReadonlyArray<string> = ["alicat"]
+
 /** Projects of one order run together, so many files at a time. */
 const project = (name: string, root: string, groupOrder: number, maxWorkers: number, files: object) => ({
   extends: true as const,
@@ -18,6 +21,7 @@ const project = (name: string, root: string, groupOrder: number, maxWorkers: num
     hookTimeout: 120_000,
     sequence: { groupOrder },
     maxWorkers,
+    maxConcurrency: groupOrder === 0 ? 12 : 5,
     ...files
   }
 })
@@ -27,12 +31,10 @@ export default defineConfig({
     projects: readdirSync("packages").flatMap((name) => {
       const root = `packages/${name}`
       const alone = ALONE[name] ?? []
-      const [order, workers] = name === "alicat" ? [0, 4] : [1, 2]
+      const [order, workers] = WAITING.includes(name) ? [0, 4] : [1, 2]
       const together = project(name, root, order, workers, { include: ["test/**/*.test.ts"], exclude: [...alone] })
       return alone.length === 0 ? [together] : [together, project(`${name} alone`, root, 2, 1, { include: [...alone] })]
     }),
-    // Most tests that run at the same time wait for a device.
-    maxConcurrency: 12,
     silent: "passed-only"
   }
 })

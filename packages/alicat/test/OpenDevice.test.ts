@@ -62,7 +62,7 @@ describe.concurrent("an open device", () => {
       )
       const { lines, value } = yield* logged(recorded({ fuel: { port: port.path } }, 2))
       assert.strictEqual(value.samples.length, 2)
-      assert.deepStrictEqual(lines, [
+      assert.deepStrictEqual(lines.filter((line) => line.includes("column")), [
         "fuel has columns of an unknown type: Gas (label, taken as text); check their values"
       ])
       assert.strictEqual(value.samples[0]!.frame.format.fields[1]!.unit, "°C")

@@ -197,7 +197,12 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
   it.effect.each([
     { what: "the end of the duration", code: "0", command: `${RECORD} --duration 1s` },
     { what: "a failure", code: "1", command: `${RECORD.replace("100ms", "1s")} --batch-size 1000`, full: true },
-    { what: "an error that nobody catches", code: "1", command: `NODE_OPTIONS="--require ./bug.cjs" ${RECORD}` },
+    {
+      what: "an error that nobody catches",
+      code: "1",
+      command: `NODE_OPTIONS="--require ./bug.cjs" ${RECORD}`,
+      signal: "SIGUSR2"
+    },
     { what: "Ctrl-C", code: "0", command: RECORD, key: "\u0003" },
     { what: "Ctrl-\\", code: "131", command: RECORD, key: "\u001c" },
     { what: "SIGTERM", code: "143", command: RECORD, signal: "SIGTERM" },
@@ -207,7 +212,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
       const cwd = yield* tempFolder
       const shell = yield* startShell(cwd)
       const mode = yield* shell.mode
-      fs.writeFileSync(`${cwd}/bug.cjs`, "setTimeout(() => { throw new Error('bug') }, 1500)\n")
+      fs.writeFileSync(`${cwd}/bug.cjs`, "process.on('SIGUSR2', () => { throw new Error('bug') })\n")
       if (full === true) fs.symlinkSync("/dev/full", `${cwd}/a.csv`)
       yield* runIn(shell, cwd, command)
       yield* shell.expect(/m marks/)

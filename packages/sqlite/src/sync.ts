@@ -11,7 +11,7 @@ import * as fs from "node:fs"
  * @category files
  */
 export const syncFile = (path: string): Effect.Effect<void, NodeJS.ErrnoException> =>
-  Effect.catchIf(sync(path, "r+", fs.fdatasync), ({ code }) => code === "ENOENT", () => Effect.void)
+  Effect.catchIf(sync(path, "r+", "fdatasync"), ({ code }) => code === "ENOENT", () => Effect.void)
 
 /**
  * Forces the names in a folder to disk, where folders can be opened.
@@ -19,16 +19,16 @@ export const syncFile = (path: string): Effect.Effect<void, NodeJS.ErrnoExceptio
  * @since 0.1.0
  * @category files
  */
-export const syncFolder = (path: string): Effect.Effect<void> => Effect.ignore(sync(path, "r", fs.fsync))
+export const syncFolder = (path: string): Effect.Effect<void> => Effect.ignore(sync(path, "r", "fsync"))
 
 const sync = (
   path: string,
   flags: "r" | "r+",
-  force: typeof fs.fsync | typeof fs.fdatasync
+  force: "fsync" | "fdatasync"
 ): Effect.Effect<void, NodeJS.ErrnoException> =>
   Effect.callback((resume) => {
     fs.open(path, flags, (error, fd) => {
       if (error) return resume(Effect.fail(error))
-      force(fd, (failure) => fs.close(fd, () => resume(failure ? Effect.fail(failure) : Effect.void)))
+      fs[force](fd, (failure) => fs.close(fd, () => resume(failure ? Effect.fail(failure) : Effect.void)))
     })
   })

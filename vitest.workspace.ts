@@ -7,8 +7,8 @@ const ALONE: { readonly [name: string]: ReadonlyArray<string> } = {
   cli: ["test/faultFlags.test.ts", "test/stdout.test.ts"]
 }
 
-/** Packages whose tests wait for devices most of the time. */
-const WAITING: ReadonlyArray<string> = ["alicat"]
+/** How many files at a time. The tests of a package with more have less to do, or less that must be in time. */
+const WORKERS: { readonly [name: string]: number } = { alicat: 4, core: 3, sinks: 3, sqlite: 3 }
 
 /** Projects of one order run together, so many files at a time. */
 const project = (name: string, root: string, groupOrder: number, maxWorkers: number, files: object) => ({
@@ -21,7 +21,8 @@ const project = (name: string, root: string, groupOrder: number, maxWorkers: num
     hookTimeout: 120_000,
     sequence: { groupOrder },
     maxWorkers,
-    maxConcurrency: groupOrder === 0 ? 12 : 5,
+    // A test of a device waits for it most of the time.
+    maxConcurrency: maxWorkers === 4 ? 12 : 5,
     ...files
   }
 })
@@ -31,9 +32,12 @@ export default defineConfig({
     projects: readdirSync("packages").flatMap((name) => {
       const root = `packages/${name}`
       const alone = ALONE[name] ?? []
-      const [order, workers] = WAITING.includes(name) ? [0, 4] : [1, 2]
-      const together = project(name, root, order, workers, { include: ["test/**/*.test.ts"], exclude: [...alone] })
-      return alone.length === 0 ? [together] : [together, project(`${name} alone`, root, 2, 1, { include: [...alone] })]
+      const workers = WORKERS[name] ?? 2
+      const together = project(name, root, 4 - workers, workers, {
+        include: ["test/**/*.test.ts"],
+        exclude: [...alone]
+      })
+      return alone.length === 0 ? [together] : [together, project(`${name} alone`, root, 3, 1, { include: [...alone] })]
     }),
     silent: "passed-only"
   }

@@ -6,7 +6,6 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import * as fs from "node:fs"
 import * as net from "node:net"
-import { DatabaseSync } from "node:sqlite"
 import { PostgresServer } from "../../sinks/test/postgres.ts"
 import { sampleline, startSampleline, tempFolder } from "./process.ts"
 import { fileGrowsBeyond, type JsonSummary, linesOf, rowsOf } from "./recordings.ts"
@@ -52,26 +51,6 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("w
       assert.strictEqual(journal.path, "a.csv.journal")
       assert.deepStrictEqual(toldIn(cwd), ["OutputFailing"])
       assert.strictEqual(running.stderr().match(/WARN PostgresSink/g)?.length, 1, running.stderr())
-    }))
-
-  it.effect("a database that another program has locked gets everything when it is free", () =>
-    Effect.gen(function*() {
-      const cwd = yield* tempFolder
-      const locked = new DatabaseSync(`${cwd}/a.db`)
-      locked.exec("CREATE TABLE others (n INTEGER); BEGIN EXCLUSIVE")
-      const running = yield* startSampleline([...ALLOWED, "--append", "--out", "a.db"], { cwd })
-      yield* running.printed("its samples wait in the journal a.csv.journal")
-      yield* fileGrowsBeyond(`${cwd}/a.csv`, 5_000)
-      locked.exec("COMMIT")
-      yield* running.printed("it accepts samples again")
-      running.process.kill("SIGINT")
-      assert.strictEqual(yield* running.exit, 0, running.stderr())
-      const sequences = locked.prepare("SELECT sequence FROM samples ORDER BY rowid").all()
-      locked.close()
-      assert.deepStrictEqual(
-        sequences.map(({ sequence }) => String(sequence)),
-        rowsOf(`${cwd}/a.csv`).map(({ sequence }) => sequence)
-      )
     }))
 
   it.effect("and --no-journal an output must be there", () =>

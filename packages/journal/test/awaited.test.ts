@@ -11,7 +11,9 @@ import {
   SampleSink,
   SinkOpenError
 } from "@sampleline/core"
+import { SqliteSink } from "@sampleline/sinks"
 import { Effect, Layer } from "effect"
+import { DatabaseSync } from "node:sqlite"
 import { Journal } from "../src/index.ts"
 import { pathIn } from "./folder.ts"
 
@@ -59,4 +61,26 @@ it.live("an output that is awaited gets everything, and the others do not wait f
       ["OutputFailing", "it does not answer"],
       ["OutputBack", null]
     ])
+  }))
+
+it.live("a database that another program has locked gets everything when it is free", () =>
+  Effect.gen(function*() {
+    const path = yield* pathIn("run.db")
+    const other = new DatabaseSync(path)
+    other.exec("CREATE TABLE others (n INTEGER); BEGIN EXCLUSIVE")
+    const status = new Journal.JournalStatus()
+    const isWaiting = Effect.sync(() => status.outputs.some(({ state }) => state === "waiting"))
+    const isFree = Effect.repeat(Effect.andThen(Effect.sleep("5 millis"), isWaiting), { until: (it) => it }).pipe(
+      Effect.andThen(Effect.sync(() => other.exec("COMMIT")))
+    )
+    const locked = SqliteSink.layer({ path, mode: "append", busyTimeout: "50 millis" })
+    const summary = yield* Recorder.record({ rateHz: 50 }).pipe(
+      Journal.pipeToSink({ path: `${path}.journal`, flushInterval: "50 millis", status }),
+      Recorder.endWhen(isFree),
+      Effect.provide([AwaitedSink.layer(locked), Counter])
+    )
+    const rows = other.prepare("SELECT sequence FROM samples ORDER BY rowid").all()
+    other.close()
+    assert.deepStrictEqual(rows.map(({ sequence }) => sequence), Array.from(rows, (_, n) => n))
+    assert.strictEqual(rows.length, summary.samplesEmitted)
   }))

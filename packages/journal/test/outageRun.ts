@@ -16,7 +16,7 @@ import { type Content, journalIn } from "./outputs.ts"
 import { broughtBack, startRecorder, type WatchedRecorder } from "./watchedRecorder.ts"
 
 /** Before the outage. */
-const WARM_UP = "10 seconds"
+const WARM_UP = "30 seconds"
 /** More late ticks than the undisturbed recording has. */
 const MORE_LATE_TICKS = 2
 /** More growth than that of the undisturbed recording. A young process grows anyway. */
@@ -41,7 +41,7 @@ export interface Measured extends Most {
   readonly missingOrTwice: number
   readonly lateTicks: number
   readonly undisturbedLateTicks: number
-  /** From the beginning of the outage to its end, beyond what the undisturbed recording grew by. */
+  /** What it grew by in the outage, or how much more than the undisturbed recording if that is less. */
   readonly memoryMiB: number
   /** From the end of the outage until the output was up to date, or from the signal to the end. Null if that took too long. */
   readonly seconds: number | null
@@ -57,12 +57,11 @@ export const runOutage = Effect.fnUntraced(function*(outage: Outage) {
   yield* waitFor(Effect.sync(() => [recorder, undisturbed].every(({ state }) => state().accepted > 0)))
   yield* Effect.sleep(WARM_UP)
 
-  const memoryMiB = () => recorder.state().residentMiB - undisturbed.state().residentMiB
-  const memoryBefore = memoryMiB()
-  const lasting = Effect.map(
-    Effect.sleep(Duration.seconds(outage.seconds)),
-    () => memoryMiB() - memoryBefore
-  )
+  const growths = [recorder, undisturbed].map(growthOf)
+  const lasting = Effect.map(Effect.sleep(Duration.seconds(outage.seconds)), () => {
+    const [grown = 0, otherwise = 0] = growths.map((growth) => growth())
+    return Math.min(grown, grown - otherwise)
+  })
   const inOutage = <A>(use: Effect.Effect<A>) => Effect.scoped(Effect.andThen(target.fault(recorder), use))
   const end = Effect.andThen(recorder.signal(outage.signal ?? "SIGTERM"), undisturbed.signal("SIGTERM"))
   const figures = outage.signal === undefined
@@ -92,6 +91,12 @@ export const runOutage = Effect.fnUntraced(function*(outage: Outage) {
   ]
   return { ...measured, problems: all } satisfies Measured
 }, Effect.scoped)
+
+/** How much the memory of a recorder grows from now on. */
+const growthOf = (recorder: WatchedRecorder) => {
+  const before = recorder.state().residentMiB
+  return () => recorder.state().residentMiB - before
+}
 
 /** Starts a recorder in a folder of its own. */
 const recordTo = Effect.fnUntraced(function*({ environment, outputs }: Target, { smallDisk }: Outage) {

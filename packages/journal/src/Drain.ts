@@ -13,7 +13,7 @@ import {
   type SinkShape,
   writeInOrder
 } from "@sampleline/core"
-import { Array, type Duration, Effect, Random, Schedule, Sink, Stream } from "effect"
+import { Array, Duration, Effect, Random, Sink, Stream } from "effect"
 import type { JournalError } from "./JournalError.ts"
 import type { Kept } from "./Ledger.ts"
 import type { Item } from "./Packing.ts"
@@ -30,6 +30,9 @@ export interface DrainOptions {
  * of the default size, so many take it a few milliseconds.
  */
 const TOGETHER = 16
+
+/** How often in a flush interval the journal is read at most. To be woken by each tick costs more than to write its samples. */
+const READS = 20
 
 /** How often what an output has written is forced to disk, and its place kept. */
 const KEEP_INTERVAL = "1 second"
@@ -126,7 +129,7 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
       if (store.end() === 0) return
       yield* keeping.opened
       while (!(store.isSealed() && output.through >= store.end())) {
-        yield* store.read(output.through).pipe(
+        yield* store.read(output.through, Duration.divideUnsafe(options.flushInterval, READS)).pipe(
           Stream.groupedWithin(options.batchSize, options.flushInterval),
           Stream.buffer({ capacity: TOGETHER }),
           Stream.mapArray((batches) => Array.of(batches.flat())),
@@ -145,10 +148,8 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
     yield* Effect.raceFirst(toTheEnd, keepingPlaces).pipe(
       Effect.andThen(keeping.finish),
       Effect.tapError((failure) => failing(store, output, failure)),
-      Effect.retry({
-        while: (failure) => isPassing(failure, sink),
-        schedule: Schedule.addDelay(Schedule.forever, () => pauseOf(output))
-      }),
+      Effect.tapError((failure) => isPassing(failure, sink) ? pause(store, output) : Effect.void),
+      Effect.retry({ while: (failure) => isPassing(failure, sink) }),
       Effect.catch((failure) => isOutputs(failure) ? Effect.void : unreadable(output, failure)),
       // What was written is not written again.
       Effect.onInterrupt(() => Effect.ignore(keeping.sync))
@@ -158,12 +159,11 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 10_000
 
-/** How long to wait after a failure, in milliseconds: longer each time, and not at the same moment as others. */
-const pauseOf = (output: Output) =>
-  Effect.map(
-    Random.next,
-    (random) => Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** output.failures++) * (0.5 + random / 2)
-  )
+/** Waits after a failure: longer each time, and not until the same moment as others. At the end of the run it is tried at once. */
+const pause = Effect.fnUntraced(function*(store: Store, output: Output) {
+  const millis = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** output.failures++) * (0.5 + (yield* Random.next) / 2)
+  yield* Effect.timeoutOption(store.flushed, millis)
+})
 
 /** Keeps the places of an output in the journal. */
 const placeKeeper = (store: Store, output: Output) => {

@@ -45,12 +45,17 @@ export interface Store {
   /** Null if there is none at that position, or it is lost. */
   readonly at: (position: number) => Effect.Effect<Item | null, JournalError>
   readonly append: (items: Array.NonEmptyReadonlyArray<Item>) => Effect.Effect<void, JournalError>
-  /** Items from a position on, and those that are appended meanwhile. Ends at `flush`, at `seal`, and before items that are lost. */
-  readonly read: (from: number) => Stream.Stream<Item, JournalError>
+  /**
+   * Items from a position on, and those that are appended meanwhile. Before it looks for those it makes a pause. Ends at `flush`, at
+   * `seal`, and before items that are lost.
+   */
+  readonly read: (from: number, pause?: Duration.Duration) => Stream.Stream<Item, JournalError>
   /** The first position from `from` on whose item is not lost. */
   readonly nextFrom: (from: number) => Effect.Effect<number, JournalError>
   /** Ends all streams of `read`, so that nothing waits in an open batch. */
   readonly flush: Effect.Effect<void>
+  /** Completes at the next `flush` or `seal`. */
+  readonly flushed: Effect.Effect<unknown>
   /** `flush`, and no items will follow. */
   readonly seal: Effect.Effect<void>
   readonly isSealed: () => boolean
@@ -235,7 +240,7 @@ const openFolder = Effect.fnUntraced(function*(
           wake()
         })
       ),
-    read: (from) => {
+    read: (from, pause = Duration.zero) => {
       const begunAt = flushes
       const next = (
         from: number
@@ -243,7 +248,7 @@ const openFolder = Effect.fnUntraced(function*(
         if (from >= segments.end()) {
           return isSealed || flushes > begunAt
             ? Effect.succeed(THE_END)
-            : Effect.andThen(change, Effect.suspend(() => next(from)))
+            : Effect.andThen(Effect.andThen(change, Effect.sleep(pause)), Effect.suspend(() => next(from)))
         }
         return Effect.map(
           chunkAt(from),
@@ -262,6 +267,10 @@ const openFolder = Effect.fnUntraced(function*(
     flush: Effect.sync(() => {
       flushes++
       wake()
+    }),
+    flushed: Effect.suspend(() => {
+      const [before, wasSealed] = [flushes, isSealed]
+      return Effect.repeat(change, { until: () => flushes > before || isSealed !== wasSealed })
     }),
     // The end of the run is in the journal before outputs have it, or after a power cut they would get another one.
     seal: Effect.andThen(

@@ -69,7 +69,8 @@ export const recordWith = Effect.fnUntraced(function*(folder: string, { call, er
       const child = spawn(
         "strace",
         ["-f", "--seccomp-bpf", "-qq", "-o", path.join(folder, "strace.log"), ...traced, ...inject, ...recorder],
-        { stdio: ["ignore", "pipe", "pipe"] }
+        // strace counts the calls of each thread.
+        { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, UV_THREADPOOL_SIZE: "1" } }
       )
       let text = ""
       let errors = ""

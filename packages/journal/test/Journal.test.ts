@@ -144,6 +144,28 @@ describe("Journal.pipeToSink", () => {
       assert.isFalse(fs.existsSync(path))
     }).pipe(Effect.scoped))
 
+  it.live("tries an output that waits at once when the run ends, however long its pause is", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("run.journal")
+      const faulty = faultySink()
+      const ended = yield* Deferred.make<void>()
+      let failures = 0
+      faulty.failBy(() => {
+        // The next pause is longer than the outputs have at the end.
+        if (++failures === 5) {
+          faulty.failBy(undefined)
+          Deferred.doneUnsafe(ended, Effect.void)
+        }
+        return lost
+      })
+      const summary = yield* Recorder.record({ rateHz: 200 }).pipe(
+        Journal.pipeToSink({ path, flushInterval: "20 millis", stopTimeout: "600 millis" }),
+        Recorder.endWhen(Deferred.await(ended)),
+        Effect.provide([faulty.layer, Counters])
+      )
+      assert.deepStrictEqual(faulty.sequences, sequencesUpTo(summary.samplesEmitted))
+    }).pipe(Effect.scoped))
+
   it.live("leaves an output behind that fails for good; the others get everything, and resume finishes it", () =>
     Effect.gen(function*() {
       const path = yield* pathIn("run.journal")

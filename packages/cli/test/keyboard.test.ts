@@ -9,7 +9,7 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { tempFolder } from "./process.ts"
 import { type Shell, startOnTerminal, startShell } from "./pty.ts"
-import { eventually, fileGrowsBeyond, linesOf } from "./recordings.ts"
+import { fileGrowsBeyond, linesOf } from "./recordings.ts"
 
 const RECORD = "$SAMPLELINE record --simulate 1 --rate 50 --flush-interval 100ms --out a.csv"
 
@@ -173,7 +173,8 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
       assert.strictEqual(yield* shell.ask("echo mmm"), "mmm")
       assert.notStrictEqual(stateOf(pid), "T")
       process.kill(pid, "SIGSTOP")
-      yield* eventually(() => stateOf(pid) === "T")
+      // A shell that has not heard of the stop would not let it go on.
+      yield* Effect.repeat(shell.ask("jobs -sp"), { until: (stopped) => stopped.includes(String(pid)) })
       yield* shell.type("fg\n")
       yield* shell.expect(/m marks/)
       yield* shell.type("magain\r")

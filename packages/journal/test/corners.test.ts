@@ -48,7 +48,8 @@ describe("a journal", () => {
       const here = yield* folder
       const csv = path.join(here, "run.csv")
       const moving = Effect.gen(function*() {
-        while (!fs.existsSync(csv) || fs.statSync(csv).size < 20_000) yield* Effect.sleep(10)
+        // Until it is a second old no place is kept.
+        while (!fs.existsSync(csv) || fs.statSync(csv).size < 200_000) yield* Effect.sleep(10)
         fs.renameSync(csv, path.join(here, "moved.csv"))
         // The recorder looks at the name once a second.
         while (!fs.existsSync(csv) || fs.statSync(csv).size < 20_000) yield* Effect.sleep(10)

@@ -7,11 +7,23 @@ const ALONE: { readonly [name: string]: ReadonlyArray<string> } = {
   cli: ["test/faultFlags.test.ts", "test/stdout.test.ts"]
 }
 
-/** How many files at a time. The tests of a package with more have less to do, or less that must be in time. */
-const WORKERS: { readonly [name: string]: number } = { alicat: 4, core: 3, sinks: 3, sqlite: 3 }
+/** Files that run in one turn, so many at a time, and in each so many tests at a time. */
+interface Turn {
+  readonly groupOrder: number
+  readonly maxWorkers: number
+  readonly maxConcurrency: number
+}
 
-/** Projects of one order run together, so many files at a time. */
-const project = (name: string, root: string, groupOrder: number, maxWorkers: number, files: object) => ({
+/** A test waits for a device most of the time. */
+const WAITING: Turn = { groupOrder: 0, maxWorkers: 4, maxConcurrency: 12 }
+/** Little must be in time. */
+const UNTIMED: Turn = { groupOrder: 1, maxWorkers: 3, maxConcurrency: 5 }
+const TIMED: Turn = { groupOrder: 2, maxWorkers: 2, maxConcurrency: 5 }
+const LAST: Turn = { groupOrder: 3, maxWorkers: 1, maxConcurrency: 5 }
+
+const TURNS: { readonly [name: string]: Turn } = { alicat: WAITING, core: UNTIMED, sinks: UNTIMED, sqlite: UNTIMED }
+
+const project = (name: string, root: string, { groupOrder, ...limits }: Turn, files: object) => ({
   extends: true as const,
   root,
   test: {
@@ -20,9 +32,7 @@ const project = (name: string, root: string, groupOrder: number, maxWorkers: num
     testTimeout: 120_000,
     hookTimeout: 120_000,
     sequence: { groupOrder },
-    maxWorkers,
-    // A test of a device waits for it most of the time.
-    maxConcurrency: maxWorkers === 4 ? 12 : 5,
+    ...limits,
     ...files
   }
 })
@@ -32,12 +42,11 @@ export default defineConfig({
     projects: readdirSync("packages").flatMap((name) => {
       const root = `packages/${name}`
       const alone = ALONE[name] ?? []
-      const workers = WORKERS[name] ?? 2
-      const together = project(name, root, 4 - workers, workers, {
+      const together = project(name, root, TURNS[name] ?? TIMED, {
         include: ["test/**/*.test.ts"],
         exclude: [...alone]
       })
-      return alone.length === 0 ? [together] : [together, project(`${name} alone`, root, 3, 1, { include: [...alone] })]
+      return alone.length === 0 ? [together] : [together, project(`${name} alone`, root, LAST, { include: [...alone] })]
     }),
     silent: "passed-only"
   }

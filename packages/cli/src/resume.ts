@@ -6,7 +6,6 @@ import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
-import * as path from "node:path"
 import { RunError, UsageError } from "./errors.ts"
 import { withoutSecrets } from "./secrets.ts"
 import { JOURNAL_ENDING } from "./settings.ts"
@@ -97,7 +96,7 @@ const chosen = Effect.fnUntraced(
 
 const resume = Effect.fnUntraced(function*({ journal, json, out }: Wish) {
   const { finish, isSameDatabase, readJournal } = yield* Effect.promise(() => import("./finish.ts"))
-  if (!fs.existsSync(path.resolve(journal))) return tellNothing(journal, json)
+  if (!fs.existsSync(journal)) return tellNothing(journal, json)
   const found = yield* readJournal(journal)
   const unknown = out.find((url) => !found.kept.out.some((text) => isSameDatabase(text, url)))
   if (unknown !== undefined) {

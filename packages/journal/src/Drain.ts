@@ -148,8 +148,9 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
     yield* Effect.raceFirst(toTheEnd, keepingPlaces).pipe(
       Effect.andThen(keeping.finish),
       Effect.tapError((failure) => failing(store, output, failure)),
-      Effect.tapError((failure) => isPassing(failure, sink) ? pause(store, output) : Effect.void),
-      Effect.retry({ while: (failure) => isPassing(failure, sink) }),
+      Effect.retry({
+        while: (failure) => isPassing(failure, sink) ? Effect.as(pause(store, output), true) : false
+      }),
       Effect.catch((failure) => isOutputs(failure) ? Effect.void : unreadable(output, failure)),
       // What was written is not written again.
       Effect.onInterrupt(() => Effect.ignore(keeping.sync))

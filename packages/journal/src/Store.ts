@@ -167,6 +167,10 @@ const openFolder = Effect.fnUntraced(function*(
     waiting = []
     for (const resume of all) resume()
   }
+  const flush = Effect.sync(() => {
+    flushes++
+    wake()
+  })
   const change = Effect.callback<void>((resume) => {
     const done = () => resume(Effect.void)
     waiting = [...waiting, done]
@@ -189,10 +193,11 @@ const openFolder = Effect.fnUntraced(function*(
   const warnOfSync = ({ message }: SqliteFailure) =>
     Effect.logWarning(`journal ${folder}: it could not be forced to disk, and may not survive a power cut: ${message}`)
   const sync = Effect.catch(segments.sync, warnOfSync)
-  const syncPlaces = SqliteDatabase.syncLog(Ledger.fileOf(folder))
+  const forcePlaces = SqliteDatabase.syncLog(Ledger.fileOf(folder))
+  const syncPlaces = Effect.catch(forcePlaces, warnOfSync)
   const heldBack = () => Math.min(segments.end(), ...[...outputs.values()].map(({ place }) => place?.through ?? 0))
   // The places come to the disk before what they make needless goes from it.
-  const forget = (before: number) => Effect.ignore(Effect.andThen(syncPlaces, segments.forget(before)))
+  const forget = (before: number) => Effect.ignore(Effect.andThen(forcePlaces, segments.forget(before)))
 
   // Only then: if each event dropped a segment, telling of a gap would make the next one.
   const isFull = () => segments.isLastFull() && segments.bytes() + options.segmentBytes > options.maxBytes
@@ -210,8 +215,8 @@ const openFolder = Effect.fnUntraced(function*(
   const patiently = patience(options, clock)
   const warnOfSize = watchSize(options, clock, segments.bytes)
   const keepOnDisk = {
-    always: Effect.catch(syncPlaces, warnOfSync),
-    interval: Effect.andThen(sync, Effect.catch(syncPlaces, warnOfSync)),
+    always: syncPlaces,
+    interval: Effect.andThen(sync, syncPlaces),
     never: Effect.void
   }
   yield* Effect.forkScoped(Effect.forever(
@@ -248,7 +253,7 @@ const openFolder = Effect.fnUntraced(function*(
         if (from >= segments.end()) {
           return isSealed || flushes > begunAt
             ? Effect.succeed(THE_END)
-            : Effect.andThen(Effect.andThen(change, Effect.sleep(pause)), Effect.suspend(() => next(from)))
+            : change.pipe(Effect.andThen(Effect.sleep(pause)), Effect.andThen(Effect.suspend(() => next(from))))
         }
         return Effect.map(
           chunkAt(from),
@@ -264,20 +269,17 @@ const openFolder = Effect.fnUntraced(function*(
         onSuccess: (found) => found?.from ?? latestFrom
       })
     },
-    flush: Effect.sync(() => {
-      flushes++
-      wake()
-    }),
+    flush,
     flushed: Effect.suspend(() => {
-      const [before, wasSealed] = [flushes, isSealed]
-      return Effect.repeat(change, { until: () => flushes > before || isSealed !== wasSealed })
+      const before = flushes
+      return Effect.repeat(change, { until: () => flushes > before })
     }),
     // The end of the run is in the journal before outputs have it, or after a power cut they would get another one.
     seal: Effect.andThen(
       options.fsync === "interval" ? Effect.timeoutOption(sync, LONGEST_SYNC) : Effect.void,
-      Effect.sync(() => {
+      Effect.suspend(() => {
         isSealed = true
-        wake()
+        return flush
       })
     ),
     isSealed: () => isSealed,
@@ -294,7 +296,7 @@ const openFolder = Effect.fnUntraced(function*(
         })
         return Effect.mapError(patiently(keep), failed)
       }),
-    syncPlaces: Effect.catch(syncPlaces, warnOfSync),
+    syncPlaces,
     heldBack,
     forget,
     finish: Effect.sync(() => {

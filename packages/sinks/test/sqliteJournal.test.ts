@@ -23,40 +23,44 @@ const countIn = (path: string) => {
   return row?.["n"]
 }
 
+/** Five rows, which could not be forced to disk. */
+const notForced = Effect.fnUntraced(function*(options: Parameters<typeof SqliteSink.make>[0]) {
+  const { resumable } = yield* SqliteSink.make(options)
+  const to = resumable!
+  yield* to.open(START)
+  yield* to.writeAt(batch(0, 5), 5, keep)
+  const error = yield* Effect.scoped(Effect.andThen(failingCall("fdatasync", "EIO"), Effect.flip(to.sync)))
+  return { to, error }
+})
+
+/** It has the five rows, and takes five more. */
+const goesOn = Effect.fnUntraced(function*(to: Effect.Success<ReturnType<typeof notForced>>["to"], path: string) {
+  assert.strictEqual((yield* to.open(START)).through, 5)
+  yield* to.writeAt(batch(5, 5), 10, keep)
+  yield* to.sync
+  assert.strictEqual(countIn(path), 10)
+})
+
 it.live("what could not be forced to disk is written again, into the database", () =>
   Effect.gen(function*() {
     const path = yield* tempFile("run.db")
-    const { resumable } = yield* SqliteSink.make({ path })
-    const to = resumable!
-    yield* to.open(START)
-    yield* to.writeAt(batch(0, 5), 5, keep)
-    const error = yield* Effect.scoped(Effect.andThen(failingCall("fdatasync", "EIO"), Effect.flip(to.sync)))
+    const { error, to } = yield* notForced({ path })
     assert.isTrue(error._tag === "SinkWriteError" && error.isRetryable)
     assert.isAbove(fs.statSync(`${path}-wal`).size, 0)
     yield* to.sync
     assert.strictEqual(fs.statSync(`${path}-wal`).size, 0)
-    assert.strictEqual((yield* to.open(START)).through, 5)
-    yield* to.writeAt(batch(5, 5), 10, keep)
-    yield* to.sync
-    assert.strictEqual(countIn(path), 10)
+    yield* goesOn(to, path)
   }))
 
 it.live("a database whose disk has failed is opened again by its name, where it was put back", () =>
   Effect.gen(function*() {
     const path = yield* tempFile("run.db")
-    const { resumable } = yield* SqliteSink.make({ path, synchronous: "FULL" })
-    const to = resumable!
-    yield* to.open(START)
-    yield* to.writeAt(batch(0, 5), 5, keep)
-    yield* Effect.scoped(Effect.andThen(failingCall("fdatasync", "EIO"), Effect.flip(to.sync)))
+    const { to } = yield* notForced({ path, synchronous: "FULL" })
     // Another file with the same content, as a disk that is back has it.
     for (const suffix of ["", "-wal"]) fs.copyFileSync(`${path}${suffix}`, `${path}${suffix}.copy`)
     for (const suffix of ["", "-wal", "-shm"]) fs.rmSync(`${path}${suffix}`)
     for (const suffix of ["", "-wal"]) fs.renameSync(`${path}${suffix}.copy`, `${path}${suffix}`)
-    assert.strictEqual((yield* to.open(START)).through, 5)
-    yield* to.writeAt(batch(5, 5), 10, keep)
-    yield* to.sync
-    assert.strictEqual(countIn(path), 10)
+    yield* goesOn(to, path)
   }))
 
 it.live("a database that was removed stops for good", () =>

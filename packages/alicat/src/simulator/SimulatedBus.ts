@@ -2,7 +2,7 @@
  * Simulated devices that share a wire. Each hears every command.
  */
 import { Effect, type Scope } from "effect"
-import { LineSplitter } from "../wire/Framing.ts"
+import { LineSplitter, textOf } from "../wire/Framing.ts"
 import { disturb, type Fault } from "./Faults.ts"
 import type { SimulatedDevice } from "./SimulatedDevice.ts"
 import { WiredDevice, type Write } from "./WiredDevice.ts"
@@ -45,7 +45,7 @@ export class SimulatedBus {
     const splitter = new LineSplitter()
     return (chunk) => {
       for (const line of splitter.push(chunk)) {
-        const command = String.fromCharCode(...line)
+        const command = textOf(line)
         for (const device of this.devices) device.receive(command, write)
       }
     }

@@ -4,7 +4,14 @@
  */
 import { FrameFormat, SchemaLock } from "@sampleline/core"
 import { Result } from "effect"
-import { beginningOf, chunksOf, type Content, END_BYTES, FOREIGN_BEGINNING, tailOf } from "./TextContent.ts"
+import {
+  beginningOf,
+  chunksOf,
+  type Content,
+  FOREIGN_BEGINNING,
+  readRecords,
+  type RecordReader
+} from "./TextContent.ts"
 
 export interface CsvContent extends Content {
   /** Null if the header itself is incomplete. */
@@ -28,19 +35,8 @@ const BEGINNING = SchemaLock.fromFormats([FrameFormat.make([])]).columns
  * The header, and where the last complete record ends. Fails if a record has another number of fields than the header, or if an
  * incomplete header is not ours.
  */
-export const inspectCsv = (fd: number, size: number): Result.Result<CsvContent, string> => {
-  const tail = tailOf(size)
-  const records = new Records()
-  if (tail !== null && records.read(fd, 0, END_BYTES) === null && records.header !== null) {
-    const inQuotes = endsInQuotes(fd, END_BYTES, tail, records.inQuotes)
-    if (inQuotes !== null) {
-      records.goOnAt(inQuotes)
-      return records.result(records.read(fd, tail, size))
-    }
-  }
-  const all = new Records()
-  return all.result(all.read(fd, 0, size))
-}
+export const inspectCsv = (fd: number, size: number): Result.Result<CsvContent, string> =>
+  readRecords(fd, size, () => new Records())
 
 /** Whether a part of a file ends within quotes, if it began so; null if it has a NUL. */
 const endsInQuotes = (fd: number, from: number, to: number, begins: boolean): boolean | null => {
@@ -53,9 +49,9 @@ const endsInQuotes = (fd: number, from: number, to: number, begins: boolean): bo
 }
 
 /** Reads records byte by byte. */
-class Records {
-  header: ReadonlyArray<string> | null = null
-  inQuotes = false
+class Records implements RecordReader<CsvContent> {
+  private header: ReadonlyArray<string> | null = null
+  private inQuotes = false
   private readonly headerBytes: Array<Buffer> = []
   /** Where the last complete record ends. */
   private bytes = 0
@@ -70,14 +66,15 @@ class Records {
   /** By position. */
   private readonly wholeNumbers = new Set<number>()
 
-  /** Goes on in the middle of some record. */
-  goOnAt(inQuotes: boolean): void {
+  skip(fd: number, from: number, to: number): boolean {
+    const inQuotes = this.header === null ? null : endsInQuotes(fd, from, to, this.inQuotes)
+    if (inQuotes === null) return false
     this.inQuotes = inQuotes
     this.isCut = true
     this.record = null
+    return true
   }
 
-  /** Null, or what is wrong with a record. */
   read(fd: number, from: number, to: number): string | null {
     for (const [chunk, offset] of chunksOf(fd, to, from)) {
       for (let at = 0; at < chunk.length; at++) {

@@ -3,26 +3,25 @@
  * NULs are looked for, which takes as long as to read it.
  */
 import { Predicate, Result } from "effect"
-import { beginningOf, chunksOf, type Content, END_BYTES, FOREIGN_BEGINNING, tailOf } from "./TextContent.ts"
+import {
+  beginningOf,
+  chunksOf,
+  type Content,
+  FOREIGN_BEGINNING,
+  readRecords,
+  type RecordReader
+} from "./TextContent.ts"
 
 /** Where the last complete line ends. Fails if a line is not a sample, or if an incomplete first line is not ours. */
-export const inspectJsonl = (fd: number, size: number): Result.Result<Content, string> => {
-  const tail = tailOf(size)
-  const lines = new Lines()
-  if (tail !== null && lines.read(fd, 0, END_BYTES) === null && !hasNul(fd, END_BYTES, tail)) {
-    lines.goOn()
-    return lines.result(lines.read(fd, tail, size))
-  }
-  const all = new Lines()
-  return all.result(all.read(fd, 0, size))
-}
+export const inspectJsonl = (fd: number, size: number): Result.Result<Content, string> =>
+  readRecords(fd, size, () => new Lines())
 
 const hasNul = (fd: number, from: number, to: number): boolean => {
   for (const [chunk] of chunksOf(fd, to, from)) if (chunk.includes(0)) return true
   return false
 }
 
-class Lines {
+class Lines implements RecordReader<Content> {
   /** Where the last complete line ends. */
   private bytes = 0
   /** The number of the last complete line; null if it is not known. */
@@ -32,14 +31,14 @@ class Lines {
   private begun: Array<Buffer> = []
   private readonly wholeNumbers = new Set<string>()
 
-  /** Goes on in the middle of some line. */
-  goOn(): void {
+  skip(fd: number, from: number, to: number): boolean {
+    if (hasNul(fd, from, to)) return false
     this.isCut = true
     this.line = null
     this.begun = []
+    return true
   }
 
-  /** Null, or what is wrong with a line. */
   read(fd: number, from: number, to: number): string | null {
     for (const [chunk, offset] of chunksOf(fd, to, from)) {
       let start = 0

@@ -29,8 +29,27 @@ export const beginningOf = (chunks: ReadonlyArray<Buffer>): string =>
 /** So much of a long file is read record by record, at each end. */
 export const END_BYTES = 1 << 20
 
-/** Where the last part of a long file begins, which is read record by record; null if all of the file is. */
-export const tailOf = (size: number): number | null => size > 3 * END_BYTES ? size - END_BYTES : null
+/** Reads a file record by record. */
+export interface RecordReader<C> {
+  /** Reads a part of the file. Null, or what is wrong with a record. */
+  readonly read: (fd: number, from: number, to: number) => string | null
+  /** Passes over a part of the file, in which it only looks for damage. False if it must be read. */
+  readonly skip: (fd: number, from: number, to: number) => boolean
+  /** What was read. It fails with a problem. */
+  readonly result: (problem: string | null) => Result.Result<C, string>
+}
+
+/** Reads the records of a file up to `size`: all of them, or those at both ends of a long one. */
+export const readRecords = <C>(
+  fd: number,
+  size: number,
+  newReader: () => RecordReader<C>
+): Result.Result<C, string> => {
+  const [ends, all] = [newReader(), newReader()]
+  const tail = size - END_BYTES
+  const isLong = size > 3 * END_BYTES && ends.read(fd, 0, END_BYTES) === null && ends.skip(fd, END_BYTES, tail)
+  return isLong ? ends.result(ends.read(fd, tail, size)) : all.result(all.read(fd, 0, size))
+}
 
 /** The bytes of a file from `start` to `size`, in chunks, each with the offset of its first byte. A chunk is valid until the next one. */
 export function* chunksOf(fd: number, size: number, start = 0): Generator<readonly [Buffer, number]> {

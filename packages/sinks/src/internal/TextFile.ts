@@ -93,13 +93,11 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   if (mode === "overwrite") file.size = null
 
   let placed: GrowingFile | null = null
-  // A journal forces the file to disk itself, but not one that has lost its name.
-  const sync = (file: GrowingFile) =>
-    placed === null ?
-      fsync === "interval" ? syncOrLose(writer, state, file) : Effect.void
-      : file === state.file
-      ? Effect.void
-      : syncOrLose(writer, state, file)
+  const sync = (file: GrowingFile) => {
+    // A journal forces the file to disk itself, but not one that has lost its name.
+    const isDue = placed === null ? fsync === "interval" : file !== state.file
+    return isDue ? syncOrLose(writer, state, file) : Effect.void
+  }
   const lookAndSync = Effect.suspend(() => {
     const { file } = state
     if (file === null) return Effect.void
@@ -362,8 +360,8 @@ const distrust = (
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     state.isBroken = true
-    const { isRetryable, reason: found } = fileWriteError(writer, samples, cause)
-    const reason = isRetryable && found === "ConnectionLost" ? "Unknown" : found
+    const { reason: found } = fileWriteError(writer, samples, cause)
+    const reason = found === "ConnectionLost" ? "Unknown" : found
     const detail = `${problem}: ${messageOf(cause)}. Check the disk; these samples may be missing`
     return lose(state, new SinkWriteError({ ...writer, samples, reason, detail, cause }))
   })

@@ -228,11 +228,12 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       ], { cwd, env })
       const hasTable = server.query(database, "SELECT to_regclass('samples') IS NOT NULL AS yes")
       while (!(yield* hasTable)[0]!["yes"]) yield* Effect.sleep("20 millis")
-      // New connections are refused, existing ones ended.
+      // New connections are refused, then existing ones ended. In one query, and so in one transaction, a connection
+      // could be made between the two.
+      yield* server.query("postgres", `ALTER DATABASE ${database} ALLOW_CONNECTIONS false`)
       yield* server.query(
         "postgres",
-        `ALTER DATABASE ${database} ALLOW_CONNECTIONS false;
-          SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`
       )
       yield* running.printed("in the journal run.csv.journal")
       yield* fileGrowsBeyond(`${cwd}/run.csv`, fs.statSync(`${cwd}/run.csv`).size + 5000)

@@ -1,0 +1,4 @@
+/**
+ * A recording, seen while it goes on.
+ */
+export {}

@@ -14,7 +14,7 @@ import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { cases, nameOf, SHAPES } from "./cases.ts"
 import { measure } from "./measure.ts"
-import { daysAMinute, decodeRows, encodeRows, type Measured } from "./results.ts"
+import { daysAMinute, decodeRows, encodeRows, type Measured, rangeOf } from "./results.ts"
 import { textTable } from "./textTable.ts"
 import { warningsOnStderr } from "./warningsOnStderr.ts"
 
@@ -46,16 +46,32 @@ const measureApart = (name: string, rounds: number, scale: number) =>
 const tableOf = (rows: ReadonlyArray<Measured>): string => {
   const whole = (value: number) => Math.round(value).toLocaleString("en-US")
   return textTable([
-    ["sink", "variant", "fields", "batch", "samples/s", "spread", "limit/s", "ratio", "bytes", "RSS MiB", "days/min"],
+    [
+      "sink",
+      "variant",
+      "fields",
+      "batch",
+      "samples/s",
+      "limit/s",
+      "ratio",
+      "range",
+      "CPU us",
+      "its limit",
+      "bytes",
+      "RSS MiB",
+      "days/min"
+    ],
     ...rows.map((row) => [
       row.sink,
       row.variant,
       String(row.fields),
       String(row.batch),
       whole(row.samplesPerSecond),
-      row.spread.map((share) => share.toFixed(2)).join("-"),
       whole(row.limitPerSecond),
       row.ratio.toFixed(2),
+      rangeOf(row, "-"),
+      row.cpuMicros.toFixed(2),
+      row.limitCpuMicros.toFixed(2),
       row.bytesPerSample.toFixed(1),
       whole(row.rssMiB),
       daysAMinute(row).toFixed(1)

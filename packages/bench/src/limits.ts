@@ -4,15 +4,15 @@
  */
 import { type Cell, type Column, formatTimestamp, type RowOptions, SchemaLock } from "@sampleline/core"
 import { Effect, type Scope } from "effect"
-import { ByteWriter, ParquetWriter } from "hyparquet-writer"
 import * as fs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
-import * as zlib from "node:zlib"
 import { Client } from "pg"
 import { from as copyFrom } from "pg-copy-streams"
 import { CopyBuffer } from "../../sinks/src/internal/CopyBuffer.ts"
+import { ParquetFile } from "../../sinks/src/internal/ParquetFile.ts"
 import { copyStatement } from "../../sinks/src/internal/PostgresTable.ts"
 import type { PostgresKind } from "../../sinks/src/internal/PostgresTypes.ts"
+import { RowGroup } from "../../sinks/src/internal/RowGroup.ts"
 import type { Recording } from "./samples.ts"
 
 /** Writes this many samples in batches. */
@@ -118,44 +118,27 @@ export const sqliteLimit = (
     })
 }
 
-/** The same Parquet writer on ready columns, one row group after the other. */
-export const parquetLimit = (recording: Recording, rowGroupSize: number, file: string): Limit => {
-  const { columns, rows } = rowsOf({ ...recording, samples: recording.samples.slice(0, rowGroupSize) })
-  const columnData = columns.map(({ name, type }, at) => ({
-    name,
-    data: rows.map((row) => type === "timestamp" || type === "int" ? BigInt(row[at]!) : row[at]),
-    offsetIndex: false,
-    ...(type === "timestamp" ? { encoding: "DELTA_BINARY_PACKED" as const } : {})
-  }))
-  const types = { float: "DOUBLE", int: "INT64", timestamp: "INT64", text: "BYTE_ARRAY", any: "BYTE_ARRAY" } as const
+/** The sink's own encoder on ready columns, in this thread, one row group after the other. */
+export const parquetLimit = ({ samples }: Recording, rowGroupSize: number, file: string): Limit => {
+  const lock = SchemaLock.fromBatch(samples).typed()
+  const groupOf = (rows: number) => {
+    const group = new RowGroup(lock.columns, rows)
+    for (const sample of samples.slice(0, rows)) group.push(lock, sample)
+    return group.copy()
+  }
+  const full = groupOf(rowGroupSize)
+  const settings = { columns: lock.saved, compression: "zstd", dictionary: true, units: {}, metadata: {} } as const
+  const header = { version: 1, journal: null, replaces: false, settings } as const
+  const passed = { events: [], through: 0 }
   return (samples) =>
     Effect.sync(() => {
-      const fd = fs.openSync(file, "w")
-      const bytes = new ByteWriter()
-      const writer = new ParquetWriter({
-        writer: bytes,
-        schema: [
-          { name: "root", num_children: columns.length },
-          ...columns.map(({ name, nullable, type }) => ({
-            name,
-            repetition_type: nullable ? "OPTIONAL" as const : "REQUIRED" as const,
-            type: types[type]
-          }))
-        ],
-        codec: "ZSTD",
-        compressors: { ZSTD: (input) => zlib.zstdCompressSync(input) }
-      })
+      const [fd, reserve, groups] = ["", ".reserve", ".groups"].map((end) => fs.openSync(file + end, "w+"))
+      const parquet = new ParquetFile({ fd: fd!, reserve: reserve!, groups: groups!, header, finished: [] })
       for (let left = samples; left > 0; left -= rowGroupSize) {
-        const group = left >= rowGroupSize
-          ? columnData
-          : columnData.map((column) => ({ ...column, data: column.data.slice(0, left) }))
-        void writer.write({ columnData: group, rowGroupSize, pageSize: 0 })
-        fs.writeSync(fd, bytes.getBytes())
-        bytes.index = 0
+        parquet.writeGroup(left >= rowGroupSize ? full : groupOf(left), passed)
       }
-      void writer.finish()
-      fs.writeSync(fd, bytes.getBytes())
-      fs.closeSync(fd)
+      parquet.finish(passed)
+      for (const open of [fd, reserve, groups]) fs.closeSync(open!)
     })
 }
 

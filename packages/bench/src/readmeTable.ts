@@ -1,16 +1,17 @@
 /**
  * The figures as a Markdown table, and its place in a README: between two marks.
  */
-import { daysAMinute, type Measured, pathOf } from "./results.ts"
+import { daysAMinute, type Measured, pathOf, rangeOf } from "./results.ts"
 
 export const readmeTable = (rows: ReadonlyArray<Measured>): string =>
   [
-    "| sink | samples a second | of the machine's limit | recorded at 100 Hz, written in a minute |",
-    "| --- | ---: | ---: | ---: |",
+    "| sink | samples a second | of the machine's limit | processor time, µs a sample | recorded at 100 Hz, written in a minute |",
+    "| --- | ---: | ---: | ---: | ---: |",
     ...rows.map((row) => {
       const samples = Number(row.samplesPerSecond.toPrecision(3)).toLocaleString("en-US")
       const days = Number(daysAMinute(row).toPrecision(2))
-      return `| ${pathOf(row)} | ${samples} | ${row.ratio.toFixed(2)} | ${days} days |`
+      const ratio = `${row.ratio.toFixed(2)} (${rangeOf(row, "–")})`
+      return `| ${pathOf(row)} | ${samples} | ${ratio} | ${row.cpuMicros.toFixed(2)} | ${days} days |`
     }),
     ""
   ].join("\n")

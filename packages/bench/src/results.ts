@@ -11,9 +11,12 @@ export class Measured extends Schema.Class<Measured>("Measured")({
   batch: Schema.Int,
   samplesPerSecond: Schema.Finite,
   limitPerSecond: Schema.Finite,
+  /** The median of the ratios of the rounds, the smallest and the largest. */
   ratio: Schema.Finite,
-  /** The slowest and the fastest round, as shares of the median. */
-  spread: Schema.Tuple([Schema.Finite, Schema.Finite]),
+  ratioRange: Schema.Tuple([Schema.Finite, Schema.Finite]),
+  /** Processor time of all threads of this process, in microseconds a sample. A database server is another process. */
+  cpuMicros: Schema.Finite,
+  limitCpuMicros: Schema.Finite,
   bytesPerSample: Schema.Finite,
   rssMiB: Schema.Finite
 }) {}
@@ -21,6 +24,10 @@ export class Measured extends Schema.Class<Measured>("Measured")({
 /** Sink, variant and batch size, in words. */
 export const pathOf = ({ batch, sink, variant }: Pick<Measured, "sink" | "variant" | "batch">): string =>
   `${[sink, variant].filter((part) => part !== "").join(" ")}, batch ${batch}`
+
+/** The smallest and the largest ratio: `0.61-0.70`. */
+export const rangeOf = ({ ratioRange }: Pick<Measured, "ratioRange">, between: string): string =>
+  ratioRange.map((ratio) => ratio.toFixed(2)).join(between)
 
 /** How many days of one device at 100 Hz are written in a minute. */
 export const daysAMinute = ({ samplesPerSecond }: Pick<Measured, "samplesPerSecond">): number =>

@@ -1,6 +1,6 @@
 /**
- * A Parquet file that grows row group by row group, written with the package `hyparquet-writer`. Plain code without Effect: it runs
- * in a worker, because encoding a row group takes tens of milliseconds.
+ * A Parquet file that grows row group by row group. Plain code without Effect: it runs in a worker, because encoding a row group
+ * takes milliseconds. The package `hyparquet-writer` writes the footer.
  *
  * A row group that does not fit is removed again. Room for the footer is reserved, so finished row groups stay readable on a full
  * disk.
@@ -12,6 +12,7 @@ import * as fs from "node:fs"
 import * as zlib from "node:zlib"
 import { ARROW_SCHEMA, arrowSchema } from "./ArrowSchema.ts"
 import { writeAll } from "./OutputFile.ts"
+import { writeColumnChunk } from "./ParquetColumn.ts"
 import { type FinishedGroup, GroupsFile, type GroupsHeader } from "./ParquetGroups.ts"
 import type { ColumnValues } from "./RowGroup.ts"
 
@@ -86,17 +87,10 @@ export class ParquetFile {
 
   /** Writes a row group and its record. Throws if it cannot, and then has written nothing. */
   writeGroup(values: ReadonlyArray<ColumnValues>, { events, through }: Passed): void {
-    const { columns, dictionary } = this.settings
     const groups = this.writer.row_groups.length
     const rows = this.writer.num_rows
-    const columnData = columns.map((column, at) => ({
-      name: column.name,
-      data: physicalValues(column, values[at]!),
-      offsetIndex: false,
-      ...encodingOf(column, dictionary)
-    }))
     try {
-      void this.writer.write({ columnData, rowGroupSize: columnData[0]!.data.length, pageSize: 0 })
+      this.encode(values)
       const { end, sum } = this.flush()
       this.reserve.grow(this.footerBytes(groups))
       // If the size of files is limited, the footer must still fit.
@@ -110,9 +104,25 @@ export class ParquetFile {
       this.rewind()
       fs.ftruncateSync(this.fd, this.end + this.reserve.bytes)
       throw error
-    } finally {
-      this.writer.pendingIndexes = []
     }
+  }
+
+  private encode(values: ReadonlyArray<ColumnValues>): void {
+    const { columns, compression, dictionary } = this.settings
+    const codec = CODECS[compression]
+    const compress = this.writer.compressors[codec] ?? ((bytes: Uint8Array) => bytes)
+    const start = this.encoded.offset
+    const chunks = columns.map((column, at) =>
+      writeColumnChunk(this.encoded, column, values[at]!, { codec, compress, dictionary })
+    )
+    const rows = chunks[0]!.meta_data!.num_values
+    this.writer.num_rows += rows
+    this.writer.row_groups.push({
+      columns: chunks,
+      num_rows: rows,
+      total_byte_size: chunks.reduce((sum, { meta_data }) => sum + meta_data!.total_uncompressed_size, 0n),
+      total_compressed_size: BigInt(this.encoded.offset - start)
+    })
   }
 
   /** Writes the footer with all events, and forces everything to disk. After that the file is complete. */
@@ -215,28 +225,3 @@ const schemaElement = ({ name, nullable, type }: Column): SchemaElement => {
       }
   }
 }
-
-/** The values in the types that the driver wants. A plain loop: calls for each value took a quarter of the encoding time. */
-const physicalValues = ({ type }: Column, values: ColumnValues): Array<unknown> => {
-  const physical: Array<unknown> = []
-  if ("places" in values) {
-    const { places, texts } = values
-    for (let row = 0; row < places.length; row++) physical.push(texts[places[row]!] ?? null)
-    return physical
-  }
-  const { nulls, numbers } = values
-  const isInteger = type === "timestamp" || type === "int"
-  for (let row = 0; row < numbers.length; row++) {
-    const value = numbers[row]!
-    physical.push(nulls[row] === 1 ? null : isInteger ? BigInt(value) : value)
-  }
-  return physical
-}
-
-/** Times and counters are stored as differences. For other columns the driver decides whether a dictionary helps. */
-const encodingOf = ({ name, type }: Column, dictionary: boolean) =>
-  type === "timestamp" || name === "sequence" || name === "tick"
-    ? { encoding: "DELTA_BINARY_PACKED" } as const
-    : dictionary
-    ? {}
-    : { encoding: "PLAIN" } as const

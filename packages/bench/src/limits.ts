@@ -7,8 +7,8 @@ import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { Client } from "pg"
-import { from as copyFrom } from "pg-copy-streams"
 import { CopyBuffer } from "../../sinks/src/internal/CopyBuffer.ts"
+import { CopyIn } from "../../sinks/src/internal/CopyIn.ts"
 import { ParquetFile } from "../../sinks/src/internal/ParquetFile.ts"
 import { copyStatement } from "../../sinks/src/internal/PostgresTable.ts"
 import type { PostgresKind } from "../../sinks/src/internal/PostgresTypes.ts"
@@ -173,10 +173,9 @@ export const copyLimit = Effect.fnUntraced(function*(
   )
   const copy = (bytes: Buffer) =>
     Effect.callback<void>((resume) => {
-      const stream = client.query(copyFrom(statement))
-      stream.on("finish", () => resume(Effect.void))
-      stream.on("error", (cause) => resume(Effect.die(cause)))
-      stream.end(bytes)
+      client.query(
+        new CopyIn(statement, bytes, (error) => resume(error === undefined ? Effect.void : Effect.die(error)))
+      )
     })
   return (samples) =>
     Effect.gen(function*() {

@@ -70,13 +70,12 @@ for (const [name, make] of Object.entries(openings)) {
 }
 `
 
-const POSTGRES_PACKAGES = "@effect/sql-pg pg pg-copy-streams"
+const POSTGRES_PACKAGES = "@effect/sql-pg pg"
 
 /** For each missing driver: the command that each opening names, or null if it does without. */
 const MISSING = [
   { driver: "hyparquet-writer", parquet: "npm install hyparquet-writer", copy: null, insert: null },
   { driver: "pg", parquet: null, copy: `npm install ${POSTGRES_PACKAGES}`, insert: null },
-  { driver: "pg-copy-streams", parquet: null, copy: `npm install ${POSTGRES_PACKAGES}`, insert: null },
   {
     driver: "@effect/sql-pg",
     parquet: null,

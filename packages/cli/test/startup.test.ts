@@ -27,7 +27,6 @@ const DRIVERS = [
   "journal.js",
   "hyparquet-writer",
   "pg",
-  "pg-copy-streams",
   "yaml",
   "metricsServer.js",
   "otlp.js"

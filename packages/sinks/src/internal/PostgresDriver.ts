@@ -1,8 +1,8 @@
 /**
  * The one place that opens connections to a Postgres server: it decides on encryption, time-outs and the number of connections.
  *
- * `@effect/sql-pg` runs statements, but has no COPY. COPY goes through `pg` and `pg-copy-streams`, and so does a transaction that has
- * one. Then a statement of its own has a connection only while it runs.
+ * `@effect/sql-pg` runs statements, but has no COPY. COPY goes through `pg`, and so does a transaction that has one. Then a statement
+ * of its own has a connection only while it runs.
  *
  * A pooler such as PgBouncer may be in between. It refuses settings at the start of a connection, and may give each transaction
  * another connection to the server. So time-outs belong to a transaction, and no statement is prepared for later.
@@ -12,7 +12,9 @@ import { Duration, Effect, Exit, Fiber, Redacted, Scope } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import type Pg from "pg"
 import type { Client, ClientConfig, Pool, PoolClient } from "pg"
+import { CopyIn } from "./CopyIn.ts"
 import { loadDriver } from "./drivers.ts"
 import { inTransaction } from "./inTransaction.ts"
 import { sqlOn } from "./PgSqlClient.ts"
@@ -44,9 +46,9 @@ export const openPostgres = Effect.fnUntraced(function*(
   settings: PostgresSettings
 ): Effect.fn.Return<PostgresDriver, SinkDependencyError | SinkOpenError | SqlFailure, Scope.Scope> {
   const { closeTimeout, commandTimeout, target, useCopy } = settings
-  const packages = useCopy ? ["@effect/sql-pg", "pg", "pg-copy-streams"] : ["@effect/sql-pg"]
+  const packages = useCopy ? ["@effect/sql-pg", "pg"] : ["@effect/sql-pg"]
   const { PgClient } = yield* loadDriver({ sink, target }, packages, () => import("@effect/sql-pg"))
-  const copyDrivers = useCopy ? yield* loadDriver({ sink, target }, packages, importCopyDrivers) : undefined
+  const copyDriver = useCopy ? yield* loadDriver({ sink, target }, packages, () => import("pg")) : undefined
   const toFailure = failureFrom(settings)
   const typed = <A, E>(run: Effect.Effect<A, E>) =>
     Effect.mapError(run, (error) => isSqlError(error) ? toFailure(error) : error as Exclude<E, SqlError>)
@@ -100,7 +102,7 @@ export const openPostgres = Effect.fnUntraced(function*(
       return inTransaction(sql, Effect.andThen(limited, Effect.suspend(() => run(session))))
     })
   const limits = [timeLimit(settings), idleLimit(settings)]
-  if (copyDrivers === undefined) {
+  if (copyDriver === undefined) {
     const { maxConnections, minConnections } = settings
     const sql = yield* acquireBounded(
       PgClient.make({ ...config, ssl, maxConnections, minConnections }).pipe(Effect.provide(Reactivity.layer)),
@@ -114,9 +116,9 @@ export const openPostgres = Effect.fnUntraced(function*(
     }
   }
 
-  const withClient = yield* openPool(copyDrivers, settings, ssl)
+  const withClient = yield* openPool(copyDriver.default, settings, ssl)
   const copyBy = (client: PoolClient, message: string, bytes: Buffer) =>
-    Effect.mapError(copyFrom(copyDrivers, client, message, bytes), toFailure)
+    Effect.mapError(copyFrom(client, message, bytes), toFailure)
   const begin = ["BEGIN", ...limits].join("; ")
   const compiler = PgClient.makeCompiler()
   return {
@@ -148,13 +150,9 @@ const agreedEncryption = Effect.fnUntraced(function*(
   )
 })
 
-const importCopyDrivers = () => Promise.all([import("pg"), import("pg-copy-streams")])
-
-type CopyDrivers = Awaited<ReturnType<typeof importCopyDrivers>>
-
 /** Gives a function that runs an effect with a connection. */
 const openPool = Effect.fnUntraced(function*(
-  [{ default: pg }]: CopyDrivers,
+  pg: typeof Pg,
   settings: PostgresSettings,
   ssl: Encryption
 ) {
@@ -232,12 +230,9 @@ const openPool = Effect.fnUntraced(function*(
 })
 
 /** Sends a message of statements, one of them a COPY ... FROM STDIN that gets the bytes. */
-const copyFrom = ([, { from }]: CopyDrivers, client: PoolClient, message: string, bytes: Buffer) =>
+const copyFrom = (client: PoolClient, message: string, bytes: Buffer) =>
   Effect.callback<void, unknown>((resume) => {
-    const stream = client.query(Object.assign(from(message), IGNORE_ROWS))
-    stream.on("finish", () => resume(Effect.void))
-    stream.on("error", (cause) => resume(Effect.fail(cause)))
-    stream.end(bytes)
+    client.query(new CopyIn(message, bytes, (error) => resume(error === undefined ? Effect.void : Effect.fail(error))))
   })
 
 const socketOf = (client: Client) =>
@@ -258,9 +253,6 @@ const idleLimit = ({ commandTimeout }: PostgresSettings): string =>
 /** A transaction as one message to the server: it costs no round trip of its own. */
 const oneMessage = (settings: PostgresSettings, statements: ReadonlyArray<string>): string =>
   ["BEGIN", timeLimit(settings), ...statements, "COMMIT"].join("; ")
-
-/** `pg` gives the rows of the statements beside the COPY to its stream, which has no use for them. */
-const IGNORE_ROWS = { handleRowDescription: () => {}, handleDataRow: () => {} }
 
 const failureFrom = (settings: PostgresSettings) => (cause: unknown) => SqlFailure.from(cause, secretOf(settings))
 

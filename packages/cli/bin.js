@@ -1,7 +1,10 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=4
 /**
  * The entry point, in plain JavaScript: it runs as it is. `--version` loads nothing else. Everything else is in `dist/main.js`,
  * which is bundled from `src/main.ts`; Node caches its compiled code.
+ *
+ * A recording makes little garbage a second. By default Node lets it grow to 48 MiB before it looks for it; with 4 MiB a recording
+ * takes a third less memory and no more processor time.
  */
 import { readFileSync } from "node:fs"
 

@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
 import { build } from "rolldown"
 import type { PollerOptions } from "./poller.ts"
-import { COMMAND, type SimulatedDevice, type Transport } from "./simulator.ts"
+import { COMMAND, COMMAND_FLAGS, type SimulatedDevice, type Transport } from "./simulator.ts"
 
 /** One recording that a program is to make. */
 export interface Job {
@@ -42,6 +42,7 @@ const record = ({ flags, name, outputs }: Variant): Program => ({
   name,
   transports: ["tty", "tcp"],
   args: ({ csv, devices, rateHz, slots }) => [
+    ...COMMAND_FLAGS,
     COMMAND,
     "record",
     ...devices.flatMap(({ name, port, unit }) => ["--device", `${name}=${port},unit=${unit}`]),

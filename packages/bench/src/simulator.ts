@@ -3,6 +3,7 @@
  */
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
+import * as fs from "node:fs"
 import * as readline from "node:readline"
 import { fileURLToPath } from "node:url"
 
@@ -19,6 +20,9 @@ export const DEVICES = 10
 
 /** The command, as it is installed. */
 export const COMMAND = fileURLToPath(new URL("../../cli/bin.js", import.meta.url))
+
+/** The flags of Node that its first line asks for. */
+export const COMMAND_FLAGS = /^#!.* node (.*)$/m.exec(fs.readFileSync(COMMAND, "utf8"))![1]!.split(" ")
 
 /** Starts the devices. The scope ends their process. */
 export const simulate = Effect.fnUntraced(function*(transport: Transport) {

@@ -9,12 +9,12 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { median } from "./median.ts"
-import { COMMAND } from "./simulator.ts"
+import { COMMAND, COMMAND_FLAGS } from "./simulator.ts"
 
 const RUNS = 10
 
 const run = (args: ReadonlyArray<string>) => {
-  const { status, stderr } = spawnSync(process.execPath, [COMMAND, ...args])
+  const { status, stderr } = spawnSync(process.execPath, [...COMMAND_FLAGS, COMMAND, ...args])
   if (status !== 0) throw new Error(`sampleline ${args.join(" ")}: ${stderr.toString()}`)
 }
 

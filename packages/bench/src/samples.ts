@@ -1,5 +1,5 @@
 /**
- * Ticks to write, one sample each: readings of a mass-flow controller with noise, rounded to the decimals that it prints.
+ * Ticks to write: readings of mass-flow controllers with noise, rounded to the decimals that they print.
  */
 import { FrameFormat, type FrameValue, makeFrame, type Run, Sample, type Tick } from "@sampleline/core"
 import { Cause, Effect, Stream } from "effect"
@@ -9,7 +9,7 @@ export interface Recording {
   readonly samples: ReadonlyArray<Sample>
 }
 
-/** The recorder's buffer hands over this many ticks at once when the sink is slower than the instrument. */
+/** About as many samples come at once when the sink is slower than the instrument, and at least a tick. */
 const CHUNK = 64
 
 const PERIOD_MICROS = 10_000
@@ -58,40 +58,54 @@ const NONE: ReadonlyArray<never> = []
 
 const round = (value: number, decimals: number) => Math.round(value * 10 ** decimals) / 10 ** decimals
 
-/** Makes the ticks of one device's recording. */
-const tickMaker = (fields: number): (index: number) => Tick => {
-  const [format, values] = shapes[fields]!
+/** One field, seven of a mass-flow controller, or any number of channels of a logger. */
+const shapeOf = (fields: number) =>
+  shapes[fields] ?? [
+    FrameFormat.make(Array.from({ length: fields }, (_, n) => ({ name: `Channel_${n}`, unit: "V" }))),
+    (random: () => number) => Array.from({ length: fields }, () => round(5 + random(), 3))
+  ] as const
+
+/** Makes the ticks of a recording of so many devices. */
+const tickMaker = (fields: number, devices = 1): (index: number) => Tick => {
+  const [format, values] = shapeOf(fields)
   const random = noise()
   const run: Run = {
     id: "019c8f2e-5d3a-7c41-9b1e-3f6a2d8c7e10",
     startedAt: START,
-    devices: [{ name: "fuel", unitId: "A", identity: null, format }]
+    devices: Array.from({ length: devices }, (_, n) => ({
+      name: devices === 1 ? "fuel" : `device-${n}`,
+      unitId: "A",
+      identity: null,
+      format
+    }))
   }
   return (index) => {
-    const latencyMicros = 2500 + Math.round(random() * 1000)
-    const requestedAt = START + index * PERIOD_MICROS + Math.round(50 + random() * 100)
-    const sample = new Sample({
-      run,
-      device: "fuel",
-      unitId: "A",
-      sequence: index,
-      requestedAt,
-      receivedAt: requestedAt + latencyMicros,
-      requestedMonotonicNanos: index * PERIOD_MICROS * 1000,
-      receivedMonotonicNanos: (index * PERIOD_MICROS + latencyMicros) * 1000,
-      frame: makeFrame(format, values(random))
+    const samples = run.devices.map(({ name, unitId }, place) => {
+      const latencyMicros = 2500 + Math.round(random() * 1000)
+      const requestedAt = START + index * PERIOD_MICROS + Math.round(50 + random() * 100)
+      return new Sample({
+        run,
+        device: name,
+        unitId,
+        sequence: index * devices + place,
+        requestedAt,
+        receivedAt: requestedAt + latencyMicros,
+        requestedMonotonicNanos: index * PERIOD_MICROS * 1000,
+        receivedMonotonicNanos: (index * PERIOD_MICROS + latencyMicros) * 1000,
+        frame: makeFrame(format, values(random))
+      })
     })
     return {
       run,
       index,
-      at: requestedAt,
+      at: samples[0]!.requestedAt,
       driftMs: 0.1,
       skipped: 0,
       skipCause: null,
       dropped: 0,
       droppedFailures: NO_FAILURES,
       clockSteps: NONE,
-      samples: [sample],
+      samples,
       failures: NONE,
       thinned: NONE,
       isTrailer: false
@@ -99,9 +113,9 @@ const tickMaker = (fields: number): (index: number) => Tick => {
   }
 }
 
-/** A recording of `count` ticks. Each has one sample with one or seven fields. */
-export const makeRecording = (fields: number, count: number): Recording => {
-  const make = tickMaker(fields)
+/** A recording of `count` ticks, with one sample of each device. */
+export const makeRecording = (fields: number, count: number, devices = 1): Recording => {
+  const make = tickMaker(fields, devices)
   const ticks = Array.from({ length: count }, (_, index) => make(index))
   return { ticks, samples: ticks.flatMap((tick) => tick.samples) }
 }
@@ -113,7 +127,8 @@ const inChunks = (count: number, tickAt: (index: number) => Tick): Stream.Stream
     return Stream.fromPull(Effect.succeed(Effect.suspend(() => {
       if (index >= count) return Cause.done()
       const chunk: [Tick, ...Array<Tick>] = [tickAt(index++)]
-      while (chunk.length < CHUNK && index < count) chunk.push(tickAt(index++))
+      const ticks = Math.min(count - index + 1, Math.ceil(CHUNK / chunk[0].samples.length))
+      while (chunk.length < ticks) chunk.push(tickAt(index++))
       return Effect.succeed(chunk)
     })))
   })

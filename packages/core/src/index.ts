@@ -18,6 +18,7 @@ export {
   type FrameValue,
   makeFrame
 } from "./Frame.ts"
+export { inPieces } from "./inPieces.ts"
 export { InvalidOptionError, millisOf, positiveDuration, positiveInt } from "./InvalidOptionError.ts"
 export { isNotInstalled } from "./isNotInstalled.ts"
 export { MemorySink } from "./MemorySink.ts"

@@ -5,6 +5,7 @@
  */
 import { Array, type Duration, Effect, Sink, Stream } from "effect"
 import type { AcquisitionSummary } from "./AcquisitionSummary.ts"
+import { inPieces } from "./inPieces.ts"
 import { type InvalidOptionError, positiveDuration, positiveInt } from "./InvalidOptionError.ts"
 import * as Recording from "./Recording.ts"
 import type { RunEvent } from "./RunEvent.ts"
@@ -47,6 +48,7 @@ export const pipeToSink = (options: PipeOptions = {}) =>
       Stream.map(recording.itemsOf),
       Stream.filter(Array.isReadonlyArrayNonEmpty),
       Stream.mapArray(Array.flatten),
+      inPieces(PIECE * batchSize),
       Stream.groupedWithin(batchSize, flushInterval),
       Stream.run(Sink.forEach((batch) => writeInOrder(sink, batch, (samples) => accepted += samples))),
       Effect.andThen(recording.lastEvents),
@@ -83,6 +85,9 @@ export const writeInOrder = <E>(
     Effect.andThen(Effect.suspend(() => writeInOrder(sink, batch.slice(at + 1), onAccepted)))
   )
 }
+
+/** Batches in a piece: smaller pieces cost more than what is copied. */
+const PIECE = 16
 
 const isSample = (item: Sample | RunEvent): item is Sample => item instanceof Sample
 

@@ -6,6 +6,7 @@
  */
 import {
   type AcquisitionSummary,
+  inPieces,
   type InvalidOptionError,
   type PipeOptions,
   positiveDuration,
@@ -126,6 +127,7 @@ export const pipeToSink = (options: JournalOptions = {}) =>
       Stream.map(recording.itemsOf),
       Stream.filter(Array.isReadonlyArrayNonEmpty),
       Stream.mapArray(Array.flatten),
+      inPieces(LARGEST_APPEND),
       Stream.run(Sink.forEachArray(append))
     )
     const drains = yield* drainAll(store, outputs, settings.drain)
@@ -340,6 +342,9 @@ const validate = Effect.fnUntraced(function*(options: JournalOptions) {
     }
   }
 })
+
+/** Samples and events. It is read again as a whole. */
+const LARGEST_APPEND = 1024
 
 const DEFAULT_PATH = "sampleline.journal"
 const SEGMENT_BYTES = 1 << 24

@@ -3,7 +3,7 @@
  *
  * Errors name the place in the file, but never its content: it may hold a password.
  */
-import { messageOf } from "@sampleline/core"
+import { messageOf, nearestName, parseDuration } from "@sampleline/core"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -12,9 +12,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import * as fs from "node:fs"
 import { getSystemErrorMessage } from "node:util"
 import type * as Yaml from "yaml"
-import { parseDuration } from "./durations.ts"
 import { UsageError } from "./errors.ts"
-import { nearestName } from "./nearestName.ts"
 import { withoutSecrets } from "./secrets.ts"
 import { parseSize, SIZE_FORM } from "./sizes.ts"
 import { COLLECTOR_FORM, METRICS_FORM, parseCollector, parseMetricsAddress } from "./telemetry.ts"

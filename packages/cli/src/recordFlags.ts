@@ -1,9 +1,9 @@
 /**
  * The flags of `sampleline record`. None has a default here, so that a settings file can give what the command line does not.
  */
+import { parseDuration } from "@sampleline/core"
 import { Flag } from "effect/cli"
 import { DEVICE_FORM } from "./deviceFlag.ts"
-import { parseDuration } from "./durations.ts"
 import { parseSize, SIZE_FORM } from "./sizes.ts"
 import { COLLECTOR_FORM, METRICS_FORM, parseCollector, parseMetricsAddress } from "./telemetry.ts"
 

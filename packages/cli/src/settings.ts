@@ -2,14 +2,13 @@
  * The settings of a recording: flags override the settings file, the file overrides the defaults.
  */
 import type { Alicat } from "@sampleline/alicat"
-import type { RunMetadata } from "@sampleline/core"
+import { parseDuration, type RunMetadata } from "@sampleline/core"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as References from "effect/References"
 import { type ConfigFile, readConfigFile } from "./configFile.ts"
 import { parseDevices } from "./deviceFlag.ts"
-import { parseDuration } from "./durations.ts"
 import { UsageError } from "./errors.ts"
 import { metadataOf, parseMeta } from "./metaFlag.ts"
 import type { RecordFlags } from "./recordFlags.ts"

@@ -6,8 +6,8 @@ import { formatTimestamp } from "./formatTimestamp.ts"
 import { RunEvent } from "./RunEvent.ts"
 
 /**
- * One event as a row. `count` is the number of failed polls, skipped slots, dropped ticks or, for the end of a run, samples.
- * `data` has everything else.
+ * One event as a row. `count` is the number of failed polls, skipped slots or dropped ticks. For an alarm it is how often it was
+ * raised since its last event, and for the end of a run the number of samples. `data` has everything else.
  *
  * @since 0.1.0
  * @category models
@@ -22,7 +22,7 @@ export interface EventRow {
   readonly reason: string | null
   readonly detail: string | null
   /**
-   * From when to when something was missing. For a step of the system clock: what it showed before and after. For the end of a
+   * From when to when something was missing, or the condition of an alarm held. For a step of the system clock: what it showed before and after. For the end of a
    * run: the time of the run.
    */
   readonly since_at: string | null
@@ -75,6 +75,8 @@ export const eventToRow = (event: RunEvent): EventRow => {
     OutputBack: ({ sink, target }) => row({ data: { sink, target } }),
     OutputGap: ({ count, detail, sink, target }) => row({ detail, count, data: { sink, target } }),
     Marker: ({ text }) => row({ detail: text }),
+    AlarmRaised: (raised) => row({ ...alarm(raised), since_at: formatTimestamp(raised.since) }),
+    AlarmCleared: (cleared) => row({ ...alarm(cleared), ...between(cleared) }),
     RunEnded: ({ at, cause, detail, lastedMicros, samples, startedAt, ...end }) =>
       row({
         reason: cause,
@@ -96,6 +98,15 @@ export const eventToRow = (event: RunEvent): EventRow => {
 }
 
 type Outage = Extract<RunEvent, { readonly _tag: "DeviceBack" | "DeviceLost" }>
+
+const alarm = ({ alarm, count, device, field, target, threshold, unit, value }: Alarm): Partial<EventRow> => ({
+  device,
+  detail: alarm,
+  count,
+  data: { target, field, value, unit, threshold }
+})
+
+type Alarm = Extract<RunEvent, { readonly _tag: "AlarmRaised" | "AlarmCleared" }>
 
 const between = (
   { lastedMicros, since, until }: {

@@ -151,7 +151,7 @@ export const print = ({ condition }: Pick<AlarmExpression, "condition">): string
     }
     case "Behind": {
       const { items, millis, output } = condition
-      const name = output === null ? "output" : output === "output" ? quoted(output) : named(output)
+      const name = output === null ? "output" : isBareOutput(output) ? output : quoted(output)
       return `${name} is behind ${millis === null ? items : printDuration(millis)}${hold}`
     }
   }
@@ -163,6 +163,8 @@ const BARE_UNIT = /^[^\s"<>=!.\d][^\s"<>=!]*$/u
 const quoted = (text: string): string => `"${text.replaceAll(/["\\]/g, "\\$&")}"`
 const named = (name: string): string => BARE_NAME.test(name) && name !== "*" ? name : quoted(name)
 const nameOf = (device: string | null): string => device === null ? "*" : named(device)
+const isBareOutput = (output: string): boolean =>
+  output.split(".").every((part) => BARE_NAME.test(part)) && output !== "output" && output !== "*"
 const isBareUnit = (unit: string): boolean => BARE_UNIT.test(unit) && unit !== "for" && unit !== "clear"
 
 const printDuration = (millis: number): string => {

@@ -167,12 +167,10 @@ export const run =
         )
       })
       const eachSecond = (look: Effect.Effect<void>) =>
-        Effect.forkScoped(Effect.forever(
-          Effect.sleep(LOOK_INTERVAL).pipe(
-            Effect.andThen(look),
-            Effect.andThen(tellAll)
-          )
-        ))
+        Effect.forkScoped(
+          Effect.forever(Effect.sleep(LOOK_INTERVAL).pipe(Effect.andThen(look), Effect.andThen(tellAll))),
+          { startImmediately: true }
+        )
 
       yield* eachSecond(Effect.sync(() => watch.look(now())))
       // Each has a fiber of its own: the disk of a server that is gone may never answer.

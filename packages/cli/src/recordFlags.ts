@@ -159,6 +159,22 @@ export const recordFlags = {
     ),
     Flag.optional
   ),
+  alarm: Flag.String("alarm").pipe(
+    Flag.withMetavar("CONDITION"),
+    Flag.withDescription(
+      "Warn when this holds, such as 'fuel.Mass_Flow < 90 SCCM for 5s', '*.Pressure > 30 clear 28', 'fuel.status has MOV', "
+        + "'* is silent for 10s', 'disk < 1GB' or 'output is behind 1min'; repeat for more. An alarm is logged and is an event of the run"
+    ),
+    Flag.atLeast(0)
+  ),
+  "on-alarm": Flag.String("on-alarm").pipe(
+    Flag.withMetavar("COMMAND"),
+    Flag.withDescription(
+      "Program to run when an alarm is raised or cleared, such as 'notify-send sampleline'. No shell: the values are in its "
+        + "environment, as SAMPLELINE_MESSAGE, SAMPLELINE_STATE and others. It has ten seconds"
+    ),
+    Flag.optional
+  ),
   metrics: Flag.String("metrics").pipe(
     Flag.filterMap(parseMetricsAddress, () => METRICS_FORM),
     Flag.withMetavar("[HOST:]PORT"),

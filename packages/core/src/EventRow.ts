@@ -22,7 +22,7 @@ export interface EventRow {
   readonly reason: string | null
   readonly detail: string | null
   /**
-   * From when to when something was missing, or the condition of an alarm held. For a step of the system clock: what it showed before and after. For the end of a
+   * From when to when something was missing. For a step of the system clock: what it showed before and after. For the end of a
    * run: the time of the run.
    */
   readonly since_at: string | null
@@ -52,6 +52,9 @@ export const eventToRow = (event: RunEvent): EventRow => {
     data: null,
     ...columns
   })
+  // Its times are in the data: those of the columns are holes.
+  const alarm = ({ alarm, count, device, field, target, threshold, unit, value }: Alarm, times: Partial<EventRow>) =>
+    row({ device, detail: alarm, count, data: { target, field, value, unit, threshold, ...times } })
   const outage = ({ detail, device, failures, reason, reasons, ...stretch }: Outage) =>
     row({ device, reason, detail, ...between(stretch), count: failures, data: { reasons } })
   return RunEvent.match(event, {
@@ -75,8 +78,8 @@ export const eventToRow = (event: RunEvent): EventRow => {
     OutputBack: ({ sink, target }) => row({ data: { sink, target } }),
     OutputGap: ({ count, detail, sink, target }) => row({ detail, count, data: { sink, target } }),
     Marker: ({ text }) => row({ detail: text }),
-    AlarmRaised: (raised) => row({ ...alarm(raised), since_at: formatTimestamp(raised.since) }),
-    AlarmCleared: (cleared) => row({ ...alarm(cleared), ...between(cleared) }),
+    AlarmRaised: (raised) => alarm(raised, { since_at: formatTimestamp(raised.since) }),
+    AlarmCleared: (cleared) => alarm(cleared, between(cleared)),
     RunEnded: ({ at, cause, detail, lastedMicros, samples, startedAt, ...end }) =>
       row({
         reason: cause,
@@ -98,13 +101,6 @@ export const eventToRow = (event: RunEvent): EventRow => {
 }
 
 type Outage = Extract<RunEvent, { readonly _tag: "DeviceBack" | "DeviceLost" }>
-
-const alarm = ({ alarm, count, device, field, target, threshold, unit, value }: Alarm): Partial<EventRow> => ({
-  device,
-  detail: alarm,
-  count,
-  data: { target, field, value, unit, threshold }
-})
 
 type Alarm = Extract<RunEvent, { readonly _tag: "AlarmRaised" | "AlarmCleared" }>
 

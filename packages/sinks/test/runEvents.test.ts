@@ -96,25 +96,25 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         device,
         reason: null,
         detail,
-        since_at: "2026-03-01T12:00:00.000001Z",
-        data: { target, field, value, unit, threshold }
+        since_at: null,
+        until_at: null,
+        duration_s: null
       }
+      const data = { target, field, value, unit, threshold, since_at: "2026-03-01T12:00:00.000001Z" }
       assert.deepStrictEqual<unknown>(events.filter(({ event }) => event.startsWith("Alarm")), [
         {
           ...alarm,
           event: "AlarmRaised",
           at: "2026-03-01T12:00:00.000001Z",
-          until_at: null,
-          duration_s: null,
-          count: 3
+          count: 3,
+          data
         },
         {
           ...alarm,
           event: "AlarmCleared",
           at: "2026-03-01T12:00:00.000010Z",
-          until_at: "2026-03-01T12:00:00.000006Z",
-          duration_s: 0.000005,
-          count: 0
+          count: 0,
+          data: { ...data, until_at: "2026-03-01T12:00:00.000006Z", duration_s: 0.000005 }
         }
       ])
 

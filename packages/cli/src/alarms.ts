@@ -28,7 +28,7 @@ export const check = Effect.fnUntraced(function*(
   const { alarms, out } = settings
   const twice = alarms.find((text, at) => alarms.indexOf(text) < at)
   if (twice !== undefined) {
-    return yield* new UsageError({ message: `alarm ${twice} is given twice; give each alarm once` })
+    return yield* new UsageError({ message: `alarm ${withoutSecrets(twice)} is given twice; give each alarm once` })
   }
   const expressions = yield* Effect.mapError(
     Alarms.check({ alarms, devices, outputs: yield* namesOf(settings) }),
@@ -85,7 +85,7 @@ export const prepare = Effect.fnUntraced(function*(
 const refused = (error: AlarmExpression.AlarmExpressionError): UsageError => {
   const { place, problem, text } = error
   const shown = withoutSecrets(text)
-  const message = `alarm ${JSON.stringify(shown)}: ${problem}`
+  const message = `alarm ${JSON.stringify(shown)}: ${withoutSecrets(problem)}`
   // Without a password the caret would stand in another place.
   return shown === text ? new UsageError({ message, below: place }) : new UsageError({ message })
 }

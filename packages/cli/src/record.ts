@@ -87,9 +87,8 @@ export const recordCommand = Command.make(
       description: "Into a file, watched by Prometheus"
     },
     {
-      command:
-        "sampleline record --device fuel=COM3 --out run.csv --alarm 'fuel.Mass_Flow < 90 for 5s' --on-alarm 'notify-send sampleline'",
-      description: "Into a file, with a message on the desktop when the flow is low"
+      command: "sampleline record --config bench.yaml --alarm 'fuel.Mass_Flow < 90 for 5s'",
+      description: "With a warning when the flow is low for five seconds"
     },
     {
       command: "sampleline record --config bench.yaml --duration 8h",

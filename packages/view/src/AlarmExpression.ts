@@ -225,6 +225,7 @@ class Parser {
   private value(device: Word, field: Word, operator: Word): AlarmExpression {
     const threshold = this.number()
     const unit = this.unit()
+    this.expectUnit(unit)
     const { clear, forMillis } = this.clauses((at) => {
       const clear = this.number()
       const again = this.unit()
@@ -367,6 +368,13 @@ class Parser {
     if (unit !== undefined && isBareUnit(unit.text)) return unit
     this.at = at
     return undefined
+  }
+
+  /** `fro 5s` is no unit: something follows that is neither `for` nor `clear`. */
+  private expectUnit(unit: Word | undefined): void {
+    const nearest = unit === undefined ? undefined : nearestName(unit.text, ["for", "clear"])
+    if (nearest === undefined || /^\s*(?:$|(?:for|clear)\s)/u.test(this.text.slice(this.at))) return
+    this.refuseWord(unit!, "a unit, `for`, `clear` or the end", ["for", "clear"])
   }
 
   private bytes(): number {

@@ -25,6 +25,8 @@ describe("an alarm", () => {
   it.each<[string, object]>([
     ["fuel.Mass_Flow < 90", value],
     ["  fuel.Mass_Flow<90SCCM for 1h30min  ", { ...value, unit: "SCCM", forMillis: 5_400_000 }],
+    ["fuel.Mass_Flow < 90 torr", { ...value, unit: "torr" }],
+    ["fuel.Mass_Flow < 90 torr for 5s", { ...value, unit: "torr", forMillis: 5000 }],
     ["fuel.Mass_Flow < 90 for 5s clear 95", { ...value, forMillis: 5000, clear: 95 }],
     ["fuel.Mass_Flow < 90 SCCM clear 95 SCCM for 5s", { ...value, unit: "SCCM", forMillis: 5000, clear: 95 }],
     ["*.Mass_Flow >= -.5e1 °C", { ...value, device: null, operator: ">=", threshold: -5, unit: "°C" }],
@@ -69,6 +71,7 @@ describe("an alarm", () => {
     ["fuel.Mass_Flow < x", "expected a number", 17],
     ["fuel.Mass_Flow < 1e999", "expected a number that is not so large", 17],
     ["fuel.Mass_Flow < 90 SCCM fro 5s", "expected `for` or `clear` or the end; did you mean for?", 25],
+    ["fuel.Mass_Flow < 90 fro 5s", "expected a unit, `for`, `clear` or the end; did you mean for?", 20],
     ["fuel.Mass_Flow < 90 for 5", "expected a duration such as 5s", 24],
     ["fuel.Mass_Flow < 90 for 5s for 5s", "expected `clear` or the end", 27],
     ["fuel.Mass_Flow < 90 clear 85", "expected a number not below the first one", 26],

@@ -101,7 +101,7 @@ const watched = Effect.fnUntraced(function*(
     told.map(({ _tag, count }) => [_tag, count]),
     changes.map(({ count, state }) => [state === "raised" ? "AlarmRaised" : "AlarmCleared", count])
   )
-  for (const event of told) Schema.decodeUnknownSync(RunEvent)(JSON.parse(JSON.stringify(event)))
+  for (const event of told) yield* Schema.decodeUnknownEffect(RunEvent)(JSON.parse(JSON.stringify(event)))
   return {
     changes,
     events,
@@ -129,7 +129,7 @@ describe("an alarm of a value", () => {
         runId: "run",
         since: 1_000_000
       }
-      assert.deepStrictEqual(changes.map(({ message: _, ...change }) => change), [
+      assert.deepStrictEqual(changes.map(({ message: _message, ...change }) => change), [
         { ...common, state: "raised", at: 1_000_000, value: 89, until: null, lastedMicros: null, count: 1 },
         { ...common, state: "cleared", at: 3_000_000, value: 90, until: 3_000_000, lastedMicros: 2_000_000, count: 0 }
       ])

@@ -90,10 +90,13 @@ const refused = (error: AlarmExpression.AlarmExpressionError): UsageError => {
   return shown === text ? new UsageError({ message, below: place }) : new UsageError({ message })
 }
 
-/** How alarms call the outputs: `run.csv`, `postgres`, `stdout`. */
+/** How alarms call the outputs: `run.csv`, `postgres`, `stdout`. Of two in different folders they must give the path. */
 const namesOf = (settings: Settings): Effect.Effect<ReadonlyArray<string>> =>
   parseTargets(settings.out, outputOptions(settings)).pipe(
-    Effect.map(Array.map(({ label, text }) => label(text))),
+    Effect.map((targets) => {
+      const names = targets.map(({ label, text }) => label(text))
+      return names.map((name, at) => names.filter((other) => other === name).length > 1 ? targets[at]!.text : name)
+    }),
     // They are checked elsewhere.
     Effect.orElseSucceed(() => [])
   )

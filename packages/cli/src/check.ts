@@ -27,7 +27,7 @@ export const checkCommand = Command.make(
 ).pipe(
   Command.withShortDescription("Check devices and outputs without recording"),
   Command.withDescription(
-    "Check whether a recording could begin. Takes the flags of record, reads each device once and checks each output. Writes "
+    "Check whether a recording could begin. Takes the flags of record, reads each device once and checks each output and alarm. Writes "
       + "nothing. The exit code is 0 if the recording could begin, and 1 if not."
   ),
   Command.withExamples([

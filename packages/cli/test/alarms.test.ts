@@ -80,7 +80,11 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("-
     [["sim2.Mass_Flow < 90"], {}, "there is no device \"sim2\"; did you mean sim1?"],
     [["sim1.MassFlow < 90"], {}, "there is no field \"MassFlow\"; did you mean Mass_Flow?"],
     [["run.cvs is behind 1min"], {}, "there is no output \"run.cvs\"; did you mean run.csv?"],
-    [["run.csv is behind 1min"], { out: ["a/run.csv", "b/run.csv"] }, "there is no output \"run.csv\"; use a/run.csv"],
+    [
+      ["run.csv is behind 1min"],
+      { out: ["a/run.csv", "b/run.csv"] },
+      "there is no output \"run.csv\"; did you mean a/run.csv?"
+    ],
     [["disk < 1GB", "disk < 1GB"], {}, "alarm disk < 1GB is given twice"],
     [["output is behind 1min"], { "no-journal": true }, "without a journal no output is behind"],
     [["disk < 1GB"], { out: ["-"] }, "no output is on a disk"],

@@ -350,7 +350,7 @@ const messageOf = (
 ): string => {
   const repeated = leftOutNanos === 0
     ? ""
-    : `; it was raised ${count} more times in the last ${secondsText(leftOutNanos / 1e9)}`
+    : `; it was raised ${count} times in the last ${secondsText(leftOutNanos / 1e9)}`
   const found = () => {
     switch (condition._tag) {
       case "Value":
@@ -370,7 +370,9 @@ const messageOf = (
     : `alarm ${text} cleared after ${secondsText((until.nanos - since.nanos) / 1e9)}: ${found()}${repeated}`
 }
 
-const secondsText = (seconds: number): string => Duration.format(Duration.millis(Math.round(seconds * 10) * 100))
+/** `0.02s`, `1.1s`, `2m 5s`. */
+const secondsText = (seconds: number): string =>
+  seconds < 10 ? `${Number(seconds.toPrecision(2))}s` : Duration.format(Duration.seconds(Math.round(seconds)))
 
 const timeText = (at: number): string => `${formatTimestamp(at).slice(0, 19).replace("T", " ")} UTC`
 

@@ -283,7 +283,7 @@ describe("an alarm that flaps", () => {
         "raised fuel at 4",
         "cleared fuel at 5"
       ])
-      assert.match(lines[6]!, /^Warn alarm fuel\.Mass_Flow < 90.*; it was raised \d\d more times in the last 5\ds$/)
+      assert.match(lines[6]!, /^Warn alarm fuel\.Mass_Flow < 90.*; it was raised \d\d times in the last 5\ds$/)
       // What was told last is how it is.
       assert.strictEqual(changes.at(-1)!.state, "raised")
     }))

@@ -33,7 +33,8 @@ const Listeners: Context.Reference<Set<Listener>> = Context.Reference("@sampleli
 })
 
 /**
- * Adds an event to all recordings that go on in this program. Where nothing is recorded, it does nothing.
+ * Adds an event to all recordings that go on in this program. It waits for room in them, as their ticks do. Where nothing is recorded, it
+ * does nothing.
  *
  * @since 0.1.0
  * @category combinators

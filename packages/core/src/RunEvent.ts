@@ -83,7 +83,7 @@ const failures = {
 /** An alarm of one device, output or disk, and the value that raised or cleared it. */
 const alarm = {
   ...common,
-  /** As the user wrote it, e.g. `fuel.Mass_Flow < 90 for 5s`. */
+  /** E.g. `fuel.Mass_Flow < 90 for 5s`. */
   alarm: Schema.String,
   /** Null: the alarm is of an output or a disk. */
   device: Text,

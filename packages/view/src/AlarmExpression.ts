@@ -173,10 +173,7 @@ const printDuration = (millis: number): string => {
   return `${millis / size}${unit}`
 }
 
-/**
- * A size as `parse` takes it.
- */
-export const printBytes = (bytes: number): string => {
+const printBytes = (bytes: number): string => {
   const [unit, size] = ([["TB", 1e12], ["GB", 1e9], ["MB", 1e6]] as const).find(([, size]) => bytes % size === 0)
     ?? ["KB", 1e3]
   return `${bytes / size}${unit}`

@@ -229,6 +229,16 @@ describe("an alarm of what no tick tells", () => {
       )
     }))
 
+  it.effect("is raised for a device that never gave a tick", () =>
+    Effect.gen(function*() {
+      const changes: Array<AlarmChange> = []
+      const onChange = (change: AlarmChange) => Effect.sync(() => changes.push(change))
+      const silent = watch({ alarms: ["fuel is silent for 5s"], devices, onChange })(Stream.never)
+      yield* Effect.forkChild(Stream.runDrain(silent))
+      yield* TestClock.adjust("6 seconds")
+      assert.deepStrictEqual(changes.map(({ at, device, runId }) => [at, device, runId]), [[5_000_000, "fuel", null]])
+    }))
+
   it.effect("is raised for an output that is behind, by samples or by time", () =>
     Effect.gen(function*() {
       let second = 0

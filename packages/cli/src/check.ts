@@ -14,7 +14,7 @@ import { Ended } from "./errors.ts"
 import { devicesOf } from "./record.ts"
 import { recordFlags } from "./recordFlags.ts"
 import { withoutSecrets } from "./secrets.ts"
-import { awaitsOutputs, hasJournal, outputOptions, type Settings, withSettings } from "./settings.ts"
+import { awaitsOutputs, hasAlarms, hasJournal, outputOptions, type Settings, withSettings } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { isUnreachable, targetAt } from "./targets.ts"
 import { checkTelemetry } from "./telemetry.ts"
@@ -27,7 +27,7 @@ export const checkCommand = Command.make(
 ).pipe(
   Command.withShortDescription("Check devices and outputs without recording"),
   Command.withDescription(
-    "Check whether a recording could begin. Takes the flags of record, reads each device once and checks each output. Writes "
+    "Check whether a recording could begin. Takes the flags of record, reads each device once and checks each output and alarm. Writes "
       + "nothing. The exit code is 0 if the recording could begin, and 1 if not."
   ),
   Command.withExamples([
@@ -73,6 +73,7 @@ const findingsOf = Effect.fnUntraced(function*(settings: Settings): Effect.fn.Re
   const known = Result.isSuccess(polled) && failed.length === 0 ? devices : undefined
   const telemetry = yield* Effect.result(checkTelemetry(settings))
   const journal = yield* Effect.result(checkJournal(settings))
+  const alarms = yield* Effect.result(checkAlarms(settings, known))
   const outputs = yield* Effect.forEach(settings.out, (_, at) => Effect.result(checkOutput(settings, at, known)))
   const [awaited, refused] = Array.partition(
     outputs.flatMap((output) => Result.isFailure(output) ? [output.failure] : []),
@@ -85,6 +86,7 @@ const findingsOf = Effect.fnUntraced(function*(settings: Settings): Effect.fn.Re
     problems: [
       ...(Result.isFailure(polled) ? [polled.failure] : failed),
       ...refused,
+      ...Result.isFailure(alarms) ? [alarms.failure] : [],
       ...Result.isFailure(journal) ? [journal.failure] : [],
       ...Result.isFailure(telemetry) ? [telemetry.failure] : []
     ],
@@ -109,6 +111,11 @@ const checkOutput = (settings: Settings, at: number, devices: ReadonlyArray<Devi
 const checkJournal = (settings: Settings) =>
   hasJournal(settings)
     ? Effect.flatMap(Effect.promise(() => import("./journal.ts")), ({ check }) => check(settings))
+    : Effect.void
+
+const checkAlarms = (settings: Settings, devices: ReadonlyArray<Device> | undefined) =>
+  hasAlarms(settings)
+    ? Effect.flatMap(Effect.promise(() => import("./alarms.ts")), ({ check }) => check(settings, devices))
     : Effect.void
 
 const printFindings = ({ allowed, outputs, problems, readings }: Findings): void => {

@@ -1,9 +1,10 @@
 /**
- * `--config FILE`: settings in YAML or JSON, under the names of the flags. Only `--device` has another name, `devices`.
+ * `--config FILE`: settings in YAML or JSON, under the names of the flags. Only `--device` and `--alarm` have other names,
+ * `devices` and `alarms`.
  *
  * Errors name the place in the file, but never its content: it may hold a password.
  */
-import { messageOf } from "@sampleline/core"
+import { messageOf, nearestName, parseDuration } from "@sampleline/core"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -12,9 +13,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import * as fs from "node:fs"
 import { getSystemErrorMessage } from "node:util"
 import type * as Yaml from "yaml"
-import { parseDuration } from "./durations.ts"
 import { UsageError } from "./errors.ts"
-import { nearestName } from "./nearestName.ts"
 import { withoutSecrets } from "./secrets.ts"
 import { parseSize, SIZE_FORM } from "./sizes.ts"
 import { COLLECTOR_FORM, METRICS_FORM, parseCollector, parseMetricsAddress } from "./telemetry.ts"
@@ -76,6 +75,14 @@ const Metrics = Schema.Union([Schema.Finite, Schema.String]).annotate({ message:
     Option.isSome(parseMetricsAddress(String(value))) ? undefined : `Expected ${METRICS_FORM}`
   )
 )
+const Alarms = Schema.Array(text("an alarm such as `fuel.Mass_Flow < 90`")).annotate({
+  message: "Expected a list of alarms such as [\"fuel.Mass_Flow < 90 for 5s\", \"disk < 1GB\"]"
+})
+const Command = Schema.Array(text("a word in quotes")).annotate({
+  message: "Expected a program and its arguments, such as [notify-send, sampleline]"
+}).check(
+  Schema.makeFilter((words) => words.length > 0 ? undefined : "Expected a program such as [notify-send, sampleline]")
+)
 const oneOf = <const Names extends ReadonlyArray<string>>(...names: Names) =>
   Schema.Literals(names).annotate({ message: `Expected one of ${names.join(", ")}` })
 
@@ -107,6 +114,8 @@ export const ConfigFile = Schema.Struct({
   "journal-full": Schema.optionalKey(oneOf("stop", "drop-oldest")),
   "disk-wait": Schema.optionalKey(Time),
   fsync: Schema.optionalKey(oneOf("never", "interval", "always")),
+  alarms: Schema.optionalKey(Alarms),
+  "on-alarm": Schema.optionalKey(Command),
   metrics: Schema.optionalKey(Metrics),
   otlp: Schema.optionalKey(text(COLLECTOR_FORM, (value) => Option.isSome(parseCollector(value)))),
   json: Schema.optionalKey(Switch),

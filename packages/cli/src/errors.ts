@@ -5,7 +5,9 @@ import * as Schema from "effect/Schema"
 
 /** Flags, values or names that cannot be used. Exit code 2. */
 export class UsageError extends Schema.TaggedError<UsageError>()("UsageError", {
-  message: Schema.String
+  message: Schema.String,
+  /** Lines that show the place of the error, for a terminal. */
+  below: Schema.optionalKey(Schema.String)
 }) {}
 
 /** A run that finished, but not as it should. Exit code 1. */

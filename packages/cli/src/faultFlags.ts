@@ -5,10 +5,10 @@
  * seconds). A delay is `[NAME:]TIME[/WHEN]`. A port that vanishes or is swapped has a time only.
  */
 import type { Simulator } from "@sampleline/alicat"
+import { parseDuration } from "@sampleline/core"
 import { Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { parseDuration } from "./durations.ts"
 import { UsageError } from "./errors.ts"
 
 type FaultKind = Simulator.Fault["kind"]

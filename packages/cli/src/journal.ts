@@ -17,13 +17,15 @@ import { RunError } from "./errors.ts"
 import { withoutPassword } from "./secrets.ts"
 import { JOURNAL_ENDING, type Settings } from "./settings.ts"
 import { count, targetIn } from "./summary.ts"
-import { absolutePath, isFile, isPipe, isPostgres } from "./targets.ts"
+import { absolutePath, existingFolder, isFile, isPipe, isPostgres } from "./targets.ts"
 import { say } from "./terminal.ts"
 
 export { Journal }
 
 /** What a recording needs of its journal. */
 export interface RunJournal {
+  /** Its folder. */
+  readonly path: string
   readonly status: Journal.JournalStatus
   readonly pipeToSink: (options: PipeOptions) => ReturnType<typeof Journal.pipeToSink>
   /** Says, as long as there is a journal, how to finish the outputs. */
@@ -37,6 +39,7 @@ export const prepare = Effect.fnUntraced(function*(settings: Settings): Effect.f
   const place = yield* freeName(yield* placeOf(settings))
   const status = new Journal.JournalStatus()
   return {
+    path: place,
     status,
     pipeToSink: (options) =>
       Journal.pipeToSink({
@@ -152,7 +155,7 @@ const stateFolder = (): string => {
 const tryIn = (folder: string) =>
   Effect.gen(function*() {
     const made = yield* Effect.acquireRelease(
-      SqliteDatabase.attempt(() => fs.mkdtempSync(path.join(existing(folder), ".sampleline-"))),
+      SqliteDatabase.attempt(() => fs.mkdtempSync(path.join(existingFolder(folder), ".sampleline-"))),
       (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true }))
     )
     const file = path.join(made, "try.db")
@@ -180,10 +183,6 @@ const canLock = (database: SqliteDatabase.SqliteDatabase): boolean => {
     return false
   }
 }
-
-/** The folder, or the nearest one above it that exists. */
-const existing = (folder: string): string =>
-  fs.existsSync(folder) || path.dirname(folder) === folder ? folder : existing(path.dirname(path.resolve(folder)))
 
 /** A journal that is there is live, or an earlier run left it. */
 const refuseExisting = Effect.fnUntraced(function*(

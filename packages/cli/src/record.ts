@@ -24,6 +24,7 @@ import { Command } from "effect/cli"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import type * as Stream from "effect/Stream"
 import { RunError } from "./errors.ts"
@@ -31,7 +32,15 @@ import type { Left, RunJournal } from "./journal.ts"
 import { openKeyboard } from "./keyboard.ts"
 import { behindParts, reportProgress } from "./progress.ts"
 import { recordFlags } from "./recordFlags.ts"
-import { awaitsOutputs, hasJournal, intervalMillis, outputOptions, type Settings, withSettings } from "./settings.ts"
+import {
+  awaitsOutputs,
+  hasAlarms,
+  hasJournal,
+  intervalMillis,
+  outputOptions,
+  type Settings,
+  withSettings
+} from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { summaryJson, summaryText } from "./summary.ts"
 import { isUnreachable, parseTargets, type Target } from "./targets.ts"
@@ -78,6 +87,10 @@ export const recordCommand = Command.make(
       description: "Into a file, watched by Prometheus"
     },
     {
+      command: "sampleline record --config bench.yaml --alarm 'fuel.Mass_Flow < 90 for 5s'",
+      description: "With a warning when the flow is low for five seconds"
+    },
+    {
       command: "sampleline record --config bench.yaml --duration 8h",
       description: "With settings from a file"
     }
@@ -89,7 +102,7 @@ const overflowNames = { "block": "block", "drop-newest": "dropNewest", "drop-old
 const record = Effect.fnUntraced(function*(settings: Settings) {
   const targets = yield* parseTargets(settings.out, outputOptions(settings))
   const { beforeExit, first: signal } = yield* Signals.listen
-  const { journal, source } = yield* Effect.raceFirst(
+  const { journal, source, watchAlarms } = yield* Effect.raceFirst(
     prepare(settings, targets),
     Effect.flatMap(signal, Signals.end)
   )
@@ -100,7 +113,7 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
   const behind = behindParts(targets, () => journal?.status.outputs ?? [], settings["batch-size"])
   const options = { batchSize: settings["batch-size"], flushInterval: settings["flush-interval"], progress }
   const toOutputs: ReturnType<RunJournal["pipeToSink"]> = journal?.pipeToSink(options) ?? pipeToSink(options)
-  const exit = yield* ticks(settings).pipe(
+  const exit = yield* watchAlarms(ticks(settings)).pipe(
     toOutputs,
     Effect.raceFirst(settings.quiet ? Effect.never : reportProgress(progress, keyboard, behind)),
     Effect.provide(outputsLayer(targets, settings)),
@@ -120,6 +133,8 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
 
 /** Checks everything, opens the devices, and finds the journal's place; without a journal it is null. */
 const prepare = Effect.fnUntraced(function*(settings: Settings, targets: ReadonlyArray<Target>) {
+  const alarms = hasAlarms(settings) ? yield* Effect.promise(() => import("./alarms.ts")) : null
+  if (alarms !== null) yield* alarms.check(settings)
   const journals = hasJournal(settings) ? yield* Effect.promise(() => import("./journal.ts")) : null
   if (journals !== null) yield* journals.check(settings)
   if (journals !== null && settings.append) {
@@ -129,8 +144,12 @@ const prepare = Effect.fnUntraced(function*(settings: Settings, targets: Readonl
   const reachable = yield* checkAll(targets, settings)
   const source = yield* openSource(settings)
   if (settings.stream) yield* Effect.provideContext(Alicat.checkStreaming(), source)
-  yield* checkAll(reachable, settings, Context.get(source, PollSource).devices)
-  return { source, journal: journals === null ? null : yield* journals.prepare(settings) }
+  const { devices } = Context.get(source, PollSource)
+  if (alarms !== null) yield* alarms.check(settings, devices)
+  yield* checkAll(reachable, settings, devices)
+  const journal = journals === null ? null : yield* journals.prepare(settings)
+  const watchAlarms = alarms === null ? identity : yield* alarms.prepare(settings, devices, journal)
+  return { source, journal, watchAlarms }
 })
 
 /** Polled ticks, or with `--stream` the readings that devices send by themselves. */

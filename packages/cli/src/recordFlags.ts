@@ -1,9 +1,9 @@
 /**
  * The flags of `sampleline record`. None has a default here, so that a settings file can give what the command line does not.
  */
+import { parseDuration } from "@sampleline/core"
 import { Flag } from "effect/cli"
 import { DEVICE_FORM } from "./deviceFlag.ts"
-import { parseDuration } from "./durations.ts"
 import { parseSize, SIZE_FORM } from "./sizes.ts"
 import { COLLECTOR_FORM, METRICS_FORM, parseCollector, parseMetricsAddress } from "./telemetry.ts"
 
@@ -156,6 +156,22 @@ export const recordFlags = {
       "Force samples to disk, so that they survive a power cut: interval does it every second (default), always with each "
         + "tick, never leaves it to the operating system, so a power cut may cost half a minute. A kill -9 costs nothing with any of "
         + "them. Without a journal it acts on the files, always with each batch, and never is the default"
+    ),
+    Flag.optional
+  ),
+  alarm: Flag.String("alarm").pipe(
+    Flag.withMetavar("CONDITION"),
+    Flag.withDescription(
+      "Warn when this holds, such as 'fuel.Mass_Flow < 90 SCCM for 5s', '*.Pressure > 30 clear 28', 'fuel.status has MOV', "
+        + "'* is silent for 10s', 'disk < 1GB' or 'output is behind 1min'; repeat for more. An alarm is logged and is an event of the run"
+    ),
+    Flag.atLeast(0)
+  ),
+  "on-alarm": Flag.String("on-alarm").pipe(
+    Flag.withMetavar("COMMAND"),
+    Flag.withDescription(
+      "Program to run when an alarm is raised or cleared, such as 'notify-send sampleline'. No shell: the values are in its "
+        + "environment, as SAMPLELINE_MESSAGE, SAMPLELINE_STATE and others. It has ten seconds"
     ),
     Flag.optional
   ),

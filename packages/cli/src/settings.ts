@@ -2,14 +2,13 @@
  * The settings of a recording: flags override the settings file, the file overrides the defaults.
  */
 import type { Alicat } from "@sampleline/alicat"
-import type { RunMetadata } from "@sampleline/core"
+import { parseDuration, type RunMetadata } from "@sampleline/core"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as References from "effect/References"
 import { type ConfigFile, readConfigFile } from "./configFile.ts"
 import { parseDevices } from "./deviceFlag.ts"
-import { parseDuration } from "./durations.ts"
 import { UsageError } from "./errors.ts"
 import { metadataOf, parseMeta } from "./metaFlag.ts"
 import type { RecordFlags } from "./recordFlags.ts"
@@ -39,6 +38,9 @@ interface Own {
   readonly "disk-wait": Duration.Duration | undefined
   /** Undefined: what is usual with and without a journal. */
   readonly fsync: "never" | "interval" | "always" | undefined
+  readonly alarms: ReadonlyArray<string>
+  /** A command line, or its words. */
+  readonly "on-alarm": string | ReadonlyArray<string> | undefined
   /** Where metrics are served. */
   readonly metrics: MetricsAddress | undefined
   /** The URL of a collector. */
@@ -74,7 +76,7 @@ export const withSettings = <A, E, R>(
 /** The settings from the flags and from the file that `--config` names. */
 const readSettings = Effect.fnUntraced(function*(flags: RecordFlags): Effect.fn.Return<Settings, UsageError> {
   const file = withNewNames(Option.isSome(flags.config) ? yield* readConfigFile(flags.config.value) : {})
-  const { config: _, device, meta, note, out: outs, ...rest } = flags
+  const { alarm, config: _, device, meta, note, out: outs, ...rest } = flags
   const given = withNewNames<Partial<Settings> & { readonly simulate?: number; readonly identity?: boolean }>(
     Object.fromEntries(
       Object.entries<Option.Option<unknown>>(rest).flatMap(([name, value]) =>
@@ -114,6 +116,8 @@ const readSettings = Effect.fnUntraced(function*(flags: RecordFlags): Effect.fn.
     "journal-full": file["journal-full"],
     "disk-wait": durationOf(file["disk-wait"]),
     fsync: file.fsync,
+    alarms: alarm.length > 0 ? alarm : file.alarms ?? [],
+    "on-alarm": file["on-alarm"],
     metrics: Option.getOrUndefined(parseMetricsAddress(String(file.metrics))),
     otlp: Option.getOrUndefined(parseCollector(String(file.otlp))),
     ...given,
@@ -142,6 +146,10 @@ const readSettings = Effect.fnUntraced(function*(flags: RecordFlags): Effect.fn.
   }
   return settings
 })
+
+/** Whether a recording has anything to do with alarms. */
+export const hasAlarms = ({ alarms, "on-alarm": command }: Settings): boolean =>
+  alarms.length > 0 || command !== undefined
 
 /** How a journal's folder is called: its name has this end. */
 export const JOURNAL_ENDING = ".journal"

@@ -164,6 +164,10 @@ export const absolutePath = (name: string): string | null => {
   }
 }
 
+/** The folder, or the nearest one above it that exists. */
+export const existingFolder = (folder: string): string =>
+  fs.existsSync(folder) || path.dirname(folder) === folder ? folder : existingFolder(path.dirname(path.resolve(folder)))
+
 const parseTarget = (
   text: string,
   options: OutputOptions,

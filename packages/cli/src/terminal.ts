@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as fs from "node:fs"
 import * as tty from "node:tty"
+import { UsageError } from "./errors.ts"
 import { isInBackground } from "./jobControl.ts"
 import { withoutSecrets } from "./secrets.ts"
 
@@ -78,13 +79,15 @@ export const print = (text: string): void => {
   write(process.stdout, `${text}\n`)
 }
 
-/** Prints an error: one line for a typed one, the stack for a bug. */
-export const complain = (error: unknown): void =>
+/** Prints an error: one line for a typed one, and the lines that show its place; the stack for a bug. */
+export const complain = (error: unknown): void => {
   say(
     error instanceof Error && "_tag" in error
       ? `sampleline: ${withoutSecrets(messageOf(error))}`
       : `sampleline: internal error: ${error instanceof Error ? error.stack : messageOf(error)}`
   )
+  if (error instanceof UsageError && error.below !== undefined) say(error.below)
+}
 
 /** Log lines with date and time of day: `2026-11-25 16:04:07 WARN fuel: no reply within 500 ms`. */
 export const stderrLogger = Logger.layer([

@@ -37,6 +37,8 @@ journal-max: 500MB
 journal-full: drop-oldest
 disk-wait: 2min
 fsync: interval
+alarms: [fuel.Mass_Flow < 90 SCCM for 5s, "* is silent for 10s"]
+on-alarm: [notify-send, sampleline]
 metrics: 9464
 otlp: http://127.0.0.1:4318
 json: true
@@ -48,8 +50,11 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("-
 
   it.effect("can set whatever the flags can", () =>
     Effect.gen(function*() {
-      const { config: _config, device: _device, ...others } = recordFlags
-      assert.deepStrictEqual(Object.keys(ConfigFile.fields).toSorted(), ["devices", ...Object.keys(others)].toSorted())
+      const { alarm: _alarm, config: _config, device: _device, ...others } = recordFlags
+      assert.deepStrictEqual(
+        Object.keys(ConfigFile.fields).toSorted(),
+        ["alarms", "devices", ...Object.keys(others)].toSorted()
+      )
       const content = Result.getOrThrow(yield* read(EVERYTHING))
       assert.deepStrictEqual(Object.keys(content).toSorted(), Object.keys(ConfigFile.fields).toSorted())
       assert.deepStrictEqual(content.devices, {
@@ -86,6 +91,9 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("-
       ["metrics: 'rig 3'", "metrics: Expected a port such as 9464, or HOST:PORT"],
       ["otlp: http://me:s3cret@c", "otlp: Expected a URL such as http://127.0.0.1:4318, without user, password"],
       ["otlp: 4318", "otlp: Expected a URL such as http://127.0.0.1:4318"],
+      ["alarms: fuel.Mass_Flow < 90", "alarms: Expected a list of alarms such as [\"fuel.Mass_Flow < 90 for 5s\""],
+      ["on-alarm: notify-send x", "on-alarm: Expected a program and its arguments, such as [notify-send, sampleline]"],
+      ["on-alarm: []", "on-alarm: Expected a program such as [notify-send, sampleline]"],
       ["fsync: false", "fsync: Expected one of never, interval, always"],
       ["overflow: wait", "overflow: Expected one of block, drop-newest, drop-oldest"],
       ["devices: { fuel: { unit: B } }", "devices.fuel.port: Missing key"],

@@ -23,7 +23,7 @@ const COMMAND = fileURLToPath(new URL("disturbedCommand.ts", import.meta.url))
 
 const README = blocksOf("packages/sinks/README.md")
 
-const QUESTIONS = ["holes", "devices", "ends", "marks"] as const
+const QUESTIONS = ["holes", "devices", "ends", "marks", "alarms"] as const
 type Question = (typeof QUESTIONS)[number]
 
 /** The block of the README with this first line. */
@@ -74,6 +74,7 @@ const RATE_HZ = 20
 const PERIOD_MICROS = 1_000_000 / RATE_HZ
 const MARK = "valve \"A\" opened"
 const JUMP_MILLIS = 3_600_000
+const ALARMS = ["sim4.Mass_Flow > -1000 SCCM", "sim2 is silent for 200ms"]
 
 const recordHoles = Effect.fnUntraced(function*() {
   const server = yield* PostgresServer
@@ -93,6 +94,7 @@ const recordHoles = Effect.fnUntraced(function*() {
         " "
       ),
     ...devices.flatMap(({ flag }) => ["--device", flag]),
+    ...ALARMS.flatMap((alarm) => ["--alarm", alarm]),
     ...[...outputs, url].flatMap((output) => ["--out", output])
   ], {
     cwd,
@@ -255,5 +257,19 @@ it.layer(services, { excludeTestServices: true, timeout: "60 seconds" })("every 
       const [mark, ...more] = yield* answerOf("marks")
       assert.deepInclude(mark, { run_id: summary.runId, detail: MARK })
       assert.deepStrictEqual(more, [])
+    }))
+
+  it.effect("of the alarms", () =>
+    Effect.gen(function*() {
+      const { summary } = yield* Recording
+      const alarms = yield* answerOf("alarms")
+      assert.deepStrictEqual(
+        alarms.map(({ at: _at, ...alarm }) => alarm),
+        [
+          { event: "AlarmRaised", device: "sim4", detail: ALARMS[0], count: 1 },
+          { event: "AlarmRaised", device: "sim2", detail: ALARMS[1], count: 1 },
+          { event: "AlarmCleared", device: "sim2", detail: ALARMS[1], count: 0 }
+        ].map((alarm) => ({ run_id: summary.runId, ...alarm }))
+      )
     }))
 })

@@ -45,6 +45,8 @@ const RESULTS: { readonly [readme: string]: { readonly files: ReadonlyArray<stri
       "stream.csv",
       "some.csv",
       "watched.csv",
+      "warned.csv",
+      "alarms.txt",
       "lab.csv",
       "lab.db"
     ],
@@ -124,7 +126,7 @@ it.layer(services, inParallel)("the code blocks", (it) => {
         yield* expectSuccess(process.execPath, args)
       }
       for (const { code } of blocks.filter((block) => block.language === "sql")) {
-        if (/^-- (?:holes|devices|ends|marks|DuckDB: .*)\n/.test(code)) continue // holes.test.ts asks them of every output
+        if (/^-- (?:holes|devices|ends|marks|alarms|DuckDB: .*)\n/.test(code)) continue // holes.test.ts asks them of every output
         if (code.startsWith("-- bench.db\n")) continue // unattended.test.ts asks it
         const file = /^-- ([\w.-]+\.db)\n/.exec(code)?.[1]
         if (file === undefined) yield* server.query(database, code)

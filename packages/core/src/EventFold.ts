@@ -5,7 +5,7 @@
  */
 import type { AcquisitionSummary } from "./AcquisitionSummary.ts"
 import { describeDevice } from "./DeviceDescription.ts"
-import type { Mark } from "./Marks.ts"
+import type { Note } from "./Notes.ts"
 import type { EndCause, RunEvent, SkipCause } from "./RunEvent.ts"
 import type { DeviceFailure, Run, Sample, Tick } from "./Sample.ts"
 import { VERSION } from "./version.ts"
@@ -49,8 +49,8 @@ export class EventFold {
   private readonly recoveries = new Map<string, { readonly steadyAt: number; readonly patience: number }>()
   private readonly skips = new Losses()
   private readonly drops = new Losses()
-  /** Marks from before the first tick. */
-  private readonly marks: Array<Mark> = []
+  /** Notes from before the first tick. */
+  private readonly notes: Array<Note> = []
 
   /** The samples of a tick behind the events that it shows. */
   tick(tick: Tick): ReadonlyArray<Sample | RunEvent> {
@@ -63,10 +63,10 @@ export class EventFold {
     return events.length === 0 ? tick.samples : [...events, ...tick.samples]
   }
 
-  /** A text that a user marked the run with. Before the first tick it waits for the run. */
-  mark(mark: Mark): ReadonlyArray<RunEvent> {
-    if (this.run !== undefined) return [{ _tag: "Marker", runId: this.run.id, at: mark.at, text: mark.text }]
-    this.marks.push(mark)
+  /** What is noted of the run beside its ticks. Before the first tick it waits for the run. */
+  note(note: Note): ReadonlyArray<RunEvent> {
+    if (this.run !== undefined) return [{ ...note.event, runId: this.run.id }]
+    this.notes.push(note)
     return NONE
   }
 
@@ -84,7 +84,7 @@ export class EventFold {
     const events: Array<RunEvent> = []
     if (this.run === undefined) {
       this.run = run
-      events.push(startEvent(run, tick.samples), ...this.marks.flatMap((mark) => this.mark(mark)))
+      events.push(startEvent(run, tick.samples), ...this.notes.flatMap((note) => this.note(note)))
     }
     const since = this.lastDue(run)
     for (const { jumpMicros } of tick.clockSteps) this.jumped += jumpMicros

@@ -6,8 +6,8 @@ import { formatTimestamp } from "./formatTimestamp.ts"
 import { RunEvent } from "./RunEvent.ts"
 
 /**
- * One event as a row. `count` is the number of failed polls, skipped slots, dropped ticks or, for the end of a run, samples.
- * `data` has everything else.
+ * One event as a row. `count` is the number of failed polls, skipped slots or dropped ticks. For an alarm it is how often it was
+ * raised since its last event, and for the end of a run the number of samples. `data` has everything else.
  *
  * @since 0.1.0
  * @category models
@@ -52,6 +52,9 @@ export const eventToRow = (event: RunEvent): EventRow => {
     data: null,
     ...columns
   })
+  // Its times are in the data: those of the columns are holes.
+  const alarm = ({ alarm, count, device, field, target, threshold, unit, value }: Alarm, times: Partial<EventRow>) =>
+    row({ device, detail: alarm, count, data: { target, field, value, unit, threshold, ...times } })
   const outage = ({ detail, device, failures, reason, reasons, ...stretch }: Outage) =>
     row({ device, reason, detail, ...between(stretch), count: failures, data: { reasons } })
   return RunEvent.match(event, {
@@ -75,6 +78,8 @@ export const eventToRow = (event: RunEvent): EventRow => {
     OutputBack: ({ sink, target }) => row({ data: { sink, target } }),
     OutputGap: ({ count, detail, sink, target }) => row({ detail, count, data: { sink, target } }),
     Marker: ({ text }) => row({ detail: text }),
+    AlarmRaised: (raised) => alarm(raised, { since_at: formatTimestamp(raised.since) }),
+    AlarmCleared: (cleared) => alarm(cleared, between(cleared)),
     RunEnded: ({ at, cause, detail, lastedMicros, samples, startedAt, ...end }) =>
       row({
         reason: cause,
@@ -96,6 +101,8 @@ export const eventToRow = (event: RunEvent): EventRow => {
 }
 
 type Outage = Extract<RunEvent, { readonly _tag: "DeviceBack" | "DeviceLost" }>
+
+type Alarm = Extract<RunEvent, { readonly _tag: "AlarmRaised" | "AlarmCleared" }>
 
 const between = (
   { lastedMicros, since, until }: {

@@ -23,7 +23,7 @@ import { spanned } from "./tracing.ts"
 
 // Applied to the program that runs the stream, not to the stream.
 export { endWhen } from "./EndSignal.ts"
-export { mark } from "./Marks.ts"
+export { mark, note, type NotedEvent } from "./Notes.ts"
 export { every, filterSamples, mapValues, type ValueMapping } from "./recorder/operators.ts"
 export type { Overflow } from "./recorder/TickBuffer.ts"
 

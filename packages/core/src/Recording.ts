@@ -14,8 +14,8 @@ import { type AcquisitionSummary, Progress } from "./AcquisitionSummary.ts"
 import { type EndedBy, EndSignal, make as makeEndSignal } from "./EndSignal.ts"
 import { EventFold } from "./EventFold.ts"
 import { type InvalidOptionError, positiveDuration } from "./InvalidOptionError.ts"
-import { Mark, onMark } from "./Marks.ts"
 import { messageOf } from "./messageOf.ts"
+import { Note, onNote } from "./Notes.ts"
 import type { RunEvent } from "./RunEvent.ts"
 import type { Sample, Tick } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
@@ -45,12 +45,12 @@ export interface RecordingOptions {
  */
 export interface Recording<E> {
   /**
-   * The same ticks, with the user's marks among them. It ends when the ticks end or fail, or when the run is told to end. It
+   * The same ticks, with what is noted of the run among them. It ends when the ticks end or fail, or when the run is told to end. It
    * never fails. A tick is counted when it is sure to come out.
    */
-  readonly untilEnded: <R>(ticks: Stream.Stream<Tick, E, R>) => Stream.Stream<Tick | Mark, never, R>
-  /** The samples of a tick, and the events that it or a mark shows, in their order. Call it once for each. */
-  readonly itemsOf: (item: Tick | Mark) => ReadonlyArray<Sample | RunEvent>
+  readonly untilEnded: <R>(ticks: Stream.Stream<Tick, E, R>) => Stream.Stream<Tick | Note, never, R>
+  /** The samples of a tick, and the events that it or a note shows, in their order. Call it once for each. */
+  readonly itemsOf: (item: Tick | Note) => ReadonlyArray<Sample | RunEvent>
   /** The last events, when all ticks are stored. */
   readonly lastEvents: Effect.Effect<ReadonlyArray<RunEvent>>
   /**
@@ -107,7 +107,7 @@ export const make = Effect.fnUntraced(function*<E>(
       },
       onFailure: (cause) => failure ??= cause
     }),
-    itemsOf: (item) => item instanceof Mark ? events.mark(item) : events.tick(item),
+    itemsOf: (item) => item instanceof Note ? events.note(item) : events.tick(item),
     lastEvents: Effect.sync(() => {
       progress.finish(clock.epochMicros())
       const text = failureText()
@@ -146,7 +146,7 @@ const COMPLETED = { cause: "completed", detail: null } as const
 const LOOKS = 5
 
 /**
- * The same ticks, with the user's marks among them, through a queue. It ends when the ticks end or fail, or when the run is told
+ * The same ticks, with what is noted of the run among them, through a queue. It ends when the ticks end or fail, or when the run is told
  * to end. It never fails. `onTicks` is called with ticks that are put into the queue for sure, unless the sink has failed.
  *
  * When the run is told to end, an upstream that observes the signal, as the recorders do, ends by itself. It is cut off if it
@@ -159,10 +159,10 @@ const untilEnded = <E>({ capacity, ending, onFailure, onTicks, patience }: {
   readonly onTicks: (ticks: Array.NonEmptyReadonlyArray<Tick>) => void
   readonly onFailure: (cause: Cause.Cause<E>) => void
 }) =>
-<R>(ticks: Stream.Stream<Tick, E, R>): Stream.Stream<Tick | Mark, never, R> =>
+<R>(ticks: Stream.Stream<Tick, E, R>): Stream.Stream<Tick | Note, never, R> =>
   Stream.unwrap(Effect.gen(function*() {
-    const queue = yield* Queue.bounded<Tick | Mark, Cause.Done>(capacity)
-    yield* onMark((mark) => Queue.offer(queue, mark))
+    const queue = yield* Queue.bounded<Tick | Note, Cause.Done>(capacity)
+    yield* onNote((note) => Queue.offer(queue, note))
     let chunks = 0
     let isCutOff = false
     const cutOff = Effect.gen(function*() {

@@ -80,6 +80,27 @@ const failures = {
   reasons: Counts
 }
 
+/** An alarm of one device, output or disk, and the value that raised or cleared it. */
+const alarm = {
+  ...common,
+  /** E.g. `fuel.Mass_Flow < 90 for 5s`. */
+  alarm: Schema.String,
+  /** Null: the alarm is of an output or a disk. */
+  device: Text,
+  /** The output, or the folder whose disk it is; null for a device. */
+  target: Text,
+  /** Null: the alarm is not of a field. */
+  field: Text,
+  /** Null: there is none, or it is infinite. */
+  value: Schema.NullOr(Schema.Finite),
+  unit: Text,
+  threshold: Schema.NullOr(Schema.Finite),
+  /** When the condition of the alarm began to hold. */
+  since: Micros,
+  /** How often the alarm was raised since its last event. It is above 1 if some were left out: the alarm came and went too often. */
+  count: Count
+}
+
 /**
  * One event of a run.
  *
@@ -157,6 +178,15 @@ export const RunEvent = Schema.TaggedUnion({
   OutputGap: { ...common, sink: Schema.String, target: Schema.String, count: Count, detail: Schema.String },
   /** What a user marked. */
   Marker: { ...common, text: Schema.String },
+  /** An alarm was raised. */
+  AlarmRaised: alarm,
+  /** An alarm was cleared. An alarm that is raised when its run ends has no such event. */
+  AlarmCleared: {
+    ...alarm,
+    /** When the condition ceased to hold. */
+    until: Micros,
+    lastedMicros
+  },
   RunEnded: {
     ...common,
     cause: EndCause,

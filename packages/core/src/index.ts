@@ -24,6 +24,9 @@ export { isNotInstalled } from "./isNotInstalled.ts"
 export { MemorySink } from "./MemorySink.ts"
 export { messageOf } from "./messageOf.ts"
 export * as Metrics from "./Metrics.ts"
+export { nearestName } from "./nearestName.ts"
+export { parseBytes } from "./parseBytes.ts"
+export { parseDuration } from "./parseDuration.ts"
 export { type PipeOptions, pipeToSink, writeInOrder } from "./pipeToSink.ts"
 export {
   type DeviceOptions,

@@ -325,7 +325,30 @@ const formatOf = (...fields: ReadonlyArray<Partial<FrameField> & { readonly name
 const RUN_ID = "019a0000-0000-7000-8000-000000000000"
 const RUN_START = 1_772_366_400_000_000
 
-/** What a failing device and a mark tell, with characters that formats have to escape. */
+const ALARM = {
+  alarm: "\"fuel \\ '1'\".\"Mass, Flow\" < 90 \"°C\"",
+  device: "fuel \\ '1'",
+  target: null,
+  field: "Mass, Flow",
+  value: 84.25,
+  unit: "°C",
+  threshold: 90,
+  since: RUN_START + 1,
+  count: 1
+}
+const DISK_ALARM = {
+  alarm: "disk < 1GB",
+  device: null,
+  target: "/data",
+  field: null,
+  value: 999_999_999,
+  unit: "B",
+  threshold: 1e9,
+  since: RUN_START + 1,
+  count: 3
+}
+
+/** What a failing device, a mark and an alarm tell, with characters that formats have to escape. */
 const EVENTS: ReadonlyArray<RunEvent> = [
   {
     _tag: "RunStarted",
@@ -355,6 +378,9 @@ const EVENTS: ReadonlyArray<RunEvent> = [
     detail: "no reply \"within\" 500 ms"
   },
   { _tag: "Marker", runId: RUN_ID, at: RUN_START + 2, text: "valve\topened\r\n" },
+  { _tag: "AlarmRaised", runId: RUN_ID, at: RUN_START + 2, ...ALARM },
+  { _tag: "AlarmRaised", runId: RUN_ID, at: RUN_START + 2, ...DISK_ALARM },
+  { _tag: "AlarmCleared", runId: RUN_ID, at: RUN_START + 3, ...ALARM, until: RUN_START + 3, lastedMicros: 2 },
   {
     _tag: "DeviceBack",
     runId: RUN_ID,

@@ -3,7 +3,7 @@ import { Effect, Schema } from "effect"
 import { type AcquisitionSummary, Progress } from "../src/AcquisitionSummary.ts"
 import { EventFold } from "../src/EventFold.ts"
 import { FrameFormat } from "../src/Frame.ts"
-import { Mark } from "../src/Marks.ts"
+import { Note } from "../src/Notes.ts"
 import { RunEvent } from "../src/RunEvent.ts"
 import { type Device, type Run, Sample, type Tick } from "../src/Sample.ts"
 import { DeviceError } from "../src/SourceError.ts"
@@ -230,15 +230,15 @@ describe("the events of a run", () => {
     assert.deepInclude(events[2], { _tag: "DeviceBack", since: START + 100_000, lastedMicros: 100_000 })
   })
 
-  it("have the marks of before the first tick behind the start", () => {
+  it("have the notes of before the first tick behind the start", () => {
     const fold = new EventFold()
-    assert.deepStrictEqual(fold.mark(new Mark(START - 5, "early")), [])
+    assert.deepStrictEqual(fold.note(new Note({ _tag: "Marker", at: START - 5, text: "early" })), [])
     const items = fold.tick(ticksOf(run, [ok])[0]!)
     assert.deepStrictEqual(items.slice(0, 2).map((item) => item instanceof Sample ? "Sample" : item._tag), [
       "RunStarted",
       "Marker"
     ])
-    assert.deepStrictEqual(fold.mark(new Mark(START + 5, "later")), [
+    assert.deepStrictEqual(fold.note(new Note({ _tag: "Marker", at: START + 5, text: "later" })), [
       { _tag: "Marker", runId: "run", at: START + 5, text: "later" }
     ])
   })

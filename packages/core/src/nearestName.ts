@@ -5,24 +5,29 @@
 /** More differences make it another word. */
 const MAX_DIFFERENCES = 2
 
-/** The most similar of the known names; undefined if none is similar. */
+/**
+ * The most similar of the known names; undefined if none is similar.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
 export const nearestName = (name: string, known: ReadonlyArray<string>): string | undefined => {
   const wanted = plain(name)
   const allowed = Math.min(MAX_DIFFERENCES, Math.floor(wanted.length / 2))
   let nearest: string | undefined
   let fewest = allowed + 1
   for (const candidate of known) {
-    if (Math.abs(candidate.length - wanted.length) > allowed) continue
-    const differences = differencesOf(wanted, candidate)
+    const found = plain(candidate)
+    if (Math.abs(found.length - wanted.length) > allowed) continue
+    const differences = differencesOf(wanted, found)
     if (differences < fewest) [nearest, fewest] = [candidate, differences]
   }
   return nearest
 }
 
-/** `rowIds`, `row_ids` and `--row-ids` are `row-ids`. */
+/** `rowIds`, `row_ids` and `--row-ids` are `row-ids`, and `Mass_Flow` is `mass-flow`. */
 const plain = (name: string): string =>
-  name.replace(/^--/, "").replaceAll(/[A-Z]/g, (letter) => `-${letter}`).toLowerCase().replaceAll("_", "-")
-    .replace(/^-/, "")
+  name.replace(/^--/, "").replaceAll(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter}`).toLowerCase().replaceAll("_", "-")
 
 /** How many letters to add, remove, replace or swap with their neighbour. */
 const differencesOf = (a: string, b: string): number => {

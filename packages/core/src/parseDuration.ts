@@ -1,8 +1,7 @@
 /**
  * Durations as people write them: `10ms`, `60s`, `5min`, `2h`, `1d`, `1h30min`, and `60 seconds`.
  */
-import * as Duration from "effect/Duration"
-import * as Option from "effect/Option"
+import { Duration, Option } from "effect"
 
 const MILLIS: { readonly [unit: string]: number } = {
   ms: 1,
@@ -13,7 +12,12 @@ const MILLIS: { readonly [unit: string]: number } = {
   d: 86_400_000
 }
 
-/** None if the text is not a duration, or not finite and above 0. */
+/**
+ * None if the text is not a duration, or not finite and above 0.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
 export const parseDuration = (text: string): Option.Option<Duration.Duration> => {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|min|m|h|d)/gy)]
   const isShort = parts.length > 0 && parts.reduce((length, part) => length + part[0].length, 0) === text.length

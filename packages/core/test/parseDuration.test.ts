@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { Duration, Option } from "effect"
-import { parseDuration } from "../src/durations.ts"
+import { parseDuration } from "../src/parseDuration.ts"
 
 it.each([
   ["10ms", 10],

@@ -115,7 +115,6 @@ export const pipeToSink = (options: JournalOptions = {}) =>
     })
     const outputs = outputsOf(sink)
     options.status?.watch(() => statusOf(store, outputs))
-    if (options.onOpened !== undefined) yield* options.onOpened
     let accepted = 0
     const append = (items: Array.NonEmptyReadonlyArray<Item>) =>
       Effect.map(store.append(items), () => {
@@ -124,6 +123,7 @@ export const pipeToSink = (options: JournalOptions = {}) =>
       })
 
     const recording = yield* Recording.make<E>(sink, { ...options, capacity: settings.drain.batchSize })
+    if (options.onOpened !== undefined) yield* options.onOpened
     const journalling = ticks.pipe(
       recording.untilEnded,
       Stream.map(recording.itemsOf),

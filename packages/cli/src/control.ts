@@ -66,6 +66,8 @@ export const open = Effect.fnUntraced(function*(recording: Controlled): Effect.f
     serve(converse(client))
   })
   server.maxConnections = MOST_CLIENTS
+  // Without a file descriptor left, none can be served.
+  server.on("error", () => {})
 
   const converse = (client: net.Socket) =>
     requestOf(client).pipe(
@@ -121,10 +123,10 @@ export const open = Effect.fnUntraced(function*(recording: Controlled): Effect.f
           return tell
         }),
         () =>
-          Effect.sync(() => {
+          Effect.ignore(ControlSocket.attempt(() => {
             folder = null
             fs.rmSync(ControlSocket.addressFile(journal), { force: true })
-          })
+          }))
       ),
     ended: (ended) =>
       Effect.suspend(() => {

@@ -56,6 +56,7 @@ const SHOW_INTERVAL = "250 millis"
 const stop = Effect.fnUntraced(function*(address: Address) {
   const replies = yield* open(address, { version: VERSION, ask: "stop" })
   yield* replies.next("ending")
+  say(`process ${address.pid} is ending`)
   const ended = yield* Effect.raceFirst(replies.later("ended"), showOutputs(address))
   yield* Effect.timeoutOption(replies.closed, LAST_PATIENCE)
   return ended

@@ -114,7 +114,7 @@ export const open = Effect.fnUntraced(function*(
 })
 
 const mute = ({ pid }: Address): string =>
-  `process ${pid} records it, but does not reply; if it was stopped by Ctrl-Z, \`kill -CONT ${pid}\` lets it go on`
+  `process ${pid} records it, but does not reply; if it was stopped by Ctrl-Z, \`kill -CONT ${pid}\` lets it go on, and what was asked is done then`
 
 const unreadable = ({ pid }: Address): string =>
   `process ${pid} does not speak version ${VERSION}; use the version of sampleline that records it`

@@ -32,9 +32,10 @@ export interface LiveJournal {
 export interface OtherJournal {
   /**
    * `held`: a process has it that cannot be asked. `killed`: its recorder is gone. `left`: its recorder has ended, and outputs lack
-   * something. `finished`: it is gone because all outputs have everything. `foreign`: not a journal, or of another version. `damaged`.
+   * something. `finished`: it is gone because all outputs have everything. `foreign`: not a journal, or of another version.
+   * `unreadable`: it is damaged, or may not be read.
    */
-  readonly state: "held" | "killed" | "left" | "finished" | "foreign" | "damaged"
+  readonly state: "held" | "killed" | "left" | "finished" | "foreign" | "unreadable"
   readonly journal: string
   /** What is known, and what to do. */
   readonly detail: string
@@ -48,7 +49,7 @@ export type JournalState = LiveJournal | OtherJournal
 export const EXIT_CODES: { readonly [state in JournalState["state"]]: number } = {
   live: 0,
   foreign: 1,
-  damaged: 1,
+  unreadable: 1,
   finished: 3,
   killed: 4,
   left: 4,
@@ -67,7 +68,11 @@ export const stateOf = Effect.fnUntraced(function*(journal: string): Effect.fn.R
   if (address?.host === os.hostname()) {
     const found = yield* ask(address, { version: VERSION, ask: "status" }, "status").pipe(
       Effect.map((status): JournalState => ({ state: "live", journal, address, status, bytes: sizeOf(journal) })),
-      Effect.catch(({ message, reason }) => Effect.succeed(reason === "Gone" ? null : other(journal, "held", message)))
+      Effect.catch(({ message, reason }) => {
+        // A socket of another user cannot tell whether anybody listens.
+        const isGone = reason === "Gone" || (reason === "NotAllowed" && !OwnerLock.isRunning(address.pid))
+        return Effect.succeed(isGone ? null : other(journal, "held", message))
+      })
     )
     if (found !== null) return found
   }
@@ -96,7 +101,7 @@ const other = (
 ): OtherJournal => ({ state, journal, detail, outputs })
 
 const refusedState = (journal: string, error: JournalError | InvalidOptionError): OtherJournal => {
-  if (error._tag === "InvalidOptionError") return other(journal, "damaged", error.message)
+  if (error._tag === "InvalidOptionError") return other(journal, "unreadable", error.message)
   const { cause, detail, reason } = error
   switch (reason) {
     case "Busy": {
@@ -109,7 +114,7 @@ const refusedState = (journal: string, error: JournalError | InvalidOptionError)
     case "Version":
       return other(journal, "foreign", detail)
     default:
-      return other(journal, "damaged", detail)
+      return other(journal, "unreadable", detail)
   }
 }
 

@@ -27,6 +27,6 @@ export class LastReadings {
 
   private answered(sample: Sample): void {
     this.samples.set(sample.device, sample)
-    this.failures.delete(sample.device)
+    if (this.failures.size > 0) this.failures.delete(sample.device)
   }
 }

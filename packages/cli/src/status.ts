@@ -44,7 +44,7 @@ export const statusCommand = Command.make(
     "Show what a recording on this machine does: devices with their last values, samples, late ticks, failures, and how far each "
       + "output is. Of a recording that does not run, one line says what has become of it. Changes nothing. A recording with "
       + "--no-journal cannot be asked. Exit codes: 0 it is live; 3 it has finished; 4 it was killed or outputs lack something, so run "
-      + "`sampleline resume`; 5 its process cannot be asked now; 1 it is not a journal, or damaged."
+      + "`sampleline resume`; 5 its process cannot be asked now; 1 it is not a journal, or cannot be read."
   ),
   Command.withExamples([
     { command: "sampleline status", description: "The recording whose journal is in this folder" },

@@ -351,7 +351,7 @@ it.layer(NodeServices.layer)("the state of a journal", (it) => {
       assert.include(JSON.stringify(found), `process ${process.pid} on`)
     }))
 
-  it.effect("is damaged, foreign or finished, and says so", () =>
+  it.effect("is unreadable, foreign or finished, and says so", () =>
     Effect.gen(function*() {
       const folder = yield* tempFolder
       fs.writeFileSync(`${folder}/file.journal`, "")
@@ -362,6 +362,6 @@ it.layer(NodeServices.layer)("the state of a journal", (it) => {
         ["file", "empty", "damaged", "gone"],
         (name) => Effect.map(stateOf(`${folder}/${name}.journal`), ({ state }) => state)
       )
-      assert.deepStrictEqual(states, ["foreign", "foreign", "damaged", "finished"])
+      assert.deepStrictEqual(states, ["foreign", "foreign", "unreadable", "finished"])
     }))
 })

@@ -98,7 +98,13 @@ const readOwner = (file: string): typeof Owner.Type | null => {
   }
 }
 
-const isRunning = (pid: number): boolean => {
+/**
+ * Whether a process of this machine runs, also another user's.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isRunning = (pid: number): boolean => {
   try {
     return process.kill(pid, 0)
   } catch (error) {

@@ -84,7 +84,7 @@ const removeStale = Effect.fnUntraced(function*(folder: string) {
 const removeIfStale = (socket: string) =>
   Effect.callback<void>((resume) => {
     const connection = net.connect(socket)
-    connection.on("connect", () => resume(Effect.void))
+    connection.on("connect", () => connection.destroy())
     connection.on("error", ({ code }: NodeJS.ErrnoException) => {
       if (code === "ECONNREFUSED" && fs.lstatSync(socket).isSocket()) fs.rmSync(socket, { force: true })
       resume(Effect.void)

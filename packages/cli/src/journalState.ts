@@ -57,13 +57,7 @@ export const EXIT_CODES: { readonly [state in JournalState["state"]]: number } =
 }
 
 export const stateOf = Effect.fnUntraced(function*(journal: string): Effect.fn.Return<JournalState> {
-  if (!fs.existsSync(journal)) {
-    return other(
-      journal,
-      "finished",
-      "there is no journal, because every output has everything, or nothing was recorded under this name"
-    )
-  }
+  if (!fs.existsSync(journal)) return finished(journal)
   const address = addressIn(journal)
   if (address?.host === os.hostname()) {
     const found = yield* ask(address, { version: VERSION, ask: "status" }, "status").pipe(
@@ -89,7 +83,7 @@ export const stateOf = Effect.fnUntraced(function*(journal: string): Effect.fn.R
         content.outputs.map(({ behind, name }) => ({ name: targetIn(name), behind }))
       )
     ),
-    Effect.catch((error) => Effect.succeed(refusedState(journal, error)))
+    Effect.catch((error) => Effect.succeed(fs.existsSync(journal) ? refusedState(journal, error) : finished(journal)))
   )
 })
 
@@ -100,6 +94,13 @@ const other = (
   outputs: OtherJournal["outputs"] = []
 ): OtherJournal => ({ state, journal, detail, outputs })
 
+const finished = (journal: string): OtherJournal =>
+  other(
+    journal,
+    "finished",
+    "there is no journal, because every output has everything, or nothing was recorded under this name"
+  )
+
 const refusedState = (journal: string, error: JournalError | InvalidOptionError): OtherJournal => {
   if (error._tag === "InvalidOptionError") return other(journal, "unreadable", error.message)
   const { cause, detail, reason } = error
@@ -107,7 +108,11 @@ const refusedState = (journal: string, error: JournalError | InvalidOptionError)
     case "Busy": {
       const owner = cause instanceof OwnerLock.OwnedError ? cause.owner : null
       const process = owner === null ? "another process" : `process ${owner.pid} on ${owner.host}`
-      return other(journal, "held", `${process} begins, resumes or finishes it now; ask again in a moment`)
+      return other(
+        journal,
+        "held",
+        `${process} begins, resumes or finishes it now, or records without a control socket, as its log says`
+      )
     }
     case "Missing":
       return other(journal, "foreign", "it is no journal, or nothing was recorded in it")

@@ -117,7 +117,7 @@ it.layer(NodeServices.layer)("a control socket", (it) => {
       ["a mark with escapes", "{\"version\":1,\"ask\":\"mark\",\"text\":\"\\u001b[2J\"}\n", "one line of 1 to 500"],
       ["a mark that is too long", `{"version":1,"ask":"mark","text":"${"x".repeat(501)}"}\n`, "one line of 1 to 500"]
     ] as const
-  )("refuses %s, and goes on", ([_, text, why]) =>
+  )("refuses %s, and goes on", ([, text, why]) =>
     Effect.gen(function*() {
       yield* ownTemp
       const { address, marks } = yield* openControl()
@@ -282,7 +282,7 @@ it.layer(NodeServices.layer)("a control socket", (it) => {
     ] as const
   )(
     "is not made in a folder that is %s: there is a warning, and the recording goes on",
-    ([_, make, warning]) =>
+    ([, make, warning]) =>
       Effect.gen(function*() {
         const temp = yield* ownTemp
         make(`${temp}/sampleline-${process.getuid!()}`)

@@ -49,7 +49,8 @@ export const recordCommand = Command.make(
   Command.withShortDescription("Record devices into files and databases"),
   Command.withDescription(
     "Record devices into files and databases until the duration is over or Ctrl-C. On a terminal the key m marks this moment: "
-      + "write a text, then press Enter."
+      + "write a text, then press Enter. From another terminal `sampleline status` asks how it goes, `sampleline mark` marks, and "
+      + "`sampleline stop` ends it."
   ),
   Command.withExamples([
     {

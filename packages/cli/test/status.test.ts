@@ -167,4 +167,21 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
       for (const { stderr, stdout } of [live, ending, killed, several]) assert.notInclude(stdout + stderr, "s3cret")
       assert.notInclude(stop.stdout() + stop.stderr() + JSON.stringify(json), "s3cret")
     }))
+
+  it.effect("whose duration is cut short by stop exits with 130, as by Ctrl-C, and stop with 0", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const recorder = yield* startSampleline(
+        "record --simulate 1 --rate 50 --flush-interval 100ms --duration 60s --json --out a.csv".split(" "),
+        { cwd }
+      )
+      yield* fileGrowsBeyond(`${cwd}/a.csv`, 300)
+      const stopped = yield* sampleline(["stop", "a.csv.journal", "--json"], { cwd })
+      assert.strictEqual(stopped.code, 0, stopped.stderr)
+      assert.strictEqual(yield* recorder.exit, 130)
+      assert.strictEqual(stopped.stdout, recorder.stdout())
+      assert.strictEqual(JSON.parse(stopped.stdout).samplesEmitted, rowsOf(`${cwd}/a.csv`).length)
+      const end = linesOf(fs.readFileSync(`${cwd}/a.csv-events.jsonl`, "utf8")).at(-1)
+      assert.deepInclude(end, { event: "RunEnded", reason: "stopped", detail: "sampleline stop" })
+    }))
 })

@@ -3,19 +3,31 @@
  *
  * This file is loaded only for commands that need a journal.
  */
-import { formatTimestamp, type InvalidOptionError, type PipeOptions } from "@sampleline/core"
+import {
+  formatTimestamp,
+  type InvalidOptionError,
+  type PipeOptions,
+  type Progress,
+  Recorder,
+  SampleClock
+} from "@sampleline/core"
 import { Journal, JournalError } from "@sampleline/journal"
 import { SqliteDatabase } from "@sampleline/sqlite"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import * as Control from "./control.ts"
 import { RunError } from "./errors.ts"
+import type { LastReadings } from "./lastReadings.ts"
+import { statusOf } from "./runStatus.ts"
 import { withoutPassword } from "./secrets.ts"
 import { JOURNAL_ENDING, type Settings } from "./settings.ts"
+import type * as Signals from "./signals.ts"
 import { count, targetIn } from "./summary.ts"
 import { absolutePath, existingFolder, isFile, isPipe, isPostgres } from "./targets.ts"
 import { say } from "./terminal.ts"
@@ -27,11 +39,22 @@ export interface RunJournal {
   /** Its folder. */
   readonly path: string
   readonly status: Journal.JournalStatus
-  readonly pipeToSink: (options: PipeOptions) => ReturnType<typeof Journal.pipeToSink>
+  /** Lets `sampleline status`, `mark` and `stop` talk to the recording while the scope is open. */
+  readonly openControl: (recording: OpenRecording) => Effect.Effect<Control.Control, never, Scope.Scope>
+  readonly pipeToSink: (
+    options: PipeOptions & { readonly control: Control.Control | null }
+  ) => ReturnType<typeof Journal.pipeToSink>
   /** Says, as long as there is a journal, how to finish the outputs. */
   readonly sayLeft: () => void
   /** What outputs lack when the recording has ended; null if they have everything. */
   readonly left: Effect.Effect<Left | null>
+}
+
+/** What `status`, `mark` and `stop` look at and change. */
+export interface OpenRecording {
+  readonly progress: Progress
+  readonly readings: LastReadings
+  readonly signals: Effect.Success<typeof Signals.listen>
 }
 
 /** The journal of a recording, in its place. It is made when the recording begins. */
@@ -41,9 +64,26 @@ export const prepare = Effect.fnUntraced(function*(settings: Settings): Effect.f
   return {
     path: place,
     status,
-    pipeToSink: (options) =>
+    openControl: Effect.fnUntraced(function*({ progress, readings, signals }) {
+      const clock = yield* SampleClock.current
+      const isEnding = () => signals.hasCome() || progress.current.finishedAt !== null
+      return yield* Control.open({
+        status: () =>
+          statusOf({ progress, readings, outputs: status.outputs, isEnding: isEnding(), now: clock.epochMicros() }),
+        mark: Effect.fnUntraced(function*(text) {
+          const at = clock.epochMicros()
+          yield* Recorder.mark(text, at)
+          yield* Effect.logInfo(`marked ${JSON.stringify(text)}`)
+          return formatTimestamp(at)
+        }),
+        takesMarks: () => readings.run !== null && !isEnding(),
+        stop: signals.stop
+      })
+    }),
+    pipeToSink: ({ control, ...options }) =>
       Journal.pipeToSink({
         ...options,
+        onOpened: control?.announce(place),
         path: place,
         status,
         fsync: settings.fsync,

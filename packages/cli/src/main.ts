@@ -15,10 +15,13 @@ import { checkCommand } from "./check.ts"
 import { discoverCommand } from "./discover.ts"
 import { Ended, UsageError } from "./errors.ts"
 import { helpText } from "./help.ts"
+import { markCommand } from "./mark.ts"
 import { recordCommand } from "./record.ts"
 import { resumeCommand } from "./resume.ts"
 import { withoutSecrets } from "./secrets.ts"
 import { simulateCommand } from "./simulate.ts"
+import { statusCommand } from "./status.ts"
+import { stopCommand } from "./stop.ts"
 import {
   clearStatus,
   complain,
@@ -31,7 +34,16 @@ import {
 
 const sampleline = Command.make("sampleline").pipe(
   Command.withDescription("Record lab instruments into files and databases."),
-  Command.withSubcommands([recordCommand, resumeCommand, checkCommand, discoverCommand, simulateCommand])
+  Command.withSubcommands([
+    recordCommand,
+    resumeCommand,
+    statusCommand,
+    markCommand,
+    stopCommand,
+    checkCommand,
+    discoverCommand,
+    simulateCommand
+  ])
 )
 
 /** Runs the command line and ends the process. */

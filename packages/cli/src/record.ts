@@ -9,6 +9,7 @@ import {
   AwaitedSink,
   type DeviceError,
   type InvalidOptionError,
+  messageOf,
   pipeToSink,
   PollSource,
   Progress,
@@ -30,8 +31,10 @@ import type * as Stream from "effect/Stream"
 import { RunError } from "./errors.ts"
 import type { Left, RunJournal } from "./journal.ts"
 import { openKeyboard } from "./keyboard.ts"
+import { LastReadings } from "./lastReadings.ts"
 import { behindParts, reportProgress } from "./progress.ts"
 import { recordFlags } from "./recordFlags.ts"
+import { withoutSecrets } from "./secrets.ts"
 import {
   awaitsOutputs,
   hasAlarms,
@@ -55,7 +58,8 @@ export const recordCommand = Command.make(
   Command.withShortDescription("Record devices into files and databases"),
   Command.withDescription(
     "Record devices into files and databases until the duration is over or Ctrl-C. On a terminal the key m marks this moment: "
-      + "write a text, then press Enter."
+      + "write a text, then press Enter. From another terminal `sampleline status` asks how it goes, `sampleline mark` marks, and "
+      + "`sampleline stop` ends it."
   ),
   Command.withExamples([
     {
@@ -101,7 +105,8 @@ const overflowNames = { "block": "block", "drop-newest": "dropNewest", "drop-old
 
 const record = Effect.fnUntraced(function*(settings: Settings) {
   const targets = yield* parseTargets(settings.out, outputOptions(settings))
-  const { beforeExit, first: signal } = yield* Signals.listen
+  const signals = yield* Signals.listen
+  const { beforeExit, first: signal } = signals
   const { journal, source, watchAlarms } = yield* Effect.raceFirst(
     prepare(settings, targets),
     Effect.flatMap(signal, Signals.end)
@@ -109,11 +114,16 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
   if (journal !== null) beforeExit(journal.sayLeft)
 
   const progress = new Progress()
+  const readings = new LastReadings()
+  const control = yield* journal?.openControl({ progress, readings, signals }) ?? Effect.succeed(null)
   const keyboard = settings.quiet ? null : yield* openKeyboard
   const behind = behindParts(targets, () => journal?.status.outputs ?? [], settings["batch-size"])
   const options = { batchSize: settings["batch-size"], flushInterval: settings["flush-interval"], progress }
-  const toOutputs: ReturnType<RunJournal["pipeToSink"]> = journal?.pipeToSink(options) ?? pipeToSink(options)
-  const exit = yield* watchAlarms(ticks(settings)).pipe(
+  const toOutputs: ReturnType<RunJournal["pipeToSink"]> = journal?.pipeToSink({ ...options, control })
+    ?? pipeToSink(options)
+  const exit = yield* ticks(settings).pipe(
+    readings.observe,
+    watchAlarms,
     toOutputs,
     Effect.raceFirst(settings.quiet ? Effect.never : reportProgress(progress, keyboard, behind)),
     Effect.provide(outputsLayer(targets, settings)),
@@ -127,6 +137,12 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
   const outcome = yield* Effect.exit(
     Effect.andThen(expectComplete(left, exit), expectSamples(progress, settings))
   )
+  yield* control?.ended({
+    reply: "ended",
+    failure: Exit.isFailure(outcome) ? withoutSecrets(messageOf(Cause.squash(outcome.cause))) : null,
+    text: summaryText(progress.current),
+    summary: summaryJson(progress.current, left)
+  }) ?? Effect.void
   yield* endBySignal(signal, settings, outcome)
   yield* outcome
 }, Effect.scoped)
@@ -249,14 +265,14 @@ const expectSamples = Effect.fnUntraced(function*(progress: Progress, { "allow-m
   }
 })
 
-/** SIGTERM and SIGHUP always set the exit code. Ctrl-C sets it if it cut a duration short and nothing failed. */
+/** SIGTERM and SIGHUP always set the exit code. Ctrl-C and `stop` set it if they cut a duration short and nothing failed. */
 const endBySignal = Effect.fnUntraced(function*(
   signal: Effect.Effect<Signals.Signal>,
   { duration }: Settings,
   outcome: Exit.Exit<unknown, unknown>
 ) {
   const name = yield* receivedSignal(signal)
-  if (name === null || (name === "SIGINT" && (duration === undefined || Exit.isFailure(outcome)))) return
+  if (name === null || (Signals.isByUser(name) && (duration === undefined || Exit.isFailure(outcome)))) return
   if (Exit.isFailure(outcome)) complain(Cause.squash(outcome.cause))
   return yield* Signals.end(name)
 })

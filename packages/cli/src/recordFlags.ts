@@ -131,7 +131,8 @@ export const recordFlags = {
   ),
   "no-journal": switchFlag(
     "no-journal",
-    "Keep no journal: an output that fails is lost for the rest of the run, and a slow one holds up the others"
+    "Keep no journal: an output that fails is lost for the rest of the run, and a slow one holds up the others. `sampleline status`, "
+      + "mark and stop cannot reach the recording"
   ),
   "journal-max": Flag.String("journal-max").pipe(
     Flag.filterMap(parseSize, () => SIZE_FORM),

@@ -1,14 +1,13 @@
 /**
  * `sampleline resume`: gives the outputs of a recording that was cut off what they lack, from its journal.
  */
-import { messageOf } from "@sampleline/core"
 import { Argument, Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import { RunError, UsageError } from "./errors.ts"
+import { journalsHere } from "./journalsHere.ts"
 import { withoutSecrets } from "./secrets.ts"
-import { JOURNAL_ENDING } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { count } from "./summary.ts"
 import { print, say } from "./terminal.ts"
@@ -73,12 +72,7 @@ interface Wish {
 const chosen = Effect.fnUntraced(
   function*(given: Option.Option<string>): Effect.fn.Return<string, UsageError | RunError> {
     if (Option.isSome(given)) return given.value
-    const entries = yield* Effect.try({
-      try: () => fs.readdirSync(".", { withFileTypes: true }),
-      catch: (cause) => new RunError({ message: messageOf(cause) })
-    })
-    const [only, ...others] = entries.filter((entry) => entry.name.endsWith(JOURNAL_ENDING) && entry.isDirectory())
-      .map(({ name }) => name)
+    const [only, ...others] = yield* journalsHere
     if (only === undefined) {
       return yield* new RunError({
         message:

@@ -1,5 +1,5 @@
 /**
- * SIGINT, SIGTERM and SIGHUP ask the command to end. A second signal ends the process at once, but not a SIGHUP: a terminal that
+ * SIGINT, SIGTERM and SIGHUP ask the command to end, and so does `sampleline stop`, which stands for a Ctrl-C from elsewhere. A second signal ends the process at once, but not a SIGHUP: a terminal that
  * closes sends it from the system and from the shell.
  *
  * A command without a terminal goes on after SIGHUP: it was started with `nohup`, or its terminal was closed behind it. Node takes
@@ -9,13 +9,20 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { Ended } from "./errors.ts"
 
-export type Signal = "SIGINT" | "SIGTERM" | "SIGHUP"
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 
-const EXIT_CODES: { readonly [signal in Signal]: number } = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }
+const STOP = "sampleline stop"
+
+export type Signal = (typeof SIGNALS)[number] | typeof STOP
+
+const EXIT_CODES: { readonly [signal in Signal]: number } = { SIGINT: 130, [STOP]: 130, SIGTERM: 143, SIGHUP: 129 }
+
+/** Whether the signal means no more than that the user has enough. */
+export const isByUser = (signal: Signal): boolean => signal === "SIGINT" || signal === STOP
 
 /**
- * Listens from now on while the scope is open. `first` returns the first signal. What `beforeExit` is given runs when a second one
- * ends the process.
+ * Listens from now on while the scope is open. `first` returns the first signal, `hasCome` tells whether it has come, and `stop`
+ * stands for one. What `beforeExit` is given runs when a second one ends the process.
  */
 export const listen = Effect.gen(function*() {
   const first = yield* Deferred.make<Signal>()
@@ -33,13 +40,14 @@ export const listen = Effect.gen(function*() {
       process.exit(EXIT_CODES[signal])
     }
   }
-  const signals = Object.keys(EXIT_CODES) as ReadonlyArray<Signal>
   yield* Effect.acquireRelease(
-    Effect.sync(() => signals.forEach((signal) => process.on(signal, onSignal))),
-    () => Effect.sync(() => signals.forEach((signal) => process.off(signal, onSignal)))
+    Effect.sync(() => SIGNALS.forEach((signal) => process.on(signal, onSignal))),
+    () => Effect.sync(() => SIGNALS.forEach((signal) => process.off(signal, onSignal)))
   )
   return {
     first: Deferred.await(first),
+    hasCome: () => Deferred.isDoneUnsafe(first),
+    stop: Deferred.succeed(first, STOP),
     beforeExit: (run: () => void) => {
       lastWords = run
     }

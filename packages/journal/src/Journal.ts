@@ -20,10 +20,10 @@ import {
   SinkWriteError,
   type Tick
 } from "@sampleline/core"
-import { Array, Duration, Effect, Fiber, type Scope, Sink, Stream } from "effect"
+import { Array, Duration, Effect, Fiber, References, type Scope, Sink, Stream } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { drain, type DrainOptions, type Output, outputsOf } from "./Drain.ts"
-import type { JournalError } from "./JournalError.ts"
+import { JournalError } from "./JournalError.ts"
 import { endKilledRun } from "./KilledRun.ts"
 import type { Item } from "./Packing.ts"
 import * as Store from "./Store.ts"
@@ -50,6 +50,8 @@ export interface JournalOptions extends PipeOptions {
   readonly settings?: string | undefined
   /** Filled while the run goes on. Default: none. */
   readonly status?: JournalStatus | undefined
+  /** Run when the journal's folder is made. Its scope closes before the folder goes or is left. Default: nothing. */
+  readonly onOpened?: Effect.Effect<void, never, Scope.Scope> | undefined
   /** Called when samples are accepted, with their number in this run so far. */
   readonly onAccepted?: ((samples: number) => void) | undefined
 }
@@ -122,6 +124,7 @@ export const pipeToSink = (options: JournalOptions = {}) =>
       })
 
     const recording = yield* Recording.make<E>(sink, { ...options, capacity: settings.drain.batchSize })
+    if (options.onOpened !== undefined) yield* options.onOpened
     const journalling = ticks.pipe(
       recording.untilEnded,
       Stream.map(recording.itemsOf),
@@ -178,6 +181,26 @@ export const inspect = Effect.fnUntraced(
       items: end,
       outputs: [...store.outputs()].map(([name, { place }]) => ({ name, behind: end - (place?.through ?? 0) }))
     }
+  },
+  Effect.scoped
+)
+
+/**
+ * What a journal holds, without changing anything, and without its lock: the next recorder can take that meanwhile. What is needed is
+ * copied to the system's temporary folder and read there, because a journal that a kill has left must be repaired to be read.
+ */
+export const peek = Effect.fnUntraced(
+  function*(path: string): Effect.fn.Return<JournalContent, JournalError | InvalidOptionError, Scope.Scope> {
+    yield* Store.checkOwner(path)
+    const copy = yield* Store.copyEnds(path)
+    const content = yield* inspect(copy).pipe(
+      Effect.catchTag("JournalError", ({ cause, detail, reason }) => new JournalError({ path, reason, detail, cause })),
+      Effect.provideService(References.MinimumLogLevel, "None"),
+      Effect.result
+    )
+    // A recorder that began meanwhile has changed what was copied.
+    yield* Store.checkOwner(path)
+    return yield* Effect.fromResult(content)
   },
   Effect.scoped
 )

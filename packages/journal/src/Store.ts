@@ -8,10 +8,12 @@ import { type Run, SampleClock } from "@sampleline/core"
 import { OwnerLock, SqliteDatabase, SqliteFailure, syncFolder } from "@sampleline/sqlite"
 import { type Array, Duration, Effect, Option, type Scope, Stream } from "effect"
 import * as fs from "node:fs"
+import * as os from "node:os"
 import * as path from "node:path"
 import { JournalError } from "./JournalError.ts"
 import * as Ledger from "./Ledger.ts"
 import type { Item } from "./Packing.ts"
+import { firstOf } from "./Segment.ts"
 import * as Segments from "./Segments.ts"
 
 export interface StoreOptions {
@@ -137,7 +139,7 @@ const openFolder = Effect.fnUntraced(function*(
   let isFinished = false
   // First, so that the folder goes last, when its databases are closed.
   yield* Effect.addFinalizer(() => Effect.suspend(() => isFinished ? remove(folder) : Effect.void))
-  yield* Effect.mapError(OwnerLock.acquire(path.join(folder, "owner")), failed)
+  yield* Effect.mapError(OwnerLock.acquire(lockOf(folder)), failed)
   if (made !== undefined) yield* Effect.mapError(SqliteDatabase.remove(Ledger.fileOf(folder)), failed)
   const ledger = yield* Effect.catchTag(Ledger.open(folder, made), "SqliteFailure", (failure) => failed(failure))
   const segments = yield* Effect.mapError(
@@ -304,6 +306,35 @@ const openFolder = Effect.fnUntraced(function*(
     })
   }
 })
+
+const lockOf = (folder: string): string => path.join(folder, "owner")
+
+/** Fails if another process records or resumes the journal. Changes nothing. */
+export const checkOwner = (folder: string): Effect.Effect<void, JournalError> =>
+  Effect.mapError(OwnerLock.check(lockOf(folder)), (cause) => failureOf(folder, cause))
+
+/** A copy of what tells what a journal holds: its ledger and its last segment. It goes with the scope. */
+export const copyEnds = (folder: string): Effect.Effect<string, JournalError, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => fs.mkdtempSync(path.join(os.tmpdir(), "sampleline-")),
+      catch: (cause) => failureOf(folder, cause)
+    }),
+    (copy) => Effect.sync(() => fs.rmSync(copy, { recursive: true, force: true }))
+  ).pipe(Effect.tap((copy) =>
+    Effect.try({
+      try: () => {
+        const names = fs.statSync(folder).isDirectory() ? fs.readdirSync(folder) : []
+        const last = names.filter((name) => firstOf(name) !== null).toSorted().at(-1)
+        for (const file of [path.basename(Ledger.fileOf(folder)), last ?? []].flat()) {
+          for (const name of [file, `${file}-wal`]) {
+            if (names.includes(name)) fs.copyFileSync(path.join(folder, name), path.join(copy, name))
+          }
+        }
+      },
+      catch: (cause) => failureOf(folder, cause)
+    })
+  ))
 
 /** Removes a journal. A crash meanwhile leaves all of it, or nothing under its name. Afterwards it does not come back. */
 const remove = Effect.fnUntraced(function*(folder: string) {

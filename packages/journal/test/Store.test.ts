@@ -205,6 +205,36 @@ describe("Store", () => {
       assert.strictEqual((yield* Journal.inspect(path)).items, 1)
     }).pipe(Effect.scoped))
 
+  it.live("is looked at without changing a byte, and whatever a kill has left beside its files", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("a.journal")
+      yield* used(
+        Store.create(options(path), made),
+        (store) =>
+          Effect.gen(function*() {
+            yield* store.append(samples(0, 3))
+            yield* store.keep("csv", { place: { through: 2, token: "t" }, first: null })
+            assert.strictEqual(
+              (yield* Effect.flip(Journal.peek(path))).message.includes(`process ${process.pid}`),
+              true
+            )
+            // What a kill would leave: with logs that are not in the databases yet.
+            fs.cpSync(path, `${path}-killed`, { recursive: true })
+          })
+      )
+      const killed = `${path}-killed`
+      const bytes = () =>
+        fs.readdirSync(killed).toSorted().map((name) => [name, fs.readFileSync(`${killed}/${name}`).toString("base64")])
+      for (const lost of ["nothing", "-shm"]) {
+        for (const [name] of bytes()) if (name!.endsWith(lost)) fs.rmSync(`${killed}/${name}`)
+        const before = bytes()
+        const { items, outputs, run } = yield* Journal.peek(killed)
+        assert.strictEqual(run?.id, sampleAt(0).run.id)
+        assert.deepStrictEqual([items, outputs], [3, [{ name: "csv", behind: 1 }]])
+        assert.deepStrictEqual(bytes(), before)
+      }
+    }).pipe(Effect.scoped))
+
   it.live("lets one process at a time have it", () =>
     Effect.gen(function*() {
       const path = yield* pathIn("a.journal")

@@ -41,7 +41,7 @@ export const acquire = Effect.fnUntraced(function*(
   path: string
 ): Effect.fn.Return<void, OwnedError | SqliteFailure, Scope.Scope> {
   const database = yield* open(path)
-  const ownerFile = `${path}.owner`
+  const ownerFile = ownerFileOf(path)
   yield* Effect.acquireRelease(
     attempt(() => {
       // Nothing is ever written to it, so it needs no journal beside it.
@@ -54,10 +54,30 @@ export const acquire = Effect.fnUntraced(function*(
         fs.rmSync(ownerFile, { force: true })
         database.exec("ROLLBACK")
       })
-  ).pipe(
-    Effect.mapError((failure) => failure.isBusy ? new OwnedError({ path, owner: readOwner(ownerFile) }) : failure)
-  )
+  ).pipe(ownedIfBusy(path))
 })
+
+/**
+ * Fails if someone owns the lock. Changes nothing, and takes nothing that could keep the next owner from it.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const check = Effect.fnUntraced(
+  function*(path: string): Effect.fn.Return<void, OwnedError | SqliteFailure, Scope.Scope> {
+    if (!fs.existsSync(path)) return
+    const database = yield* open(path)
+    yield* attempt(() => database.prepare("SELECT 1 FROM sqlite_schema").all([])).pipe(ownedIfBusy(path))
+  },
+  Effect.scoped
+)
+
+const ownerFileOf = (path: string): string => `${path}.owner`
+
+const ownedIfBusy = (path: string) =>
+  Effect.mapError((failure: SqliteFailure) =>
+    failure.isBusy ? new OwnedError({ path, owner: readOwner(ownerFileOf(path)) }) : failure
+  )
 
 /** The lock works without this file: a full disk must not refuse an owner. */
 const writeOwner = (file: string): void => {
@@ -78,7 +98,13 @@ const readOwner = (file: string): typeof Owner.Type | null => {
   }
 }
 
-const isRunning = (pid: number): boolean => {
+/**
+ * Whether a process of this machine runs, also another user's.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isRunning = (pid: number): boolean => {
   try {
     return process.kill(pid, 0)
   } catch (error) {

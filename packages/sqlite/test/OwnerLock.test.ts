@@ -72,6 +72,20 @@ describe("OwnerLock", () => {
       assert.match(yield* tryElsewhere(path), new RegExp(`process ${process.pid} on`))
     }))
 
+  it.live("is looked at without being taken: the next owner gets it meanwhile", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("run.lock")
+      yield* OwnerLock.check(path)
+      assert.isFalse(fs.existsSync(path))
+      const child = yield* startChild(owning(path))
+      const error = yield* Effect.flip(OwnerLock.check(path))
+      assert.strictEqual(error._tag, "OwnedError")
+      assert.include(error.message, `process ${child.pid} on `)
+      yield* killChild(child)
+      yield* OwnerLock.check(path)
+      assert.strictEqual(yield* tryElsewhere(path), "owned")
+    }))
+
   it.live("does not name an owner that is no longer running", () =>
     Effect.gen(function*() {
       const path = yield* tempFile("run.lock")

@@ -24,6 +24,8 @@ export { Journal }
 
 /** What a recording needs of its journal. */
 export interface RunJournal {
+  /** Its folder. */
+  readonly path: string
   readonly status: Journal.JournalStatus
   readonly pipeToSink: (options: PipeOptions) => ReturnType<typeof Journal.pipeToSink>
   /** Says, as long as there is a journal, how to finish the outputs. */
@@ -37,6 +39,7 @@ export const prepare = Effect.fnUntraced(function*(settings: Settings): Effect.f
   const place = yield* freeName(yield* placeOf(settings))
   const status = new Journal.JournalStatus()
   return {
+    path: place,
     status,
     pipeToSink: (options) =>
       Journal.pipeToSink({

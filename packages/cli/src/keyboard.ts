@@ -16,8 +16,9 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { StringDecoder } from "node:string_decoder"
 import * as tty from "node:tty"
+import { beforeAbruptSignals } from "./abruptSignals.ts"
 import { isInBackground } from "./jobControl.ts"
-import { clearStatus } from "./terminal.ts"
+import { isShared } from "./terminal.ts"
 
 export interface Keyboard {
   /** Whether keys were read when it was last looked at. */
@@ -32,14 +33,7 @@ export const openKeyboard: Effect.Effect<Keyboard | null, never, Scope.Scope> = 
   (keyboard) => Effect.sync(() => keyboard?.close())
 )
 
-/** A program that reads our output may read the keys itself, as `less` does. */
-const hasKeys = (): boolean => {
-  const output = fs.fstatSync(1)
-  return tty.isatty(0) && tty.isatty(2) && !output.isFIFO() && !output.isSocket()
-}
-
-/** The signals that stop or end the process at once, as long as nobody listens. */
-const ABRUPT = ["SIGTSTP", "SIGQUIT"] as const
+const hasKeys = (): boolean => tty.isatty(0) && tty.isatty(2) && !isShared()
 
 /** `stty` is waited for. So no key stops it, and it stops nobody if the terminal goes to another group in this moment. */
 const UNSTOPPABLE = "trap '' INT QUIT TSTP TTOU"
@@ -52,6 +46,7 @@ class TerminalKeyboard implements Keyboard {
   private before: string | null = null
   private hasMode = false
   private isLost = false
+  private readonly forgetAbrupt: () => void
 
   /** Null if there is no terminal. */
   static open(): TerminalKeyboard | null {
@@ -67,7 +62,7 @@ class TerminalKeyboard implements Keyboard {
     this.terminal = terminal
     process.on("SIGCONT", this.onContinued)
     process.on("exit", this.putBack)
-    for (const signal of ABRUPT) process.on(signal, this.onAbrupt)
+    this.forgetAbrupt = beforeAbruptSignals(this.putBack)
     this.look()
   }
 
@@ -75,7 +70,7 @@ class TerminalKeyboard implements Keyboard {
     this.putBack()
     process.off("SIGCONT", this.onContinued)
     process.off("exit", this.putBack)
-    for (const signal of ABRUPT) process.off(signal, this.onAbrupt)
+    this.forgetAbrupt()
     fs.closeSync(this.terminal)
   }
 
@@ -115,16 +110,6 @@ class TerminalKeyboard implements Keyboard {
   private readonly putBack = (): void => {
     if (this.hasMode && this.before !== null && isInBackground() === false) this.stty(this.before)
     this.hasMode = false
-  }
-
-  /** Puts the terminal back, then lets the signal do what it does by itself. */
-  private readonly onAbrupt = (signal: NodeJS.Signals): void => {
-    this.putBack()
-    clearStatus()
-    process.off(signal, this.onAbrupt)
-    // A stopped process goes on behind this line.
-    process.kill(process.pid, signal)
-    process.on(signal, this.onAbrupt)
   }
 
   /** The shell has set a mode of its own if the process was stopped by a signal that nobody can hear. */

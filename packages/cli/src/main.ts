@@ -21,6 +21,7 @@ import { withoutSecrets } from "./secrets.ts"
 import { simulateCommand } from "./simulate.ts"
 import {
   clearStatus,
+  clearTerminal,
   complain,
   ignoreBrokenStreams,
   leaveTerminals,
@@ -28,16 +29,18 @@ import {
   say,
   stderrLogger
 } from "./terminal.ts"
+import { watchCommand } from "./watch.ts"
 
 const sampleline = Command.make("sampleline").pipe(
   Command.withDescription("Record lab instruments into files and databases."),
-  Command.withSubcommands([recordCommand, resumeCommand, checkCommand, discoverCommand, simulateCommand])
+  Command.withSubcommands([recordCommand, watchCommand, resumeCommand, checkCommand, discoverCommand, simulateCommand])
 )
 
 /** Runs the command line and ends the process. */
 export const main = (args: ReadonlyArray<string>, version: string): void => {
   ignoreBrokenStreams()
   process.on("exit", leaveTerminals)
+  process.on("uncaughtExceptionMonitor", clearTerminal)
   const program = Command.runWith(sampleline, { version })(args).pipe(
     Effect.provide(Layer.mergeAll(
       NodeServices.layer,

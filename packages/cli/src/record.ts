@@ -29,8 +29,9 @@ import type * as Stream from "effect/Stream"
 import { RunError } from "./errors.ts"
 import type { Left, RunJournal } from "./journal.ts"
 import { openKeyboard } from "./keyboard.ts"
-import { behindParts, reportProgress } from "./progress.ts"
+import { clearingTerminal } from "./progress.ts"
 import { recordFlags } from "./recordFlags.ts"
+import { reportOf } from "./recordReport.ts"
 import { awaitsOutputs, hasJournal, intervalMillis, outputOptions, type Settings, withSettings } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { summaryJson, summaryText } from "./summary.ts"
@@ -45,8 +46,8 @@ export const recordCommand = Command.make(
 ).pipe(
   Command.withShortDescription("Record devices into files and databases"),
   Command.withDescription(
-    "Record devices into files and databases until the duration is over or Ctrl-C. On a terminal the key m marks this moment: "
-      + "write a text, then press Enter."
+    "Record devices into files and databases until the duration is over or Ctrl-C. A terminal of at least 80 columns and 12 rows "
+      + "shows a live table: its last line says what the keys do. The key m marks this moment: write a text, then press Enter."
   ),
   Command.withExamples([
     {
@@ -97,15 +98,17 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
 
   const progress = new Progress()
   const keyboard = settings.quiet ? null : yield* openKeyboard
-  const behind = behindParts(targets, () => journal?.status.outputs ?? [], settings["batch-size"])
+  const report = yield* reportOf(settings, targets, progress, journal)
   const options = { batchSize: settings["batch-size"], flushInterval: settings["flush-interval"], progress }
   const toOutputs: ReturnType<RunJournal["pipeToSink"]> = journal?.pipeToSink(options) ?? pipeToSink(options)
   const exit = yield* ticks(settings).pipe(
+    report.observe,
     toOutputs,
-    Effect.raceFirst(settings.quiet ? Effect.never : reportProgress(progress, keyboard, behind)),
+    Effect.raceFirst(settings.quiet ? Effect.never : report.show(keyboard)),
     Effect.provide(outputsLayer(targets, settings)),
     Effect.provideContext(source),
     Recorder.endWhen(signal),
+    clearingTerminal,
     Effect.exit
   )
   yield* logEnd(signal, exit)
@@ -134,7 +137,7 @@ const prepare = Effect.fnUntraced(function*(settings: Settings, targets: Readonl
 })
 
 /** Polled ticks, or with `--stream` the readings that devices send by themselves. */
-const ticks = (
+export const ticks = (
   { duration, meta, overflow, precise, rate, stream }: Settings
 ): Stream.Stream<Tick, InvalidOptionError | DeviceError, PollSource | Alicat.Instruments> =>
   stream
@@ -172,7 +175,7 @@ const outputsLayer = (targets: Array.NonEmptyReadonlyArray<Target>, settings: Se
     Array.map(targets, ({ layer }) => awaitsOutputs(settings) ? AwaitedSink.layer(layer) : layer)
   )
 
-const openSource = Effect.fnUntraced(function*({ "allow-missing": allowMissing, source }: Settings) {
+export const openSource = Effect.fnUntraced(function*({ "allow-missing": allowMissing, source }: Settings) {
   return yield* Layer.build(Alicat.layer({ devices: yield* devicesOf(source), allowMissing }))
 })
 
@@ -195,7 +198,7 @@ const logEnd = Effect.fnUntraced(function*(signal: Effect.Effect<Signals.Signal>
   )
 })
 
-const receivedSignal = (signal: Effect.Effect<Signals.Signal>): Effect.Effect<Signals.Signal | null> =>
+export const receivedSignal = (signal: Effect.Effect<Signals.Signal>): Effect.Effect<Signals.Signal | null> =>
   Effect.raceFirst(signal, Effect.as(Effect.void, null))
 
 /** On stdout, or on stderr if the samples go to stdout. */

@@ -1,26 +1,31 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it, vi } from "@effect/vitest"
 import * as nodePty from "@lydell/node-pty"
-import { Progress } from "@sampleline/core"
+import { Progress, SampleClock } from "@sampleline/core"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { behindParts, reportProgress } from "../src/progress.ts"
+import { progressParts } from "../src/summary.ts"
+import { timeText } from "../src/terminal.ts"
 import { BIN, tempFolder } from "./process.ts"
 import { eventually, rowsOf } from "./recordings.ts"
 
-it.effect("is a new line every ten seconds if stderr is not a terminal", () =>
+it.effect("is a new line with its time every ten seconds if stderr is not a terminal", () =>
   Effect.gen(function*() {
     const written: Array<unknown> = []
     const write = vi.spyOn(process.stderr, "write").mockImplementation((chunk) => written.push(chunk) > 0)
     const isTerminal = process.stderr.isTTY
     process.stderr.isTTY = false
-    yield* Effect.forkChild(reportProgress(new Progress(), null))
+    const clock = yield* SampleClock.current
+    const secondsAt = (at: number) => at / 1_000_000
+    const parts = () => progressParts(new Progress().current, secondsAt(clock.epochMicros()))
+    yield* Effect.forkChild(reportProgress({ parts, secondsAt, table: null, keyboard: null, marks: true }))
     yield* TestClock.adjust("29 seconds")
     write.mockRestore()
     process.stderr.isTTY = isTerminal
     assert.deepStrictEqual(written, [
-      "10.0 s   0 samples   0 late ticks   0 failures\n",
-      "20.0 s   0 samples   0 late ticks   0 failures\n"
+      `${timeText(new Date(10_000))} 10.0 s   0 samples   0 late ticks   0 failures\n`,
+      `${timeText(new Date(20_000))} 20.0 s   0 samples   0 late ticks   0 failures\n`
     ])
   }))
 

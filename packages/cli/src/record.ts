@@ -46,8 +46,9 @@ export const recordCommand = Command.make(
 ).pipe(
   Command.withShortDescription("Record devices into files and databases"),
   Command.withDescription(
-    "Record devices into files and databases until the duration is over or Ctrl-C. A terminal of at least 80 columns and 12 rows "
-      + "shows a live table: its last line says what the keys do. The key m marks this moment: write a text, then press Enter."
+    "Record devices into files and databases until the duration is over or Ctrl-C. On a terminal the key m marks this moment: "
+      + "write a text, then press Enter. A terminal of at least 80 columns and 12 rows shows a live table. Its last line says what the "
+      + "keys do."
   ),
   Command.withExamples([
     {

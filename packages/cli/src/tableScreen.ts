@@ -27,7 +27,7 @@ export class TableScreen {
   draw(size: TableSize, hasKeys: boolean, marks: boolean, prompt: string | null): void {
     const view = this.frozen ?? this.view()
     const options: TableOptions = { ...size, first: this.first, colour: hasColour(), unicode: hasUnicode() }
-    const shown = devicesShown(view, options)
+    const shown = devicesShown({ ...view, footer: "" }, options)
     this.first = shown.first
     const hints = [
       ...this.frozen === null ? [] : ["PAUSED: the picture stands still, the recording goes on"],

@@ -40,6 +40,7 @@ fsync: interval
 metrics: 9464
 otlp: http://127.0.0.1:4318
 json: true
+plain: true
 quiet: true
 `
 

@@ -148,10 +148,10 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
     Effect.gen(function*() {
       const cwd = yield* tempFolder
       const terminal = yield* startOnTerminal(RECORD.split(" ").slice(1), cwd)
-      yield* terminal.printed(/m marks/)
+      yield* terminal.printed(/m mark/)
       yield* terminal.type("\u001a")
       yield* terminal.type("mgoes on\r")
-      yield* terminal.printed(/INFO marked "goes on"/)
+      yield* terminal.printed(/marked "goes on"/)
       yield* rowsKeepComing(cwd)
       yield* terminal.type("\u0003")
       assert.strictEqual(yield* terminal.exit, 0)

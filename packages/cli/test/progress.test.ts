@@ -46,12 +46,12 @@ it("tells how far an output is behind that waits, has stopped, or does not keep 
 })
 
 it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("progress", (it) => {
-  it.effect("is a line on a terminal that counts samples; Ctrl-C ends the run with the summary", () =>
+  it.effect("is a line on a narrow terminal that counts samples; Ctrl-C ends the run with the summary", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
       const terminal = nodePty.spawn(process.execPath, [BIN, "record", "--simulate", "1", "--out", "a.csv"], {
         cwd,
-        cols: 100
+        cols: 79
       })
       const screen = { text: "", code: -1 }
       terminal.onData((text) => screen.text += text)

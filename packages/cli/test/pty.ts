@@ -5,6 +5,21 @@ import * as fs from "node:fs"
 import { emulator } from "../../view/test/views.ts"
 import { BIN } from "./process.ts"
 
+/** Writes to a terminal until it takes no more. Returns how many bytes it took. */
+const fill = (path: string): number => {
+  const { O_NOCTTY, O_NONBLOCK, O_WRONLY } = fs.constants
+  const terminal = fs.openSync(path, O_WRONLY | O_NONBLOCK | O_NOCTTY)
+  let written = 0
+  try {
+    for (;;) written += fs.writeSync(terminal, Buffer.alloc(4096))
+  } catch (error) {
+    assert.strictEqual((error as NodeJS.ErrnoException).code, "EAGAIN")
+    return written
+  } finally {
+    fs.closeSync(terminal)
+  }
+}
+
 /** What its types do not tell. */
 interface UnixTerminal extends IPty {
   readonly ptsName: string
@@ -50,21 +65,13 @@ const startInPty = Effect.fnUntraced(function*(
       screen.terminal.resize(cols, rows)
       terminal.resize(cols, rows)
     },
-    /** Stops to read what the terminal gets, and fills it with characters that show nothing: it takes no more. */
-    stall: Effect.sync(() => {
+    /** Stops to read what the terminal gets, and fills it with characters that show nothing, until it takes no more. */
+    stall: Effect.gen(function*() {
       terminal.pause()
-      const { O_NOCTTY, O_NONBLOCK, O_WRONLY } = fs.constants
-      const filling = fs.openSync(terminal.ptsName, O_WRONLY | O_NONBLOCK | O_NOCTTY)
-      const nothing = Buffer.alloc(4096)
-      const fill = () => {
-        try {
-          while (fs.writeSync(filling, nothing) > 0);
-        } catch (error) {
-          assert.strictEqual((error as NodeJS.ErrnoException).code, "EAGAIN")
-        }
-      }
-      fill()
-      fs.closeSync(filling)
+      // The kernel makes some room again after it has refused a byte.
+      yield* Effect.repeat(Effect.delay(Effect.sync(() => fill(terminal.ptsName)), "50 millis"), {
+        until: (written) => written === 0
+      })
     }),
     /** Reads again. */
     readOn: Effect.sync(() => terminal.resume()),

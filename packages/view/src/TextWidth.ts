@@ -15,9 +15,14 @@ const NO_COLUMN = /^[\p{Mn}\p{Me}]$/u
 const TWO_COLUMNS =
   /^[\u1100-\u11ff\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe10-\ufe1f\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{16fe0}-\u{1b2ff}\u{1d300}-\u{1d37f}\u{1f000}-\u{1faff}\u{20000}-\u{3fffd}\p{Emoji_Presentation}]$/u
 
+/** Most characters of a table are drawn again and again, and the expressions take most of the time of a frame. */
+const known = new Map<string, number>()
+
 const widthOfCharacter = (character: string): number => {
   if (character < "\u0300") return 1
-  return NO_COLUMN.test(character) ? 0 : TWO_COLUMNS.test(character) ? 2 : 1
+  const width = known.get(character) ?? (NO_COLUMN.test(character) ? 0 : TWO_COLUMNS.test(character) ? 2 : 1)
+  known.set(character, width)
+  return width
 }
 
 /**

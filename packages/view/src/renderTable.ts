@@ -87,12 +87,12 @@ export interface TableOptions {
  * @category constructors
  */
 export const renderTable = (view: TableView, options: TableOptions): ReadonlyArray<string> => {
-  const { body, first, foot, heading, shown } = layoutOf(view, options)
+  const { first, foot, heading, rowsOf, shown } = layoutOf(view, options)
   const hidden = view.devices.filter((_, at) => at < first || at >= first + shown)
   const more: ReadonlyArray<Line> = hidden.length === 0
     ? []
     : [[{ text: moreText(hidden, view.devices.length, options) }]]
-  return [...heading, ...body.slice(first, first + shown).flat(), ...more, ...foot]
+  return [...heading, ...view.devices.slice(first, first + shown).flatMap(rowsOf), ...more, ...foot]
     .slice(0, Math.max(0, options.rows - 1))
     .map((line) => textOf(line, options))
 }
@@ -147,10 +147,14 @@ const textOf = (line: Line, options: TableOptions): string => {
 
 const moreIn = ({ unicode = true }: TableOptions): string => unicode ? "…" : "~"
 
-interface Layout {
+/** How devices are shown. */
+interface DeviceLayout {
   readonly heading: ReadonlyArray<Line>
-  /** The rows of each device. */
-  readonly body: ReadonlyArray<ReadonlyArray<Line>>
+  readonly heightOf: (device: DeviceView) => number
+  readonly rowsOf: (device: DeviceView) => ReadonlyArray<Line>
+}
+
+interface Layout extends DeviceLayout {
   readonly foot: ReadonlyArray<Line>
   readonly first: number
   /** How many devices are shown. */
@@ -158,17 +162,18 @@ interface Layout {
 }
 
 const layoutOf = (view: TableView, options: TableOptions): Layout => {
+  const { devices } = view
   const foot = footOf(view, options)
-  const { body, heading } = gridOf(view.devices, options) ?? listOf(view.devices, options)
-  const room = Math.max(1, options.rows - 1 - heading.length - foot.length)
-  const heights = body.map((rows) => rows.length)
+  const layout = gridOf(devices, options) ?? listOf(devices, options)
+  const room = Math.max(1, options.rows - 1 - layout.heading.length - foot.length)
+  const heights = devices.map(layout.heightOf)
   if (heights.reduce((sum, height) => sum + height, 0) <= room) {
-    return { heading, body, foot, first: 0, shown: body.length }
+    return { ...layout, foot, first: 0, shown: devices.length }
   }
   // A line says how many there are more.
   const last = heights.length - countFrom(heights.toReversed(), room - 1)
   const first = Math.max(0, Math.min(options.first ?? 0, last))
-  return { heading, body, foot, first, shown: countFrom(heights.slice(first), room - 1) }
+  return { ...layout, foot, first, shown: countFrom(heights.slice(first), room - 1) }
 }
 
 /** How many fit, at least one. */
@@ -257,7 +262,7 @@ interface Column {
 const gridOf = (
   devices: ReadonlyArray<DeviceView>,
   options: TableOptions
-): Pick<Layout, "heading" | "body"> | null => {
+): DeviceLayout | null => {
   const known = devices.filter(({ fields }) => fields.length > 0)
   const fields = known[0]?.fields ?? []
   if (known.some((device) => headOf(device.fields) !== headOf(fields))) return null
@@ -292,14 +297,15 @@ const gridOf = (
       ],
       [{ text: blank + line(({ unit }) => unit), style: "dim" }]
     ],
-    body: devices.map((device) => [[
+    heightOf: () => 1,
+    rowsOf: (device) => [[
       ...beginning.of(device),
       {
         text: line((column) => valueText(device.fields[columns.indexOf(column)])),
         style: isBad(device) ? "dim" : "plain"
       },
       { text: trend === 0 ? "" : sparkline(device.trend, trend, options.unicode ?? true).padStart(trend) }
-    ]])
+    ]]
   }
 }
 
@@ -328,23 +334,24 @@ const packed = (words: ReadonlyArray<string>, width: number): readonly [string, 
   return null
 }
 
-const listOf = (devices: ReadonlyArray<DeviceView>, options: TableOptions): Pick<Layout, "heading" | "body"> => {
+const listOf = (devices: ReadonlyArray<DeviceView>, options: TableOptions): DeviceLayout => {
   const beginning = beginningOf(devices, options)
   const trend = options.columns < WIDE ? NARROWEST_TREND + GAP : 20
   const indent = beginning.width + trend + GAP
-  const room = options.columns - indent
   const end = " ".repeat(GAP)
+  const valuesOf = (device: DeviceView) => flow(device.fields.map(listedText), options.columns - indent)
   return {
     heading: [[...beginning.heading, { text: `${end}${fit("trend", trend, "")}${end}values`, style: "dim" }]],
-    body: devices.map((device) => {
+    heightOf: (device) => Math.max(1, valuesOf(device).length),
+    rowsOf: (device) => {
       const style: Style = isBad(device) ? "dim" : "plain"
-      const [first = "", ...more] = flow(device.fields.map(listedText), room)
+      const [first = "", ...more] = valuesOf(device)
       const drawn = sparkline(device.trend, trend, options.unicode ?? true)
       return [
         [...beginning.of(device), { text: drawn.padStart(trend) + end }, { text: first, style }],
         ...more.map((text): Line => [{ text: " ".repeat(indent) }, { text, style }])
       ]
-    })
+    }
   }
 }
 

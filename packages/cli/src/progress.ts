@@ -87,7 +87,8 @@ export const reportProgress = Effect.fnUntraced(function*(report: RunReport): Ef
     const hasKeys = keyboard?.isOn() === true
     const size = sizeOfTable()
     if (size !== null) {
-      return Effect.sync(() => table!.draw(size, hasKeys, marks, line === null ? null : promptFor(line, size.columns)))
+      const prompt = line === null ? null : promptFor(line, size.columns)
+      return Effect.sync(() => table!.draw(size, { hasKeys, marks, prompt }))
     }
     return showStatus(line === null ? statusOf(parts(), hasKeys && marks) : promptFor(line, statusColumns()))
   })

@@ -27,7 +27,7 @@ export interface RecordReport {
 }
 
 export const reportOf = Effect.fnUntraced(function*(
-  { "batch-size": batchSize, duration, plain, quiet }: Settings,
+  { "batch-size": batchSize, duration, out, plain, quiet }: Settings,
   targets: ReadonlyArray<Target>,
   progress: Progress,
   journal: RunJournal | null
@@ -38,7 +38,8 @@ export const reportOf = Effect.fnUntraced(function*(
   const secondsAt = (at: number) => (at - progress.current.startedAt) / 1_000_000
   const parts = () => progressParts(progress.current, secondsAt(clock.epochMicros()), behind())
   const lines = { parts, secondsAt, marks: true }
-  if (quiet || plain || !canShowTable()) {
+  const isTaken = out.includes("-") && process.stdout.isTTY
+  if (quiet || plain || isTaken || !canShowTable()) {
     return { observe: (ticks) => ticks, show: (keyboard) => reportProgress({ ...lines, keyboard, table: null }) }
   }
 

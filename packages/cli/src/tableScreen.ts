@@ -9,6 +9,16 @@ export interface TableKeys {
   readonly [key: string]: () => void
 }
 
+/** What the last line says. */
+export interface Footer {
+  /** Whether keys are read. */
+  readonly hasKeys: boolean
+  /** Whether there is a recording to mark. */
+  readonly marks: boolean
+  /** What is shown instead of what the keys do; null for that. */
+  readonly prompt: string | null
+}
+
 const PAGE = 10
 
 export class TableScreen {
@@ -23,8 +33,7 @@ export class TableScreen {
     this.view = view
   }
 
-  /** `prompt` is shown instead of what the keys do. */
-  draw(size: TableSize, hasKeys: boolean, marks: boolean, prompt: string | null): void {
+  draw(size: TableSize, { hasKeys, marks, prompt }: Footer): void {
     const view = this.frozen ?? this.view()
     const options: TableOptions = { ...size, first: this.first, colour: hasColour(), unicode: hasUnicode() }
     const shown = devicesShown({ ...view, footer: "" }, options)

@@ -107,7 +107,7 @@ export const tableSize = (): TableSize | null => {
   // A process in the background did not hear of changes.
   if (table === null) process.emit("SIGWINCH", "SIGWINCH")
   const { columns, rows } = process.stderr
-  return columns < LEAST_COLUMNS || rows < LEAST_ROWS ? null : { columns: columns - 1, rows }
+  return columns >= LEAST_COLUMNS && rows >= LEAST_ROWS ? { columns: columns - 1, rows } : null
 }
 
 /** Shows a table, on a screen of its own. It is not shown while the terminal has not taken what came before. */
@@ -184,13 +184,15 @@ export const print = (text: string): void => {
   write(process.stdout, `${text}\n`)
 }
 
-/** Prints an error: one line for a typed one, the stack for a bug. */
-export const complain = (error: unknown): void =>
+/** Prints why a command failed: one line for a typed error, the stack for a bug. A terminal is waited for. */
+export const complain = (error: unknown): void => {
   say(
     error instanceof Error && "_tag" in error
       ? `sampleline: ${withoutSecrets(messageOf(error))}`
       : `sampleline: internal error: ${error instanceof Error ? error.stack : messageOf(error)}`
   )
+  terminal?.flushWithin(Number.POSITIVE_INFINITY)
+}
 
 /** `2026-11-25 16:04:07`, the local time. */
 export const timeText = (date: Date): string => {

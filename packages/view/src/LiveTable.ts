@@ -136,7 +136,7 @@ export class LiveTable {
   private lateTicks = 0
   private failures = 0
 
-  /** `make` is for everybody else. */
+  /** Use `make`. */
   constructor(clock: SampleClock.SampleClock, options: LiveTableOptions) {
     this.clock = clock
     this.options = options

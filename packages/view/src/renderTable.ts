@@ -207,7 +207,7 @@ const REASONS: { readonly [reason in NonNullable<DeviceView["reason"]>]: string 
   Timeout: "no reply",
   Malformed: "garbled",
   Rejected: "refused",
-  Disconnected: "no port",
+  Disconnected: "gone",
   DeviceChanged: "changed",
   Busy: "busy",
   Unknown: "failing"

@@ -88,7 +88,7 @@ describe("the table", () => {
     [{ state: "waiting", ageSeconds: null, fields: [] }, "fuel: waiting"],
     [{ state: "changed", reason: "DeviceChanged", sinceSeconds: 61 }, "fuel: changed since 1 min"],
     [{ state: "silent", sinceSeconds: 7200 }, "fuel: silent since 2 h"],
-    [{ state: "failing", reason: "Disconnected", sinceSeconds: 200_000 }, "fuel: no port since 2 d"]
+    [{ state: "failing", reason: "Disconnected", sinceSeconds: 200_000 }, "fuel: gone since 2 d"]
   ])("tells the state in words: %j", (changes, text) => {
     assert.isTrue(deviceText(device("fuel", changes)).startsWith(text))
   })

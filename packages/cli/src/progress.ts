@@ -1,6 +1,7 @@
 /**
  * Progress on stderr while a run goes on, and on a terminal the keys of the run.
  */
+import { EndSignal } from "@sampleline/core"
 import type { Journal } from "@sampleline/journal"
 import type { TableView } from "@sampleline/view"
 import * as DateTime from "effect/DateTime"
@@ -73,9 +74,10 @@ export const reportProgress = Effect.fnUntraced(function*(report: RunReport): Ef
     return yield* Effect.forever(Effect.andThen(Effect.sleep(LINE_INTERVAL), line))
   }
 
+  const ending = yield* EndSignal
   const table = report.table === null ? null : new TableScreen(report.table)
   const sizeOfTable = () => table === null ? null : tableSize()
-  const keys = yield* makeRunKeys({ marks, table: () => sizeOfTable() === null ? {} : table!.keys })
+  const keys = yield* makeRunKeys({ marks, table: () => table === null || tableSize() === null ? {} : table.keys })
   const promptFor = (line: MarkLine, columns: number): string => {
     const prompt = `${parts()[0]}${GAP}mark at ${formatSeconds(report.secondsAt(line.at))}: `
     return prompt + endOf(line.text, columns - prompt.length)
@@ -86,9 +88,9 @@ export const reportProgress = Effect.fnUntraced(function*(report: RunReport): Ef
     const line = keys.line()
     const hasKeys = keyboard?.isOn() === true
     const size = sizeOfTable()
-    if (size !== null) {
+    if (table !== null && size !== null) {
       const prompt = line === null ? null : promptFor(line, size.columns)
-      return Effect.sync(() => table!.draw(size, { hasKeys, marks, prompt }))
+      return Effect.sync(() => table.draw(size, { hasKeys, marks, prompt, isEnding: ending.isEnded() }))
     }
     return showStatus(line === null ? statusOf(parts(), hasKeys && marks) : promptFor(line, statusColumns()))
   })

@@ -15,6 +15,8 @@ export interface Footer {
   readonly hasKeys: boolean
   /** Whether there is a recording to mark. */
   readonly marks: boolean
+  /** Whether the recording was told to end. */
+  readonly isEnding: boolean
   /** What is shown instead of what the keys do; null for that. */
   readonly prompt: string | null
 }
@@ -33,12 +35,12 @@ export class TableScreen {
     this.view = view
   }
 
-  draw(size: TableSize, { hasKeys, marks, prompt }: Footer): void {
+  draw(size: TableSize, { hasKeys, isEnding, marks, prompt }: Footer): void {
     const view = this.frozen ?? this.view()
     const options: TableOptions = { ...size, first: this.first, colour: hasColour(), unicode: hasUnicode() }
     const shown = devicesShown({ ...view, footer: "" }, options)
     this.first = shown.first
-    const hints = [
+    const hints = isEnding ? ["ENDING: outputs get what they lack", "Ctrl-C leaves at once"] : [
       ...this.frozen === null ? [] : ["PAUSED: the picture stands still, the recording goes on"],
       ...hasKeys && marks ? ["m mark"] : [],
       ...hasKeys ? [this.frozen === null ? "p pause" : "p go on"] : [],

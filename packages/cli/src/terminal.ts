@@ -114,8 +114,8 @@ export const tableSize = (): TableSize | null => {
 export const showTable = (lines: ReadonlyArray<string>, size: TableSize): void => {
   if (terminal?.isFree !== true) return
   clearLine()
-  const isSame = table !== null && table.size.columns === size.columns && table.size.rows === size.rows
-  const frame = (table === null ? enterScreen : "") + frameOf(isSame ? table!.lines : null, lines)
+  const before = table?.size.columns === size.columns && table.size.rows === size.rows ? table.lines : null
+  const frame = (table === null ? enterScreen : "") + frameOf(before, lines)
   table = { lines, size }
   if (frame !== "") terminal.write(frame)
 }

@@ -5,6 +5,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"
+import { lockDatabase } from "./lockDatabase.ts"
 import { sampleline, tempFolder } from "./process.ts"
 import { startOnTerminal, startShell } from "./pty.ts"
 import { eventually, fileGrowsBeyond, rowsOf } from "./recordings.ts"
@@ -163,6 +164,21 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
       assert.strictEqual(yield* terminal.exit, 0)
       yield* eventually(terminal.isOnNormalScreen)
       assert.include(terminal.text(), `recorded ${rowsOf(`${cwd}/a.csv`).length} samples in `)
+    }))
+
+  it.effect("says that the recording ends while an output gets what it lacks; q then does not cut that off", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const terminal = yield* startOnTerminal([...RECORD, "--out", "a.db"], cwd)
+      yield* shows(terminal, /^a\.db +writing +[1-9]/)
+      const locked = yield* lockDatabase(`${cwd}/a.db`)
+      yield* shows(terminal, /^a\.db +\w+ .* [\d,]+ behind/)
+      yield* terminal.type("q")
+      yield* shows(terminal, /^ENDING: outputs get what they lack {3}Ctrl-C leaves at once$/)
+      yield* terminal.type("q")
+      locked.exec("ROLLBACK")
+      assert.strictEqual(yield* terminal.exit, 0)
+      assert.include(terminal.text(), `a.db: ${rowsOf(`${cwd}/a.csv`).length} rows`)
     }))
 
   it.effect("has no colour with NO_COLOR, and is ASCII where the locale is no UTF-8", () =>

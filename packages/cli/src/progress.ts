@@ -1,7 +1,7 @@
 /**
  * Progress on stderr while a run goes on, and on a terminal the keys of the run.
  */
-import { EndSignal } from "@sampleline/core"
+import { EndSignal, messageOf } from "@sampleline/core"
 import type { Journal } from "@sampleline/journal"
 import type { TableView } from "@sampleline/view"
 import * as DateTime from "effect/DateTime"
@@ -66,49 +66,60 @@ export interface RunReport {
   readonly marks: boolean
 }
 
-/** Reports forever: a table or a status line on a terminal, a new line every ten seconds elsewhere. */
-export const reportProgress = Effect.fnUntraced(function*(report: RunReport): Effect.fn.Return<never> {
-  const { keyboard, marks, parts } = report
-  if (!process.stderr.isTTY) {
-    const line = Effect.map(DateTime.nowAsDate, (now) => say(`${timeText(now)} ${parts().join(GAP)}`))
-    return yield* Effect.forever(Effect.andThen(Effect.sleep(LINE_INTERVAL), line))
-  }
-
-  const ending = yield* EndSignal
-  const table = report.table === null ? null : new TableScreen(report.table)
-  const sizeOfTable = () => table === null ? null : tableSize()
-  const keys = yield* makeRunKeys({ marks, table: () => table === null || tableSize() === null ? {} : table.keys })
-  const promptFor = (line: MarkLine, columns: number): string => {
-    const prompt = `${parts()[0]}${GAP}mark at ${formatSeconds(report.secondsAt(line.at))}: `
-    return prompt + endOf(line.text, columns - prompt.length)
-  }
-  /** In the background the terminal shows what another program writes. */
-  const show = Effect.suspend(() => {
-    if (isInBackground() === true) return Effect.sync(forgetShown)
-    const line = keys.line()
-    const hasKeys = keyboard?.isOn() === true
-    const size = sizeOfTable()
-    if (table !== null && size !== null) {
-      const prompt = line === null ? null : promptFor(line, size.columns)
-      return Effect.sync(() => table.draw(size, { hasKeys, marks, prompt, isEnding: ending.isEnded() }))
+/**
+ * Reports forever: a table or a status line on a terminal, a new line every ten seconds elsewhere. A bug in what is shown ends no
+ * recording.
+ */
+export const reportProgress = Effect.fnUntraced(
+  function*(report: RunReport): Effect.fn.Return<never> {
+    const { keyboard, marks, parts } = report
+    if (!process.stderr.isTTY) {
+      const line = Effect.map(DateTime.nowAsDate, (now) => say(`${timeText(now)} ${parts().join(GAP)}`))
+      return yield* Effect.forever(Effect.andThen(Effect.sleep(LINE_INTERVAL), line))
     }
-    return showStatus(line === null ? statusOf(parts(), hasKeys && marks) : promptFor(line, statusColumns()))
-  })
-  const pressKeys = Effect.suspend(() => keys.press(keyboard?.read() ?? "")).pipe(
-    Effect.flatMap((pressed) => pressed ? show : Effect.void)
+
+    const ending = yield* EndSignal
+    const table = report.table === null ? null : new TableScreen(report.table)
+    const sizeOfTable = () => table === null ? null : tableSize()
+    const keys = yield* makeRunKeys({ marks, table: () => table === null || tableSize() === null ? {} : table.keys })
+    const promptFor = (line: MarkLine, columns: number): string => {
+      const prompt = `${parts()[0]}${GAP}mark at ${formatSeconds(report.secondsAt(line.at))}: `
+      return prompt + endOf(line.text, columns - prompt.length)
+    }
+    /** In the background the terminal shows what another program writes. */
+    const show = Effect.suspend(() => {
+      if (isInBackground() === true) return Effect.sync(forgetShown)
+      const line = keys.line()
+      const hasKeys = keyboard?.isOn() === true
+      const size = sizeOfTable()
+      if (table !== null && size !== null) {
+        const prompt = line === null ? null : promptFor(line, size.columns)
+        return Effect.sync(() => table.draw(size, { hasKeys, marks, prompt, isEnding: ending.isEnded() }))
+      }
+      return showStatus(line === null ? statusOf(parts(), hasKeys && marks) : promptFor(line, statusColumns()))
+    })
+    const pressKeys = Effect.suspend(() => keys.press(keyboard?.read() ?? "")).pipe(
+      Effect.flatMap((pressed) => pressed ? show : Effect.void)
+    )
+    const tellUnset = Effect.suspend(() => {
+      const line = keys.line()
+      return line === null
+        ? Effect.void
+        : Effect.logWarning(`the mark ${JSON.stringify(line.text)} was not set: the recording ended before Enter`)
+    })
+    const interval = Effect.sync(() => sizeOfTable() === null ? STATUS_INTERVAL : FRAME_INTERVAL)
+    return yield* Effect.raceFirst(
+      Effect.forever(Effect.andThen(Effect.flatMap(interval, Effect.sleep), show)),
+      Effect.forever(Effect.andThen(Effect.sleep(KEY_INTERVAL), pressKeys))
+    ).pipe(Effect.ensuring(Effect.andThen(Effect.sync(clearLine), tellUnset)))
+  },
+  Effect.catchDefect((bug) =>
+    Effect.sync(clearStatus).pipe(
+      Effect.andThen(Effect.logError(`nothing more is shown, but the recording goes on: ${messageOf(bug)}`)),
+      Effect.andThen(Effect.never)
+    )
   )
-  const tellUnset = Effect.suspend(() => {
-    const line = keys.line()
-    return line === null
-      ? Effect.void
-      : Effect.logWarning(`the mark ${JSON.stringify(line.text)} was not set: the recording ended before Enter`)
-  })
-  const interval = Effect.sync(() => sizeOfTable() === null ? STATUS_INTERVAL : FRAME_INTERVAL)
-  return yield* Effect.raceFirst(
-    Effect.forever(Effect.andThen(Effect.flatMap(interval, Effect.sleep), show)),
-    Effect.forever(Effect.andThen(Effect.sleep(KEY_INTERVAL), pressKeys))
-  ).pipe(Effect.ensuring(Effect.andThen(Effect.sync(clearLine), tellUnset)))
-})
+)
 
 /**
  * Removes what is shown on the terminal when the effect has ended, and before the process is stopped. Until then the log lines of

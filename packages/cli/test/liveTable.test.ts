@@ -139,32 +139,40 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
       yield* eventually(shell.isOnNormalScreen)
     }))
 
-  it.effect("costs no tick while the terminal takes nothing, and neither does the end of the recording", () =>
-    Effect.gen(function*() {
-      const cwd = yield* tempFolder
-      const terminal = yield* startOnTerminal(RECORD, cwd)
-      yield* shows(terminal, ROW)
-      yield* terminal.stall
-      const from = rowsOf(`${cwd}/a.csv`).length
-      yield* Effect.sleep("2 seconds")
-      const rows = rowsOf(`${cwd}/a.csv`)
-      const times = rows.filter(({ device }) => device === "sim1").map((row) => Date.parse(row["requested_at"]!))
-      assert.isAbove(rows.length - from, 100)
-      // One that waited for the terminal would have a gap of two seconds.
-      assert.isBelow(Math.max(...times.slice(1).map((time, at) => time - times[at]!)), 1000)
-      yield* terminal.readOn
-      const { length } = terminal.text()
-      yield* eventually(() => terminal.text().length > length)
-      yield* shows(terminal, ROW)
+  it.effect.each(
+    [
+      ["the table", [], ROW],
+      ["the status line", ["--plain"], /late ticks/]
+    ] as const
+  )(
+    "and %s cost no tick while the terminal takes nothing, and neither does the end",
+    ([, args, shown]) =>
+      Effect.gen(function*() {
+        const cwd = yield* tempFolder
+        const terminal = yield* startOnTerminal([...RECORD, ...args], cwd)
+        yield* shows(terminal, shown)
+        yield* terminal.stall
+        const from = rowsOf(`${cwd}/a.csv`).length
+        yield* Effect.sleep("2 seconds")
+        const rows = rowsOf(`${cwd}/a.csv`)
+        const times = rows.filter(({ device }) => device === "sim1").map((row) => Date.parse(row["requested_at"]!))
+        assert.isAbove(rows.length - from, 100)
+        // One that waited for the terminal would have a gap of two seconds.
+        assert.isBelow(Math.max(...times.slice(1).map((time, at) => time - times[at]!)), 1000)
+        yield* terminal.readOn
+        const { length } = terminal.text()
+        yield* eventually(() => terminal.text().length > length)
+        yield* shows(terminal, shown)
 
-      yield* terminal.stall
-      terminal.kill("SIGINT")
-      yield* eventually(() => !fs.existsSync(`${cwd}/a.csv.journal`))
-      yield* terminal.readOn
-      assert.strictEqual(yield* terminal.exit, 0)
-      yield* eventually(terminal.isOnNormalScreen)
-      assert.include(terminal.text(), `recorded ${rowsOf(`${cwd}/a.csv`).length} samples in `)
-    }))
+        yield* terminal.stall
+        terminal.kill("SIGINT")
+        yield* eventually(() => !fs.existsSync(`${cwd}/a.csv.journal`))
+        yield* terminal.readOn
+        assert.strictEqual(yield* terminal.exit, 0)
+        yield* eventually(terminal.isOnNormalScreen)
+        assert.include(terminal.text(), `recorded ${rowsOf(`${cwd}/a.csv`).length} samples in `)
+      })
+  )
 
   it.effect("says that the recording ends while an output gets what it lacks; q then does not cut that off", () =>
     Effect.gen(function*() {

@@ -2,7 +2,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it, vi } from "@effect/vitest"
 import * as nodePty from "@lydell/node-pty"
 import { Progress, SampleClock } from "@sampleline/core"
-import { Effect } from "effect"
+import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { behindParts, reportProgress } from "../src/progress.ts"
 import { progressParts } from "../src/summary.ts"
@@ -27,6 +27,27 @@ it.effect("is a new line with its time every ten seconds if stderr is not a term
       `${timeText(new Date(10_000))} 10.0 s   0 samples   0 late ticks   0 failures\n`,
       `${timeText(new Date(20_000))} 20.0 s   0 samples   0 late ticks   0 failures\n`
     ])
+  }))
+
+it.effect("goes on without what has a bug", () =>
+  Effect.gen(function*() {
+    const messages: Array<unknown> = []
+    const bug = () => {
+      throw new Error("bug")
+    }
+    const reporting = yield* reportProgress({
+      parts: bug,
+      secondsAt: () => 0,
+      table: bug,
+      keyboard: null,
+      marks: true
+    }).pipe(
+      Effect.provide(Logger.layer([Logger.make(({ message }) => messages.push(message))])),
+      Effect.forkChild
+    )
+    yield* TestClock.adjust("60 seconds")
+    assert.deepStrictEqual(messages.flat(), ["nothing more is shown, but the recording goes on: bug"])
+    assert.isUndefined(reporting.pollUnsafe())
   }))
 
 it("tells how far an output is behind that waits, has stopped, or does not keep up", () => {

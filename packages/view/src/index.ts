@@ -3,16 +3,9 @@
  * `frameOf` (what a terminal must be sent).
  */
 export * as LiveTable from "./LiveTable.ts"
-export {
-  clockText,
-  devicesShown,
-  deviceText,
-  type JournalView,
-  type LogLine,
-  type OutputView,
-  renderTable,
-  type TableOptions,
-  type TableView
-} from "./renderTable.ts"
+export { devicesShown, renderTable } from "./renderTable.ts"
 export { enterScreen, frameOf, leaveScreen } from "./Screen.ts"
+export { deviceText } from "./TableDevices.ts"
+export { clockText } from "./TableText.ts"
+export type { JournalView, LogLine, OutputView, TableOptions, TableView } from "./TableView.ts"
 export { widthOf } from "./TextWidth.ts"

@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import type { DeviceView, FieldView } from "../src/LiveTable.ts"
-import { devicesShown, deviceText, renderTable, type TableOptions, type TableView } from "../src/renderTable.ts"
+import { devicesShown, renderTable } from "../src/renderTable.ts"
 import { frameOf } from "../src/Screen.ts"
 import { sparkline } from "../src/Sparkline.ts"
+import { deviceText } from "../src/TableDevices.ts"
+import type { TableOptions, TableView } from "../src/TableView.ts"
 import { widthOf } from "../src/TextWidth.ts"
 import { device, emulator, view } from "./views.ts"
 

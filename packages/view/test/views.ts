@@ -1,7 +1,7 @@
 import xterm from "@xterm/headless"
 import { Effect } from "effect"
 import type { DeviceView } from "../src/LiveTable.ts"
-import type { TableView } from "../src/renderTable.ts"
+import type { TableView } from "../src/TableView.ts"
 
 export const device = (name: string, changes: Partial<DeviceView> = {}): DeviceView => ({
   name,

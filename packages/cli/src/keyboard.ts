@@ -12,7 +12,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { spawnSync } from "node:child_process"
+import { spawnSync, type SpawnSyncOptionsWithStringEncoding } from "node:child_process"
 import * as fs from "node:fs"
 import { StringDecoder } from "node:string_decoder"
 import * as tty from "node:tty"
@@ -34,9 +34,6 @@ export const openKeyboard: Effect.Effect<Keyboard | null, never, Scope.Scope> = 
 )
 
 const hasKeys = (): boolean => tty.isatty(0) && tty.isatty(2) && !isShared()
-
-/** `stty` is waited for. So no key stops it, and it stops nobody if the terminal goes to another group in this moment. */
-const UNSTOPPABLE = "trap '' INT QUIT TSTP TTOU"
 
 class TerminalKeyboard implements Keyboard {
   private readonly terminal: number
@@ -117,13 +114,18 @@ class TerminalKeyboard implements Keyboard {
     this.hasMode = false
   }
 
-  /** What `stty` prints; null if it fails. */
+  /**
+   * What `stty` prints; null if it fails. It is waited for. So it has a session of its own: no key stops or ends it, and it stops nobody
+   * if the terminal goes to another group in this moment.
+   */
   private stty(...args: ReadonlyArray<string>): string | null {
-    // It opens the terminal itself: Node makes a descriptor that it hands on blocking, for us too.
-    const { status, stdout } = spawnSync("sh", ["-c", `${UNSTOPPABLE}; exec stty "$@" < /dev/tty`, "sh", ...args], {
-      stdio: ["ignore", "pipe", "ignore"],
+    // Its terminal is stdin, which Node leaves as it is. Node would make our descriptor blocking, for us too.
+    const options: SpawnSyncOptionsWithStringEncoding & { readonly detached: true } = {
+      stdio: [0, "pipe", "ignore"],
+      detached: true,
       encoding: "utf8"
-    })
+    }
+    const { status, stdout } = spawnSync("stty", args, options)
     return status === 0 ? stdout.trim() : null
   }
 }

@@ -5,7 +5,8 @@
  * A reader that goes away, a full disk and a terminal that is closed must not end a recording. So no error of these streams
  * reaches the program. The first error of stdout is kept: a result that nobody could read is a failure of the command.
  *
- * A terminal that takes nothing must not hold up a recording either: see `terminalOutput.ts`. Only results are waited for.
+ * A terminal that takes nothing must not hold up a recording either: see `terminalOutput.ts`. Only a result, and why a command
+ * failed, are waited for.
  */
 import { messageOf } from "@sampleline/core"
 import { enterScreen, frameOf, leaveScreen, type LogLine } from "@sampleline/view"
@@ -58,8 +59,9 @@ export const clearTerminal = (): void => {
 }
 
 /**
- * Leaves no status line and no table before the prompt. Node sets the terminal back at its end to what it was at its start. It must not do that
- * while another program has the terminal, and it aborts if the terminal has gone. Then these descriptors lead to /dev/null.
+ * Leaves no status line and no table before the prompt. Node sets the terminal back at its end to what it was at its start. It must
+ * not do that while another program has the terminal, and it aborts if the terminal has gone. Then these descriptors lead to
+ * /dev/null.
  */
 export const leaveTerminals = (): void => {
   clearTerminal()
@@ -84,7 +86,7 @@ export const showStatus = (text: string): Effect.Effect<void> =>
     write(process.stderr, `${ERASED}${status}`)
   })
 
-/** Whether another program may use the terminal too: one that reads our output, as `less` does, or who reads it there. */
+/** Whether another program may use the terminal too: one that reads our output, such as `less`. */
 export const isShared = (): boolean => {
   const output = fs.fstatSync(1)
   return output.isFIFO() || output.isSocket()
@@ -143,8 +145,8 @@ export const clearLine = (): void => {
 
 /** Another program has the terminal, with what was shown there. */
 export const forgetShown = (): void => {
-  if (table === null && status === "") return
   status = ""
+  if (table === null) return
   table = null
   terminal?.discard()
   write(process.stderr, takeHeld())

@@ -44,8 +44,8 @@ export const watchCommand = Command.make(
 ).pipe(
   Command.withShortDescription("Show devices without recording"),
   Command.withDescription(
-    "Show devices without recording, until q or Ctrl-C. On a terminal of at least 80 columns and 12 rows it is a table; its last line "
-      + "says what the keys do. Without a terminal, or with --plain, it is a line on stdout for each device, at once and every ten "
+    "Show devices without recording, until q or Ctrl-C. On a terminal of at least 80 columns and 12 rows it is a table; its last "
+      + "line says what the keys do. Without a terminal, or with --plain, it is a line on stdout for each device, at once and every ten "
       + "seconds."
   ),
   Command.withExamples([

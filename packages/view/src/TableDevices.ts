@@ -1,6 +1,6 @@
 /**
- * The devices of the table. Those with the same fields are rows of one grid, with a column for each field. If they differ, or the grid
- * is too wide, each device lists its values by name, on more rows where they need them.
+ * The devices of the table. Those with the same fields are rows of one grid, with a column for each field. If they differ, or the
+ * grid is too wide, each device lists its values by name, on more rows where they need them.
  */
 import type { DeviceView, FieldView } from "./LiveTable.ts"
 import { sparkline } from "./Sparkline.ts"

@@ -11,9 +11,14 @@ const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Default_Ignorable_
 export const safe = (text: string): string => text.replace(/\s/g, " ").replace(UNSAFE, "")
 
 const NO_COLUMN = /^[\p{Mn}\p{Me}]$/u
-/** What is in use of Asian scripts, emoji, and signs with an emoji. */
-const TWO_COLUMNS =
-  /^[\u1100-\u11ff\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe10-\ufe1f\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{16fe0}-\u{1b2ff}\u{1d300}-\u{1d37f}\u{1f000}-\u{1faff}\u{20000}-\u{3fffd}\p{Emoji_Presentation}]$/u
+/** Asian scripts, and signs that are drawn as emoji. */
+const TWO_COLUMN_RANGES = [
+  String.raw`\u1100-\u11ff\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7ff`,
+  String.raw`\uf900-\ufaff\ufe10-\ufe1f\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6`,
+  String.raw`\u{16fe0}-\u{1b2ff}\u{1d300}-\u{1d37f}\u{1f000}-\u{1faff}`,
+  String.raw`\u{20000}-\u{3fffd}\p{Emoji_Presentation}`
+].join("")
+const TWO_COLUMNS = new RegExp(`^[${TWO_COLUMN_RANGES}]$`, "u")
 
 /** Most characters of a table are drawn again and again, and the expressions take most of the time of a frame. */
 const known = new Map<string, number>()

@@ -1,6 +1,6 @@
 /**
- * The live table as lines of text, for a terminal of any size: devices, and below them what else there is to see. Columns and rows keep
- * their places while values change.
+ * The live table as lines of text, for a terminal of any size: devices, and below them what else there is to see. Columns and rows
+ * keep their places while values change.
  */
 import type { DeviceView } from "./LiveTable.ts"
 import { type DeviceLayout, isBad, layoutDevices } from "./TableDevices.ts"

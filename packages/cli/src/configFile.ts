@@ -119,6 +119,7 @@ export const ConfigFile = Schema.Struct({
   metrics: Schema.optionalKey(Metrics),
   otlp: Schema.optionalKey(text(COLLECTOR_FORM, (value) => Option.isSome(parseCollector(value)))),
   json: Schema.optionalKey(Switch),
+  plain: Schema.optionalKey(Switch),
   quiet: Schema.optionalKey(Switch)
 })
 

@@ -12,12 +12,13 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { spawnSync } from "node:child_process"
+import { spawnSync, type SpawnSyncOptionsWithStringEncoding } from "node:child_process"
 import * as fs from "node:fs"
 import { StringDecoder } from "node:string_decoder"
 import * as tty from "node:tty"
+import { beforeAbruptSignals } from "./abruptSignals.ts"
 import { isInBackground } from "./jobControl.ts"
-import { clearStatus } from "./terminal.ts"
+import { isShared } from "./terminal.ts"
 
 export interface Keyboard {
   /** Whether keys were read when it was last looked at. */
@@ -32,17 +33,7 @@ export const openKeyboard: Effect.Effect<Keyboard | null, never, Scope.Scope> = 
   (keyboard) => Effect.sync(() => keyboard?.close())
 )
 
-/** A program that reads our output may read the keys itself, as `less` does. */
-const hasKeys = (): boolean => {
-  const output = fs.fstatSync(1)
-  return tty.isatty(0) && tty.isatty(2) && !output.isFIFO() && !output.isSocket()
-}
-
-/** The signals that stop or end the process at once, as long as nobody listens. */
-const ABRUPT = ["SIGTSTP", "SIGQUIT"] as const
-
-/** `stty` is waited for. So no key stops it, and it stops nobody if the terminal goes to another group in this moment. */
-const UNSTOPPABLE = "trap '' INT QUIT TSTP TTOU"
+const hasKeys = (): boolean => tty.isatty(0) && tty.isatty(2) && !isShared()
 
 class TerminalKeyboard implements Keyboard {
   private readonly terminal: number
@@ -52,6 +43,7 @@ class TerminalKeyboard implements Keyboard {
   private before: string | null = null
   private hasMode = false
   private isLost = false
+  private readonly forgetAbrupt: () => void
 
   /** Null if there is no terminal. */
   static open(): TerminalKeyboard | null {
@@ -67,7 +59,7 @@ class TerminalKeyboard implements Keyboard {
     this.terminal = terminal
     process.on("SIGCONT", this.onContinued)
     process.on("exit", this.putBack)
-    for (const signal of ABRUPT) process.on(signal, this.onAbrupt)
+    this.forgetAbrupt = beforeAbruptSignals(this.putBack)
     this.look()
   }
 
@@ -75,7 +67,7 @@ class TerminalKeyboard implements Keyboard {
     this.putBack()
     process.off("SIGCONT", this.onContinued)
     process.off("exit", this.putBack)
-    for (const signal of ABRUPT) process.off(signal, this.onAbrupt)
+    this.forgetAbrupt()
     fs.closeSync(this.terminal)
   }
 
@@ -117,28 +109,23 @@ class TerminalKeyboard implements Keyboard {
     this.hasMode = false
   }
 
-  /** Puts the terminal back, then lets the signal do what it does by itself. */
-  private readonly onAbrupt = (signal: NodeJS.Signals): void => {
-    this.putBack()
-    clearStatus()
-    process.off(signal, this.onAbrupt)
-    // A stopped process goes on behind this line.
-    process.kill(process.pid, signal)
-    process.on(signal, this.onAbrupt)
-  }
-
   /** The shell has set a mode of its own if the process was stopped by a signal that nobody can hear. */
   private readonly onContinued = (): void => {
     this.hasMode = false
   }
 
-  /** What `stty` prints; null if it fails. */
+  /**
+   * What `stty` prints; null if it fails. It is waited for. So it has a session of its own: no key stops or ends it, and it stops nobody
+   * if the terminal goes to another group in this moment.
+   */
   private stty(...args: ReadonlyArray<string>): string | null {
-    // It opens the terminal itself: Node makes a descriptor that it hands on blocking, for us too.
-    const { status, stdout } = spawnSync("sh", ["-c", `${UNSTOPPABLE}; exec stty "$@" < /dev/tty`, "sh", ...args], {
-      stdio: ["ignore", "pipe", "ignore"],
+    // Its terminal is stdin, which Node leaves as it is. Node would make our descriptor blocking, for us too.
+    const options: SpawnSyncOptionsWithStringEncoding & { readonly detached: true } = {
+      stdio: [0, "pipe", "ignore"],
+      detached: true,
       encoding: "utf8"
-    })
+    }
+    const { status, stdout } = spawnSync("stty", args, options)
     return status === 0 ? stdout.trim() : null
   }
 }

@@ -24,6 +24,7 @@ import { statusCommand } from "./status.ts"
 import { stopCommand } from "./stop.ts"
 import {
   clearStatus,
+  clearTerminal,
   complain,
   ignoreBrokenStreams,
   leaveTerminals,
@@ -31,11 +32,13 @@ import {
   say,
   stderrLogger
 } from "./terminal.ts"
+import { watchCommand } from "./watch.ts"
 
 const sampleline = Command.make("sampleline").pipe(
   Command.withDescription("Record lab instruments into files and databases."),
   Command.withSubcommands([
     recordCommand,
+    watchCommand,
     resumeCommand,
     statusCommand,
     markCommand,
@@ -50,6 +53,7 @@ const sampleline = Command.make("sampleline").pipe(
 export const main = (args: ReadonlyArray<string>, version: string): void => {
   ignoreBrokenStreams()
   process.on("exit", leaveTerminals)
+  process.on("uncaughtExceptionMonitor", clearTerminal)
   const program = Command.runWith(sampleline, { version })(args).pipe(
     Effect.provide(Layer.mergeAll(
       NodeServices.layer,

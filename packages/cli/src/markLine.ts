@@ -2,6 +2,7 @@
  * The line in which a user writes the text of a mark. It is edited in place: backspace, and Ctrl-U for all of it. Escape cancels, and
  * Enter sets the mark. Without a text it is called "mark", so that `m` and Enter are enough in a hurry.
  */
+import { widthOf } from "@sampleline/view"
 
 const ESCAPE = "\u001b"
 
@@ -42,13 +43,13 @@ export class MarkLine {
   }
 }
 
-/** The end of the text that fits so many columns. Beyond Latin, Greek and Cyrillic a character may take two. */
+/** The end of the text that fits so many columns. */
 export const endOf = (text: string, columns: number): string => {
   const characters = Array.from(text)
   let room = columns
   let first = characters.length
   while (first > 0) {
-    room -= characters[first - 1]! > "\u10ff" ? 2 : 1
+    room -= widthOf(characters[first - 1]!)
     if (room < 0) break
     first--
   }

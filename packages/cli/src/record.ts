@@ -32,8 +32,9 @@ import { RunError } from "./errors.ts"
 import type { Left, RunJournal } from "./journal.ts"
 import { openKeyboard } from "./keyboard.ts"
 import { LastReadings } from "./lastReadings.ts"
-import { behindParts, reportProgress } from "./progress.ts"
+import { clearingTerminal } from "./progress.ts"
 import { recordFlags } from "./recordFlags.ts"
+import { reportOf } from "./recordReport.ts"
 import { withoutSecrets } from "./secrets.ts"
 import {
   awaitsOutputs,
@@ -58,8 +59,8 @@ export const recordCommand = Command.make(
   Command.withShortDescription("Record devices into files and databases"),
   Command.withDescription(
     "Record devices into files and databases until the duration is over or Ctrl-C. On a terminal the key m marks this moment: "
-      + "write a text, then press Enter. From another terminal `sampleline status` asks how it goes, `sampleline mark` marks, and "
-      + "`sampleline stop` ends it."
+      + "write a text, then press Enter. A terminal of at least 80 columns and 12 rows shows a live table. Its last line says what the "
+      + "keys do. From another terminal `sampleline status` asks how it goes, `sampleline mark` marks, and `sampleline stop` ends it."
   ),
   Command.withExamples([
     {
@@ -117,18 +118,20 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
   const readings = new LastReadings()
   const control = yield* journal?.openControl({ progress, readings, signals }) ?? Effect.succeed(null)
   const keyboard = settings.quiet ? null : yield* openKeyboard
-  const behind = behindParts(targets, () => journal?.status.outputs ?? [], settings["batch-size"])
+  const report = yield* reportOf(settings, targets, progress, journal)
   const options = { batchSize: settings["batch-size"], flushInterval: settings["flush-interval"], progress }
   const toOutputs: ReturnType<RunJournal["pipeToSink"]> = journal?.pipeToSink({ ...options, control })
     ?? pipeToSink(options)
   const exit = yield* ticks(settings).pipe(
     readings.observe,
+    report.observe,
     watchAlarms,
     toOutputs,
-    Effect.raceFirst(settings.quiet ? Effect.never : reportProgress(progress, keyboard, behind)),
+    Effect.raceFirst(settings.quiet ? Effect.never : report.show(keyboard)),
     Effect.provide(outputsLayer(targets, settings)),
     Effect.provideContext(source),
     Recorder.endWhen(signal),
+    clearingTerminal,
     Effect.exit
   )
   yield* logEnd(signal, exit)
@@ -169,7 +172,7 @@ const prepare = Effect.fnUntraced(function*(settings: Settings, targets: Readonl
 })
 
 /** Polled ticks, or with `--stream` the readings that devices send by themselves. */
-const ticks = (
+export const ticks = (
   { duration, meta, overflow, precise, rate, stream }: Settings
 ): Stream.Stream<Tick, InvalidOptionError | DeviceError, PollSource | Alicat.Instruments> =>
   stream
@@ -207,7 +210,7 @@ const outputsLayer = (targets: Array.NonEmptyReadonlyArray<Target>, settings: Se
     Array.map(targets, ({ layer }) => awaitsOutputs(settings) ? AwaitedSink.layer(layer) : layer)
   )
 
-const openSource = Effect.fnUntraced(function*({ "allow-missing": allowMissing, source }: Settings) {
+export const openSource = Effect.fnUntraced(function*({ "allow-missing": allowMissing, source }: Settings) {
   return yield* Layer.build(Alicat.layer({ devices: yield* devicesOf(source), allowMissing }))
 })
 
@@ -230,7 +233,7 @@ const logEnd = Effect.fnUntraced(function*(signal: Effect.Effect<Signals.Signal>
   )
 })
 
-const receivedSignal = (signal: Effect.Effect<Signals.Signal>): Effect.Effect<Signals.Signal | null> =>
+export const receivedSignal = (signal: Effect.Effect<Signals.Signal>): Effect.Effect<Signals.Signal | null> =>
   Effect.raceFirst(signal, Effect.as(Effect.void, null))
 
 /** On stdout, or on stderr if the samples go to stdout. */

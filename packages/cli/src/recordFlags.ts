@@ -193,6 +193,10 @@ export const recordFlags = {
     ),
     Flag.optional
   ),
+  plain: switchFlag(
+    "plain",
+    "Show a status line instead of the live table"
+  ),
   json: switchFlag(
     "json",
     "Print the summary as one JSON object"

@@ -59,6 +59,7 @@ const DEFAULTS = {
   overwrite: false,
   append: false,
   "no-journal": false,
+  plain: false,
   json: false,
   quiet: false
 } as const

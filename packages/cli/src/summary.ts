@@ -2,6 +2,7 @@
  * The summary of a run as text: one line while it runs, and at its end for people or for programs.
  */
 import { type AcquisitionSummary, formatTimestamp } from "@sampleline/core"
+import { clockText } from "@sampleline/view"
 import type { Left } from "./journal.ts"
 
 /** The run so far, for one line. `behind` is what outputs lack. */
@@ -70,7 +71,5 @@ export const count = (value: number): string => value.toLocaleString("en-US")
 /** `59.9 s`, and from a minute on `0:01:00`. */
 export const formatSeconds = (seconds: number): string => {
   if (seconds < 60) return `${seconds.toFixed(1)} s`
-  const whole = Math.floor(seconds)
-  const clock = [Math.floor(whole / 60) % 60, whole % 60].map((part) => String(part).padStart(2, "0")).join(":")
-  return `${Math.floor(whole / 3600)}:${clock}`
+  return clockText(seconds)
 }

@@ -42,6 +42,7 @@ on-alarm: [notify-send, sampleline]
 metrics: 9464
 otlp: http://127.0.0.1:4318
 json: true
+plain: true
 quiet: true
 `
 

@@ -17,7 +17,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("h
       assert.match(version.stdout, /^sampleline v\d+\.\d+\.\d+\n$/)
     }))
 
-  it.effect.each(["", "record", "resume", "status", "mark", "stop", "check", "discover", "simulate"])(
+  it.effect.each(["", "record", "watch", "resume", "status", "mark", "stop", "check", "discover", "simulate"])(
     "of sampleline %s fits 80 columns",
     (command) =>
       Effect.gen(function*() {

@@ -120,6 +120,30 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
       assert.deepStrictEqual(marksIn(cwd).map(({ detail }) => detail), ["back"])
     }))
 
+  it.effect("Ctrl-Z stops the recording also while the mode of the terminal is set", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      fs.mkdirSync(`${cwd}/slow`)
+      for (const name of ["sh", "stty"]) {
+        const script = `#!/bin/bash\necho > setting\nsleep 0.3\nexec /bin/${name} "$@"\n`
+        fs.writeFileSync(`${cwd}/slow/${name}`, script, { mode: 0o755 })
+      }
+      const shell = yield* startShell(cwd)
+      const mode = yield* shell.mode
+      yield* shell.type(`PATH="$PWD/slow:$PATH" ${RECORD}\n`)
+      yield* fileGrowsBeyond(`${cwd}/setting`, 0)
+      yield* shell.type("\u001a")
+      yield* shell.expect(/Stopped/)
+      assert.strictEqual(yield* shell.mode, mode)
+      yield* shell.type("fg\n")
+      yield* shell.expect(/m marks/)
+      yield* shell.type("mback\r")
+      yield* shell.expect(/INFO marked "back"/)
+      yield* shell.type("\u0003")
+      yield* shell.expect(/INFO ended by SIGINT/)
+      assert.strictEqual(yield* shell.mode, mode)
+    }))
+
   it.effect("never stops a recording that was started with &, and fg gives it the keys", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
@@ -148,10 +172,10 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
     Effect.gen(function*() {
       const cwd = yield* tempFolder
       const terminal = yield* startOnTerminal(RECORD.split(" ").slice(1), cwd)
-      yield* terminal.printed(/m marks/)
+      yield* terminal.printed(/m mark/)
       yield* terminal.type("\u001a")
       yield* terminal.type("mgoes on\r")
-      yield* terminal.printed(/INFO marked "goes on"/)
+      yield* terminal.printed(/marked "goes on"/)
       yield* rowsKeepComing(cwd)
       yield* terminal.type("\u0003")
       assert.strictEqual(yield* terminal.exit, 0)

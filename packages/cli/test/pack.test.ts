@@ -28,7 +28,7 @@ const copyRepository = (folder: string) => {
     if (name === "@sampleline" || name === "sampleline") continue
     fs.symlinkSync(path.join(ROOT, "node_modules", name), `${folder}/node_modules/${name}`)
   }
-  for (const name of ["core", "sqlite", "journal", "sinks", "alicat"]) {
+  for (const name of ["core", "sqlite", "journal", "sinks", "alicat", "view"]) {
     fs.symlinkSync(`${folder}/packages/${name}`, `${folder}/node_modules/@sampleline/${name}`)
   }
 }
@@ -39,11 +39,13 @@ import { conformance } from "@sampleline/core/testing"
 import { Journal } from "@sampleline/journal"
 import { CsvSink } from "@sampleline/sinks/CsvSink"
 import { Alicat } from "@sampleline/alicat"
+import { LiveTable } from "@sampleline/view"
 import { Effect, Layer } from "effect"
 
 const Oven = PollSource.layer({ devices: ["oven"], poll: () => Effect.succeed({ Temperature: 180.5 }) })
 const source: Layer.Layer<PollSource, Alicat.AlicatError> = Alicat.layer({ devices: { fuel: { port: "/dev/ttyUSB0" } } })
-const program = Recorder.record({ rateHz: 100, duration: "100 millis" }).pipe(pipeToSink())
+const table = await Effect.runPromise(LiveTable.make())
+const program = Recorder.record({ rateHz: 100, duration: "100 millis" }).pipe(LiveTable.observe(table), pipeToSink())
 const durable = Recorder.record({ rateHz: 100, duration: "100 millis" }).pipe(Journal.pipeToSink())
 await durable.pipe(Effect.provide([MemorySink.layer, Oven]), Effect.runPromise)
 const summary = await program.pipe(Effect.provide([CsvSink.layer({ path: "oven.csv" }), Oven]), Effect.runPromise)
@@ -89,7 +91,7 @@ const openingLine = (name: string, sink: string, present: string, driver: string
     ? `${name} ${present} `
     : `${name} SinkDependencyError ${sink} needs the package ${driver}, which is not installed: run \`${install}\``
 
-const FOLDERS = ["core", "sqlite", "journal", "sinks", "alicat", "cli"].map((name) => `packages/${name}`)
+const FOLDERS = ["core", "sqlite", "journal", "sinks", "alicat", "view", "cli"].map((name) => `packages/${name}`)
 
 class Installed extends Context.Service<Installed, {
   /** The copy of the repository that was packed. */

@@ -1,27 +1,53 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it, vi } from "@effect/vitest"
 import * as nodePty from "@lydell/node-pty"
-import { Progress } from "@sampleline/core"
-import { Effect } from "effect"
+import { Progress, SampleClock } from "@sampleline/core"
+import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { behindParts, reportProgress } from "../src/progress.ts"
+import { progressParts } from "../src/summary.ts"
+import { timeText } from "../src/terminal.ts"
 import { BIN, tempFolder } from "./process.ts"
 import { eventually, rowsOf } from "./recordings.ts"
 
-it.effect("is a new line every ten seconds if stderr is not a terminal", () =>
+it.effect("is a new line with its time every ten seconds if stderr is not a terminal", () =>
   Effect.gen(function*() {
     const written: Array<unknown> = []
     const write = vi.spyOn(process.stderr, "write").mockImplementation((chunk) => written.push(chunk) > 0)
     const isTerminal = process.stderr.isTTY
     process.stderr.isTTY = false
-    yield* Effect.forkChild(reportProgress(new Progress(), null))
+    const clock = yield* SampleClock.current
+    const secondsAt = (at: number) => at / 1_000_000
+    const parts = () => progressParts(new Progress().current, secondsAt(clock.epochMicros()))
+    yield* Effect.forkChild(reportProgress({ parts, secondsAt, table: null, keyboard: null, marks: true }))
     yield* TestClock.adjust("29 seconds")
     write.mockRestore()
     process.stderr.isTTY = isTerminal
     assert.deepStrictEqual(written, [
-      "10.0 s   0 samples   0 late ticks   0 failures\n",
-      "20.0 s   0 samples   0 late ticks   0 failures\n"
+      `${timeText(new Date(10_000))} 10.0 s   0 samples   0 late ticks   0 failures\n`,
+      `${timeText(new Date(20_000))} 20.0 s   0 samples   0 late ticks   0 failures\n`
     ])
+  }))
+
+it.effect("goes on without what has a bug", () =>
+  Effect.gen(function*() {
+    const messages: Array<unknown> = []
+    const bug = () => {
+      throw new Error("bug")
+    }
+    const reporting = yield* reportProgress({
+      parts: bug,
+      secondsAt: () => 0,
+      table: bug,
+      keyboard: null,
+      marks: true
+    }).pipe(
+      Effect.provide(Logger.layer([Logger.make(({ message }) => messages.push(message))])),
+      Effect.forkChild
+    )
+    yield* TestClock.adjust("60 seconds")
+    assert.deepStrictEqual(messages.flat(), ["nothing more is shown, but the recording goes on: bug"])
+    assert.isUndefined(reporting.pollUnsafe())
   }))
 
 it("tells how far an output is behind that waits, has stopped, or does not keep up", () => {
@@ -41,12 +67,12 @@ it("tells how far an output is behind that waits, has stopped, or does not keep 
 })
 
 it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("progress", (it) => {
-  it.effect("is a line on a terminal that counts samples; Ctrl-C ends the run with the summary", () =>
+  it.effect("is a line on a narrow terminal that counts samples; Ctrl-C ends the run with the summary", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
       const terminal = nodePty.spawn(process.execPath, [BIN, "record", "--simulate", "1", "--out", "a.csv"], {
         cwd,
-        cols: 100
+        cols: 79
       })
       const screen = { text: "", code: -1 }
       terminal.onData((text) => screen.text += text)

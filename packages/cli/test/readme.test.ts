@@ -53,6 +53,7 @@ const RESULTS: { readonly [readme: string]: { readonly files: ReadonlyArray<stri
     table: "samples"
   },
   "packages/core/README.md": { files: ["run.log"] },
+  "packages/view/README.md": { files: ["table.csv"] },
   "packages/sinks/README.md": { files: ["oven.csv", "oven.jsonl", "oven.db", "oven.parquet"], table: "flows" }
 }
 

@@ -12,6 +12,7 @@ import { readWithDuckDb } from "../../sinks/test/duckdb.ts"
 import { PostgresServer } from "../../sinks/test/postgres.ts"
 import { barOf } from "../src/resumeProgress.ts"
 import { withoutPassword } from "../src/secrets.ts"
+import { lockDatabase } from "./lockDatabase.ts"
 import { sampleline, startSampleline, tempFolder } from "./process.ts"
 import { startOnTerminal } from "./pty.ts"
 import { fileGrowsBeyond, linesOf, rowsOf } from "./recordings.ts"
@@ -54,17 +55,6 @@ const digestsOf = (folder: string) =>
         name,
         createHash("sha256").update(fs.readFileSync(path.join(folder, name))).digest("hex")
       ])
-  )
-
-/** Another program that has a transaction open in a database. The scope ends it. */
-const lockDatabase = (file: string) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const database = new DatabaseSync(file, { timeout: 5000 })
-      database.exec("BEGIN IMMEDIATE")
-      return database
-    }),
-    (database) => Effect.sync(() => database.close())
   )
 
 const countUp = (length: number) => Array.from({ length }, (_, n) => n)

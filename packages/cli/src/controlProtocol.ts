@@ -29,8 +29,8 @@ const DeviceStatus = Schema.Struct({
   name: Schema.String,
   model: Schema.NullOr(Schema.String),
   serialNumber: Schema.NullOr(Schema.String),
-  /** Whether the last poll gave a reading; `waiting`: there was none yet. */
-  state: Schema.Literals(["ok", "failing", "waiting"]),
+  /** As in the live table. `waiting`: nothing was heard of it yet. */
+  state: Schema.Literals(["waiting", "ok", "failing", "changed", "silent"]),
   /** Why it fails; null if it does not. */
   detail: Schema.NullOr(Schema.String),
   failures: Schema.Int,

@@ -13,6 +13,7 @@ import {
 } from "@sampleline/core"
 import { Journal, JournalError } from "@sampleline/journal"
 import { SqliteDatabase } from "@sampleline/sqlite"
+import type { LiveTable } from "@sampleline/view"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -23,7 +24,6 @@ import * as os from "node:os"
 import * as path from "node:path"
 import * as Control from "./control.ts"
 import { RunError } from "./errors.ts"
-import type { LastReadings } from "./lastReadings.ts"
 import { statusOf } from "./runStatus.ts"
 import { withoutPassword } from "./secrets.ts"
 import { JOURNAL_ENDING, type Settings } from "./settings.ts"
@@ -53,7 +53,7 @@ export interface RunJournal {
 /** What `status`, `mark` and `stop` look at and change. */
 export interface OpenRecording {
   readonly progress: Progress
-  readonly readings: LastReadings
+  readonly table: LiveTable.LiveTable
   readonly signals: Effect.Success<typeof Signals.listen>
 }
 
@@ -64,19 +64,19 @@ export const prepare = Effect.fnUntraced(function*(settings: Settings): Effect.f
   return {
     path: place,
     status,
-    openControl: Effect.fnUntraced(function*({ progress, readings, signals }) {
+    openControl: Effect.fnUntraced(function*({ progress, signals, table }) {
       const clock = yield* SampleClock.current
       const isEnding = () => signals.hasCome() || progress.current.finishedAt !== null
       return yield* Control.open({
         status: () =>
-          statusOf({ progress, readings, outputs: status.outputs, isEnding: isEnding(), now: clock.epochMicros() }),
+          statusOf({ progress, table, outputs: status.outputs, isEnding: isEnding(), now: clock.epochMicros() }),
         mark: Effect.fnUntraced(function*(text) {
           const at = clock.epochMicros()
           yield* Recorder.mark(text, at)
           yield* Effect.logInfo(`marked ${JSON.stringify(text)}`)
           return formatTimestamp(at)
         }),
-        takesMarks: () => readings.run !== null && !isEnding(),
+        takesMarks: () => progress.current.runId !== null && !isEnding(),
         stop: signals.stop
       })
     }),

@@ -19,10 +19,12 @@ import {
   SinkWriteError,
   type Tick
 } from "@sampleline/core"
+import { LiveTable } from "@sampleline/view"
 import * as Array from "effect/Array"
 import * as Cause from "effect/Cause"
 import { Command } from "effect/cli"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
@@ -31,10 +33,9 @@ import type * as Stream from "effect/Stream"
 import { RunError } from "./errors.ts"
 import type { Left, RunJournal } from "./journal.ts"
 import { openKeyboard } from "./keyboard.ts"
-import { LastReadings } from "./lastReadings.ts"
 import { clearingTerminal } from "./progress.ts"
 import { recordFlags } from "./recordFlags.ts"
-import { reportOf } from "./recordReport.ts"
+import { showRecording, TREND_FIELD } from "./recordReport.ts"
 import { withoutSecrets } from "./secrets.ts"
 import {
   awaitsOutputs,
@@ -115,19 +116,18 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
   if (journal !== null) beforeExit(journal.sayLeft)
 
   const progress = new Progress()
-  const readings = new LastReadings()
-  const control = yield* journal?.openControl({ progress, readings, signals }) ?? Effect.succeed(null)
+  const table = yield* tableOf(settings)
+  const control = yield* journal?.openControl({ progress, table, signals }) ?? Effect.succeed(null)
   const keyboard = settings.quiet ? null : yield* openKeyboard
-  const report = yield* reportOf(settings, targets, progress, journal)
+  const shown = { settings, targets, progress, table, journal, keyboard }
   const options = { batchSize: settings["batch-size"], flushInterval: settings["flush-interval"], progress }
   const toOutputs: ReturnType<RunJournal["pipeToSink"]> = journal?.pipeToSink({ ...options, control })
     ?? pipeToSink(options)
   const exit = yield* ticks(settings).pipe(
-    readings.observe,
-    report.observe,
+    LiveTable.observe(table),
     watchAlarms,
     toOutputs,
-    Effect.raceFirst(settings.quiet ? Effect.never : report.show(keyboard)),
+    Effect.raceFirst(settings.quiet ? Effect.never : showRecording(shown)),
     Effect.provide(outputsLayer(targets, settings)),
     Effect.provideContext(source),
     Recorder.endWhen(signal),
@@ -170,6 +170,12 @@ const prepare = Effect.fnUntraced(function*(settings: Settings, targets: Readonl
   const watchAlarms = alarms === null ? identity : yield* alarms.prepare(settings, devices, journal)
   return { source, journal, watchAlarms }
 })
+
+const tableOf = ({ duration }: Settings) =>
+  LiveTable.make({
+    trendField: TREND_FIELD,
+    durationSeconds: duration === undefined ? undefined : Duration.toSeconds(duration)
+  })
 
 /** Polled ticks, or with `--stream` the readings that devices send by themselves. */
 export const ticks = (

@@ -3,20 +3,20 @@
  */
 import { formatTimestamp, type Progress } from "@sampleline/core"
 import type { Journal } from "@sampleline/journal"
+import type { LiveTable } from "@sampleline/view"
 import type { Status } from "./controlProtocol.ts"
-import type { LastReadings } from "./lastReadings.ts"
 import { withoutSecrets } from "./secrets.ts"
 
 export interface RunParts {
   readonly progress: Progress
-  readonly readings: LastReadings
+  readonly table: LiveTable.LiveTable
   readonly outputs: ReadonlyArray<Journal.OutputStatus>
   readonly isEnding: boolean
   /** Microseconds since the epoch. */
   readonly now: number
 }
 
-export const statusOf = ({ isEnding, now, outputs, progress, readings }: RunParts): Status => {
+export const statusOf = ({ isEnding, now, outputs, progress, table }: RunParts): Status => {
   const summary = progress.current
   return {
     reply: "status",
@@ -29,13 +29,19 @@ export const statusOf = ({ isEnding, now, outputs, progress, readings }: RunPart
     samples: summary.samplesEmitted,
     lateTicks: summary.samplesLate,
     failures: Object.values(summary.failures).reduce((sum, failures) => sum + failures, 0),
-    devices: (readings.run?.devices ?? []).map(({ identity, name }) => ({
+    devices: table.snapshot.devices.map(({ ageSeconds, error, fields, identity, lastAt, name, state, status }) => ({
       name,
       model: identity?.model ?? null,
       serialNumber: identity?.serialNumber ?? null,
+      state,
+      detail: error === null ? null : withoutSecrets(error.detail),
       failures: summary.failures[name] ?? 0,
-      ...stateOf(name, readings),
-      ...lastOf(name, readings, now)
+      lastAt: lastAt === null ? null : formatTimestamp(lastAt),
+      ageSeconds,
+      values: lastAt === null
+        ? []
+        : fields.map(({ name, unit, value }) => ({ field: name, value: jsonOf(value), unit })),
+      status
     })),
     outputs: outputs.map(({ behind, state, target }) => {
       const sink = summary.sinks.find((sink) => sink.target === target)
@@ -48,25 +54,6 @@ export const statusOf = ({ isEnding, now, outputs, progress, readings }: RunPart
         error: error === null ? null : withoutSecrets(error.detail)
       }
     })
-  }
-}
-
-const stateOf = (name: string, { failures, samples }: LastReadings) => {
-  const failure = failures.get(name)
-  return failure === undefined
-    ? { state: samples.has(name) ? "ok" : "waiting", detail: null } as const
-    : { state: "failing", detail: withoutSecrets(failure.error.detail) } as const
-}
-
-const lastOf = (name: string, { samples }: LastReadings, now: number) => {
-  const last = samples.get(name)
-  if (last === undefined) return { lastAt: null, ageSeconds: null, values: [], status: [] }
-  const { format, status, values } = last.frame
-  return {
-    lastAt: formatTimestamp(last.receivedAt),
-    ageSeconds: secondsBetween(last.receivedAt, now),
-    values: format.fields.map(({ name, unit }, at) => ({ field: name, value: jsonOf(values[at]), unit })),
-    status
   }
 }
 

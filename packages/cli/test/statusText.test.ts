@@ -1,7 +1,8 @@
 import { assert, it } from "@effect/vitest"
 import { DeviceError, PollSource, Progress, Recorder } from "@sampleline/core"
-import { Effect, Stream } from "effect"
-import { LastReadings } from "../src/lastReadings.ts"
+import { LiveTable } from "@sampleline/view"
+import { Clock, Effect, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { statusOf } from "../src/runStatus.ts"
 import { statusLines } from "../src/statusText.ts"
 
@@ -17,19 +18,19 @@ const source = PollSource.layer({
 })
 let polls = 0
 
-it.live("a status tells the last reading of each device, also of one that fails, and is harmless on a terminal", () =>
+it.effect("a status tells the last reading of each device, also of one that fails, and is harmless on a terminal", () =>
   Effect.gen(function*() {
     const progress = new Progress()
-    const readings = new LastReadings()
+    const table = yield* LiveTable.make()
     progress.start(0, () => [])
-    const parts = { progress, readings, outputs: [], isEnding: false }
+    const parts = { progress, table, outputs: [], isEnding: false }
     const lines = (now: number) =>
       statusLines({
         state: "live",
         journal: "run.csv.journal",
         address: { version: 1, pid: 1, host: "rig", socket: "" },
         bytes: 1_500_000,
-        status: statusOf({ ...parts, now })
+        status: statusOf({ ...parts, now: now * 1000 })
       })
     assert.deepStrictEqual(lines(0).slice(1), [
       "  waiting for the first tick",
@@ -37,14 +38,18 @@ it.live("a status tells the last reading of each device, also of one that fails,
       "  journal: 1.5 MB"
     ])
 
-    yield* Recorder.record({ rateHz: 100, duration: "30 millis" }).pipe(
-      readings.observe,
-      Stream.runForEach((tick) => Effect.sync(() => progress.observe([tick]))),
-      Effect.provide(source)
+    yield* Effect.raceFirst(
+      Recorder.record({ rateHz: 100, duration: "30 millis" }).pipe(
+        LiveTable.observe(table),
+        Stream.runForEach((tick) => Effect.sync(() => progress.observe([tick]))),
+        Effect.provide(source)
+      ),
+      Effect.andThen(TestClock.adjust("30 millis"), Effect.never)
     )
-    const now = readings.samples.get("fuel")!.receivedAt + 2_400_000
-    const [fuel] = statusOf({ ...parts, now }).devices
-    assert.deepInclude(fuel, { name: "fuel", state: "failing", ageSeconds: 2.4, failures: 2 })
+    yield* TestClock.adjust("2400 millis")
+    const now = yield* Clock.currentTimeMillis
+    const [fuel] = statusOf({ ...parts, now: now * 1000 }).devices
+    assert.deepInclude(fuel, { name: "fuel", state: "failing", ageSeconds: 2.42, failures: 2 })
     assert.deepStrictEqual(fuel!.values, [
       { field: "Mass_Flow", value: 1.5, unit: null },
       { field: "Ratio", value: null, unit: null },

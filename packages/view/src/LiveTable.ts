@@ -49,12 +49,14 @@ export interface FieldView {
  */
 export interface DeviceView {
   readonly name: string
+  readonly identity: Device["identity"]
   readonly state: DeviceState
   /** Why it fails; null if it does not. */
-  readonly reason: DeviceError["reason"] | null
+  readonly error: Pick<DeviceError, "reason" | "detail"> | null
   /** How long it has been failing or silent; null if it is not. */
   readonly sinceSeconds: number | null
-  /** How old the values are; null if there is none. */
+  /** When the values came, in microseconds since the epoch, and how old they are; null if there is none. */
+  readonly lastAt: number | null
   readonly ageSeconds: number | null
   /** Status codes of the last reading. */
   readonly status: ReadonlyArray<string>
@@ -268,13 +270,15 @@ export class LiveTable {
       : "ok"
     return {
       name: device.name,
+      identity: device.identity,
       state,
-      reason: error?.reason ?? null,
+      error,
       sinceSeconds: error !== null
         ? Math.max(0, now - row.failingSince) / SECOND_MICROS
         : state === "silent"
         ? ageSeconds
         : null,
+      lastAt: sample?.receivedAt ?? null,
       ageSeconds,
       status: sample?.frame.status ?? [],
       fields: (format?.fields ?? []).map(({ name, unit }, at) => {

@@ -32,7 +32,7 @@ const NUMBER_COLUMNS = 6
 /** Whether a device is in trouble. */
 export const isBad = ({ state }: DeviceView): boolean => state !== "ok" && state !== "waiting"
 
-const REASONS: { readonly [reason in NonNullable<DeviceView["reason"]>]: string } = {
+const REASONS: { readonly [reason in NonNullable<DeviceView["error"]>["reason"]]: string } = {
   Timeout: "no reply",
   Malformed: "garbled",
   Rejected: "refused",
@@ -47,8 +47,8 @@ const NARROW_STATE = 8
 const WIDE_STATE = 22
 
 const stateOf = (device: DeviceView, columns: number): Piece => {
-  const { reason, sinceSeconds, state, status } = device
-  const word = reason === null ? state : REASONS[reason]
+  const { error, sinceSeconds, state, status } = device
+  const word = error === null ? state : REASONS[error.reason]
   const since = columns < WIDE || sinceSeconds === null ? "" : ` since ${ageText(sinceSeconds)}`
   const codes = isBad(device) || status.length === 0 ? "" : ` ${safe(status.join(" "))}`
   return { text: word + since + codes, style: isBad(device) ? "bad" : state === "ok" ? "good" : "dim" }

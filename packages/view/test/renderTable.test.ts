@@ -23,7 +23,13 @@ describe("the table", () => {
     const shown = view({
       devices: [
         device("fuel", { status: ["HLD"] }),
-        device("air", { state: "failing", reason: "Timeout", sinceSeconds: 12.9, ageSeconds: 13, trend: [] })
+        device("air", {
+          state: "failing",
+          error: { reason: "Timeout", detail: "" },
+          sinceSeconds: 12.9,
+          ageSeconds: 13,
+          trend: []
+        })
       ],
       durationSeconds: 3600,
       outputs: [
@@ -88,9 +94,12 @@ describe("the table", () => {
 
   it.each<readonly [Partial<DeviceView>, string]>([
     [{ state: "waiting", ageSeconds: null, fields: [] }, "fuel: waiting"],
-    [{ state: "changed", reason: "DeviceChanged", sinceSeconds: 61 }, "fuel: changed since 1 min"],
+    [
+      { state: "changed", error: { reason: "DeviceChanged", detail: "" }, sinceSeconds: 61 },
+      "fuel: changed since 1 min"
+    ],
     [{ state: "silent", sinceSeconds: 7200 }, "fuel: silent since 2 h"],
-    [{ state: "failing", reason: "Disconnected", sinceSeconds: 200_000 }, "fuel: gone since 2 d"]
+    [{ state: "failing", error: { reason: "Disconnected", detail: "" }, sinceSeconds: 200_000 }, "fuel: gone since 2 d"]
   ])("tells the state in words: %j", (changes, text) => {
     assert.isTrue(deviceText(device("fuel", changes)).startsWith(text))
   })

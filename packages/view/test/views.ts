@@ -5,9 +5,11 @@ import type { TableView } from "../src/TableView.ts"
 
 export const device = (name: string, changes: Partial<DeviceView> = {}): DeviceView => ({
   name,
+  identity: null,
   state: "ok",
-  reason: null,
+  error: null,
   sinceSeconds: null,
+  lastAt: 0,
   ageSeconds: 0.1,
   status: [],
   fields: [

@@ -74,7 +74,7 @@ const RATE_HZ = 20
 const PERIOD_MICROS = 1_000_000 / RATE_HZ
 const MARK = "valve \"A\" opened"
 const JUMP_MILLIS = 3_600_000
-const ALARMS = ["sim4.Mass_Flow > -1000 SCCM", "sim2 is silent for 200ms"]
+const ALARMS = ["sim4.Mass_Flow > -1000 SCCM", "sim2 is silent for 500ms"]
 
 const recordHoles = Effect.fnUntraced(function*() {
   const server = yield* PostgresServer
@@ -83,7 +83,7 @@ const recordHoles = Effect.fnUntraced(function*() {
   const at = (name: string) => `${cwd}/${name}`
   const { devices } = yield* startSimulator(
     cwd,
-    ..."--devices 4 --silent sim1:40 --vanish sim2:5s+1s --garble sim3:7".split(" ")
+    ..."--devices 4 --silent sim1:40 --vanish sim2:5s+2s --garble sim3:7".split(" ")
   )
   const outputs = ["run.csv", "run.jsonl", "run.db", "run.parquet"]
   const url = `postgres://owner@127.0.0.1:${server.address.port}/${database}`

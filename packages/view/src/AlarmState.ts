@@ -43,6 +43,8 @@ export class AlarmState {
   /** Since when the condition says other than `isRaised`. */
   private turned: Moment | undefined
   private since: Moment = NEVER
+  /** When it changed last. */
+  private changedAt: Moment = NEVER
 
   private told = 0
   private interval = FIRST_INTERVAL
@@ -76,7 +78,9 @@ export class AlarmState {
       this.since = turned
       this.raisings++
     }
-    const change = { isRaised: holds, value, at: moment, since: this.since, until: holds ? null : turned }
+    // A reading that was held up may come from before the moment at which its device was missed.
+    const at = this.changedAt = later(moment, this.changedAt)
+    const change = { isRaised: holds, value, at, since: this.since, until: holds ? null : later(turned, this.since) }
     return this.limit(change, now)
   }
 
@@ -114,4 +118,6 @@ export class AlarmState {
   }
 }
 
-const NEVER: Moment = { at: 0, nanos: 0 }
+const NEVER: Moment = { at: 0, nanos: Number.NEGATIVE_INFINITY }
+
+const later = (a: Moment, b: Moment): Moment => a.nanos < b.nanos ? b : a

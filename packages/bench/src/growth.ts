@@ -72,7 +72,7 @@ const record = (
     const context = yield* Layer.buildWithScope(layer(folder, mode), scope)
     const before = process.cpuUsage()
     yield* (hasJournal === true
-      ? Journal.pipeToSink({ batchSize, path: `${folder}/journal` })(ticks)
+      ? Journal.pipeToSink({ batchSize, path: `${folder}/journal`, stopTimeout: "10 minutes" })(ticks)
       : pipeToSink({ batchSize })(ticks)).pipe(Effect.provideContext(context))
     yield* Scope.close(scope, Exit.void)
     const { system, user } = process.cpuUsage(before)

@@ -54,20 +54,27 @@ export const check = Effect.fnUntraced(function*(
   )
 })
 
-/** The operator that watches the ticks of a recording. The scope ends the command. */
+/** The alarms of one recording. */
+export interface RunAlarms {
+  /** The same ticks, watched. */
+  readonly watch: <E, R>(
+    ticks: Stream.Stream<Tick, E, R>
+  ) => Stream.Stream<Tick, E | AlarmExpression.AlarmExpressionError, R>
+  readonly raised: Alarms.RaisedAlarms
+}
+
+/** The scope ends the command. */
 export const prepare = Effect.fnUntraced(function*(
   settings: Settings,
   devices: ReadonlyArray<Device>,
   journal: RunJournal | null
-): Effect.fn.Return<
-  <E, R>(ticks: Stream.Stream<Tick, E, R>) => Stream.Stream<Tick, E | AlarmExpression.AlarmExpressionError, R>,
-  UsageError,
-  Scope.Scope
-> {
+): Effect.fn.Return<RunAlarms, UsageError, Scope.Scope> {
   const command = yield* commandOf(settings)
   const names = yield* namesOf(settings)
   const folders = foldersOf(journal === null ? settings.out : [...settings.out, journal.path])
-  return Alarms.run({
+  const tellCommand = command === null ? null : yield* AlarmCommand.make({ command })
+  const raised = new Alarms.RaisedAlarms()
+  const watch = Alarms.run({
     alarms: settings.alarms,
     devices,
     disks: Effect.map(Effect.forEach(folders, roomIn), Array.flatten),
@@ -78,8 +85,13 @@ export const prepare = Effect.fnUntraced(function*(
         behind
       }))
     ),
-    onChange: command === null ? undefined : yield* AlarmCommand.make({ command })
+    onChange: (change) =>
+      Effect.suspend(() => {
+        raised.take(change)
+        return tellCommand?.(change) ?? Effect.void
+      })
   })
+  return { watch, raised }
 })
 
 const refused = (error: AlarmExpression.AlarmExpressionError): UsageError => {

@@ -56,6 +56,14 @@ const OutputStatus = Schema.Struct({
   error: Schema.NullOr(Schema.String)
 })
 
+/** An alarm that is raised. */
+const RaisedAlarm = Schema.Struct({
+  alarm: Schema.String,
+  /** What raised it, in one line. */
+  message: Schema.String,
+  since: Schema.String
+})
+
 const Status = Schema.Struct({
   reply: Schema.Literal("status"),
   state: Schema.Literals(["recording", "ending"]),
@@ -70,7 +78,8 @@ const Status = Schema.Struct({
   /** Failed polls of all devices. */
   failures: Schema.Int,
   devices: Schema.Array(DeviceStatus),
-  outputs: Schema.Array(OutputStatus)
+  outputs: Schema.Array(OutputStatus),
+  alarms: Schema.Array(RaisedAlarm)
 })
 
 export type Status = typeof Status.Type

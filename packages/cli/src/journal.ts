@@ -13,7 +13,7 @@ import {
 } from "@sampleline/core"
 import { Journal, JournalError } from "@sampleline/journal"
 import { SqliteDatabase } from "@sampleline/sqlite"
-import type { LiveTable } from "@sampleline/view"
+import type { Alarms, LiveTable } from "@sampleline/view"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -54,6 +54,8 @@ export interface RunJournal {
 export interface OpenRecording {
   readonly progress: Progress
   readonly table: LiveTable.LiveTable
+  /** Null: it has none. */
+  readonly alarms: Alarms.RaisedAlarms | null
   readonly signals: Effect.Success<typeof Signals.listen>
 }
 
@@ -64,12 +66,19 @@ export const prepare = Effect.fnUntraced(function*(settings: Settings): Effect.f
   return {
     path: place,
     status,
-    openControl: Effect.fnUntraced(function*({ progress, signals, table }) {
+    openControl: Effect.fnUntraced(function*({ alarms, progress, signals, table }) {
       const clock = yield* SampleClock.current
       const isEnding = () => signals.hasCome() || progress.current.finishedAt !== null
       return yield* Control.open({
         status: () =>
-          statusOf({ progress, table, outputs: status.outputs, isEnding: isEnding(), now: clock.epochMicros() }),
+          statusOf({
+            progress,
+            table,
+            alarms,
+            outputs: status.outputs,
+            isEnding: isEnding(),
+            now: clock.epochMicros()
+          }),
         mark: Effect.fnUntraced(function*(text) {
           const at = clock.epochMicros()
           yield* Recorder.mark(text, at)

@@ -30,6 +30,7 @@ import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import type * as Stream from "effect/Stream"
+import type { RunAlarms } from "./alarms.ts"
 import { RunError } from "./errors.ts"
 import type { Left, RunJournal } from "./journal.ts"
 import { openKeyboard } from "./keyboard.ts"
@@ -109,7 +110,7 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
   const targets = yield* parseTargets(settings.out, outputOptions(settings))
   const signals = yield* Signals.listen
   const { beforeExit, first: signal } = signals
-  const { journal, source, watchAlarms } = yield* Effect.raceFirst(
+  const { alarms, journal, source } = yield* Effect.raceFirst(
     prepare(settings, targets),
     Effect.flatMap(signal, Signals.end)
   )
@@ -117,12 +118,14 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
 
   const progress = new Progress()
   const table = yield* tableOf(settings)
-  const control = yield* journal?.openControl({ progress, table, signals }) ?? Effect.succeed(null)
+  const control = yield* journal?.openControl({ progress, table, alarms: alarms?.raised ?? null, signals }) ??
+    Effect.succeed(null)
   const keyboard = settings.quiet ? null : yield* openKeyboard
-  const shown = { settings, targets, progress, table, journal, keyboard }
+  const shown = { settings, targets, progress, table, alarms: alarms?.raised ?? null, journal, keyboard }
   const options = { batchSize: settings["batch-size"], flushInterval: settings["flush-interval"], progress }
   const toOutputs: ReturnType<RunJournal["pipeToSink"]> = journal?.pipeToSink({ ...options, control })
     ?? pipeToSink(options)
+  const watchAlarms: RunAlarms["watch"] = alarms?.watch ?? identity
   const exit = yield* ticks(settings).pipe(
     LiveTable.observe(table),
     watchAlarms,
@@ -152,8 +155,8 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
 
 /** Checks everything, opens the devices, and finds the journal's place; without a journal it is null. */
 const prepare = Effect.fnUntraced(function*(settings: Settings, targets: ReadonlyArray<Target>) {
-  const alarms = hasAlarms(settings) ? yield* Effect.promise(() => import("./alarms.ts")) : null
-  if (alarms !== null) yield* alarms.check(settings)
+  const alarming = hasAlarms(settings) ? yield* Effect.promise(() => import("./alarms.ts")) : null
+  if (alarming !== null) yield* alarming.check(settings)
   const journals = hasJournal(settings) ? yield* Effect.promise(() => import("./journal.ts")) : null
   if (journals !== null) yield* journals.check(settings)
   if (journals !== null && settings.append) {
@@ -164,11 +167,11 @@ const prepare = Effect.fnUntraced(function*(settings: Settings, targets: Readonl
   const source = yield* openSource(settings)
   if (settings.stream) yield* Effect.provideContext(Alicat.checkStreaming(), source)
   const { devices } = Context.get(source, PollSource)
-  if (alarms !== null) yield* alarms.check(settings, devices)
+  if (alarming !== null) yield* alarming.check(settings, devices)
   yield* checkAll(reachable, settings, devices)
   const journal = journals === null ? null : yield* journals.prepare(settings)
-  const watchAlarms = alarms === null ? identity : yield* alarms.prepare(settings, devices, journal)
-  return { source, journal, watchAlarms }
+  const alarms = alarming === null ? null : yield* alarming.prepare(settings, devices, journal)
+  return { source, journal, alarms }
 })
 
 const tableOf = ({ duration }: Settings) =>

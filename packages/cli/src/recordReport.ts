@@ -2,13 +2,14 @@
  * What is shown of a recording while it goes on: the run in one line, and on a terminal the table with devices and outputs.
  */
 import { type Progress, SampleClock } from "@sampleline/core"
-import type { LiveTable, OutputView, TableView } from "@sampleline/view"
+import type { Alarms, LiveTable, OutputView, TableView } from "@sampleline/view"
 import * as Effect from "effect/Effect"
 import * as path from "node:path"
 import type { RunJournal } from "./journal.ts"
 import type { Keyboard } from "./keyboard.ts"
 import { OutputSizes } from "./outputSizes.ts"
 import { behindParts, lacking, reportProgress } from "./progress.ts"
+import { withoutSecrets } from "./secrets.ts"
 import type { Settings } from "./settings.ts"
 import { progressParts } from "./summary.ts"
 import { isFile, type Target } from "./targets.ts"
@@ -23,13 +24,14 @@ export interface Shown {
   readonly targets: ReadonlyArray<Target>
   readonly progress: Progress
   readonly table: LiveTable.LiveTable
+  readonly alarms: Alarms.RaisedAlarms | null
   readonly journal: RunJournal | null
   readonly keyboard: Keyboard | null
 }
 
 /** Shows the recording forever. */
 export const showRecording = Effect.fnUntraced(function*(
-  { journal, keyboard, progress, settings, table, targets }: Shown
+  { alarms, journal, keyboard, progress, settings, table, targets }: Shown
 ): Effect.fn.Return<never> {
   const { "batch-size": batchSize, out, plain } = settings
   const clock = yield* SampleClock.current
@@ -61,6 +63,10 @@ export const showRecording = Effect.fnUntraced(function*(
       items: Math.max(0, ...statuses().map(({ behind }) => behind)),
       bytes: sizes.of(journal.path).bytes
     },
+    alarms: (alarms?.all ?? []).map(({ message, since }) => ({
+      text: withoutSecrets(message.replace(/^alarm /, "")),
+      sinceSeconds: Math.max(0, clock.epochMicros() - since) / 1_000_000
+    })),
     log: latestLog()
   })
   const places = () => [

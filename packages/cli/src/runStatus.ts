@@ -3,7 +3,7 @@
  */
 import { formatTimestamp, type Progress } from "@sampleline/core"
 import type { Journal } from "@sampleline/journal"
-import type { LiveTable } from "@sampleline/view"
+import type { Alarms, LiveTable } from "@sampleline/view"
 import type { Status } from "./controlProtocol.ts"
 import { withoutSecrets } from "./secrets.ts"
 
@@ -11,12 +11,14 @@ export interface RunParts {
   readonly progress: Progress
   readonly table: LiveTable.LiveTable
   readonly outputs: ReadonlyArray<Journal.OutputStatus>
+  /** Null: it has none. */
+  readonly alarms: Alarms.RaisedAlarms | null
   readonly isEnding: boolean
   /** Microseconds since the epoch. */
   readonly now: number
 }
 
-export const statusOf = ({ isEnding, now, outputs, progress, table }: RunParts): Status => {
+export const statusOf = ({ alarms, isEnding, now, outputs, progress, table }: RunParts): Status => {
   const summary = progress.current
   return {
     reply: "status",
@@ -53,7 +55,12 @@ export const statusOf = ({ isEnding, now, outputs, progress, table }: RunParts):
         behind,
         error: error === null ? null : withoutSecrets(error.detail)
       }
-    })
+    }),
+    alarms: (alarms?.all ?? []).map(({ alarm, message, since }) => ({
+      alarm: withoutSecrets(alarm),
+      message: withoutSecrets(message),
+      since: formatTimestamp(since)
+    }))
   }
 }
 

@@ -11,7 +11,7 @@ type Output = Status["outputs"][number]
 
 /** One line for the recording, each device, each output and the journal. */
 export const statusLines = ({ address, bytes, journal, status }: LiveJournal): ReadonlyArray<string> => {
-  const { at, devices, failures, lateTicks, outputs, samples, seconds, startedAt, state, ticks } = status
+  const { alarms, at, devices, failures, lateTicks, outputs, samples, seconds, startedAt, state, ticks } = status
   const width = Math.max(...devices.map(({ name }) => name.length))
   return [
     `${journal}: live: process ${address.pid} on ${address.host}${state === "ending" ? ", which is ending" : ""}`,
@@ -21,6 +21,7 @@ export const statusLines = ({ address, bytes, journal, status }: LiveJournal): R
     `  ${count(samples)} samples in ${count(ticks)} ticks; ${count(lateTicks)} late ticks; ${count(failures)} failures`,
     ...devices.map((device) => `  ${device.name.padEnd(width)}  ${deviceText(device)}`),
     ...outputs.map((output) => `  ${outputText(output)}`),
+    ...alarms.map(({ message, since }) => `  ALARM since ${secondOf(since)}: ${message.replace(/^alarm /, "")}`),
     `  journal: ${(bytes / 1e6).toFixed(1)} MB`
   ].map(printable)
 }

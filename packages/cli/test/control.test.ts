@@ -28,7 +28,8 @@ const STATUS: Status = {
   lateTicks: 0,
   failures: 0,
   devices: [],
-  outputs: []
+  outputs: [],
+  alarms: []
 }
 
 /** The variables of the environment for a while. */

@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { DeviceError, PollSource, Progress, Recorder } from "@sampleline/core"
-import { LiveTable } from "@sampleline/view"
+import { Alarms, LiveTable } from "@sampleline/view"
 import { Clock, Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { statusOf } from "../src/runStatus.ts"
@@ -22,8 +22,9 @@ it.effect("a status tells the last reading of each device, also of one that fail
   Effect.gen(function*() {
     const progress = new Progress()
     const table = yield* LiveTable.make()
+    const alarms = new Alarms.RaisedAlarms()
     progress.start(0, () => [])
-    const parts = { progress, table, outputs: [], isEnding: false }
+    const parts = { progress, table, alarms, outputs: [], isEnding: false }
     const lines = (now: number) =>
       statusLines({
         state: "live",

@@ -122,6 +122,27 @@ export const run =
       )
     }))
 
+/**
+ * The alarms that are raised, from the changes that are told.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class RaisedAlarms {
+  private readonly raised = new Map<string, AlarmChange>()
+
+  take(change: AlarmChange): void {
+    const key = `${change.alarm}\0${change.device ?? change.target}`
+    if (change.state === "raised") this.raised.set(key, change)
+    else this.raised.delete(key)
+  }
+
+  /** The change that raised each, the earliest first. */
+  get all(): ReadonlyArray<AlarmChange> {
+    return [...this.raised.values()]
+  }
+}
+
 /** Fails for an alarm of a kind that nothing tells of. */
 const expectTold = (alarm: AlarmExpression, { disks, outputs }: AlarmOptions) => {
   const missing = alarm.condition._tag === "Disk" && disks === undefined

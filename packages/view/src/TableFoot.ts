@@ -2,7 +2,7 @@
  * What stands below the devices: the run, its outputs and journal, the latest log lines, and the last line.
  */
 import { type Line, moreIn, type Piece } from "./TableLine.ts"
-import { bytesText, clockText, count, rateText } from "./TableText.ts"
+import { ageText, bytesText, clockText, count, rateText } from "./TableText.ts"
 import type { TableOptions, TableView } from "./TableView.ts"
 import { fit, safe, widthOf } from "./TextWidth.ts"
 
@@ -10,6 +10,7 @@ export const footOf = (view: TableView, options: TableOptions): ReadonlyArray<Li
   [],
   runLine(view, options),
   ...outputLines(view, options),
+  ...alarmLines(view, options),
   ...logLines(view.log, options),
   ...view.footer === undefined ? [] : [[{ text: safe(view.footer), style: "dim" } as const]]
 ]
@@ -67,6 +68,17 @@ const outputLines = ({ journal, outputs = [] }: TableView, options: TableOptions
       ].join("  ")
     }]]
   ]
+}
+
+const MOST_ALARMS = 4
+
+const alarmLines = ({ alarms = [] }: TableView, options: TableOptions): ReadonlyArray<Line> => {
+  const shown = alarms.slice(0, MOST_ALARMS)
+  const lines = shown.map(({ sinceSeconds, text }): Line => [
+    { text: `ALARM since ${ageText(sinceSeconds)}  ${safe(text)}`, style: "bad" }
+  ])
+  const rest = alarms.length - shown.length
+  return rest === 0 ? lines : [...lines, [{ text: `${moreIn(options)} and ${rest} more alarms`, style: "bad" }]]
 }
 
 const OUTPUT_STYLES = { writing: "good", waiting: "warning", stopped: "bad" } as const

@@ -34,6 +34,19 @@ export interface JournalView {
 }
 
 /**
+ * An alarm that is raised.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface AlarmView {
+  /** What raised it, in one line. */
+  readonly text: string
+  /** How long ago its condition began to hold. */
+  readonly sinceSeconds: number
+}
+
+/**
  * @since 0.1.0
  * @category models
  */
@@ -51,6 +64,8 @@ export interface LogLine {
 export interface TableView extends TableSnapshot {
   readonly outputs?: ReadonlyArray<OutputView> | undefined
   readonly journal?: JournalView | undefined
+  /** Those that are raised. */
+  readonly alarms?: ReadonlyArray<AlarmView> | undefined
   /** The latest last. */
   readonly log?: ReadonlyArray<LogLine> | undefined
   /** The last line, such as what keys do. */

@@ -12,7 +12,7 @@ import {
 } from "@sampleline/core"
 import { Duration, Effect, Exit, Fiber, Logger, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { type AlarmChange, type AlarmOptions, run as watch } from "../src/Alarms.ts"
+import { type AlarmChange, type AlarmOptions, RaisedAlarms, run as watch } from "../src/Alarms.ts"
 
 const format = FrameFormat.make([{ name: "Mass_Flow", unit: "SCCM" }, { name: "Pressure", unit: "PSIA" }])
 const devices = ["fuel", "air"].map((name) => ({ name, unitId: "A", identity: null, format }))
@@ -69,6 +69,7 @@ const watched = Effect.fnUntraced(function*(
   options: Partial<AlarmOptions> = {}
 ) {
   const changes: Array<AlarmChange> = []
+  const raised = new RaisedAlarms()
   const lines: Array<string> = []
   const logger = Logger.make(({ logLevel, message }) => {
     lines.push(`${logLevel} ${[message].flat().join(" ")}`)
@@ -80,7 +81,11 @@ const watched = Effect.fnUntraced(function*(
     watch({
       alarms: [alarms].flat(),
       devices,
-      onChange: (change) => Effect.sync(() => changes.push(change)),
+      onChange: (change) =>
+        Effect.sync(() => {
+          changes.push(change)
+          raised.take(change)
+        }),
       ...options
     })
   )
@@ -96,6 +101,9 @@ const watched = Effect.fnUntraced(function*(
   yield* TestClock.adjust(Duration.seconds(slots.length + 1))
   yield* Fiber.join(fiber)
   assert.deepStrictEqual(seen, ticks, "the ticks pass unchanged")
+  const places = ({ alarm, device, target }: AlarmChange) => [alarm, device, target].join()
+  const last = [...Map.groupBy(changes, places).values()].map((changes) => changes.at(-1)!)
+  assert.sameMembers([...raised.all], last.filter(({ state }) => state === "raised"))
   const told = events.filter((event) => event._tag === "AlarmRaised" || event._tag === "AlarmCleared")
   assert.deepStrictEqual(
     told.map(({ _tag, count }) => [_tag, count]),

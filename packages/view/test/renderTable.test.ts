@@ -37,6 +37,7 @@ describe("the table", () => {
         { name: "postgres", state: "waiting", rows: 1000, behind: 234, bytes: null, freeBytes: null }
       ],
       journal: { name: "run.csv.journal", items: 234, bytes: 100_000 },
+      alarms: [{ text: "air is silent for 10s: air has given no reading", sinceSeconds: 12.9 }],
       log: [{ level: "warning", text: "16:04:07 WARN air: no reply" }],
       footer: "q end"
     })
@@ -51,6 +52,7 @@ describe("the table", () => {
       "run.csv   writing  1,234 rows  12.3 kB    keeps up  71.0 GB free",
       "postgres  waiting  1,000 rows           234 behind",
       "journal run.csv.journal  100 kB  234 samples and events to write",
+      "ALARM since 12 s  air is silent for 10s: air has given no reading",
       "16:04:07 WARN air: no reply",
       "",
       "",
@@ -197,6 +199,7 @@ const viewIn = ({ devices, fields, text }: typeof View.Type): TableView => ({
     ),
     outputs: [{ name: textIn(text), state: "waiting", rows: 1, behind: 1e9, bytes: 1e15, freeBytes: 0 }],
     journal: { name: textIn(text), items: 1, bytes: 0 },
+    alarms: devices.map(({ name }) => ({ text: textIn(name), sinceSeconds: 1e6 })),
     log: [{ level: "error", text: textIn(text) }],
     footer: textIn(text)
   })

@@ -10,38 +10,23 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { cases, nameOf, SHAPES } from "./cases.ts"
 import { measure } from "./measure.ts"
 import { daysAMinute, decodeRows, encodeRows, type Measured, rangeOf } from "./results.ts"
+import { runApart } from "./runApart.ts"
 import { textTable } from "./textTable.ts"
 import { warningsOnStderr } from "./warningsOnStderr.ts"
 
-/** Runs this program again for one case: compiled code and memory of one sink must not affect the next. */
-const measureApart = (name: string, rounds: number, scale: number) =>
-  Effect.callback<Measured>((resume) => {
-    const args = [
-      fileURLToPath(import.meta.url),
-      "--only",
-      name,
-      "--rounds",
-      String(rounds),
-      "--scale",
-      String(scale),
-      "--json"
-    ]
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] })
-    let text = ""
-    child.stdout.on("data", (chunk: Buffer) => text += chunk.toString())
-    child.on("close", (code) =>
-      resume(
-        code === 0
-          ? Effect.orDie(Effect.map(decodeRows(text), ([row]) => row!))
-          : Effect.die(new Error(`${name} ended with exit code ${code}`))
-      ))
-    return Effect.sync(() => child.kill())
-  })
+/** Runs this program again for one case. */
+const measureApart = (name: string, rounds: number, scale: number): Effect.Effect<Measured> => {
+  const args = ["--only", name, "--rounds", String(rounds), "--scale", String(scale), "--json"]
+  return runApart(fileURLToPath(import.meta.url), args).pipe(
+    Effect.flatMap(decodeRows),
+    Effect.map(([row]) => row!),
+    Effect.orDie
+  )
+}
 
 const tableOf = (rows: ReadonlyArray<Measured>): string => {
   const whole = (value: number) => Math.round(value).toLocaleString("en-US")

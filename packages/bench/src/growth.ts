@@ -14,9 +14,9 @@ import { Journal } from "@sampleline/journal"
 import { CsvSink, JsonlSink, ParquetSink, SqliteSink } from "@sampleline/sinks"
 import { Console, Effect, Exit, FileSystem, Layer, Schema, Scope, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { median } from "./median.ts"
+import { runApart } from "./runApart.ts"
 import { freshTicks, makeRecording, ticksOf } from "./samples.ts"
 import { textTable } from "./textTable.ts"
 import { warningsOnStderr } from "./warningsOnStderr.ts"
@@ -56,9 +56,8 @@ const count = (value: number): string => value.toLocaleString("en-US")
 
 /** The first round is a warm-up and is not counted. */
 const ROUNDS = 3
+/** In a round. */
 const SAMPLES = 200_000
-/** Many fields: as many values in fewer samples. */
-const VALUES = 7 * SAMPLES
 
 /** Records into an output, and gives the processor time of it in microseconds. `before` is done with the open output. */
 const record = (
@@ -92,35 +91,37 @@ const rounds = Effect.fnUntraced(function*(folder: string, run: (folder: string)
   return median(costs.slice(1))
 }, Effect.provide(NodeServices.layer))
 
-const byDevices = (output: Output): Case => ({
+const byDevices = (output: Output, samples: number): Case => ({
   axis: "devices",
   output: output.name,
   measure: (folder) =>
     Effect.forEach([1, 10, 100, 1000], (devices) => {
       const recording = makeRecording(7, Math.max(2, Math.round(4096 / devices)), devices)
-      const ticks = SAMPLES / devices
+      const ticks = Math.ceil(samples / devices)
       return Effect.map(
         rounds(folder, (own) => record(output, own, ticksOf(recording, ticks))),
-        (micros) => ({ at: count(devices), unit: "sample" as const, micros: micros / SAMPLES })
+        (micros) => ({ at: count(devices), unit: "sample" as const, micros: micros / (ticks * devices) })
       )
     })
 })
 
-const byFields = (output: Output): Case => ({
+/** Many fields: as many values in fewer samples. */
+const byFields = (output: Output, samples: number): Case => ({
   axis: "fields",
   output: output.name,
   measure: (folder) =>
     Effect.forEach([7, 50, 500], (fields) => {
       const recording = makeRecording(fields, Math.round(4096 * 7 / fields))
+      const ticks = Math.ceil(7 * samples / fields)
       return Effect.map(
-        rounds(folder, (own) => record(output, own, ticksOf(recording, VALUES / fields))),
-        (micros) => ({ at: count(fields), unit: "value" as const, micros: micros / VALUES })
+        rounds(folder, (own) => record(output, own, ticksOf(recording, ticks))),
+        (micros) => ({ at: count(fields), unit: "value" as const, micros: micros / (ticks * fields) })
       )
     })
 })
 
 /** What is written first is not measured. */
-const byRows = (output: Output, sizes: ReadonlyArray<number>): Case => ({
+const byRows = (output: Output, samples: number, sizes: ReadonlyArray<number>): Case => ({
   axis: "rows there",
   output: output.name,
   measure: (folder) =>
@@ -137,64 +138,61 @@ const byRows = (output: Output, sizes: ReadonlyArray<number>): Case => ({
           ROUNDS + 1
         )
         yield* files.remove(own, { recursive: true })
-        return { at: count(rows), unit: "sample" as const, micros: median(costs.slice(1)) / SAMPLES }
+        return { at: count(rows), unit: "sample" as const, micros: median(costs.slice(1)) / samples }
       })).pipe(Effect.provide(NodeServices.layer))
 })
 
 /** One long run, and what each tenth of it costs. The first is left out: its code is not compiled yet. */
-const bySamples = (output: Output): Case => ({
+const bySamples = (output: Output, samples: number): Case => ({
   axis: "tenths of a run",
   output: output.name,
   measure: (folder) =>
     Effect.gen(function*() {
-      const total = 10 * LONG_RUN
+      const tenth = TENTH * samples
       const at: Array<number> = []
       const observe = (tick: Tick) => {
-        if ((tick.index + 1) % LONG_RUN === 0) {
+        if ((tick.index + 1) % tenth === 0) {
           const { system, user } = process.cpuUsage()
           at.push(system + user)
         }
         return tick
       }
-      yield* record(output, folder, Stream.map(freshTicks(7, total), observe))
+      yield* record(output, folder, Stream.map(freshTicks(7, 10 * tenth), observe))
       return at.slice(1).map((micros, place) => ({
         at: String(place + 2),
         unit: "sample" as const,
-        micros: (micros - at[place]!) / LONG_RUN
+        micros: (micros - at[place]!) / tenth
       }))
     })
 })
 
-/** A tenth of ten minutes of ten devices at 1 kHz. */
-const LONG_RUN = 600_000
+/** A tenth of a run, in rounds. At full length the run is ten minutes of ten devices at 1 kHz. */
+const TENTH = 3
 
-const casesOf = (isLarge: boolean): ReadonlyArray<Case> => {
-  const sizes = [0, 1_000_000, 10_000_000, ...(isLarge ? [50_000_000] : [])]
+const casesOf = (isLarge: boolean, scale: number): ReadonlyArray<Case> => {
+  const samples = Math.ceil(SAMPLES * scale)
+  const sizes = [0, 1_000_000, 10_000_000, ...(isLarge ? [50_000_000] : [])].map((rows) => Math.ceil(rows * scale))
   return [
-    ...ALL.map(byDevices),
-    ...ALL.map(byFields),
-    ...[CSV, JSONL, SQLITE].map((output) => byRows(output, sizes)),
-    ...ALL.map(bySamples)
+    ...ALL.map((output) => byDevices(output, samples)),
+    ...ALL.map((output) => byFields(output, samples)),
+    ...[CSV, JSONL, SQLITE].map((output) => byRows(output, samples, sizes)),
+    ...ALL.map((output) => bySamples(output, samples))
   ]
 }
 
-const Rows = Schema.fromJsonString(Schema.Array(Cost))
+const Costs = Schema.fromJsonString(Schema.Array(Cost))
+const decodeCosts = Schema.decodeEffect(Costs)
 
 /** Runs this program again for one case. */
-const measureApart = (name: string, isLarge: boolean) =>
-  Effect.callback<ReadonlyArray<Cost>, Schema.SchemaError>((resume) => {
-    const args = [fileURLToPath(import.meta.url), "--only", name, "--json", ...(isLarge ? ["--large"] : [])]
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] })
-    let text = ""
-    child.stdout.on("data", (chunk: Buffer) => text += chunk.toString())
-    child.on("close", (code) =>
-      resume(
-        code === 0
-          ? Schema.decodeEffect(Rows)(text)
-          : Effect.die(new Error(`${name} ended with exit code ${code}`))
-      ))
-    return Effect.sync(() => child.kill())
-  })
+const measureApart = (name: string, isLarge: boolean, scale: number) =>
+  runApart(fileURLToPath(import.meta.url), [
+    "--only",
+    name,
+    "--scale",
+    String(scale),
+    "--json",
+    ...(isLarge ? ["--large"] : [])
+  ]).pipe(Effect.flatMap(decodeCosts))
 
 /** Each line has the cost beside the smallest of its case. */
 const tableOf = (costs: ReadonlyArray<Cost>): string =>
@@ -218,14 +216,19 @@ const growth = Command.make("bench:growth", {
     Flag.withDescription("Append to 50 million rows too, which takes some 20 GB of disk"),
     Flag.withDefault(false)
   ),
+  scale: Flag.Finite("scale").pipe(
+    Flag.filter((value) => value > 0, (value) => `a number above 0, not ${value}`),
+    Flag.withDescription("Factor for the samples and rows of each case (default: 1)"),
+    Flag.withDefault(1)
+  ),
   json: Flag.Boolean("json").pipe(
     Flag.withDescription("Print the figures as one JSON array"),
     Flag.withDefault(false)
   )
-}, ({ json, large, only }) =>
+}, ({ json, large, only, scale }) =>
   Effect.gen(function*() {
     const files = yield* FileSystem.FileSystem
-    const chosen = casesOf(large).filter((case_) => nameOf(case_).includes(only))
+    const chosen = casesOf(large, scale).filter((case_) => nameOf(case_).includes(only))
     const costs: Array<Cost> = []
     for (const [place, case_] of chosen.entries()) {
       const { axis, measure, output } = case_
@@ -234,10 +237,10 @@ const growth = Command.make("bench:growth", {
         costs.push(...(yield* measure(folder)).map((cost) => ({ axis, output, ...cost })))
       } else {
         yield* Effect.sync(() => process.stderr.write(`${place + 1} of ${chosen.length}: ${nameOf(case_)}\n`))
-        costs.push(...(yield* measureApart(nameOf(case_), large)))
+        costs.push(...(yield* measureApart(nameOf(case_), large, scale)))
       }
     }
-    yield* Console.log(json ? yield* Schema.encodeEffect(Rows)(costs) : tableOf(costs))
+    yield* Console.log(json ? yield* Schema.encodeEffect(Costs)(costs) : tableOf(costs))
   }).pipe(Effect.scoped, Effect.provide(warningsOnStderr))).pipe(
     Command.withDescription("Measure how the cost of a sample grows with devices, fields, rows and time")
   )

@@ -1,12 +1,12 @@
 /**
  * `sampleline resume`: gives the outputs of a recording that was cut off what they lack, from its journal.
  */
-import { Argument, Command, Flag } from "effect/cli"
+import { Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import { RunError, UsageError } from "./errors.ts"
-import { journalsHere } from "./journalsHere.ts"
+import { journalArgument, journalsHere } from "./journalsHere.ts"
 import { withoutSecrets } from "./secrets.ts"
 import * as Signals from "./signals.ts"
 import { count } from "./summary.ts"
@@ -15,10 +15,7 @@ import { print, say } from "./terminal.ts"
 export const resumeCommand = Command.make(
   "resume",
   {
-    journal: Argument.String("JOURNAL").pipe(
-      Argument.withDescription("The journal's folder (default: the only *.journal in the working directory)"),
-      Argument.optional
-    ),
+    journal: journalArgument,
     out: Flag.String("out").pipe(
       Flag.withMetavar("URL"),
       Flag.withDescription(

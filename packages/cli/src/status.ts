@@ -1,9 +1,10 @@
 /**
  * `sampleline status`: what a recording that another process makes is doing, and what has become of one that ended.
  */
-import { Argument, Command, Flag } from "effect/cli"
+import { Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import { Ended } from "./errors.ts"
+import { journalArgument } from "./journalsHere.ts"
 import type { JournalState } from "./journalState.ts"
 import { statusLines } from "./statusText.ts"
 import { print } from "./terminal.ts"
@@ -11,10 +12,7 @@ import { print } from "./terminal.ts"
 export const statusCommand = Command.make(
   "status",
   {
-    journal: Argument.String("JOURNAL").pipe(
-      Argument.withDescription("The journal's folder (default: that of the recording in the working directory)"),
-      Argument.optional
-    ),
+    journal: journalArgument,
     json: Flag.Boolean("json").pipe(
       Flag.withDescription("Print one JSON object"),
       Flag.withDefault(false)

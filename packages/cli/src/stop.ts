@@ -1,11 +1,12 @@
 /**
  * `sampleline stop`: ends a recording that another process makes, as Ctrl-C in its terminal does.
  */
-import { Argument, Command, Flag } from "effect/cli"
+import { Command, Flag } from "effect/cli"
 import * as Effect from "effect/Effect"
 import { ask, open } from "./controlClient.ts"
 import { type Address, VERSION } from "./controlProtocol.ts"
 import { RunError } from "./errors.ts"
+import { journalArgument } from "./journalsHere.ts"
 import * as Signals from "./signals.ts"
 import { outputText } from "./statusText.ts"
 import { clearStatus, print, say, showStatus } from "./terminal.ts"
@@ -13,10 +14,7 @@ import { clearStatus, print, say, showStatus } from "./terminal.ts"
 export const stopCommand = Command.make(
   "stop",
   {
-    journal: Argument.String("JOURNAL").pipe(
-      Argument.withDescription("The journal's folder (default: that of the recording in the working directory)"),
-      Argument.optional
-    ),
+    journal: journalArgument,
     json: Flag.Boolean("json").pipe(
       Flag.withDescription("Print the summary of the recording as one JSON object"),
       Flag.withDefault(false)

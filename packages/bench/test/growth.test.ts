@@ -4,7 +4,6 @@ import { run } from "./run.ts"
 it.each([
   ["devices, CSV", ["1", "10", "100", "1,000"]],
   ["fields, CSV", ["7", "50", "500"]],
-  ["rows there, CSV", ["0", "1,000", "10,000"]],
   ["tenths of a run, journal and CSV", ["2", "3", "4", "5", "6", "7", "8", "9", "10"]]
 ])("the benchmark of growth with %s has a cost at each size", (name, sizes) => {
   const costs = JSON.parse(run("growth", ["--only", name, "--scale", "0.001", "--json"]))

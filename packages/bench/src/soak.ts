@@ -19,7 +19,7 @@ import { query } from "../../sinks/test/sqlite.ts"
 import { startNode } from "./measureRecording.ts"
 import { median } from "./median.ts"
 import { usageOf } from "./processUsage.ts"
-import { COMMAND, simulate, type SimulatedDevice } from "./simulator.ts"
+import { COMMAND, COMMAND_FLAGS, simulate, type SimulatedDevice } from "./simulator.ts"
 import type { MemoryJob } from "./soakMemory.ts"
 import { textTable } from "./textTable.ts"
 
@@ -139,6 +139,7 @@ const recordIntoAll = Effect.fnUntraced(
       `postgres://owner@${host}:${port}/${database}`
     ]
     const args = [
+      ...COMMAND_FLAGS,
       COMMAND,
       "record",
       ...devices.flatMap(({ name, port, unit }) => ["--device", `${name}=${port},unit=${unit}`]),

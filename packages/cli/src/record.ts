@@ -36,7 +36,7 @@ import type { Left, RunJournal } from "./journal.ts"
 import { openKeyboard } from "./keyboard.ts"
 import { clearingTerminal } from "./progress.ts"
 import { recordFlags } from "./recordFlags.ts"
-import { showRecording, TREND_FIELD } from "./recordReport.ts"
+import { showRecording } from "./recordReport.ts"
 import { withoutSecrets } from "./secrets.ts"
 import {
   awaitsOutputs,
@@ -174,7 +174,11 @@ const prepare = Effect.fnUntraced(function*(settings: Settings, targets: Readonl
   return { source, journal, alarms }
 })
 
-const tableOf = ({ duration }: Settings) =>
+/** The field whose trend is shown, where a device has it. */
+const TREND_FIELD = "Mass_Flow"
+
+/** What is known of the devices while they are recorded or watched. */
+export const tableOf = ({ duration }: Settings) =>
   LiveTable.make({
     trendField: TREND_FIELD,
     durationSeconds: duration === undefined ? undefined : Duration.toSeconds(duration)

@@ -15,9 +15,6 @@ import { progressParts } from "./summary.ts"
 import { isFile, type Target } from "./targets.ts"
 import { canShowTable, latestLog } from "./terminal.ts"
 
-/** The field whose trend is shown, where a device has it. */
-export const TREND_FIELD = "Mass_Flow"
-
 /** What is looked at. */
 export interface Shown {
   readonly settings: Settings

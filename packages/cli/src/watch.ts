@@ -6,16 +6,14 @@ import { Recorder, SampleClock } from "@sampleline/core"
 import { deviceText, LiveTable } from "@sampleline/view"
 import { Command, Flag } from "effect/cli"
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { openKeyboard } from "./keyboard.ts"
 import { clearingTerminal, reportProgress } from "./progress.ts"
-import { openSource, receivedSignal, ticks } from "./record.ts"
+import { openSource, receivedSignal, tableOf, ticks } from "./record.ts"
 import { type RecordFlags, recordFlags } from "./recordFlags.ts"
-import { TREND_FIELD } from "./recordReport.ts"
 import { type Settings, withSettings } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { count, formatSeconds } from "./summary.ts"
@@ -73,10 +71,7 @@ const LINE_INTERVAL = "10 seconds"
 const watch = Effect.fnUntraced(function*(settings: Settings) {
   const { first: signal } = yield* Signals.listen
   const source = yield* Effect.raceFirst(openSource(settings), Effect.flatMap(signal, Signals.end))
-  const table = yield* LiveTable.make({
-    trendField: TREND_FIELD,
-    durationSeconds: settings.duration === undefined ? undefined : Duration.toSeconds(settings.duration)
-  })
+  const table = yield* tableOf(settings)
   const rate = settings.rate ?? (settings.stream ? undefined : DEFAULT_RATE)
   yield* ticks({ ...settings, rate }).pipe(
     LiveTable.observe(table),

@@ -1,7 +1,7 @@
 /**
  * What stands below the devices: the run, its outputs and journal, the latest log lines, and the last line.
  */
-import { type Line, moreIn, type Piece } from "./TableLine.ts"
+import { dotsIn, type Line, moreIn, type Piece } from "./TableLine.ts"
 import { ageText, bytesText, clockText, count, rateText } from "./TableText.ts"
 import type { TableOptions, TableView } from "./TableView.ts"
 import { fit, safe, widthOf } from "./TextWidth.ts"
@@ -59,7 +59,7 @@ const outputLines = ({ journal, outputs = [] }: TableView, options: TableOptions
   const rest = outputs.length - shown.length
   return [
     ...lines,
-    ...rest === 0 ? [] : [[{ text: `${options.unicode === false ? "..." : "…"} and ${rest} more outputs` }]],
+    ...rest === 0 ? [] : [[{ text: `${dotsIn(options)} and ${rest} more outputs` }]],
     ...journal === undefined ? [] : [[{
       text: [
         `journal ${safe(journal.name)}`,
@@ -78,7 +78,7 @@ const alarmLines = ({ alarms = [] }: TableView, options: TableOptions): Readonly
     { text: `ALARM since ${ageText(sinceSeconds)}  ${safe(text)}`, style: "bad" }
   ])
   const rest = alarms.length - shown.length
-  return rest === 0 ? lines : [...lines, [{ text: `${moreIn(options)} and ${rest} more alarms`, style: "bad" }]]
+  return rest === 0 ? lines : [...lines, [{ text: `${dotsIn(options)} and ${rest} more alarms`, style: "bad" }]]
 }
 
 const OUTPUT_STYLES = { writing: "good", waiting: "warning", stopped: "bad" } as const

@@ -39,5 +39,8 @@ export const lineText = (line: Line, options: TableOptions): string => {
   return text.trimEnd()
 }
 
+/** What begins a line that says how many there are more. */
+export const dotsIn = ({ unicode = true }: TableOptions): string => unicode ? "…" : "..."
+
 /** What stands for a text that is left out. */
 export const moreIn = ({ unicode = true }: TableOptions): string => unicode ? "…" : "~"

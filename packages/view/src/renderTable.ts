@@ -5,7 +5,7 @@
 import type { DeviceView } from "./LiveTable.ts"
 import { type DeviceLayout, isBad, layoutDevices } from "./TableDevices.ts"
 import { footOf } from "./TableFoot.ts"
-import { type Line, lineText } from "./TableLine.ts"
+import { dotsIn, type Line, lineText } from "./TableLine.ts"
 import type { TableOptions, TableView } from "./TableView.ts"
 
 /**
@@ -70,6 +70,5 @@ const countFrom = (heights: ReadonlyArray<number>, room: number): number => {
 
 const moreText = (hidden: ReadonlyArray<DeviceView>, all: number, options: TableOptions): string => {
   const bad = hidden.filter(isBad).length
-  const dots = options.unicode === false ? "..." : "…"
-  return `${dots} and ${hidden.length} more of ${all}${bad === 0 ? "" : `, ${bad} of them not ok`}`
+  return `${dotsIn(options)} and ${hidden.length} more of ${all}${bad === 0 ? "" : `, ${bad} of them not ok`}`
 }

@@ -91,7 +91,9 @@ const openingLine = (name: string, sink: string, present: string, driver: string
     ? `${name} ${present} `
     : `${name} SinkDependencyError ${sink} needs the package ${driver}, which is not installed: run \`${install}\``
 
-const FOLDERS = ["core", "sqlite", "journal", "sinks", "alicat", "view", "cli"].map((name) => `packages/${name}`)
+const FOLDERS = ["core", "sqlite", "journal", "sinks", "alicat", "files", "view", "cli"].map((name) =>
+  `packages/${name}`
+)
 
 class Installed extends Context.Service<Installed, {
   /** The copy of the repository that was packed. */

@@ -30,8 +30,9 @@ const formatOf = (fields: number): FrameFormat => {
 }
 
 const itemOf = (item: typeof Reading.Type | RunEvent): Item => {
-  // JSON has no -0, and a count or a time is never one.
-  if ("_tag" in item) return JSON.parse(JSON.stringify(item))
+  // JSON has no -0, and a count or a time is never one. V8's JSON.parse now and then reads a name that is an escape, such as "\n", as
+  // another one that it saw before: names of devices and fields have none.
+  if ("_tag" in item) return JSON.parse(JSON.stringify(item).replaceAll(/\\[^u]/g, "~"))
   const { at, device, fieldFailures, sequence, status, tick, values } = item
   return new Sample({
     run,

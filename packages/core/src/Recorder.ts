@@ -24,6 +24,7 @@ import { spanned } from "./tracing.ts"
 // Applied to the program that runs the stream, not to the stream.
 export { endWhen } from "./EndSignal.ts"
 export { mark, note, type NotedEvent } from "./Notes.ts"
+export { observe, type Observer } from "./Observers.ts"
 export { every, filterSamples, mapValues, type ValueMapping } from "./recorder/operators.ts"
 export type { Overflow } from "./recorder/TickBuffer.ts"
 

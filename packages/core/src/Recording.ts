@@ -16,6 +16,7 @@ import { EventFold } from "./EventFold.ts"
 import { type InvalidOptionError, positiveDuration } from "./InvalidOptionError.ts"
 import { messageOf } from "./messageOf.ts"
 import { Note, onNote } from "./Notes.ts"
+import { Observers } from "./Observers.ts"
 import type { RunEvent } from "./RunEvent.ts"
 import type { Sample, Tick } from "./Sample.ts"
 import { current as currentClock } from "./SampleClock.ts"
@@ -80,6 +81,11 @@ export const make = Effect.fnUntraced(function*<E>(
   const ending = makeEndSignal()
   const progress = options.progress ?? new Progress()
   const events = new EventFold()
+  const observers = yield* Observers
+  const observed = (items: ReadonlyArray<Sample | RunEvent>) => {
+    for (const observe of observers) observe(items)
+    return items
+  }
   let failure: Cause.Cause<E> | undefined
   const failureText = () => failure === undefined ? null : messageOf(Cause.squash(failure))
 
@@ -107,14 +113,16 @@ export const make = Effect.fnUntraced(function*<E>(
       },
       onFailure: (cause) => failure ??= cause
     }),
-    itemsOf: (item) => item instanceof Note ? events.note(item) : events.tick(item),
+    itemsOf: (item) => observed(item instanceof Note ? events.note(item) : events.tick(item)),
     lastEvents: Effect.sync(() => {
       progress.finish(clock.epochMicros())
       const text = failureText()
       const { cause, detail } = text === null
         ? ending.endedBy() ?? COMPLETED
         : { cause: "failed", detail: text } as const
-      return events.end(cause, detail, progress.current)
+      const last = events.end(cause, detail, progress.current)
+      observed(last)
+      return last
     }),
     toItsEnd: (storing, accepted) =>
       Effect.gen(function*() {

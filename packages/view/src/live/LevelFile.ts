@@ -1,0 +1,90 @@
+/**
+ * Blocks of levels in an SQLite database of their own. It is a cache: nothing is lost if it goes, so it is never forced to disk.
+ */
+import { SqliteDatabase, type SqliteFailure } from "@sampleline/sqlite"
+import { Effect, type Scope } from "effect"
+import type { BlockStore } from "./Levels.ts"
+
+export interface LevelFile {
+  readonly store: BlockStore
+  /** What is kept beside the blocks, as JSON; null if nothing. */
+  readonly note: () => string | null
+  readonly setNote: (json: string) => void
+  /** Writes to the file what was put. Where it is larger than its bound, the oldest blocks of the finest level go. */
+  readonly commit: () => void
+}
+
+const VERSION = 1
+/** What SQLite keeps of the file in memory, in KiB. */
+const CACHE_KIB = 4096
+
+/** Opens a file of levels, or makes it. One of another version is emptied. All of it throws SQLite's errors. */
+export const open = Effect.fnUntraced(function*(
+  path: string,
+  maxBytes: number
+): Effect.fn.Return<LevelFile, SqliteFailure, Scope.Scope> {
+  const database = yield* SqliteDatabase.open(path)
+  return yield* SqliteDatabase.attempt(() => {
+    database.exec(
+      `PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -${CACHE_KIB}`
+    )
+    if (database.prepare("PRAGMA user_version").all([])[0]?.["user_version"] !== VERSION) {
+      database.exec(
+        "DROP TABLE IF EXISTS blocks; DROP TABLE IF EXISTS notes; CREATE TABLE notes (json TEXT NOT NULL);"
+          + "CREATE TABLE blocks (series INTEGER, level INTEGER, block INTEGER, data BLOB NOT NULL,"
+          + ` PRIMARY KEY (series, level, block)) WITHOUT ROWID; PRAGMA user_version = ${VERSION}`
+      )
+    }
+    const get = database.prepare("SELECT data FROM blocks WHERE series = ? AND level = ? AND block = ?")
+    const range = database.prepare(
+      "SELECT block, data FROM blocks WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY block"
+    )
+    const put = database.prepare("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?)")
+    const pageBytes = Number(database.prepare("PRAGMA page_size").all([])[0]?.["page_size"])
+    const pages = database.prepare(
+      "SELECT page_count - freelist_count AS pages FROM pragma_page_count, pragma_freelist_count"
+    )
+    const oldest = database.prepare(
+      "SELECT min(block) AS oldest, max(block) AS latest FROM blocks WHERE level = 0"
+    )
+    const forget = database.prepare("DELETE FROM blocks WHERE level = 0 AND block <= ?")
+    const begin = () => {
+      if (!database.isInTransaction()) database.exec("BEGIN")
+    }
+    const trim = () => {
+      if (Number(pages.all([])[0]?.["pages"]) * pageBytes <= maxBytes) return
+      const [found] = oldest.all([])
+      if (typeof found?.["oldest"] !== "number" || typeof found["latest"] !== "number") return
+      forget.run([found["oldest"] + Math.floor((found["latest"] - found["oldest"]) * FORGOTTEN)])
+    }
+    return {
+      store: {
+        get: (series, level, block) => bytesOf(get.all([series, level, block])[0]?.["data"]),
+        range: (series, level, from, until) =>
+          range.all([series, level, from, until]).map((row) => [Number(row["block"]), row["data"] as Uint8Array]),
+        put: (series, level, block, bytes) => {
+          begin()
+          put.run([series, level, block, bytes])
+        }
+      },
+      note: () => textOf(database.prepare("SELECT json FROM notes").all([])[0]?.["json"]),
+      setNote: (json) => {
+        begin()
+        database.exec("DELETE FROM notes")
+        database.prepare("INSERT INTO notes VALUES (?)").run([json])
+      },
+      commit: () => {
+        if (!database.isInTransaction()) return
+        trim()
+        database.exec("COMMIT")
+      }
+    }
+  })
+})
+
+/** How much of the time that the finest level covers goes at once. */
+const FORGOTTEN = 0.1
+
+const bytesOf = (data: unknown): Uint8Array | undefined => data instanceof Uint8Array ? data : undefined
+
+const textOf = (json: unknown): string | null => typeof json === "string" ? json : null

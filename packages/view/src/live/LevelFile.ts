@@ -9,9 +9,11 @@ export interface LevelFile {
   readonly store: BlockStore
   /** What is kept beside the blocks, as JSON; null if nothing. */
   readonly note: () => string | null
-  readonly setNote: (json: string) => void
+  readonly setNote: (json: string | null) => void
   /** Writes to the file what was put. Where it is larger than its bound, the oldest blocks of the finest level go. */
   readonly commit: () => void
+  /** The last block of the finest level that has gone; -1 if none has. */
+  readonly forgotten: () => number
 }
 
 const VERSION = 1
@@ -24,9 +26,9 @@ export const open = Effect.fnUntraced(function*(
   maxBytes: number
 ): Effect.fn.Return<LevelFile, SqliteFailure, Scope.Scope> {
   const database = yield* SqliteDatabase.open(path)
-  return yield* SqliteDatabase.attempt(() => {
+  return yield* SqliteDatabase.attempt((): LevelFile => {
     database.exec(
-      `PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -${CACHE_KIB}`
+      `PRAGMA page_size = 16384; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -${CACHE_KIB}`
     )
     if (database.prepare("PRAGMA user_version").all([])[0]?.["user_version"] !== VERSION) {
       database.exec(
@@ -51,27 +53,32 @@ export const open = Effect.fnUntraced(function*(
     const begin = () => {
       if (!database.isInTransaction()) database.exec("BEGIN")
     }
+    let forgotten = -1
     const trim = () => {
       if (Number(pages.all([])[0]?.["pages"]) * pageBytes <= maxBytes) return
       const [found] = oldest.all([])
       if (typeof found?.["oldest"] !== "number" || typeof found["latest"] !== "number") return
-      forget.run([found["oldest"] + Math.floor((found["latest"] - found["oldest"]) * FORGOTTEN)])
+      forgotten = found["oldest"] + Math.floor((found["latest"] - found["oldest"]) * FORGOTTEN)
+      forget.run([forgotten])
     }
     return {
       store: {
         get: (series, level, block) => bytesOf(get.all([series, level, block])[0]?.["data"]),
         range: (series, level, from, until) =>
-          range.all([series, level, from, until]).map((row) => [Number(row["block"]), row["data"] as Uint8Array]),
+          range.all([series, level, from, until]).map((row) =>
+            [Number(row["block"]), row["data"] as Uint8Array] as const
+          ),
         put: (series, level, block, bytes) => {
           begin()
           put.run([series, level, block, bytes])
         }
       },
       note: () => textOf(database.prepare("SELECT json FROM notes").all([])[0]?.["json"]),
+      forgotten: () => forgotten,
       setNote: (json) => {
         begin()
         database.exec("DELETE FROM notes")
-        database.prepare("INSERT INTO notes VALUES (?)").run([json])
+        if (json !== null) database.prepare("INSERT INTO notes VALUES (?)").run([json])
       },
       commit: () => {
         if (!database.isInTransaction()) return

@@ -33,7 +33,7 @@ const FACTOR = 4
 /** With buckets of 0.16 s the longest have a week. */
 export const LEVELS = 12
 /** Buckets in a block. */
-const BLOCK = 128
+export const BLOCK = 128
 
 /** One of the stretches of buckets that make a level, while it grows. */
 class Block {
@@ -103,13 +103,14 @@ const decode = (block: number, bytes: Uint8Array): Block => {
   return decoded
 }
 
-/** A series: the bucket that its last value is in, and the blocks that grow, by level. */
+/** A series. At each level it has the bucket that its last value is in, and the block that this bucket will be in. */
 class Series {
-  bucket = -1
-  min = 0
-  max = 0
-  sum = 0
-  count = 0
+  readonly bucket = new Float64Array(LEVELS)
+  readonly min = new Float64Array(LEVELS)
+  readonly max = new Float64Array(LEVELS)
+  readonly sum = new Float64Array(LEVELS)
+  /** 0: nothing came yet. */
+  readonly count = new Float64Array(LEVELS)
   readonly blocks: Array<Block | undefined> = []
 }
 
@@ -128,19 +129,7 @@ export class Levels {
   add(series: number, at: number, value: number): void {
     if (value - value !== 0) return
     const to = this.series[series] ??= new Series()
-    const bucket = Math.floor(at / this.firstWidth)
-    if (bucket !== to.bucket) {
-      this.settle(series, to)
-      to.bucket = bucket
-      to.min = to.max = value
-      to.sum = value
-      to.count = 1
-      return
-    }
-    if (value < to.min) to.min = value
-    else if (value > to.max) to.max = value
-    to.sum += value
-    to.count++
+    this.gather(series, to, 0, Math.floor(at / this.firstWidth), value, value, value, 1)
   }
 
   /** How long a bucket of a level is, in microseconds. */
@@ -158,7 +147,7 @@ export class Levels {
   /** Buckets of a series at a level, from the bucket with a number on. */
   read(series: number, level: number, first: number, count: number): Buckets {
     const found = this.series[series]
-    if (found !== undefined) this.settle(series, found)
+    if (found !== undefined) this.finishAll(series, found)
     const buckets = {
       base: NaN,
       min: new Float32Array(count).fill(NaN),
@@ -182,30 +171,59 @@ export class Levels {
   save(): void {
     for (const [n, series] of this.series.entries()) {
       if (series === undefined) continue
-      this.settle(n, series)
+      this.finishAll(n, series)
       for (const [level, block] of series.blocks.entries()) this.keep(n, level, block)
     }
   }
 
-  /** Adds the values of the last bucket to all levels. */
-  private settle(n: number, series: Series): void {
-    const { count, max, min, sum } = series
-    if (count === 0) return
-    let bucket = series.bucket
-    for (let level = 0; level < LEVELS; level++) {
-      const number = Math.floor(bucket / BLOCK)
-      let block = series.blocks[level]
-      if (block?.block !== number) {
-        this.keep(n, level, block)
-        const stored = this.store.get(n, level, number)
-        series.blocks[level] = block = stored === undefined ? new Block(number) : decode(number, stored)
-      }
-      block.add(bucket - number * BLOCK, min, max, sum, count)
-      bucket = Math.floor(bucket / FACTOR)
+  /** Adds values to the bucket that grows at a level. One that they are not in is finished. */
+  private gather(
+    n: number,
+    series: Series,
+    level: number,
+    bucket: number,
+    min: number,
+    max: number,
+    sum: number,
+    count: number
+  ): void {
+    if (bucket === series.bucket[level] && series.count[level]! > 0) {
+      if (min < series.min[level]!) series.min[level] = min
+      if (max > series.max[level]!) series.max[level] = max
+      series.sum[level]! += sum
+      series.count[level]! += count
+      return
     }
-    // More values may come for the same bucket.
-    series.bucket = -1
-    series.count = 0
+    this.finish(n, series, level)
+    series.bucket[level] = bucket
+    series.min[level] = min
+    series.max[level] = max
+    series.sum[level] = sum
+    series.count[level] = count
+  }
+
+  /** Puts the bucket that grows into its block, and its values into the next level. More may come for it. */
+  private finish(n: number, series: Series, level: number): void {
+    const count = series.count[level]!
+    if (count === 0) return
+    const bucket = series.bucket[level]!
+    const min = series.min[level]!
+    const max = series.max[level]!
+    const sum = series.sum[level]!
+    series.count[level] = 0
+    const number = Math.floor(bucket / BLOCK)
+    let block = series.blocks[level]
+    if (block?.block !== number) {
+      this.keep(n, level, block)
+      const stored = this.store.get(n, level, number)
+      series.blocks[level] = block = stored === undefined ? new Block(number) : decode(number, stored)
+    }
+    block.add(bucket - number * BLOCK, min, max, sum, count)
+    if (level + 1 < LEVELS) this.gather(n, series, level + 1, Math.floor(bucket / FACTOR), min, max, sum, count)
+  }
+
+  private finishAll(n: number, series: Series): void {
+    for (let level = 0; level < LEVELS; level++) this.finish(n, series, level)
   }
 
   private keep(series: number, level: number, block: Block | undefined): void {

@@ -1,0 +1,90 @@
+/**
+ * The thread of a live page: its history and its server. The recording is told nothing but marks.
+ */
+import { messageOf, SampleClock } from "@sampleline/core"
+import { Cause, Deferred, Effect } from "effect"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { parentPort, workerData } from "node:worker_threads"
+import * as LevelFile from "./LevelFile.ts"
+import * as LiveHistory from "./LiveHistory.ts"
+import type { FromPage, LiveStart, ToPage } from "./liveMessages.ts"
+import { ViewError } from "./Viewed.ts"
+import { serve } from "./ViewServer.ts"
+
+/** How large the levels of a recording grow. */
+const MAX_BYTES = 2 ** 30
+
+const recording = parentPort!
+const tell = (message: FromPage) => recording.postMessage(message)
+
+/** A file that goes with this process, however that ends. */
+const temporaryFile = Effect.gen(function*() {
+  // Some keep the system's temporary folder in memory; this one is for what is large.
+  const parent = ["/var/tmp", os.tmpdir()].find((folder) => isWritable(folder)) ?? os.tmpdir()
+  const folder = yield* Effect.acquireRelease(
+    Effect.try(() => fs.mkdtempSync(path.join(parent, "sampleline-view-"))),
+    (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
+  )
+  const file = yield* LevelFile.open(path.join(folder, "levels.db"), MAX_BYTES)
+  // On Windows an open file cannot be removed.
+  if (process.platform !== "win32") yield* Effect.sync(() => fs.rmSync(folder, { recursive: true }))
+  return file
+})
+
+const isWritable = (folder: string): boolean => {
+  try {
+    fs.accessSync(folder, fs.constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const program = Effect.gen(function*() {
+  const { server, title } = workerData as LiveStart
+  const clock = yield* SampleClock.current
+  const history = LiveHistory.make({ title, file: yield* temporaryFile, now: clock.epochMicros })
+  const ended = yield* Deferred.make<void>()
+  const marks = new Map<number, Deferred.Deferred<number, ViewError>>()
+  let lastMark = 0
+
+  const hear = (message: ToPage) => {
+    switch (message.say) {
+      case "news":
+        history.addEvents(message.events)
+        for (const source of message.sources) history.addSource(source)
+        history.addSamples(message.numbers)
+        if (message.status !== null) history.setStatus(message.status)
+        return tell({ say: "taken" })
+      case "marked":
+        return Deferred.doneUnsafe(marks.get(message.id)!, Effect.succeed(message.at))
+      case "notMarked":
+        return Deferred.doneUnsafe(marks.get(message.id)!, Effect.fail(new ViewError({ detail: message.why })))
+      case "end":
+        return Deferred.doneUnsafe(ended, Effect.void)
+    }
+  }
+  const mark = Effect.fnUntraced(function*(text: string) {
+    const id = lastMark++
+    const marked = yield* Deferred.make<number, ViewError>()
+    marks.set(id, marked)
+    tell({ say: "mark", id, text })
+    return yield* Effect.ensuring(Deferred.await(marked), Effect.sync(() => marks.delete(id)))
+  })
+
+  const url = yield* serve({ ...history, mark }, { ...server, onPages: (pages) => tell({ say: "pages", pages }) })
+  recording.on("message", hear)
+  tell({ say: "listening", url })
+  yield* Deferred.await(ended)
+}).pipe(
+  Effect.scoped,
+  Effect.matchCause({
+    onSuccess: () => tell({ say: "closed" }),
+    onFailure: (cause) => tell({ say: "failed", why: messageOf(Cause.squash(cause)) })
+  }),
+  Effect.ensuring(Effect.sync(() => recording.close()))
+)
+
+Effect.runFork(program)

@@ -26,6 +26,7 @@ const LAST: Turn = { groupOrder: 3, maxWorkers: 1, maxConcurrency: 5, isolate: t
 const TURNS: { readonly [name: string]: Turn } = {
   alicat: WAITING,
   core: UNTIMED,
+  files: UNTIMED,
   sinks: UNTIMED,
   sqlite: UNTIMED,
   view: UNTIMED

@@ -1,6 +1,7 @@
 /**
  * What was recorded, read again: `open` -> runs, columns, events, and samples as a Stream of batches.
  */
+export { open, type OpenOptions } from "./open.ts"
 export { ReadError } from "./ReadError.ts"
 export type {
   ColumnValues,
@@ -11,3 +12,4 @@ export type {
   SampleBatch,
   SampleOptions
 } from "./Recorded.ts"
+export { type RecordedRun, runsOf } from "./Runs.ts"

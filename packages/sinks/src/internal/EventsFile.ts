@@ -14,7 +14,8 @@ import { Disk, type FileMode, writeAll } from "./OutputFile.ts"
 import { type FilePlace, NOTHING, Rewriting, sumOf, tailBehind, tailOfMoved } from "./Rewriting.ts"
 import { endsOfKilled, OUTAGE_EVENTS } from "./RunTables.ts"
 
-const eventsFileOf = (target: string): string => `${target}-events.jsonl`
+/** The name of the events file of a text file. */
+export const eventsFileOf = (target: string): string => `${target}-events.jsonl`
 
 export class EventsFile {
   private readonly writer: Writer
@@ -135,7 +136,7 @@ export class EventsFile {
    */
   private keepLost(runId: string): boolean {
     const { rest } = this.rewriting
-    const rows = rest.toString().split("\n").slice(0, -1).map(parseRow)
+    const rows = rest.toString().split("\n").slice(0, -1).map(parseEventRow)
     if (this.held === undefined || rows.some((row) => row?.run_id !== runId)) return false
     this.rewriting.pass(rest.length)
     this.held = { bytes: this.held.bytes + rest.length, sum: crc32(rest, this.held.sum) }
@@ -161,7 +162,7 @@ export class EventsFile {
   private begin(at: string): void {
     const text = fs.existsSync(this.path) ? fs.readFileSync(this.path, "utf8") : ""
     const complete = text.slice(0, text.lastIndexOf("\n") + 1)
-    const rows = complete.split("\n").slice(0, -1).map(parseRow)
+    const rows = complete.split("\n").slice(0, -1).map(parseEventRow)
     if (text !== "" && (rows.length === 0 || rows.includes(null))) {
       throw new ForeignError("another program made the file that is there")
     }
@@ -173,7 +174,8 @@ export class EventsFile {
 
 class ForeignError extends Error {}
 
-const parseRow = (line: string): EventRow | null => {
+/** The event of a line; null if it is none. */
+export const parseEventRow = (line: string): EventRow | null => {
   try {
     const row: unknown = JSON.parse(line)
     return Predicate.isObject(row) && "run_id" in row && "event" in row ? row as unknown as EventRow : null

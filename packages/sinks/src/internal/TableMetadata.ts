@@ -28,6 +28,7 @@ const DATATYPES: { readonly [type in ColumnType]: string } = {
   timestamp: "dateTimeStamp",
   any: "any"
 }
+const COLUMN_TYPES = Object.keys(DATATYPES) as ReadonlyArray<ColumnType>
 
 /** Describes a file after its first batch. If the description cannot be written there is a warning, and recording goes on. */
 export const writeTableMetadata = (
@@ -44,7 +45,7 @@ export const writeTableMetadata = (
     readonly dialect?: { readonly [key: string]: unknown } | undefined
   }
 ): Effect.Effect<void> => {
-  const file = `${target}-metadata.json`
+  const file = metadataOf(target)
   const warn = (text: string) => Effect.logWarning(`${sink} ${target}: ${text}`)
   return Effect.try({
     try: () => {
@@ -79,6 +80,26 @@ export const writeTableMetadata = (
     })
   )
 }
+
+/** What a description says of a file: the columns of all its runs, and the units of their devices, the last run's last. */
+export interface TableDescription {
+  readonly columns: ReadonlyArray<{ readonly name: string; readonly type: ColumnType }>
+  readonly devices: ReadonlyArray<UnitsOfDevice>
+}
+
+/** The description of a file; null if there is none that we wrote. */
+export const readTableMetadata = (target: string): TableDescription | null => {
+  const metadata = readMetadata(metadataOf(target))
+  if (metadata === "foreign") return null
+  const { columns, devices, runs } = earlierIn(metadata, "")
+  const typeOf = (datatype: string) => COLUMN_TYPES.find((type) => DATATYPES[type] === datatype) ?? "any"
+  return runs.length === 0 ? null : {
+    columns: columns.map(({ datatype, titles }) => ({ name: titles, type: typeOf(datatype) })),
+    devices
+  }
+}
+
+const metadataOf = (target: string): string => `${target}-metadata.json`
 
 type Metadata = { readonly [key: string]: unknown }
 

@@ -1,0 +1,127 @@
+/**
+ * A recording in a text file: samples from the file, types and units from the description beside it, events from the events file. Each
+ * look at it shows what is there at that time.
+ *
+ * The file stays open, so a file that is moved or removed meanwhile can be read to its end.
+ */
+import type { EventRow } from "@sampleline/core"
+import { eventsFileOf, parseEventRow, readTableMetadata, type TableDescription } from "@sampleline/sinks/Reading"
+import { Effect, type Scope, Stream } from "effect"
+import * as fs from "node:fs"
+import type { ReadError } from "../ReadError.ts"
+import type { ColumnValues, Recorded, RecordedFormat, SampleBatch } from "../Recorded.ts"
+import { ColumnBuilder } from "./ColumnBuilder.ts"
+import { describedByEvents, recordedColumns, recordedType, type TypedColumn } from "./Columns.ts"
+import { DamagedContent, readError } from "./failures.ts"
+import { numberOf } from "./Numbers.ts"
+import { batchesOf, extentOf, type RecordFile, type RecordReader } from "./TextRecords.ts"
+import { timeOf } from "./Times.ts"
+
+/** What a file shows at a time. */
+export interface TextContent extends RecordFile {
+  readonly columns: ReadonlyArray<TypedColumn>
+  /** Reads the columns of these builders. New columns that come later get builders of so many rows; null if they are passed over. */
+  readonly reader: (builders: ReadonlyMap<string, ColumnBuilder>, newRows: number | null) => RecordReader
+}
+
+/** Looks at a file up to `size`. Its columns may be described. Throws `ForeignContent`. */
+export type LookAtText = (
+  fd: number,
+  size: number,
+  described: ReadonlyArray<TypedColumn>
+) => TextContent
+
+/** Opens a text file, and looks at it once. */
+export const openText = Effect.fnUntraced(function*(
+  place: string,
+  format: RecordedFormat,
+  look: LookAtText
+): Effect.fn.Return<Recorded, ReadError, Scope.Scope> {
+  const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: readError(place) })
+  const fd = yield* Effect.acquireRelease(
+    attempt(() => fs.openSync(place, "r")),
+    (fd) => Effect.sync(() => fs.closeSync(fd))
+  )
+  const sizeNow = () => fs.fstatSync(fd).size
+  let last: TextContent | undefined
+  const lookNow = (description: TableDescription) => {
+    const described = description.columns.map(({ name, type }) => ({ name, type: recordedType(type) }))
+    return last = look(fd, sizeNow(), described)
+  }
+  /** The columns of a long file do not change: many short reads look at them once. */
+  const content = (): TextContent => {
+    const size = sizeNow()
+    return last !== undefined && last.size >= LONG && size >= last.size
+      ? { ...last, size }
+      : lookNow(descriptionOf(place))
+  }
+  yield* attempt(content)
+  return {
+    format,
+    place,
+    columns: attempt(() => {
+      const description = descriptionOf(place)
+      return recordedColumns(lookNow(description).columns, description.devices)
+    }),
+    events: Stream.unwrap(Effect.map(attempt(() => eventsBeside(place)), Stream.fromIterable)),
+    extent: attempt(() => {
+      const file = content()
+      return extentOf(file, file.reader(new Map(), null))
+    }),
+    samples: ({ batchRows = BATCH_ROWS, columns, from = 0, to = Infinity } = {}) =>
+      Stream.unwrap(attempt(() => {
+        const file = content()
+        const read = columns === undefined ? file.columns : file.columns.filter(({ name }) => columns.includes(name))
+        const builders = new Map(read.map(({ name, type }) => [name, new ColumnBuilder(type, batchRows)]))
+        const reader = file.reader(builders, columns === undefined ? batchRows : null)
+        return inTurns(attempt, batchesOf(file, reader, { batchRows, from, to }))
+      }))
+  }
+})
+
+const LONG = 1 << 20
+
+const BATCH_ROWS = 4096
+
+/** A stream of what a generator gives. Others have their turn between two batches. */
+const inTurns = <E>(
+  attempt: <A>(run: () => A) => Effect.Effect<A, E>,
+  batches: Generator<SampleBatch>
+): Stream.Stream<SampleBatch, E> =>
+  Stream.unfold(batches, (batches) =>
+    Effect.andThen(
+      Effect.yieldNow,
+      attempt(() => {
+        const next = batches.next()
+        return next.done === true ? undefined : [next.value, batches] as const
+      })
+    ))
+
+/** From the file beside it, else from the events. */
+const descriptionOf = (place: string): TableDescription =>
+  readTableMetadata(place) ?? describedByEvents(eventsBeside(place))
+
+/** The events of the events file, whose last line may be incomplete. */
+const eventsBeside = (place: string): ReadonlyArray<EventRow> => {
+  const path = eventsFileOf(place)
+  if (!fs.existsSync(path)) return []
+  const lines = fs.readFileSync(path, "utf8").split("\n").slice(0, -1)
+  return lines.map((line, at) => {
+    const row = parseEventRow(line)
+    if (row === null) {
+      throw new DamagedContent(`line ${at + 1} of ${path} is not an event; move that file away to read without events`)
+    }
+    return row
+  })
+}
+
+/** So many rows are looked at to find the types of columns that are not described. */
+export const GUESS_ROWS = 256
+
+/** The type of a column by its first values, which were read as texts. */
+export const guessedType = (values: ColumnValues | undefined): TypedColumn["type"] => {
+  const texts = values === undefined || "numbers" in values ? [] : values.texts.filter((text) => text !== "")
+  if (texts.length === 0) return "any"
+  if (texts.every((text) => text === "NaN" || !Number.isNaN(numberOf(text)))) return "number"
+  return texts.every((text) => !Number.isNaN(timeOf(text))) ? "timestamp" : "text"
+}

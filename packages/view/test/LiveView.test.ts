@@ -2,121 +2,13 @@
  * The page's server beside a recording: what it says is what was recorded, and who it does not trust gets nothing.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { DeviceError, FrameFormat, MemorySink, pipeToSink, type Run, Sample, type Tick } from "@sampleline/core"
+import { MemorySink, pipeToSink, type Tick } from "@sampleline/core"
 import { Effect, Layer, Queue, Redacted, Stream } from "effect"
-import * as http from "node:http"
 import * as net from "node:net"
 import { LiveView, type LiveViewOptions } from "../src/LiveView.ts"
+import { ask, json, type Request, states } from "./http.ts"
+import { flowAt, HOSTILE, START, tick, ticks, timeOf } from "./madeUp.ts"
 import { readRange } from "./rangeOf.ts"
-
-const START = 1_790_000_000_000_000
-const PERIOD = 10_000
-const HOSTILE = "<img src=x onerror=alert(1)>"
-
-const format = FrameFormat.fromRecord({ Gas: "N2", Mass_Flow: 0, Pressure: 0 }, {
-  units: { Mass_Flow: "SCCM", Pressure: HOSTILE }
-})
-const run: Run = {
-  id: "01a22505-4065-77f0-bae8-ea5b5314248c",
-  startedAt: START,
-  rateHz: 100,
-  devices: ["fuel", HOSTILE].map((name) => ({ name, unitId: "A", identity: null, format }))
-}
-
-const flowAt = (n: number) => n === 7777 ? 1000 : Math.sin(n / 100)
-
-/** Tick n: both devices answer, the second one from tick 100 to 199 does not. */
-const tick = (n: number): Tick => {
-  const at = START + n * PERIOD
-  const isAway = n >= 100 && n < 200
-  const sampleOf = (device: string, sequence: number) =>
-    new Sample({
-      run,
-      device,
-      unitId: "A",
-      sequence,
-      tick: n,
-      requestedAt: at,
-      receivedAt: at,
-      requestedMonotonicNanos: at * 1000,
-      receivedMonotonicNanos: at * 1000,
-      frame: format.frame({ Gas: "N2", Mass_Flow: flowAt(n), Pressure: n })
-    })
-  return {
-    run,
-    index: n,
-    at,
-    driftMs: 0,
-    skipped: 0,
-    skipCause: null,
-    dropped: 0,
-    droppedFailures: new Map(),
-    clockSteps: [],
-    thinned: [],
-    isTrailer: false,
-    samples: [sampleOf("fuel", 2 * n), ...isAway ? [] : [sampleOf(HOSTILE, 2 * n + 1)]],
-    failures: isAway
-      ? [{ device: HOSTILE, at, error: new DeviceError({ device: HOSTILE, reason: "Timeout", detail: "no reply" }) }]
-      : []
-  }
-}
-
-interface Reply {
-  readonly status: number
-  readonly headers: http.IncomingHttpHeaders
-  readonly body: Buffer
-}
-
-interface Request {
-  readonly method?: string
-  readonly headers?: { readonly [name: string]: string }
-  readonly body?: string
-}
-
-const ask = (url: string, path: string, { body, headers, method }: Request = {}): Effect.Effect<Reply> =>
-  Effect.callback<Reply>((resume) => {
-    const request = http.request(new URL(path, url), { method, headers, agent: false }, (response) => {
-      const chunks: Array<Buffer> = []
-      response.on("data", (chunk: Buffer) => chunks.push(chunk))
-      response.on(
-        "end",
-        () =>
-          resume(
-            Effect.succeed({ status: response.statusCode!, headers: response.headers, body: Buffer.concat(chunks) })
-          )
-      )
-    })
-    request.on("error", (error) => resume(Effect.die(error)))
-    request.end(body)
-  })
-
-const json = ({ body }: Reply) => JSON.parse(body.toString())
-
-/** States as a page hears them. */
-const states = (url: string) =>
-  Effect.gen(function*() {
-    const heard = yield* Queue.unbounded<any>()
-    yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        http.get(new URL("/live", url), { agent: false }, (response) => {
-          let text = ""
-          response.setEncoding("utf8").on("data", (chunk: string) => {
-            text += chunk
-            const messages = text.split("\n\n")
-            text = messages.pop()!
-            for (const message of messages) {
-              Queue.offerUnsafe(heard, JSON.parse(message.replace(/^event: state\ndata: /, "")))
-            }
-          })
-          response.on("error", () => {})
-        }).on("error", () => {})
-      ),
-      (request) => Effect.sync(() => request.destroy())
-    )
-    return {
-      until: (isIt: (state: any) => boolean): Effect.Effect<any> => Effect.repeat(Queue.take(heard), { until: isIt })
-    }
-  })
 
 /** A page beside a recording of ticks that the test gives. */
 const recording = Effect.fnUntraced(function*(options: LiveViewOptions = {}) {
@@ -137,10 +29,6 @@ const recording = Effect.fnUntraced(function*(options: LiveViewOptions = {}) {
     sink: MemorySink.pipe(Effect.provide(context))
   }
 })
-
-const ticks = (from: number, until: number) => Array.from({ length: until - from }, (_, n) => tick(from + n))
-
-const timeOf = (n: number) => START + n * PERIOD
 
 describe("LiveView", () => {
   it.live("shows what was recorded: whole, close by, and with its events", () =>
@@ -267,7 +155,7 @@ describe("LiveView", () => {
         assert.strictEqual(yield* status("/api/view", { headers: { host } }), 200)
       }
       const { headers } = yield* ask(url, "/nothing")
-      assert.match(headers["content-security-policy"]!, /default-src 'none'/)
+      assert.match(String(headers["content-security-policy"]), /default-src 'none'/)
       assert.strictEqual(headers["x-content-type-options"], "nosniff")
       // Ten years are as many buckets as a minute.
       assert.strictEqual(yield* status(`/api/range?from=0&until=${3e14 + START}&points=2000&series=0,1,99999`, {}), 200)

@@ -10,6 +10,8 @@ export interface LevelFile {
   /** What is kept beside the blocks, as JSON; null if nothing. */
   readonly note: () => string | null
   readonly setNote: (json: string | null) => void
+  /** Removes all of it. */
+  readonly clear: () => void
   /** Writes to the file what was put. Where it is larger than its bound, the oldest blocks of the finest level go. */
   readonly commit: () => void
   /** The last block of the finest level that has gone; -1 if none has. */
@@ -79,6 +81,10 @@ export const open = Effect.fnUntraced(function*(
         begin()
         database.exec("DELETE FROM notes")
         if (json !== null) database.prepare("INSERT INTO notes VALUES (?)").run([json])
+      },
+      clear: () => {
+        begin()
+        database.exec("DELETE FROM blocks; DELETE FROM notes")
       },
       commit: () => {
         if (!database.isInTransaction()) return

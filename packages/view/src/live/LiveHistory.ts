@@ -203,7 +203,7 @@ export const make = (options: {
       devices: (run?.devices ?? []).map(({ device }) => deviceOf(device)),
       alarms: [...alarms.values()].map(({ at, data, detail, device }) => ({
         text: device === null || detail?.startsWith(device) === true ? detail ?? "" : `${device}: ${detail}`,
-        sinceSeconds: Math.max(0, now() - microsOf(String(data?.["since_at"] ?? at))) / 1_000_000
+        sinceSeconds: Math.max(0, now() - microsOf(textOf(data?.["since_at"]) ?? at)) / 1_000_000
       })),
       outputs: status.outputs,
       log: failure === null
@@ -228,3 +228,5 @@ export const make = (options: {
       })
   }
 }
+
+const textOf = (value: unknown): string | null => typeof value === "string" ? value : null

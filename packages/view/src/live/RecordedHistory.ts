@@ -90,7 +90,8 @@ export const make = Effect.fnUntraced(function*(options: {
   const kept = keptIn(file, firstAt)
   const firstWidth = kept?.firstWidth ?? (rateHz === null && start !== null ? widthOf(start) : firstWidthOf(rateHz))
   const levels = new Levels(firstWidth, file.store)
-  if (kept !== null) {
+  if (kept === null) file.clear()
+  else {
     for (const { device, field, unit } of kept.series) series.idOf(device, field, unit)
     pieces = [...kept.pieces]
     readUntil = pieces.reduce((until, piece) => Math.max(until, piece.until), -Infinity)
@@ -243,7 +244,7 @@ export const make = Effect.fnUntraced(function*(options: {
       const { times, values } = found.get(id)!
       return { times: Float64Array.from(times), values: Float64Array.from(values) }
     })
-  }, one.withPermit)
+  }, (reading) => one.withPermit(reading))
 
   const range = Effect.fnUntraced(function*(query: RangeQuery): Effect.fn.Return<RangeAnswer, ReadError> {
     const asked = within({ ...query, series: query.series.filter((id) => id < series.all.length) }, extent)

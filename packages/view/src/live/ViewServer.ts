@@ -272,7 +272,7 @@ const body: Effect.Effect<{ readonly [key: string]: unknown }, BodyError, HttpSe
       () => new BodyError({ status: 400, detail: "this is not JSON" })
     )
     if (!Predicate.isObject(value)) return yield* new BodyError({ status: 400, detail: "send a JSON object" })
-    return value as { readonly [key: string]: unknown }
+    return value
   })
 
 const json = (value: unknown): HttpServerResponse.HttpServerResponse => HttpServerResponse.jsonUnsafe(value)

@@ -3,7 +3,7 @@
  */
 import type { DeviceDescription, EventRow } from "@sampleline/core"
 import type { RecordedRun } from "@sampleline/files"
-import { type Effect, Schema } from "effect"
+import { type Effect, Schema, Struct } from "effect"
 import type { DeviceState } from "../LiveTable.ts"
 import type { LogLine, OutputView } from "../TableView.ts"
 import type { RangeAnswer, RangeQuery } from "./RangeAnswer.ts"
@@ -85,14 +85,12 @@ export interface Viewed {
   readonly mark: ((text: string) => Effect.Effect<number, ViewError>) | null
 }
 
-export const viewedRun = ({ devices: _, ...run }: RecordedRun): ViewedRun => run
+export const viewedRun = (run: RecordedRun): ViewedRun => Struct.omit(run, ["devices"])
 
 /** The devices of all runs, each as the last run had it. */
 export const viewedDevices = (runs: ReadonlyArray<RecordedRun>): ViewDescription["devices"] => [
   ...new Map(
-    runs.flatMap(({ devices }) => devices).map(({ device, fields: _, ...identity }) => [device, {
-      ...identity,
-      name: device
-    }])
+    runs.flatMap(({ devices }) => devices)
+      .map((device) => [device.device, { ...Struct.omit(device, ["device", "fields"]), name: device.device }])
   ).values()
 ]

@@ -17,6 +17,7 @@ import { UsageError } from "./errors.ts"
 import { withoutSecrets } from "./secrets.ts"
 import { parseSize, SIZE_FORM } from "./sizes.ts"
 import { COLLECTOR_FORM, METRICS_FORM, parseCollector, parseMetricsAddress } from "./telemetry.ts"
+import { parseViewPort } from "./viewAddress.ts"
 
 const text = (expected: string, isValid: (value: string) => boolean = () => true) =>
   Schema.String.annotate({ message: `Expected ${expected}` }).check(
@@ -75,6 +76,15 @@ const Metrics = Schema.Union([Schema.Finite, Schema.String]).annotate({ message:
     Option.isSome(parseMetricsAddress(String(value))) ? undefined : `Expected ${METRICS_FORM}`
   )
 )
+const View = Schema.Union([Schema.Boolean, Schema.Finite]).annotate({
+  message: "Expected true, or a port such as 8080"
+}).check(
+  Schema.makeFilter((value) =>
+    typeof value === "boolean" || Option.isSome(parseViewPort(String(value)))
+      ? undefined
+      : "Expected true, or a port such as 8080"
+  )
+)
 const Alarms = Schema.Array(text("an alarm such as `fuel.Mass_Flow < 90`")).annotate({
   message: "Expected a list of alarms such as [\"fuel.Mass_Flow < 90 for 5s\", \"disk < 1GB\"]"
 })
@@ -116,6 +126,10 @@ export const ConfigFile = Schema.Struct({
   fsync: Schema.optionalKey(oneOf("never", "interval", "always")),
   alarms: Schema.optionalKey(Alarms),
   "on-alarm": Schema.optionalKey(Command),
+  view: Schema.optionalKey(View),
+  "view-host": Schema.optionalKey(
+    text("a name or address of this machine, such as 192.168.0.7", (value) => value !== "")
+  ),
   metrics: Schema.optionalKey(Metrics),
   otlp: Schema.optionalKey(text(COLLECTOR_FORM, (value) => Option.isSome(parseCollector(value)))),
   json: Schema.optionalKey(Switch),

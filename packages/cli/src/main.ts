@@ -32,6 +32,8 @@ import {
   say,
   stderrLogger
 } from "./terminal.ts"
+import { viewCommand } from "./view.ts"
+import { withViewPort } from "./viewAddress.ts"
 import { watchCommand } from "./watch.ts"
 
 const sampleline = Command.make("sampleline").pipe(
@@ -39,6 +41,7 @@ const sampleline = Command.make("sampleline").pipe(
   Command.withSubcommands([
     recordCommand,
     watchCommand,
+    viewCommand,
     resumeCommand,
     statusCommand,
     markCommand,
@@ -54,7 +57,7 @@ export const main = (args: ReadonlyArray<string>, version: string): void => {
   ignoreBrokenStreams()
   process.on("exit", leaveTerminals)
   process.on("uncaughtExceptionMonitor", clearTerminal)
-  const program = Command.runWith(sampleline, { version })(args).pipe(
+  const program = Command.runWith(sampleline, { version })(withViewPort(args)).pipe(
     Effect.provide(Layer.mergeAll(
       NodeServices.layer,
       stderrLogger,

@@ -64,6 +64,8 @@ export interface RunReport {
   readonly keyboard: Keyboard | null
   /** Whether there is a recording to mark. */
   readonly marks: boolean
+  /** The address of a page that shows it too; null if there is none. */
+  readonly page: string | null
 }
 
 /**
@@ -72,7 +74,7 @@ export interface RunReport {
  */
 export const reportProgress = Effect.fnUntraced(
   function*(report: RunReport): Effect.fn.Return<never> {
-    const { keyboard, marks, parts } = report
+    const { keyboard, marks, page, parts } = report
     if (!process.stderr.isTTY) {
       const line = Effect.map(DateTime.nowAsDate, (now) => say(`${timeText(now)} ${parts().join(GAP)}`))
       return yield* Effect.forever(Effect.andThen(Effect.sleep(LINE_INTERVAL), line))
@@ -94,7 +96,7 @@ export const reportProgress = Effect.fnUntraced(
       const size = sizeOfTable()
       if (table !== null && size !== null) {
         const prompt = line === null ? null : promptFor(line, size.columns)
-        return Effect.sync(() => table.draw(size, { hasKeys, marks, prompt, isEnding: ending.isEnded() }))
+        return Effect.sync(() => table.draw(size, { hasKeys, marks, page, prompt, isEnding: ending.isEnded() }))
       }
       return showStatus(line === null ? statusOf(parts(), hasKeys && marks) : promptFor(line, statusColumns()))
     })

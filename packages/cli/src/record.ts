@@ -19,7 +19,7 @@ import {
   SinkWriteError,
   type Tick
 } from "@sampleline/core"
-import { LiveTable } from "@sampleline/view"
+import { LiveTable, type OutputView } from "@sampleline/view"
 import * as Array from "effect/Array"
 import * as Cause from "effect/Cause"
 import { Command } from "effect/cli"
@@ -36,7 +36,7 @@ import type { Left, RunJournal } from "./journal.ts"
 import { openKeyboard } from "./keyboard.ts"
 import { clearingTerminal } from "./progress.ts"
 import { recordFlags } from "./recordFlags.ts"
-import { showRecording } from "./recordReport.ts"
+import { outputsShown, showRecording } from "./recordReport.ts"
 import { withoutSecrets } from "./secrets.ts"
 import {
   awaitsOutputs,
@@ -121,7 +121,8 @@ const record = Effect.fnUntraced(function*(settings: Settings) {
   const control = yield* journal?.openControl({ progress, table, alarms: alarms?.raised ?? null, signals }) ??
     Effect.succeed(null)
   const keyboard = settings.quiet ? null : yield* openKeyboard
-  const shown = { settings, targets, progress, table, alarms: alarms?.raised ?? null, journal, keyboard }
+  const page = yield* openPage(settings, targets, outputsShown({ journal, progress, settings, targets }))
+  const shown = { settings, targets, progress, table, alarms: alarms?.raised ?? null, journal, keyboard, page }
   const options = { batchSize: settings["batch-size"], flushInterval: settings["flush-interval"], progress }
   const toOutputs: ReturnType<RunJournal["pipeToSink"]> = journal?.pipeToSink({ ...options, control })
     ?? pipeToSink(options)
@@ -172,6 +173,17 @@ const prepare = Effect.fnUntraced(function*(settings: Settings, targets: Readonl
   const journal = journals === null ? null : yield* journals.prepare(settings)
   const alarms = alarming === null ? null : yield* alarming.prepare(settings, devices, journal)
   return { source, journal, alarms }
+})
+
+/** Serves the page of the recording. Gives its address; null if none is asked for. */
+const openPage = Effect.fnUntraced(function*(
+  settings: Settings,
+  targets: ReadonlyArray<Target>,
+  outputs: () => ReadonlyArray<OutputView>
+) {
+  if (settings.view === undefined && settings["view-host"] === undefined) return null
+  const { openView } = yield* Effect.promise(() => import("./liveView.ts"))
+  return yield* openView(settings, targets.map(({ label, text }) => label(text)).join(", "), outputs)
 })
 
 /** The field whose trend is shown, where a device has it. */

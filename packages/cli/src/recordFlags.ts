@@ -6,6 +6,7 @@ import { Flag } from "effect/cli"
 import { DEVICE_FORM } from "./deviceFlag.ts"
 import { parseSize, SIZE_FORM } from "./sizes.ts"
 import { COLLECTOR_FORM, METRICS_FORM, parseCollector, parseMetricsAddress } from "./telemetry.ts"
+import { parseViewPort, VIEW_FORM } from "./viewAddress.ts"
 
 const durationFlag = (name: string) =>
   Flag.String(name).pipe(
@@ -173,6 +174,22 @@ export const recordFlags = {
     Flag.withDescription(
       "Program to run when an alarm is raised or cleared, such as 'notify-send sampleline'. No shell: the values are in its "
         + "environment, as SAMPLELINE_MESSAGE, SAMPLELINE_STATE and others. It has ten seconds"
+    ),
+    Flag.optional
+  ),
+  view: Flag.String("view").pipe(
+    Flag.filterMap(parseViewPort, () => VIEW_FORM),
+    Flag.withMetavar("[PORT]"),
+    Flag.withDescription(
+      "Show the recording in a browser, with plots of every field, at http://127.0.0.1:PORT (default: 7373, or one that is free)"
+    ),
+    Flag.optional
+  ),
+  "view-host": Flag.String("view-host").pipe(
+    Flag.withMetavar("HOST"),
+    Flag.withDescription(
+      "Name or address of this machine at which others can open the page too, such as 192.168.0.7, or 0.0.0.0 for all; they need the "
+        + "token that is printed (default: this machine only)"
     ),
     Flag.optional
   ),

@@ -24,11 +24,32 @@ export interface Shown {
   readonly alarms: Alarms.RaisedAlarms | null
   readonly journal: RunJournal | null
   readonly keyboard: Keyboard | null
+  /** The address of its page; null if it has none. */
+  readonly page: string | null
 }
+
+const UNKNOWN_SIZE = { bytes: null, freeBytes: null }
+
+/** How far each output is. */
+export const outputsShown = (
+  { journal, progress, settings, targets }: Pick<Shown, "journal" | "progress" | "settings" | "targets">,
+  sizeOf: (target: string) => Pick<OutputView, "bytes" | "freeBytes"> = () => UNKNOWN_SIZE
+) =>
+(): ReadonlyArray<OutputView> =>
+  progress.current.sinks.map(({ error, rows, target }, at) => {
+    const status = journal?.status.outputs[at]
+    return {
+      name: targets[at]?.label(target) ?? target,
+      state: status?.state ?? (error === null ? "writing" : "stopped"),
+      rows,
+      behind: status === undefined ? null : lacking(status, settings["batch-size"]),
+      ...sizeOf(target)
+    }
+  })
 
 /** Shows the recording forever. */
 export const showRecording = Effect.fnUntraced(function*(
-  { alarms, journal, keyboard, progress, settings, table, targets }: Shown
+  { alarms, journal, keyboard, page, progress, settings, table, targets }: Shown
 ): Effect.fn.Return<never> {
   const { "batch-size": batchSize, out, plain } = settings
   const clock = yield* SampleClock.current
@@ -36,22 +57,12 @@ export const showRecording = Effect.fnUntraced(function*(
   const behind = behindParts(targets, statuses, batchSize)
   const secondsAt = (at: number) => (at - progress.current.startedAt) / 1_000_000
   const parts = () => progressParts(progress.current, secondsAt(clock.epochMicros()), behind())
-  const lines = { parts, secondsAt, marks: true, keyboard }
+  const lines = { parts, secondsAt, marks: true, keyboard, page }
   const isTaken = out.includes("-") && process.stdout.isTTY
   if (plain || isTaken || !canShowTable()) return yield* reportProgress({ ...lines, table: null })
 
   const sizes = new OutputSizes()
-  const outputs = (): ReadonlyArray<OutputView> =>
-    progress.current.sinks.map(({ error, rows, target }, at) => {
-      const status = statuses()[at]
-      return {
-        name: targets[at]?.label(target) ?? target,
-        state: status?.state ?? (error === null ? "writing" : "stopped"),
-        rows,
-        behind: status === undefined ? null : lacking(status, batchSize),
-        ...sizes.of(target)
-      }
-    })
+  const outputs = outputsShown({ journal, progress, settings, targets }, (target) => sizes.of(target))
   const view = (): TableView => ({
     ...table.snapshot,
     outputs: outputs(),

@@ -15,6 +15,7 @@ import type { RecordFlags } from "./recordFlags.ts"
 import { parseSize } from "./sizes.ts"
 import { isPipe, type OutputOptions } from "./targets.ts"
 import { type MetricsAddress, parseCollector, parseMetricsAddress } from "./telemetry.ts"
+import type { ViewPort } from "./viewAddress.ts"
 
 /** Everything that a recording has to know: as in a file, except for `Own`. */
 export interface Settings
@@ -41,6 +42,9 @@ interface Own {
   readonly alarms: ReadonlyArray<string>
   /** A command line, or its words. */
   readonly "on-alarm": string | ReadonlyArray<string> | undefined
+  /** The port of the page; `auto` is the usual one, or another if that is used. Undefined: no page. */
+  readonly view: ViewPort | undefined
+  readonly "view-host": string | undefined
   /** Where metrics are served. */
   readonly metrics: MetricsAddress | undefined
   /** The URL of a collector. */
@@ -119,6 +123,8 @@ const readSettings = Effect.fnUntraced(function*(flags: RecordFlags): Effect.fn.
     fsync: file.fsync,
     alarms: alarm.length > 0 ? alarm : file.alarms ?? [],
     "on-alarm": file["on-alarm"],
+    view: viewOf(file.view),
+    "view-host": file["view-host"],
     metrics: Option.getOrUndefined(parseMetricsAddress(String(file.metrics))),
     otlp: Option.getOrUndefined(parseCollector(String(file.otlp))),
     ...given,
@@ -182,6 +188,9 @@ export const intervalMillis = (rate: number): number => Math.max(1, Math.round(1
 
 /** The longest interval that devices take. Checked here, before any file is opened. */
 const LONGEST_INTERVAL_MILLIS = 65_535
+
+const viewOf = (view: ConfigFile["view"]): ViewPort | undefined =>
+  view === true ? "auto" : typeof view === "number" ? view : undefined
 
 const durationOf = (text: string | undefined) =>
   text === undefined ? undefined : Option.getOrUndefined(parseDuration(text))

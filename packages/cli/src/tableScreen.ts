@@ -17,6 +17,8 @@ export interface Footer {
   readonly marks: boolean
   /** Whether the recording was told to end. */
   readonly isEnding: boolean
+  /** The address of a page that shows it too; null if there is none. */
+  readonly page: string | null
   /** What is shown instead of what the keys do; null for that. */
   readonly prompt: string | null
 }
@@ -35,7 +37,7 @@ export class TableScreen {
     this.view = view
   }
 
-  draw(size: TableSize, { hasKeys, isEnding, marks, prompt }: Footer): void {
+  draw(size: TableSize, { hasKeys, isEnding, marks, page, prompt }: Footer): void {
     const view = this.frozen ?? this.view()
     const options: TableOptions = { ...size, first: this.first, colour: hasColour(), unicode: hasUnicode() }
     const shown = devicesShown({ ...view, footer: "" }, options)
@@ -45,7 +47,8 @@ export class TableScreen {
       ...hasKeys && marks ? ["m mark"] : [],
       ...hasKeys ? [this.frozen === null ? "p pause" : "p go on"] : [],
       ...hasKeys && shown.count < view.devices.length ? ["j k scroll"] : [],
-      hasKeys ? "q end" : "Ctrl-C ends"
+      hasKeys ? "q end" : "Ctrl-C ends",
+      ...page === null ? [] : [page]
     ]
     showTable(renderTable({ ...view, footer: prompt ?? hints.join("   ") }, options), size)
   }

@@ -105,7 +105,8 @@ const showTable = Effect.fnUntraced(function*(
     secondsAt: (at) => (at - startedAt) / 1_000_000,
     table: () => ({ ...table.snapshot, log: latestLog() }),
     keyboard,
-    marks: false
+    marks: false,
+    page: null
   })
 }, Effect.scoped)
 

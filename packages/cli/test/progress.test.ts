@@ -19,7 +19,7 @@ it.effect("is a new line with its time every ten seconds if stderr is not a term
     const clock = yield* SampleClock.current
     const secondsAt = (at: number) => at / 1_000_000
     const parts = () => progressParts(new Progress().current, secondsAt(clock.epochMicros()))
-    yield* Effect.forkChild(reportProgress({ parts, secondsAt, table: null, keyboard: null, marks: true }))
+    yield* Effect.forkChild(reportProgress({ parts, secondsAt, table: null, keyboard: null, marks: true, page: null }))
     yield* TestClock.adjust("29 seconds")
     write.mockRestore()
     process.stderr.isTTY = isTerminal

@@ -4,13 +4,13 @@
  * The recording only copies numbers. The server, and all that pages ask for, is in the thread.
  */
 import { messageOf, Recorder, SampleClock } from "@sampleline/core"
-import { Clock, Context, Deferred, Effect, FiberSet, Layer, Redacted, type Scope } from "effect"
-import { randomBytes } from "node:crypto"
+import { Clock, Context, Deferred, Effect, FiberSet, Layer, type Redacted, type Scope } from "effect"
 import { Worker } from "node:worker_threads"
 import { LiveFeed } from "./live/LiveFeed.ts"
 import type { FromPage, LiveStart, ToPage } from "./live/liveMessages.ts"
+import { newToken, withToken } from "./live/token.ts"
 import { ViewError } from "./live/Viewed.ts"
-import { LOOPBACK } from "./live/ViewServer.ts"
+import { DEFAULT_PORT, LOOPBACK } from "./live/ViewServer.ts"
 import type { LogLine, OutputView } from "./TableView.ts"
 
 export { ViewError }
@@ -45,7 +45,6 @@ export interface LiveViewShape {
   readonly urlWithToken: Redacted.Redacted | null
 }
 
-const DEFAULT_PORT = 7373
 const POST_INTERVAL = "100 millis"
 const STATUS_INTERVAL_MILLIS = 250
 /** Messages that the thread has not taken: half a minute. */
@@ -74,7 +73,7 @@ const open = Effect.fnUntraced(function*(
   options: LiveViewOptions
 ): Effect.fn.Return<LiveViewShape, ViewError, Scope.Scope> {
   const { host = LOOPBACK, port = DEFAULT_PORT, title = "recording" } = options
-  const token = host === LOOPBACK ? null : randomBytes(16).toString("base64url")
+  const token = host === LOOPBACK ? null : newToken()
   const page = yield* startThread({
     title,
     server: { host, port, token, orAnyPort: options.port === undefined }
@@ -111,7 +110,7 @@ const open = Effect.fnUntraced(function*(
   yield* Effect.addFinalizer(() => post)
 
   const { url } = page
-  return { url, urlWithToken: token === null ? null : Redacted.make(`${url}#token=${token}`) }
+  return { url, urlWithToken: withToken(url, token) }
 })
 
 interface Page {

@@ -3,6 +3,9 @@
  */
 import { SqliteDatabase, type SqliteFailure } from "@sampleline/sqlite"
 import { Effect, type Scope } from "effect"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
 import type { BlockStore } from "./Levels.ts"
 
 export interface LevelFile {
@@ -24,10 +27,10 @@ const CACHE_KIB = 4096
 
 /** Opens a file of levels, or makes it. One of another version is emptied. All of it throws SQLite's errors. */
 export const open = Effect.fnUntraced(function*(
-  path: string,
+  file: string,
   maxBytes: number
 ): Effect.fn.Return<LevelFile, SqliteFailure, Scope.Scope> {
-  const database = yield* SqliteDatabase.open(path)
+  const database = yield* SqliteDatabase.open(file)
   return yield* SqliteDatabase.attempt((): LevelFile => {
     database.exec(
       `PRAGMA page_size = 16384; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -${CACHE_KIB}`
@@ -101,3 +104,32 @@ const FORGOTTEN = 0.1
 const bytesOf = (data: unknown): Uint8Array | undefined => data instanceof Uint8Array ? data : undefined
 
 const textOf = (json: unknown): string | null => typeof json === "string" ? json : null
+
+/** Removes a file of levels that cannot be read, because its last writer was killed, and makes another. */
+export const openAnew = (file: string, maxBytes: number): Effect.Effect<LevelFile, SqliteFailure, Scope.Scope> =>
+  Effect.andThen(SqliteDatabase.remove(file), open(file, maxBytes))
+
+/** A file that goes with this process, however that ends. */
+export const temporary = Effect.fnUntraced(function*(
+  maxBytes: number
+): Effect.fn.Return<LevelFile, SqliteFailure, Scope.Scope> {
+  // Some keep the system's temporary folder in memory; this one is for what is large.
+  const parent = ["/var/tmp", os.tmpdir()].find(isWritable) ?? os.tmpdir()
+  const folder = yield* Effect.acquireRelease(
+    SqliteDatabase.attempt(() => fs.mkdtempSync(path.join(parent, "sampleline-view-"))),
+    (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
+  )
+  const file = yield* open(path.join(folder, "levels.db"), maxBytes)
+  // On Windows an open file cannot be removed.
+  if (process.platform !== "win32") yield* Effect.sync(() => fs.rmSync(folder, { recursive: true }))
+  return file
+})
+
+const isWritable = (folder: string): boolean => {
+  try {
+    fs.accessSync(folder, fs.constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -36,6 +36,8 @@ export interface ServerOptions {
 }
 
 export const LOOPBACK = "127.0.0.1"
+/** No well-known program has it. */
+export const DEFAULT_PORT = 7373
 
 const MOST_CONNECTIONS = 128
 const MOST_PAGES = 16

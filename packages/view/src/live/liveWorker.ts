@@ -3,9 +3,6 @@
  */
 import { messageOf, SampleClock } from "@sampleline/core"
 import { Cause, Deferred, Effect } from "effect"
-import * as fs from "node:fs"
-import * as os from "node:os"
-import * as path from "node:path"
 import { parentPort, workerData } from "node:worker_threads"
 import * as LevelFile from "./LevelFile.ts"
 import * as LiveHistory from "./LiveHistory.ts"
@@ -19,33 +16,10 @@ const MAX_BYTES = 2 ** 30
 const recording = parentPort!
 const tell = (message: FromPage) => recording.postMessage(message)
 
-/** A file that goes with this process, however that ends. */
-const temporaryFile = Effect.gen(function*() {
-  // Some keep the system's temporary folder in memory; this one is for what is large.
-  const parent = ["/var/tmp", os.tmpdir()].find((folder) => isWritable(folder)) ?? os.tmpdir()
-  const folder = yield* Effect.acquireRelease(
-    Effect.try(() => fs.mkdtempSync(path.join(parent, "sampleline-view-"))),
-    (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
-  )
-  const file = yield* LevelFile.open(path.join(folder, "levels.db"), MAX_BYTES)
-  // On Windows an open file cannot be removed.
-  if (process.platform !== "win32") yield* Effect.sync(() => fs.rmSync(folder, { recursive: true }))
-  return file
-})
-
-const isWritable = (folder: string): boolean => {
-  try {
-    fs.accessSync(folder, fs.constants.W_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
 const program = Effect.gen(function*() {
   const { server, title } = workerData as LiveStart
   const clock = yield* SampleClock.current
-  const history = LiveHistory.make({ title, file: yield* temporaryFile, now: clock.epochMicros })
+  const history = LiveHistory.make({ title, file: yield* LevelFile.temporary(MAX_BYTES), now: clock.epochMicros })
   const ended = yield* Deferred.make<void>()
   const marks = new Map<number, Deferred.Deferred<number, ViewError>>()
   let lastMark = 0

@@ -56,13 +56,13 @@ const toggleFollowing = ({ timeline }: Page): void => timeline.rolling === null 
 
 /** The state in words, with a sign that needs no colour. */
 const stateOf = ({ isLost, state, timeline, view }: Page): readonly [kind: string, sign: string, text: string] => {
-  if (isLost) return ["bad", "✕", "Connection lost, tries again"]
+  if (isLost) return ["bad", "×", "Connection lost, tries again"]
   if (state === undefined) return ["plain", "…", "Connecting"]
   const cause = state.ended === null ? "" : [state.ended.cause, state.ended.detail].filter((part) => part).join(": ")
   if (state.progress !== null) return ["plain", "…", `Reading the file: ${Math.floor(state.progress * 100)} %`]
-  if (state.ended !== null) return ["plain", "■", cause === "" ? "Ended" : `Ended: ${cause}`]
-  if (!view.isLive) return ["plain", "■", "Recorded"]
-  return timeline.rolling === null ? ["good", "●", "Recording, the plots are paused"] : ["good", "●", "Recording"]
+  if (state.ended !== null) return ["plain", "–", cause === "" ? "Ended" : `Ended: ${cause}`]
+  if (!view.isLive) return ["plain", "–", "Recorded"]
+  return timeline.rolling === null ? ["good", "•", "Recording, the plots are paused"] : ["good", "•", "Recording"]
 }
 
 const updateState = (page: Page): void => {

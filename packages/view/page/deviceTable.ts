@@ -8,11 +8,11 @@ import { ageText, numberText } from "./times.ts"
 
 const STATES: { readonly [state in DeviceState["state"]]: readonly [sign: string, text: string] } = {
   waiting: ["…", "waiting"],
-  ok: ["✓", "ok"],
-  failing: ["✕", "failing"],
-  changed: ["✕", "changed"],
+  ok: ["•", "ok"],
+  failing: ["×", "failing"],
+  changed: ["×", "changed"],
   silent: ["!", "silent"],
-  recorded: ["■", "recorded"]
+  recorded: ["–", "recorded"]
 }
 
 export const deviceTable: Part = (page) => {
@@ -52,7 +52,7 @@ const summaryOf = (devices: ReadonlyArray<DeviceState>): string => {
     ? ""
     : inTrouble.length === 0
     ? `${devices.length} ${devices.length === 1 ? "device" : "devices"}`
-    : `${devices.length} devices, ✕ ${named.join(", ")}${more}`
+    : `${devices.length} devices, × ${named.join(", ")}${more}`
 }
 
 const updateRow = (row: Element, device: DeviceState, fields: ReadonlyArray<string>): void => {
@@ -101,7 +101,7 @@ const updateOutputs = ({ state }: Page): void => {
         "tr",
         {},
         element("th", { scope: "row" }, name),
-        element("td", { "data-label": "State" }, state === "writing" ? `✓ ${state}` : `✕ ${state}`),
+        element("td", { "data-label": "State" }, state === "writing" ? `• ${state}` : `× ${state}`),
         element("td", { "data-label": "Rows" }, rows.toLocaleString("en-US")),
         element("td", { "data-label": "Behind" }, behind === null ? "not known" : behind.toLocaleString("en-US"))
       )

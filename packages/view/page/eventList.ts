@@ -7,13 +7,13 @@ import type { Page, Part } from "./Page.ts"
 import { stampText } from "./times.ts"
 
 const PAGE = 12
-const NAMES: { readonly [kind in Kind]: readonly [sign: string, name: string] } = {
-  hole: ["▨", "Holes"],
-  alarm: ["⚠", "Alarms"],
-  marker: ["⚑", "Markers"],
-  run: ["▶", "Runs"],
-  output: ["⇥", "Outputs"],
-  other: ["•", "Others"]
+const NAMES: { readonly [kind in Kind]: readonly [one: string, several: string] } = {
+  hole: ["Hole", "Holes"],
+  alarm: ["Alarm", "Alarms"],
+  marker: ["Marker", "Markers"],
+  run: ["Run", "Runs"],
+  output: ["Output", "Outputs"],
+  other: ["Other", "Others"]
 }
 
 export const attachEventList = (page: Page): Part => {
@@ -25,7 +25,7 @@ export const attachEventList = (page: Page): Part => {
   }
   const filters = [null, ...KINDS].map((kind) => ({
     kind,
-    button: button(kind === null ? "All" : NAMES[kind].join(" "), () => {
+    button: button(kind === null ? "All" : NAMES[kind][1], () => {
       only = kind
       at = 0
       page.update()
@@ -65,7 +65,7 @@ const entryOf = ({ settings, timeline }: Page, happening: Happening): HTMLElemen
     timeline.show({ from: from - beside, until: end + beside })
   })
   entry.append(
-    element("span", { class: `sign is-${kind}`, "aria-hidden": "true" }, NAMES[kind][0]),
+    element("span", { class: `kind is-${kind}` }, NAMES[kind][0]),
     element("span", { class: "when" }, stampText(from, 1e5, settings)),
     element("span", { class: "what" }, text)
   )

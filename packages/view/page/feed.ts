@@ -20,8 +20,9 @@ interface Wanted extends Span {
   readonly isTail: boolean
   readonly points: number
   readonly series: ReadonlyArray<number>
-  /** The length of the window that it is for. */
+  /** The length of the window that it is for, and how many buckets that has room for. */
   readonly window: number
+  readonly room: number
 }
 
 /** What was asked for, and what came. */
@@ -107,34 +108,30 @@ export class Feed {
     const series = seen()
     if (series.length === 0 || from > until) return undefined
     const kept = this.#kept
-    const most = Math.max(50, points())
+    const room = Math.max(50, points())
     const isKept = kept !== undefined && !this.#isStale && sameSeries(kept.series, series) &&
       kept.from <= from && kept.until >= from &&
-      window > kept.window / 2 && window < kept.window * 1.5 && longest(kept.range) <= 3 * most
-    if (isKept) return kept.until < until ? this.#tail(kept, extent.until, series, window) : undefined
+      window > kept.window / 2 && window < kept.window * 1.5 && room < kept.room * 1.5 &&
+      longest(kept.range) <= 3 * room
+    if (isKept) return kept.until < until ? this.#tail(kept, extent.until) : undefined
     const whole = {
       from: Math.max(extent.from, shown.from - BESIDE * window),
       until: Math.min(extent.until, shown.until + BESIDE * window)
     }
-    const room = most * (whole.until - whole.from) / window
     return {
       ...whole,
       isTail: false,
-      points: Math.min(MOST_POINTS, Math.max(50, Math.ceil(room))),
+      points: Math.min(MOST_POINTS, Math.max(50, Math.ceil(room * (whole.until - whole.from) / window))),
       series,
-      window
+      window,
+      room
     }
   }
 
   /** Of whole buckets, as many as are asked for: they then have the width of those that are kept. */
-  #tail(
-    { points, range, until: keptUntil }: Kept,
-    until: number,
-    series: ReadonlyArray<number>,
-    window: number
-  ): Wanted {
-    const tail = { isTail: true, series, window }
-    if (range.kind === "points") return { ...tail, from: keptUntil - LATE, until, points }
+  #tail({ range, until: keptUntil, ...kept }: Kept, until: number): Wanted {
+    const tail = { ...kept, isTail: true, until }
+    if (range.kind === "points") return { ...tail, from: keptUntil - LATE }
     const { first, width } = range
     const from = first + Math.max(0, Math.floor((keptUntil - Math.max(LATE, width) - first) / width)) * width
     const count = Math.floor((until - from) / width) + 1

@@ -12,6 +12,8 @@ export interface Happening {
   readonly kind: Kind
   /** Null: it concerns all devices. */
   readonly device: string | null
+  /** Of an alarm; null: it concerns all fields. */
+  readonly field: string | null
   readonly text: string
   readonly from: number
   /** Null: it goes on. The same as `from`: a moment. */
@@ -57,8 +59,9 @@ const happeningOf = (row: EventRow): Happening => {
   const until = row.until_at === null ? at : microsOf(row.until_at)
   const named = (text: string) => row.device === null ? text : `${row.device}: ${text}`
   const lasted = row.duration_s === null ? "" : `, ${lengthText(row.duration_s * 1e6)}`
-  const moment = { device: row.device, from: at, until: at }
-  const stretch = { device: row.device, from: since, until }
+  const concerned = { device: row.device, field: row.data?.field ?? null }
+  const moment = { ...concerned, from: at, until: at }
+  const stretch = { ...concerned, from: since, until }
   const why = [row.reason, row.detail].filter((part) => part !== null).join(": ")
   switch (row.event) {
     case "DeviceFailing":

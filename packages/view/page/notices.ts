@@ -26,10 +26,10 @@ export const notices: Part = ({ isLost, problem, state, view }) => {
     alarms.map(({ text }) => text),
     () =>
       alarms.map(({ text }) =>
-        element("li", {}, element("strong", {}, "⚠ Alarm "), text, element("span", { class: "age" }))
+        element("li", {}, element("strong", {}, "Alarm: "), text, element("span", { class: "age faint" }))
       )
   )
   byId("alarms").querySelectorAll(".age").forEach((age, at) =>
-    setText(age, ` for ${ageText(alarms[at]!.sinceSeconds)}`)
+    setText(age, ` (raised ${ageText(alarms[at]!.sinceSeconds)} ago)`)
   )
 }

@@ -9,7 +9,7 @@ import type { Group, Line } from "./groups.ts"
 import { linesOf } from "./lines.ts"
 import type { Page } from "./Page.ts"
 import { firstAtOrAfter, latestBefore, type Range, shownAt } from "./range.ts"
-import { shade } from "./shading.ts"
+import { shade, type Shading, writeMarkers } from "./shading.ts"
 import { clockText, numberText, TICK_STEPS, ticksOf, tickTexts } from "./times.ts"
 
 /** Pixels of the sheet, these. */
@@ -213,9 +213,12 @@ export class Plot {
           }))
         ],
         hooks: {
-          drawClear: [(chart) => this.#shade(chart)],
+          drawClear: [(chart) => shade(chart, this.#shading)],
           drawSeries: [(chart, at) => this.#sketch(chart, at)],
-          draw: [(chart) => this.#numberLines(chart)],
+          draw: [(chart) => {
+            writeMarkers(chart, this.#shading)
+            this.#numberLines(chart)
+          }],
           setSelect: [(chart) => zoomToSelection(chart, timeline)],
           setCursor: [(chart) => {
             const { left = -1 } = chart.cursor
@@ -251,9 +254,9 @@ export class Plot {
     return limits[0] < limits[1] && (!this.#isLog || limits[0] > 0) ? limits : [least, most]
   }
 
-  #shade(chart: uPlot): void {
+  get #shading(): Shading {
     const { happenings, theme, timeline } = this.#page
-    shade(chart, { happenings, lines: this.seen, theme, now: timeline.extent.until })
+    return { happenings, lines: this.seen, theme, now: timeline.extent.until }
   }
 
   /** While the file is read: places that were seen are joined by thin dashes. */
@@ -367,9 +370,9 @@ class Legend {
           "span",
           { class: "key" },
           swatch(line.colour, line.dash),
-          element("span", { class: `number colour-${line.colour}` }, String(line.number))
+          element("span", { class: `number colour-${line.colour}` }, String(line.number)),
+          element("span", { class: "name" }, line.label)
         ),
-        element("span", { class: "name" }, line.label),
         element("span", { class: "value" }, value),
         element("span", { class: "spread" }, spread)
       )
@@ -394,7 +397,10 @@ class Legend {
         ? latestBefore(range, line.id, timeline.shown.until)
         : shownAt(range, line.id, cursor)
       setText(value, shown === undefined ? isSeen ? "–" : "hidden" : numberText(shown.mean))
-      setText(spread, shown === undefined || shown.n < 2 ? "" : `${numberText(shown.min)} to ${numberText(shown.max)}`)
+      setText(
+        spread,
+        shown === undefined || shown.min === shown.max ? "" : `${numberText(shown.min)} to ${numberText(shown.max)}`
+      )
     }
   }
 }

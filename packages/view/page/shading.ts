@@ -15,6 +15,7 @@ export interface Shading {
   readonly now: number
 }
 
+/** Behind the lines. */
 export const shade = (chart: uPlot, shading: Shading): void => {
   const { ctx, bbox: { height, left, top, width } } = chart
   const ratio = devicePixelRatio
@@ -22,21 +23,15 @@ export const shade = (chart: uPlot, shading: Shading): void => {
   ctx.beginPath()
   ctx.rect(left, top, width, height)
   ctx.clip()
-  let markerEnd = -Infinity
-  for (const { device, from, kind, text, until } of shading.happenings) {
-    const start = chart.valToPos(from, "x", true)
-    const end = chart.valToPos(until ?? Math.max(from, shading.now), "x", true)
-    if (end < left || start > left + width) continue
+  for (const { happening: { device, kind }, line, start, end } of placesOf(chart, shading)) {
     const band = [start, Math.max(ratio, end - start)] as const
-    const line = device === null ? undefined : shading.lines.find((line) => line.device === device)
-    if (device !== null && line === undefined) continue
     if (kind === "alarm") drawBand(ctx, band, top, 6 * ratio, shading.theme.alarm)
-    else if (kind === "hole" && line === undefined) drawHatch(ctx, band, top, height, shading.theme.hole, ratio)
+    else if (kind === "hole" && device === null) drawHatch(ctx, band, top, height, shading.theme.hole, ratio)
     else if (kind === "hole" && line !== undefined) {
-      const place = (line.number - 1) % 8
-      drawBand(ctx, band, top + height - (place + 1) * 5 * ratio, 4 * ratio, shading.theme.lines[line.colour]!)
+      const colour = shading.theme.lines[line.colour]!
+      drawBand(ctx, band, top + height - ((line.number - 1) % 8 + 1) * 5 * ratio, 4 * ratio, colour)
       ctx.globalAlpha = 0.08
-      drawBand(ctx, band, top, height, shading.theme.lines[line.colour]!)
+      drawBand(ctx, band, top, height, colour)
       ctx.globalAlpha = 1
     } else if (kind === "marker" || kind === "run") {
       ctx.strokeStyle = shading.theme.marker
@@ -47,10 +42,47 @@ export const shade = (chart: uPlot, shading: Shading): void => {
       ctx.lineTo(Math.round(start) + 0.5, top + height)
       ctx.stroke()
       ctx.setLineDash([])
-      if (kind === "marker" && start > markerEnd) {
-        markerEnd = drawText(ctx, text, start, top, shading.theme.marker, ratio)
-      }
     }
+  }
+  ctx.restore()
+}
+
+/** What a plot shows of what happened, and where. */
+const placesOf = (chart: uPlot, { happenings, lines, now }: Shading) =>
+  happenings.flatMap((happening) => {
+    const { device, field, from, until } = happening
+    const line = lines.find((line) => line.device === device && (field === null || line.field === field))
+    const start = chart.valToPos(from, "x", true)
+    const end = chart.valToPos(until ?? Math.max(from, now), "x", true)
+    const isSeen = (device === null || line !== undefined) && end >= chart.bbox.left &&
+      start <= chart.bbox.left + chart.bbox.width
+    return isSeen ? [{ happening, line, start, end }] : []
+  })
+
+const LONGEST_TEXT = 28
+
+/** The texts of markers, on the lines. A marker that has no room beside the one before has its line only. */
+export const writeMarkers = (chart: uPlot, shading: Shading): void => {
+  const { ctx, bbox: { left, top, width } } = chart
+  const ratio = devicePixelRatio
+  let taken = left
+  ctx.save()
+  ctx.font = `${11 * ratio}px system-ui, sans-serif`
+  ctx.textAlign = "left"
+  ctx.textBaseline = "top"
+  for (const { happening: { kind, text }, start } of placesOf(chart, shading)) {
+    if (kind !== "marker") continue
+    const cut = text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT - 1)}…` : text
+    const length = ctx.measureText(cut).width + 8 * ratio
+    const fits = start + length <= left + width
+    const from = fits ? start + 1 : start - length
+    if (from < taken) continue
+    taken = fits ? start + length : start
+    ctx.globalAlpha = 0.8
+    drawBand(ctx, [from, length], top + 7 * ratio, 15 * ratio, shading.theme.background)
+    ctx.globalAlpha = 1
+    ctx.fillStyle = shading.theme.marker
+    ctx.fillText(cut, from + 4 * ratio, top + 9 * ratio)
   }
   ctx.restore()
 }
@@ -92,24 +124,4 @@ const drawHatch = (
   }
   ctx.stroke()
   ctx.restore()
-}
-
-const LONGEST_TEXT = 28
-
-/** Gives where the text ends: a marker that comes before that has its line only. */
-const drawText = (
-  ctx: CanvasRenderingContext2D,
-  text: string,
-  left: number,
-  top: number,
-  colour: string,
-  ratio: number
-): number => {
-  const cut = text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT - 1)}…` : text
-  ctx.font = `${11 * ratio}px system-ui, sans-serif`
-  ctx.textAlign = "left"
-  ctx.textBaseline = "top"
-  ctx.fillStyle = colour
-  ctx.fillText(cut, left + 4 * ratio, top + 8 * ratio)
-  return left + ctx.measureText(cut).width + 8 * ratio
 }

@@ -95,7 +95,12 @@ export const madeUp = (changes: Partial<MadeUp> = {}): MadeUp => {
         count: 1000
       }),
       event("Marker", 45_000, { detail: "<b>ramp</b> to 120 SCCM, operator Zoë" }),
-      event("AlarmRaised", 50_000, { device: "oven", detail: "oven.Temperature > 24 for 5s", since_at: at(49_500) })
+      event("AlarmRaised", 50_000, {
+        device: "oven",
+        detail: "oven.Temperature > 24 for 5s",
+        since_at: at(49_500),
+        data: { field: "Temperature" }
+      })
     ],
     holes: [{ from: 20_000, until: 23_000, device: 0 }, { from: 40_000, until: 41_000, device: null }],
     spike: 30_001,

@@ -54,7 +54,7 @@ export class Page {
     this.#plotList = plotList
     this.#feed = new Feed({
       timeline: this.timeline,
-      series: () => this.seen.map(({ id }) => id),
+      series: () => this.view.from === null ? [] : this.seen.map(({ id }) => id),
       points: () => 1.5 * Math.max(0, ...this.plots.map(({ width }) => width)),
       onRange: () => {
         this.problem = null
@@ -124,7 +124,8 @@ export class Page {
     }
     if (before !== undefined && before.progress !== state.progress) this.#feed.refresh()
     const { extent } = this.timeline
-    if (state.until !== null && this.view.from !== null && state.until > extent.until) {
+    if (this.view.from === null) this.timeline.grow({ from: state.now, until: state.now })
+    else if (state.until !== null && state.until > extent.until) {
       this.timeline.grow({ from: extent.from, until: state.until })
     }
     if (state.eventCount !== this.#eventCount) this.#askForEvents(state.eventCount)

@@ -17,14 +17,16 @@ const STATES: { readonly [state in DeviceState["state"]]: readonly [sign: string
 
 export const deviceTable: Part = (page) => {
   const devices = page.state?.devices ?? []
-  const fields = [...new Set(devices.flatMap(({ fields }) => fields.map(({ name }) => name)))]
+  const fields = columnsOf(devices)
   byId("devices").hidden = devices.length === 0
   setText(byId("device-summary"), summaryOf(devices))
   replaceChildren(byId("device-head"), fields, () => [
     element(
       "tr",
       {},
-      ...["Device", "State", ...fields, "Age", "Status"].map((name) => element("th", { scope: "col" }, name))
+      ...["Device", "State", ...fields.map(labelOf), "Age", "Status"].map((name) =>
+        element("th", { scope: "col" }, name)
+      )
     )
   ])
   replaceChildren(
@@ -36,7 +38,7 @@ export const deviceTable: Part = (page) => {
           "tr",
           {},
           element("th", { scope: "row" }, identityOf(name, page.view.devices)),
-          ...["State", ...fields, "Age", "Status"].map((label) => element("td", { "data-label": label }))
+          ...["State", ...fields.map(labelOf), "Age", "Status"].map((label) => element("td", { "data-label": label }))
         )
       )
   )
@@ -55,14 +57,37 @@ const summaryOf = (devices: ReadonlyArray<DeviceState>): string => {
     : `${devices.length} devices, × ${named.join(", ")}${more}`
 }
 
-const updateRow = (row: Element, device: DeviceState, fields: ReadonlyArray<string>): void => {
+/** A field, and its unit if all devices have the same. */
+interface Column {
+  readonly name: string
+  readonly unit: string | null
+}
+
+const columnsOf = (devices: ReadonlyArray<DeviceState>): ReadonlyArray<Column> => {
+  const columns = new Map<string, Column>()
+  for (const { name, unit } of devices.flatMap(({ fields }) => fields)) {
+    columns.set(name, { name, unit: columns.has(name) && columns.get(name)!.unit !== unit ? null : unit })
+  }
+  return [...columns.values()]
+}
+
+const labelOf = ({ name, unit }: Column): string => unit === null ? name : `${name} (${unit})`
+
+const updateRow = (row: Element, device: DeviceState, fields: ReadonlyArray<Column>): void => {
   const [state, ...cells] = [...row.querySelectorAll("td")]
   const [sign, word] = STATES[device.state]
   row.className = `is-${device.state}`
   setText(state!, `${sign} ${word}${device.error === null ? "" : `: ${device.error}`}`)
-  fields.forEach((name, at) => {
+  fields.forEach(({ name, unit }, at) => {
     const field = device.fields.find((field) => field.name === name)
-    setText(cells[at]!, field === undefined ? "" : [valueText(field), field.unit].filter((part) => part).join(" "))
+    setText(
+      cells[at]!,
+      field === undefined
+        ? ""
+        : unit === field.unit || field.unit === null
+        ? valueText(field)
+        : `${valueText(field)} ${field.unit}`
+    )
   })
   setText(cells[fields.length]!, device.ageSeconds === null ? "" : ageText(device.ageSeconds))
   setText(cells[fields.length + 1]!, device.status.join(" "))

@@ -57,7 +57,7 @@ const happeningOf = (row: EventRow): Happening => {
   const at = microsOf(row.at)
   const since = row.since_at === null ? at : microsOf(row.since_at)
   const until = row.until_at === null ? at : microsOf(row.until_at)
-  const named = (text: string) => row.device === null ? text : `${row.device}: ${text}`
+  const named = (text: string) => row.device === null || text.includes(row.device) ? text : `${row.device}: ${text}`
   const lasted = row.duration_s === null ? "" : `, ${lengthText(row.duration_s * 1e6)}`
   const concerned = { device: row.device, field: row.data?.field ?? null }
   const moment = { ...concerned, from: at, until: at }
@@ -75,9 +75,9 @@ const happeningOf = (row: EventRow): Happening => {
     case "TicksDropped":
       return { kind: "hole", ...stretch, text: `${row.count} ticks dropped${lasted}. ${why}` }
     case "AlarmRaised":
-      return { kind: "alarm", ...stretch, until: null, text: named(`alarm ${row.detail}`) }
+      return { kind: "alarm", ...stretch, until: null, text: named(`${row.detail}, raised`) }
     case "AlarmCleared":
-      return { kind: "alarm", ...stretch, text: named(`alarm ${row.detail}, cleared${lasted}`) }
+      return { kind: "alarm", ...stretch, text: named(`${row.detail}, cleared${lasted}`) }
     case "Marker":
       return { kind: "marker", ...moment, text: row.detail ?? "" }
     case "RunStarted":

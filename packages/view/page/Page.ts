@@ -1,0 +1,229 @@
+/**
+ * The page: what is known and what is shown. What comes in (`live.ts`, `feed.ts`, hands) changes it; a frame later what depends on it
+ * is drawn. Nothing is drawn while the page is hidden: there are no frames then.
+ */
+import { getEvents, getView, type Series, type State, type View } from "./api.ts"
+import { Feed } from "./feed.ts"
+import { firstFields, type Group, groupsOf } from "./groups.ts"
+import { type Happening, happeningsOf } from "./happenings.ts"
+import { Plot } from "./plots.ts"
+import { type Range, type Shown, shownBetween } from "./range.ts"
+import type { Settings } from "./settings.ts"
+import { applyTheme, type Theme } from "./theme.ts"
+import { Timeline } from "./timeline.ts"
+
+/** A part of the page. It is told each second, and when something it may show has changed. */
+export type Part = (page: Page) => void
+
+export type ShownOfSeries = Shown & { readonly series: Series }
+
+/** Milliseconds between requests of events. */
+const BETWEEN_EVENTS = 1000
+/** What is shown of a recording that goes on, in microseconds. */
+const FIRST_WINDOW = 600e6
+
+export class Page {
+  readonly settings: Settings
+  readonly timeline = new Timeline(() => this.#moved())
+  view: View
+  groups: ReadonlyArray<Group> = []
+  plots: ReadonlyArray<Plot> = []
+  theme: Theme
+  state: State | undefined
+  isLost = false
+  /** What went wrong with the last request; null: nothing. */
+  problem: string | null = null
+  happenings: ReadonlyArray<Happening> = []
+  areEventsCut = false
+  /** The time of the cursor; null: there is none. */
+  cursor: number | null = null
+  #plotList: HTMLElement
+  #parts: ReadonlyArray<Part> = []
+  #frame: number | undefined
+  #isPlotDirty = false
+  #stateAt = 0
+  #eventsAt = -Infinity
+  #eventTimer: ReturnType<typeof setTimeout> | undefined
+  #eventCount = -1
+  #feed: Feed
+
+  constructor(view: View, settings: Settings, plotList: HTMLElement) {
+    this.view = view
+    this.settings = settings
+    this.theme = applyTheme(settings)
+    this.#plotList = plotList
+    this.#feed = new Feed({
+      timeline: this.timeline,
+      series: () => this.view.from === null ? [] : this.seen.map(({ id }) => id),
+      points: () => 1.5 * Math.max(0, ...this.plots.map(({ width }) => width)),
+      onRange: () => {
+        this.problem = null
+        this.redraw()
+      },
+      onError: (error) => this.fail(error)
+    })
+    this.timeline.isLive = view.isLive
+    this.setView(view)
+    if (view.isLive) this.timeline.follow(FIRST_WINDOW)
+    setInterval(() => this.update(), 1000)
+  }
+
+  set parts(parts: ReadonlyArray<Part>) {
+    this.#parts = parts
+    this.update()
+  }
+
+  get range(): Range | undefined {
+    return this.#feed.range
+  }
+
+  get rateHz(): number | null {
+    return this.view.rateHz
+  }
+
+  /** Whether the recording goes on. */
+  get isLive(): boolean {
+    return this.view.isLive && this.state?.ended == null
+  }
+
+  /** The time of the server. Between two states the clock of this browser goes on. */
+  get now(): number {
+    return this.state === undefined
+      ? this.timeline.extent.until
+      : this.state.now + (performance.now() - this.#stateAt) * 1000
+  }
+
+  /** The series that are drawn. */
+  get seen(): ReadonlyArray<Series> {
+    return this.plots.flatMap((plot) => plot.seen)
+  }
+
+  /** What is seen, series by series: for tables and files. */
+  shown = function*(this: Page): Generator<ShownOfSeries> {
+    const { range, timeline: { shown: { from, until } } } = this
+    if (range === undefined) return
+    for (const series of this.seen) {
+      for (const shown of shownBetween(range, series.id, from, until)) yield { ...shown, series }
+    }
+  }
+
+  setView(view: View): void {
+    this.view = view
+    this.groups = groupsOf(view)
+    if (view.from !== null && view.until !== null) this.timeline.grow({ from: view.from, until: view.until })
+    this.fieldsChanged()
+  }
+
+  setState(state: State): void {
+    const before = this.state
+    this.state = state
+    this.#stateAt = performance.now()
+    this.isLost = false
+    if (before !== undefined && before.viewVersion !== state.viewVersion) {
+      getView().then((view) => this.setView(view)).catch((error: unknown) => this.fail(error))
+    }
+    if (before !== undefined && before.progress !== state.progress) this.#feed.refresh()
+    const { extent } = this.timeline
+    if (this.view.from === null) this.timeline.grow({ from: state.now, until: state.now })
+    else if (state.until !== null && state.until > extent.until) {
+      this.timeline.grow({ from: extent.from, until: state.until })
+    }
+    if (state.eventCount !== this.#eventCount) this.#askForEvents(state.eventCount)
+    this.#feed.check()
+    this.update()
+  }
+
+  lose(): void {
+    this.isLost = true
+    this.update()
+  }
+
+  fail(error: unknown): void {
+    this.problem = error instanceof Error ? error.message : String(error)
+    this.update()
+  }
+
+  moveCursor(time: number | null): void {
+    if (time === this.cursor) return
+    this.cursor = time
+    this.update()
+  }
+
+  /** Other fields are shown. */
+  fieldsChanged(): void {
+    for (const plot of this.plots) plot.destroy()
+    const fields = new Set(this.fields)
+    const groups = this.groups.flatMap((group) => {
+      const lines = group.lines.filter(({ field }) => fields.has(field))
+      return lines.length === 0
+        ? []
+        : [{ ...group, title: [...new Set(lines.map(({ field }) => field))].join(", "), lines }]
+    })
+    this.plots = groups.map((group) => new Plot(this, group, groups.length))
+    this.#plotList.replaceChildren(...this.plots.map(({ element }) => element))
+    this.seriesChanged()
+  }
+
+  /** The fields that are shown. */
+  get fields(): ReadonlyArray<string> {
+    return this.settings.fields ?? firstFields(this.groups)
+  }
+
+  /** Series are shown or hidden. */
+  seriesChanged(): void {
+    for (const plot of this.plots) plot.updateSeries()
+    this.#feed.check()
+    this.redraw()
+  }
+
+  /** The theme or the zone has changed. */
+  looksChanged(): void {
+    this.settings.save()
+    this.theme = applyTheme(this.settings)
+    for (const plot of this.plots) plot.renew()
+    this.update()
+  }
+
+  resized(): void {
+    this.#feed.checkAtRest()
+    this.redraw()
+  }
+
+  redraw(): void {
+    this.#isPlotDirty = true
+    this.update()
+  }
+
+  update(): void {
+    this.#frame ??= requestAnimationFrame(() => {
+      this.#frame = undefined
+      if (this.#isPlotDirty) { for (const plot of this.plots) plot.draw() }
+      else for (const plot of this.plots) plot.updateValues()
+      this.#isPlotDirty = false
+      for (const part of this.#parts) part(this)
+    })
+  }
+
+  #moved(): void {
+    if (this.timeline.isMoving) this.#feed.checkAtRest()
+    else this.#feed.check()
+    this.redraw()
+  }
+
+  #askForEvents(count: number): void {
+    if (this.#eventTimer !== undefined) return
+    this.#eventTimer = setTimeout(() => {
+      this.#eventTimer = undefined
+      this.#eventsAt = performance.now()
+      this.#eventCount = count
+      getEvents(0, Math.max(this.now, this.timeline.extent.until) + 1e6).then(({ events, truncated }) => {
+        this.happenings = happeningsOf(events)
+        this.areEventsCut = truncated
+        this.redraw()
+      }).catch((error: unknown) => {
+        this.#eventCount = -1
+        this.fail(error)
+      })
+    }, Math.max(0, this.#eventsAt + BETWEEN_EVENTS - performance.now()))
+  }
+}

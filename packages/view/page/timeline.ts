@@ -1,0 +1,152 @@
+/**
+ * Which stretch of time is shown: whether it follows the newest data, and the way back and forward. Pure. Times are microseconds since
+ * the epoch.
+ *
+ * While following, the newest data is at the right edge. Whoever zooms or pans looks at something: following stops, new data does not
+ * move it.
+ */
+
+export interface Span {
+  readonly from: number
+  readonly until: number
+}
+
+/** How much is shown while following, in microseconds. Infinity: all. */
+type Rolling = number
+
+interface Place {
+  readonly shown: Span
+  readonly rolling: Rolling | null
+}
+
+const SHORTEST = 1_000
+/** While a recording is shorter than that, the window does not grow with each sample. */
+const SHORTEST_LIVE = 10_000_000
+
+export class Timeline {
+  /** All data. */
+  extent: Span = { from: 0, until: SHORTEST_LIVE }
+  isLive = false
+  #place: Place = { shown: this.extent, rolling: Infinity }
+  #back: Array<Place> = []
+  #forward: Array<Place> = []
+  #isMoving = false
+  #onChange: () => void
+
+  constructor(onChange: () => void) {
+    this.#onChange = onChange
+  }
+
+  get shown(): Span {
+    return this.#place.shown
+  }
+
+  /** How much is shown while following; null: not following. */
+  get rolling(): Rolling | null {
+    return this.#place.rolling
+  }
+
+  /** Whether a movement goes on. */
+  get isMoving(): boolean {
+    return this.#isMoving
+  }
+
+  get canGoBack(): boolean {
+    return this.#back.length > 0
+  }
+
+  get canGoForward(): boolean {
+    return this.#forward.length > 0
+  }
+
+  /** There is more data, or other data. */
+  grow(extent: Span): void {
+    if (extent.from === this.extent.from && extent.until === this.extent.until) return
+    this.extent = extent
+    if (this.rolling !== null) this.#put({ shown: this.#latest(this.rolling), rolling: this.rolling })
+  }
+
+  /** Follows the newest data, with so much of it. */
+  follow(rolling: Rolling = this.rolling ?? this.#length()): void {
+    this.#remember()
+    this.#put({ shown: this.#latest(rolling), rolling })
+  }
+
+  pause(): void {
+    this.#put({ shown: this.shown, rolling: null })
+  }
+
+  show(span: Span): void {
+    this.#remember()
+    this.#put({ shown: atLeast(span, SHORTEST), rolling: null })
+  }
+
+  /** Part of a movement that goes on: the way back leads to before it. `settle` ends it. */
+  move(span: Span): void {
+    if (!this.#isMoving) this.#remember()
+    this.#isMoving = true
+    this.#put({ shown: atLeast(span, SHORTEST), rolling: null })
+  }
+
+  settle(): void {
+    this.#isMoving = false
+  }
+
+  /** Above 1: more is shown. `at` stays where it is. */
+  zoom(factor: number, at = (this.shown.from + this.shown.until) / 2): void {
+    const { from, until } = this.shown
+    const most = 4 * Math.max(SHORTEST_LIVE, this.extent.until - this.extent.from)
+    const limited = Math.min(factor, Math.max(1, most / (until - from)))
+    this.move({ from: at - (at - from) * limited, until: at + (until - at) * limited })
+  }
+
+  /** By a part of what is shown; below 0: to what was before. */
+  pan(part: number): void {
+    const by = part * (this.shown.until - this.shown.from)
+    this.move({ from: this.shown.from + by, until: this.shown.until + by })
+  }
+
+  goBack(): void {
+    this.#go(this.#back, this.#forward)
+  }
+
+  goForward(): void {
+    this.#go(this.#forward, this.#back)
+  }
+
+  #go(from: Array<Place>, to: Array<Place>): void {
+    const place = from.pop()
+    if (place === undefined) return
+    to.push(this.#place)
+    this.#isMoving = false
+    this.#put(place.rolling === null ? place : { ...place, shown: this.#latest(place.rolling) })
+  }
+
+  #remember(): void {
+    this.#back.push(this.#place)
+    this.#back.splice(0, this.#back.length - 100)
+    this.#forward = []
+    this.#isMoving = false
+  }
+
+  #length(): number {
+    return this.shown.until - this.shown.from
+  }
+
+  #latest(rolling: Rolling): Span {
+    const { from, until } = this.extent
+    const shortest = this.isLive ? SHORTEST_LIVE : SHORTEST
+    return { from: Math.max(from, until - rolling), until: Math.max(until, from + shortest) }
+  }
+
+  #put(place: Place): void {
+    this.#place = place
+    this.#onChange()
+  }
+}
+
+const atLeast = ({ from, until }: Span, length: number): Span => {
+  const [low, high] = [Math.min(from, until), Math.max(from, until)]
+  const more = Math.max(0, length - (high - low)) / 2
+  return { from: low - more, until: high + more }
+}

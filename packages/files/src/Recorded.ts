@@ -76,6 +76,9 @@ export interface SampleOptions {
   readonly batchRows?: number | undefined
 }
 
+/** The default of `batchRows`. */
+export const BATCH_ROWS = 4096
+
 /**
  * Samples that follow one another, by column.
  *

@@ -23,6 +23,8 @@ export interface SqliteStatement {
   readonly run: (values: ReadonlyArray<SQLInputValue>) => void
   /** The rows of a query. */
   readonly all: (values: ReadonlyArray<SQLInputValue>) => ReadonlyArray<{ readonly [column: string]: SQLOutputValue }>
+  /** The rows of a query as arrays: reading many rows takes two thirds of the time. */
+  readonly arrays: (values: ReadonlyArray<SQLInputValue>) => ReadonlyArray<ReadonlyArray<SQLOutputValue>>
 }
 
 /**
@@ -85,31 +87,35 @@ export const open = (path: string): Effect.Effect<SqliteDatabase, SqliteFailure,
   openWith(path, { readOnly: false })
 
 /**
- * Opens an existing database for reading. Changes nothing, and leaves no file beside it.
+ * Opens an existing database for reading, while others write it, and after a crash. Changes nothing, and leaves no file beside it.
  *
- * Fails with code 14 if a crash left the database in a state that cannot be read without repairing it.
+ * Keep it open only for a short time if no one writes the database when it is opened: what someone writes later may be seen in part.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const openReadOnly = (path: string): Effect.Effect<SqliteDatabase, SqliteFailure, Scope.Scope> =>
   Effect.suspend(() => {
-    const has = (suffix: string) => (fs.statSync(`${path}${suffix}`, { throwIfNoEntry: false })?.size ?? 0) > 0
-    const hasLog = has("-wal")
-    if (hasLog && !has("-shm")) {
-      // SQLite would make the missing file, and would not remove it.
-      return Effect.fail(
-        new SqliteFailure({ message: "its -wal file needs recovery", code: CANNOT_OPEN, cause: undefined })
+    const stat = (suffix: string) => fs.statSync(`${path}${suffix}`, { throwIfNoEntry: false })
+    const has = (suffix: string) => (stat(suffix)?.size ?? 0) > 0
+    const readingAs = (parameters: { readonly [name: string]: string }) => {
+      const url = pathToFileURL(path)
+      for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+      return openWith(url, { readOnly: true })
+    }
+    // Without a writer SQLite would make the -shm file anew after a crash. So it makes an index of the log in memory.
+    if (stat("-shm") !== undefined) return readingAs({ readonly_shm: "1" })
+    // It cannot do so if that file is missing. Without locks, and for itself alone, it never needs one.
+    if (has("-wal")) {
+      return Effect.tap(
+        readingAs({ vfs: process.platform === "win32" ? "win32-none" : "unix-none" }),
+        (database) => attempt(() => database.exec("PRAGMA locking_mode = EXCLUSIVE"))
       )
     }
-    if (hasLog || has("-journal")) return openWith(path, { readOnly: true })
-    // No one is writing. A plain read-only connection to a WAL database would leave -wal and -shm files behind.
-    const url = pathToFileURL(path)
-    url.searchParams.set("immutable", "1")
-    return openWith(url, { readOnly: true })
+    if (has("-journal")) return openWith(path, { readOnly: true })
+    // A plain read-only connection to a WAL database would leave -wal and -shm files behind.
+    return readingAs({ immutable: "1" })
   })
-
-const CANNOT_OPEN = 14
 
 /** Turns the driver's errors into typed failures. */
 export const attempt = <A>(run: () => A): Effect.Effect<A, SqliteFailure> =>
@@ -132,7 +138,13 @@ const openWith = Effect.fnUntraced(function*(
       const statement = database.prepare(sql)
       return {
         run: (values) => void statement.run(...values),
-        all: (values) => statement.all(...values)
+        all: (values) => statement.all(...values),
+        arrays: (values) => {
+          statement.setReturnArrays(true)
+          const rows: unknown = statement.all(...values)
+          statement.setReturnArrays(false)
+          return rows as ReadonlyArray<ReadonlyArray<SQLOutputValue>>
+        }
       }
     },
     columnsOf: (table) =>

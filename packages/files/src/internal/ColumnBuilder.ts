@@ -65,10 +65,10 @@ export class ColumnBuilder {
     this.put(row, this.placeOf(text))
   }
 
-  /** The values of the first rows. It begins anew. */
+  /** The values of the first rows. Then it begins anew. */
   take(rows: number): ColumnValues {
     const { length } = this.numbers
-    const values = this.valuesOf(rows)
+    const values = this.values(rows)
     this.numbers = new Float64Array(length)
     this.nulls = new Uint8Array(length).fill(1)
     this.places = null
@@ -78,7 +78,8 @@ export class ColumnBuilder {
     return values
   }
 
-  private valuesOf(rows: number): ColumnValues {
+  /** The values of the first rows, if no more come. */
+  values(rows: number): ColumnValues {
     if (this.places === null && this.type !== "text") {
       return { numbers: this.numbers.subarray(0, rows), nulls: this.nulls.subarray(0, rows) }
     }

@@ -9,7 +9,7 @@ import { eventsFileOf, parseEventRow, readTableMetadata, type TableDescription }
 import { Effect, type Scope, Stream } from "effect"
 import * as fs from "node:fs"
 import type { ReadError } from "../ReadError.ts"
-import type { ColumnValues, Recorded, RecordedFormat, SampleBatch } from "../Recorded.ts"
+import { BATCH_ROWS, type ColumnValues, type Recorded, type RecordedFormat, type SampleBatch } from "../Recorded.ts"
 import { ColumnBuilder } from "./ColumnBuilder.ts"
 import { describedByEvents, recordedColumns, recordedType, type TypedColumn } from "./Columns.ts"
 import { DamagedContent, readError } from "./failures.ts"
@@ -80,8 +80,6 @@ export const openText = Effect.fnUntraced(function*(
 })
 
 const LONG = 1 << 20
-
-const BATCH_ROWS = 4096
 
 /** A stream of what a generator gives. Others have their turn between two batches. */
 const inTurns = <E>(

@@ -16,6 +16,7 @@ rmSync(dist, { recursive: true, force: true })
 const { output } = await build({
   input: {
     main: path.join(root, "packages/cli/src/main.ts"),
+    "live/liveWorker": path.join(root, "packages/view/src/live/liveWorker.ts"),
     parquetWorker: path.join(root, "packages/sinks/src/internal/parquetWorker.ts")
   },
   platform: "node",

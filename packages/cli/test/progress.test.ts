@@ -40,7 +40,8 @@ it.effect("goes on without what has a bug", () =>
       secondsAt: () => 0,
       table: bug,
       keyboard: null,
-      marks: true
+      marks: true,
+      page: null
     }).pipe(
       Effect.provide(Logger.layer([Logger.make(({ message }) => messages.push(message))])),
       Effect.forkChild

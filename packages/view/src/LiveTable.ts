@@ -292,7 +292,8 @@ export class LiveTable {
   }
 }
 
-const decimalsOf = (value: FrameValue): number => {
+/** How many decimals a value shows. */
+export const decimalsOf = (value: FrameValue): number => {
   if (typeof value !== "number" || !Number.isFinite(value)) return 0
   const text = String(Number(value.toPrecision(DIGITS)))
   return text.includes("e") || !text.includes(".") ? 0 : text.length - text.indexOf(".") - 1

@@ -2,6 +2,7 @@
  * What goes on in a recording, gathered for the thread of its page. A sample costs the recording a copy of its numbers.
  */
 import { type EventRow, eventToRow, type FrameFormat, type RunEvent, Sample } from "@sampleline/core"
+import { decimalsOf } from "../LiveTable.ts"
 import { type LatestSample, type LiveSource, SAMPLE_HEADER } from "./LiveHistory.ts"
 
 export class LiveFeed {
@@ -12,6 +13,8 @@ export class LiveFeed {
   private sourceCount = 0
   private readonly ids = new Map<FrameFormat, Map<string, number>>()
   private readonly latest = new Map<string, Sample>()
+  /** Decimals that the fields of a device have shown. A number that keeps them does not jump about. */
+  private readonly decimals = new Map<string, Array<number>>()
   /** Whether a run goes on. */
   isRecording = false
 
@@ -80,11 +83,18 @@ export class LiveFeed {
 
   /** What each device said last. */
   latestSamples(): ReadonlyArray<LatestSample> {
-    return [...this.latest.values()].map(({ device, frame: { format, status, values }, receivedAt }) => ({
-      device,
-      at: receivedAt,
-      status,
-      fields: format.fields.map(({ name, unit }, n) => ({ name, unit, value: values[n] ?? null }))
-    }))
+    return [...this.latest.values()].map(({ device, frame: { format, status, values }, receivedAt }) => {
+      const decimals = this.decimals.get(device) ?? []
+      this.decimals.set(device, decimals)
+      return {
+        device,
+        at: receivedAt,
+        status,
+        fields: format.fields.map(({ name, unit }, n) => {
+          decimals[n] = Math.max(decimals[n] ?? 0, decimalsOf(values[n]))
+          return { name, unit, value: values[n] ?? null, decimals: decimals[n] }
+        })
+      }
+    })
   }
 }

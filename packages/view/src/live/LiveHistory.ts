@@ -127,7 +127,7 @@ export const make = (options: {
       ageSeconds,
       status: latest?.status ?? [],
       fields: latest?.fields ?? run?.devices.find(({ device }) => device === name)?.fields
-        .map(({ name, unit }) => ({ name, unit, value: null })) ??
+        .map(({ name, unit }) => ({ name, unit, value: null, decimals: 0 })) ??
         []
     }
   }

@@ -5,8 +5,16 @@
  * the samples themselves are read again; which part of the file has which time is known since the first reading.
  */
 import type { EventRow } from "@sampleline/core"
-import { type ColumnValues, type ReadError, type Recorded, runsOf, type SampleBatch } from "@sampleline/files"
+import {
+  type ColumnValues,
+  type ReadError,
+  type Recorded,
+  type RecordedColumn,
+  runsOf,
+  type SampleBatch
+} from "@sampleline/files"
 import { Effect, type Scope, Semaphore, Stream } from "effect"
+import { decimalsOf } from "../LiveTable.ts"
 import { bucketsOf, firstWidthOf, isFine, NOTHING, pointsOf, SAMPLES_IN_BUCKET, within } from "./answerRange.ts"
 import type { LevelFile } from "./LevelFile.ts"
 import { Levels } from "./Levels.ts"
@@ -150,7 +158,7 @@ export const make = Effect.fnUntraced(function*(options: {
     if (last === undefined) return
     yield* Stream.runForEach(recorded.samples({ from: last.from, to: last.to }), (batch) =>
       Effect.sync(() => {
-        latest = latestIn(batch, latest, (device, name) => unitOf(device, name))
+        latest = latestIn(batch, columns, latest)
       }))
   })
   const lookAgain = Effect.gen(function*() {
@@ -340,46 +348,31 @@ const widthOf = (batch: SampleBatch): number => {
 /** The devices as the last samples of a batch show them. */
 const latestIn = (
   batch: SampleBatch,
-  before: ReadonlyMap<string, ViewedDevice>,
-  unitOf: (device: string, column: string) => string | null
+  columns: ReadonlyArray<RecordedColumn>,
+  before: ReadonlyMap<string, ViewedDevice>
 ): Map<string, ViewedDevice> => {
   const latest = new Map(before)
-  for (const [name, rows] of devicesIn(batch)) {
-    const row = rows.at(-1)!
-    const fields = [...batch.columns].filter(([column]) => !FIXED.has(column)).map(([column, values]) => ({
-      name: column,
-      unit: unitOf(name, column),
-      value: valueAt(values, row)
-    }))
-    const status = batch.columns.get(STATUS)
-    const text = status === undefined ? null : valueAt(status, row)
-    latest.set(name, {
-      name,
+  for (const [device, rows] of devicesIn(batch)) {
+    const valueOf = (column: string) => valueAt(batch.columns.get(column), rows.at(-1)!)
+    const fields = columns.filter(({ field }) => field !== null).map(({ name, units }) => {
+      const value = valueOf(name)
+      return { name, unit: units[device] ?? null, value, decimals: decimalsOf(value) }
+    })
+    const status = valueOf(STATUS)
+    latest.set(device, {
+      name: device,
       state: "recorded",
       error: null,
       ageSeconds: null,
-      status: typeof text === "string" && text !== "" ? text.split(",") : [],
+      status: typeof status === "string" && status !== "" ? status.split(",") : [],
       fields: fields.filter(({ value }) => value !== null)
     })
   }
   return latest
 }
 
-/** Columns of a row that are no fields. */
-const FIXED: ReadonlySet<string> = new Set([
-  DEVICE,
-  TIME,
-  STATUS,
-  "unit_id",
-  "received_at",
-  "midpoint_at",
-  "latency_s",
-  "run_id",
-  "sequence",
-  "tick"
-])
-
-const valueAt = (values: ColumnValues, row: number): number | string | null =>
-  "numbers" in values
-    ? values.nulls[row] === 1 ? null : values.numbers[row]!
-    : values.texts[values.places[row]!] ?? null
+const valueAt = (values: ColumnValues | undefined, row: number): number | string | null => {
+  if (values === undefined) return null
+  if ("texts" in values) return values.texts[values.places[row]!] ?? null
+  return values.nulls[row] === 1 ? null : values.numbers[row]!
+}

@@ -63,9 +63,13 @@ export interface ViewedDevice {
   readonly error: string | null
   readonly ageSeconds: number | null
   readonly status: ReadonlyArray<string>
-  readonly fields: ReadonlyArray<
-    { readonly name: string; readonly unit: string | null; readonly value: number | string | null }
-  >
+  readonly fields: ReadonlyArray<{
+    readonly name: string
+    readonly unit: string | null
+    readonly value: number | string | null
+    /** As in `FieldView`. */
+    readonly decimals: number
+  }>
 }
 
 /** It cannot be shown, or what was asked of it cannot be done. */

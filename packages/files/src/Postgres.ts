@@ -98,12 +98,14 @@ const tableIn = Effect.fnUntraced(function*(
     const events = yield* columnsIn(query, { ...name, table: eventsOf(name.table) })
     if (events.length === 0) {
       return yield* Effect.fail(
-        new ForeignContent(`there is no table ${name.schema}.${name.table}; check schema, table and permissions`)
+        new ForeignContent({
+          message: `there is no table ${name.schema}.${name.table}; check schema, table and permissions`
+        })
       )
     }
   }
   const problem = columns.length === 0 ? null : foreignProblem(names)
-  if (problem !== null) return yield* Effect.fail(new ForeignContent(problem))
+  if (problem !== null) return yield* Effect.fail(new ForeignContent({ message: problem }))
   return {
     sql: `${quoted(name.schema)}.${quoted(name.table)}`,
     columns: columns.map(([, type], at) => readingOf(names[at]!, String(type))),
@@ -188,11 +190,7 @@ const extentIn = Effect.fnUntraced(function*(
     const [[count] = []] = yield* query(`SELECT count(*)::float8 FROM ${sql}`)
     return { first: 0, end: Number(count) }
   }
-  const [[found] = []] = yield* query(
-    "SELECT (pg_relation_size($1::text::regclass) / current_setting('block_size')::int)::float8",
-    [sql]
-  )
-  const blocks = Number(found)
+  const blocks = yield* blocksIn(query, sql)
   const edge = Effect.fnUntraced(function*(order: "ASC" | "DESC") {
     // Blocks at both ends can be empty: rows are deleted, and the server makes blocks before it fills them.
     for (let passed = 0, length = 1; passed < blocks; passed += length, length *= 2) {
@@ -209,6 +207,13 @@ const extentIn = Effect.fnUntraced(function*(
   const last = yield* edge("DESC")
   return first === null || last === null ? { first: 0, end: 0 } : { first, end: last + 1 }
 })
+
+/** The blocks that a table has. */
+const blocksIn = (query: PostgresQuery, sql: string): Effect.Effect<number, SqlFailure> =>
+  Effect.map(
+    query("SELECT (pg_relation_size($1::text::regclass) / current_setting('block_size')::int)::float8", [sql]),
+    ([row]) => Number(row?.[0])
+  )
 
 /** The positions of a block. */
 const BLOCK = 65_536
@@ -228,7 +233,7 @@ const byPlace = Effect.fnUntraced(
   function*(query: PostgresQuery, table: Table, { batchRows, columns, from, to }: Part) {
     // Else a server that thinks that the table is short reads all of it.
     yield* query("SET LOCAL enable_seqscan = off")
-    const end = Math.min(to, (yield* extentIn(query, table)).end)
+    const end = table.columns.length === 0 ? 0 : Math.min(to, BLOCK * (yield* blocksIn(query, table.sql)))
     const statement = `SELECT ${
       [
         "ctid::text AS place",

@@ -107,7 +107,9 @@ const eventsBeside = (place: string): ReadonlyArray<EventRow> => {
   return lines.map((line, at) => {
     const row = parseEventRow(line)
     if (row === null) {
-      throw new DamagedContent(`line ${at + 1} of ${path} is not an event; move that file away to read without events`)
+      throw new DamagedContent({
+        message: `line ${at + 1} of ${path} is not an event; move that file away to read without events`
+      })
     }
     return row
   })

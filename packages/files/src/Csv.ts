@@ -18,7 +18,7 @@ export const open: OpenFormat = (place) => openText(place, "csv", lookAtCsv)
 const lookAtCsv: LookAtText = (fd, size, described) => {
   const { end, names } = headerOf({ fd, first: 0, size })
   const problem = names.length === 0 ? null : foreignProblem(names)
-  if (problem !== null) throw new ForeignContent(problem)
+  if (problem !== null) throw new ForeignContent({ message: problem })
   const file = { fd, first: end, size }
   const known = names.map((name) => ({
     name,
@@ -40,7 +40,9 @@ const headerOf = (file: RecordFile): { readonly names: ReadonlyArray<string>; re
     if (header !== null) return header
   }
   const beginning = part.bytes.toString("utf8", 0, Math.min(part.end, BEGINNING.length))
-  if (!BEGINNING.startsWith(beginning)) throw new ForeignContent("it is not a recording: it has no header of CSV")
+  if (!BEGINNING.startsWith(beginning)) {
+    throw new ForeignContent({ message: "it is not a recording: it has no header of CSV" })
+  }
   return { names: [], end: file.size }
 }
 

@@ -19,7 +19,7 @@ const lookAtJsonl: LookAtText = (fd, size, described) => {
   expectObject(file)
   const first = firstRows(file)
   const problem = first.size === 0 ? null : foreignProblem([...first.keys()])
-  if (problem !== null) throw new ForeignContent(problem)
+  if (problem !== null) throw new ForeignContent({ message: problem })
   // Events describe the devices: which of the other columns the file has is seen in its rows.
   const known = described.filter(({ name }) => first.has(name) || first.size > 0 && fixedType(name) === undefined)
   const others = [...first.keys()].filter((name) => !known.some((column) => column.name === name))
@@ -40,7 +40,7 @@ const firstRows = (file: RecordFile) => {
 const expectObject = (file: RecordFile): void => {
   const part = new Part(file, 0)
   if (part.more() && part.bytes[0] !== BRACE) {
-    throw new ForeignContent("it is not a recording: its first line is no JSON object")
+    throw new ForeignContent({ message: "it is not a recording: its first line is no JSON object" })
   }
 }
 

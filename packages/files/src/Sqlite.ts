@@ -78,7 +78,7 @@ const columnsIn = (database: Database, table: string): ReadonlyArray<TableColumn
   const problem = columns.length === 0
     ? missingProblem(database, table)
     : foreignProblem(columns.map(({ name }) => name)) ?? kindProblem(database, table)
-  if (problem !== null) throw new ForeignContent(problem)
+  if (problem !== null) throw new ForeignContent({ message: problem })
   return columns.map(({ isStrict, name, type }) => {
     const stored = storedInSqlite(type, isStrict, "any")
     const isInForm = isTime(name) && timesIn(type) === "datetime"

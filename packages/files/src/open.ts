@@ -3,7 +3,6 @@
  */
 import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
-import * as path from "node:path"
 import { readError } from "./internal/failures.ts"
 import { ReadError } from "./ReadError.ts"
 import type { Recorded } from "./Recorded.ts"
@@ -15,6 +14,8 @@ import type { Recorded } from "./Recorded.ts"
 export interface OpenOptions {
   /** The table of a database. Default: `samples`. */
   readonly table?: string | undefined
+  /** The schema of a table in Postgres. Default: `public`. */
+  readonly schema?: string | undefined
 }
 
 /** Opens a place in one format. */
@@ -34,6 +35,11 @@ const named = (...extensions: ReadonlyArray<string>) => ({
 })
 
 const FORMATS: ReadonlyArray<Format> = [
+  {
+    places: "postgres://...",
+    isPlace: (place) => /^postgres(?:ql)?:\/\//i.test(place),
+    load: () => import("./Postgres.ts")
+  },
   { ...named(".csv"), load: () => import("./Csv.ts") },
   { ...named(".jsonl"), load: () => import("./Jsonl.ts") },
   { ...named(".db", ".sqlite", ".sqlite3"), load: () => import("./Sqlite.ts") }
@@ -52,18 +58,20 @@ export const open = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Recorded, ReadError, Scope.Scope> {
   const format = FORMATS.find(({ isPlace }) => isPlace(place))
   if (format === undefined) return yield* unknownFormat(place)
-  const { open } = yield* Effect.tryPromise({ try: format.load, catch: readError(place) })
+  const { open } = yield* Effect.tryPromise({ try: format.load, catch: readError(shown(place)) })
   return yield* open(place, options)
 })
 
+/** An address may hold a password. */
+const shown = (place: string): string => place.replace(/:\/\/.*/s, "://...")
+
 const unknownFormat = (place: string): ReadError => {
   const isThere = fs.existsSync(place)
-  const name = JSON.stringify(path.basename(place))
   return new ReadError({
-    place,
+    place: shown(place),
     reason: isThere ? "NotARecording" : "NotFound",
     detail: isThere
-      ? `its name ${name} does not tell its format; what can be read: ${FORMATS.map(({ places }) => places).join(", ")}`
+      ? `its name does not tell its format; what can be read: ${FORMATS.map(({ places }) => places).join(", ")}`
       : "there is no such file; check its name"
   })
 }

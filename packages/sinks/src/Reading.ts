@@ -1,6 +1,5 @@
 /**
- * What a reader of recordings must know of the sinks: names and forms of what they write beside the samples, and how they find a
- * Postgres server. Not for users.
+ * What a reader of recordings must know of the sinks: names and forms of what they write beside the samples. Not for users.
  *
  * @since 0.1.0
  */

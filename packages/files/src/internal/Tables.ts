@@ -8,7 +8,6 @@ import { ReadError } from "../ReadError.ts"
 import type { SampleBatch } from "../Recorded.ts"
 import { ColumnBuilder } from "./ColumnBuilder.ts"
 import type { TypedColumn } from "./Columns.ts"
-import { DamagedContent } from "./failures.ts"
 
 /** Fails if a name cannot become a part of a statement. */
 export const checkTable = (place: string, table: string): Effect.Effect<void, ReadError> =>
@@ -45,12 +44,12 @@ export const eventOf = (cells: Cells): EventRow => {
   return { ...row, data: parseData(row["data"]) } as unknown as EventRow
 }
 
+/** Data that are not JSON are none: someone has changed them. */
 const parseData = (data: unknown): unknown => {
-  if (typeof data !== "string") return data
   try {
-    return JSON.parse(data)
+    return typeof data === "string" ? JSON.parse(data) : null
   } catch {
-    throw new DamagedContent("the data of one of its events is not JSON")
+    return null
   }
 }
 

@@ -74,7 +74,7 @@ export const openText = Effect.fnUntraced(function*(
         const read = columns === undefined ? file.columns : file.columns.filter(({ name }) => columns.includes(name))
         const builders = new Map(read.map(({ name, type }) => [name, new ColumnBuilder(type, batchRows)]))
         const reader = file.reader(builders, columns === undefined ? batchRows : null)
-        return inTurns(attempt, batchesOf(file, reader, { batchRows, from, to }))
+        return inTurns(attempt, batchesOf(file, reader, { batchRows, from: Math.ceil(from), to }))
       }))
   }
 })
@@ -107,7 +107,9 @@ const eventsBeside = (place: string): ReadonlyArray<EventRow> => {
   return lines.map((line, at) => {
     const row = parseEventRow(line)
     if (row === null) {
-      throw new DamagedContent(`line ${at + 1} of ${path} is not an event; move that file away to read without events`)
+      throw new DamagedContent({
+        message: `line ${at + 1} of ${path} is not an event; move that file away to read without events`
+      })
     }
     return row
   })

@@ -61,7 +61,9 @@ export function* batchesOf(
 }
 
 const damaged = (position: number) =>
-  new DamagedContent(`the record at byte ${position} is not as it was written; read on from position ${position + 1}`)
+  new DamagedContent({
+    message: `the record at byte ${position} is not as it was written; read on from position ${position + 1}`
+  })
 
 /** The end is looked for in so many bytes, or in more if there is no record in them. */
 const TAIL = 1 << 16

@@ -2,13 +2,14 @@
  * Failures of reading as `ReadError`.
  */
 import { messageOf } from "@sampleline/core"
+import { Data } from "effect"
 import { ReadError } from "../ReadError.ts"
 
 /** What was found is not a recording. */
-export class ForeignContent extends Error {}
+export class ForeignContent extends Data.TaggedError("ForeignContent")<{ readonly message: string }> {}
 
 /** A part of a recording is not as it was written. */
-export class DamagedContent extends Error {}
+export class DamagedContent extends Data.TaggedError("DamagedContent")<{ readonly message: string }> {}
 
 /** From whatever reading threw. */
 export const readError = (place: string) => (cause: unknown): ReadError => {

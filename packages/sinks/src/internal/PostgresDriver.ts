@@ -7,6 +7,7 @@
  * A pooler such as PgBouncer may be in between. It refuses settings at the start of a connection, and may give each transaction
  * another connection to the server. So time-outs belong to a transaction, and no statement is prepared for later.
  */
+import type * as SqlPg from "@effect/sql-pg"
 import type { SinkDependencyError, SinkOpenError } from "@sampleline/core"
 import { Duration, Effect, Exit, Fiber, Redacted, Scope } from "effect"
 import * as Reactivity from "effect/reactivity/Reactivity"
@@ -68,21 +69,8 @@ export const openPostgres = Effect.fnUntraced(function*(
       return abandonAfter(typed(run(answered)), Effect.repeat(silence, { until: (isSilent) => isSilent }), late)
     })
 
-  const config = {
-    host: settings.host,
-    port: settings.port,
-    username: settings.user,
-    password: settings.password,
-    database: settings.database,
-    connectTimeout: settings.connectTimeout,
-    applicationName: settings.applicationName,
-    startupOptions: settings.startupOptions,
-    prepare: false
-  }
-  const connect = (ssl: Encryption) =>
-    acquireBounded(PgClient.makeClient({ ...config, ssl }).pipe(Effect.provide(Reactivity.layer)), closeTimeout).pipe(
-      Effect.mapError(toFailure)
-    )
+  const config = clientConfig(settings)
+  const connect = connecting(PgClient, settings)
   const ssl = yield* agreedEncryption(settings.encryptions, connect)
   const runWith = <A, E>(sql: SqlClient, run: (sql: SqlClient) => Effect.Effect<A, E>) =>
     inTime(inTransaction(sql, Effect.andThen(sql.unsafe(timeLimit(settings)), run(sql))))
@@ -134,6 +122,66 @@ export const openPostgres = Effect.fnUntraced(function*(
       )
   }
 })
+
+/**
+ * Connections for reading. Each has a read-only transaction until its scope closes, which sees the database as it was at its beginning.
+ */
+export const openPostgresReading = Effect.fnUntraced(function*(
+  reader: string,
+  settings: PostgresSettings
+): Effect.fn.Return<PostgresReading, SinkDependencyError | SinkOpenError | SqlFailure, Scope.Scope> {
+  const { closeTimeout, maxConnections, target } = settings
+  const { PgClient } = yield* loadDriver({ sink: reader, target }, ["@effect/sql-pg"], () => import("@effect/sql-pg"))
+  const toFailure = failureFrom(settings)
+  const ssl = yield* agreedEncryption(settings.encryptions, connecting(PgClient, settings))
+  const sql = yield* acquireBounded(
+    PgClient.make({ ...clientConfig(settings), ssl, maxConnections, minConnections: 0 }).pipe(
+      Effect.provide(Reactivity.layer)
+    ),
+    closeTimeout
+  ).pipe(Effect.mapError(toFailure))
+  return {
+    snapshot: Effect.gen(function*() {
+      const connection = yield* sql.reserve
+      const run = (statement: string) => connection.executeUnprepared(statement, [], undefined)
+      yield* Effect.acquireRelease(
+        run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+        () => Effect.ignore(run("ROLLBACK"))
+      )
+      return (statement: string, values: ReadonlyArray<unknown> = []) =>
+        Effect.mapError(connection.executeValuesUnprepared(statement, values), toFailure)
+    }).pipe(Effect.mapError(toFailure))
+  }
+})
+
+export interface PostgresReading {
+  readonly snapshot: Effect.Effect<PostgresQuery, SqlFailure, Scope.Scope>
+}
+
+/** Runs a statement; gives its rows as arrays. */
+export type PostgresQuery = (
+  statement: string,
+  values?: ReadonlyArray<unknown>
+) => Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, SqlFailure>
+
+const clientConfig = (settings: PostgresSettings) => ({
+  host: settings.host,
+  port: settings.port,
+  username: settings.user,
+  password: settings.password,
+  database: settings.database,
+  connectTimeout: settings.connectTimeout,
+  applicationName: settings.applicationName,
+  startupOptions: settings.startupOptions,
+  prepare: false
+})
+
+/** Opens a connection. */
+const connecting = (PgClient: typeof SqlPg.PgClient, settings: PostgresSettings) => (ssl: Encryption) =>
+  acquireBounded(
+    PgClient.makeClient({ ...clientConfig(settings), ssl }).pipe(Effect.provide(Reactivity.layer)),
+    settings.closeTimeout
+  ).pipe(Effect.mapError(failureFrom(settings)))
 
 /**
  * The first encryption with which the server lets the user in. Later connections are encrypted in the same way: no one can make

@@ -38,7 +38,8 @@ const VARIANTS: ReadonlyArray<Variant> = [
   { name: "csv+db+parquet", outputs: ["csv", "db", "parquet"], flags: [] }
 ]
 
-const record = ({ flags, name, outputs }: Variant): Program => ({
+/** A recording by the command. */
+export const record = ({ flags, name, outputs }: Variant): Program => ({
   name,
   transports: ["tty", "tcp"],
   args: ({ csv, devices, rateHz, slots }) => [

@@ -90,10 +90,16 @@ const zoom = Effect.fnUntraced(function*(url: string) {
   let mostPoints = 0
   for (const range of rangesIn(from, until)) {
     const startedAt = performance.now()
-    const { body } = yield* ask(url, `/api/range?from=${range.from}&until=${range.until}&points=${POINTS}&series=${ids}`)
+    const { body } = yield* ask(
+      url,
+      `/api/range?from=${range.from}&until=${range.until}&points=${POINTS}&series=${ids}`
+    )
     times.push(performance.now() - startedAt)
     const { count, kind, series } = readRange(body)
-    mostPoints = Math.max(mostPoints, kind === "buckets" ? 2 * count : Math.max(...series.map(({ times }) => times.length)))
+    mostPoints = Math.max(
+      mostPoints,
+      kind === "buckets" ? 2 * count : Math.max(...series.map(({ times }) => times.length))
+    )
   }
   return { zoomP50Ms: quantile(times, 0.5), zoomP95Ms: quantile(times, 0.95), mostPoints }
 })
@@ -116,8 +122,12 @@ const zoomedFrames = Effect.fnUntraced(function*(page: Page) {
   yield* Effect.promise(() => page.evaluate(ZOOM_EACH_FRAME))
   yield* Effect.promise(() => client.send("Tracing.end"))
   yield* Effect.promise(() => collected)
-  const scripts = events.filter(({ name }) => name === "FireAnimationFrame" || name === "FunctionCall" || name === "EvaluateScript")
-  const frames = events.filter(({ name }) => name === "BeginMainThreadFrame").map(({ ts }) => ts).toSorted((a, b) => a - b)
+  const scripts = events.filter(({ name }) =>
+    name === "FireAnimationFrame" || name === "FunctionCall" || name === "EvaluateScript"
+  )
+  const frames = events.filter(({ name }) => name === "BeginMainThreadFrame").map(({ ts }) => ts).toSorted((a, b) =>
+    a - b
+  )
   const inFrames = frames.map(() => 0)
   // A call within an animation frame is not counted again.
   let until = -Infinity
@@ -193,35 +203,43 @@ const HEAD = [
   "levels, MiB"
 ]
 
-const program = Command.make("view", {
-  samples: Flag.Int("samples").pipe(Flag.withDescription("How many samples"), Flag.withDefault(SAMPLES)),
-  folder: Flag.String("folder").pipe(
-    Flag.withDescription("Where the files are made, which stay: some 11 GB (default: a temporary folder, which goes)"),
-    Flag.optional
-  )
-}, Effect.fnUntraced(function*({ folder, samples }) {
-  const files = yield* FileSystem.FileSystem
-  const at = folder._tag === "Some" ? path.resolve(folder.value) : yield* files.makeTempDirectoryScoped({ prefix: "bench-" })
-  const places = [
-    { name: "journal", place: path.join(at, "run.journal"), make: writeJournal },
-    { name: "Parquet", place: path.join(at, "run.parquet"), make: writeParquet }
-  ]
-  const browser = yield* startBrowser
-  const measured: Array<readonly [string, Figures]> = []
-  for (const { make, name, place } of places) {
-    if (!fs.existsSync(place)) {
-      yield* Console.error(`making ${place}`)
-      yield* make(place, samples)
+const program = Command.make(
+  "view",
+  {
+    samples: Flag.Int("samples").pipe(Flag.withDescription("How many samples"), Flag.withDefault(SAMPLES)),
+    folder: Flag.String("folder").pipe(
+      Flag.withDescription(
+        "Where the files are made, which stay: some 11 GB (default: a temporary folder, which goes)"
+      ),
+      Flag.optional
+    )
+  },
+  Effect.fnUntraced(function*({ folder, samples }) {
+    const files = yield* FileSystem.FileSystem
+    const at = folder._tag === "Some"
+      ? path.resolve(folder.value)
+      : yield* files.makeTempDirectoryScoped({ prefix: "bench-" })
+    const places = [
+      { name: "journal", place: path.join(at, "run.journal"), make: writeJournal },
+      { name: "Parquet", place: path.join(at, "run.parquet"), make: writeParquet }
+    ]
+    const browser = yield* startBrowser
+    const measured: Array<readonly [string, Figures]> = []
+    for (const { make, name, place } of places) {
+      if (!fs.existsSync(place)) {
+        yield* Console.error(`making ${place}`)
+        yield* make(place, samples)
+      }
+      yield* Console.error(`viewing ${place}`)
+      measured.push([name, yield* measure(browser, place)])
     }
-    yield* Console.error(`viewing ${place}`)
-    measured.push([name, yield* measure(browser, place)])
-  }
-  yield* Console.log(textTable([HEAD, ...measured.map(([name, figures]) => rowOf(name, figures))], 1))
-  const missed = measured.flatMap(([name, figures]) =>
-    Object.entries(GOALS).filter(([goal, bound]) => !(figures[goal as keyof Figures] <= bound))
-      .map(([goal, bound]) => `${name}: ${goal} is above ${bound}`)
-  )
-  if (missed.length > 0) return yield* Effect.die(new Error(missed.join("; ")))
-}, Effect.scoped)).pipe(Command.withDescription("How fast the page of a long recording is"))
+    yield* Console.log(textTable([HEAD, ...measured.map(([name, figures]) => rowOf(name, figures))], 1))
+    const missed = measured.flatMap(([name, figures]) =>
+      Object.entries(GOALS).filter(([goal, bound]) => !(figures[goal as keyof Figures] <= bound))
+        .map(([goal, bound]) => `${name}: ${goal} is above ${bound}`)
+    )
+    if (missed.length > 0) return yield* Effect.die(new Error(missed.join("; ")))
+  }, Effect.scoped)
+).pipe(Command.withDescription("How fast the page of a long recording is"))
 
 Command.run(program, { version: "0.1.0" }).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain)

@@ -36,7 +36,8 @@ const named = (...extensions: ReadonlyArray<string>) => ({
 const FORMATS: ReadonlyArray<Format> = [
   { ...named(".csv"), load: () => import("./Csv.ts") },
   { ...named(".jsonl"), load: () => import("./Jsonl.ts") },
-  { ...named(".db", ".sqlite", ".sqlite3"), load: () => import("./Sqlite.ts") }
+  { ...named(".db", ".sqlite", ".sqlite3"), load: () => import("./Sqlite.ts") },
+  { ...named(".parquet", ".parquet.partial"), load: () => import("./Parquet.ts") }
 ]
 
 /**

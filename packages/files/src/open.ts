@@ -42,7 +42,13 @@ const FORMATS: ReadonlyArray<Format> = [
   },
   { ...named(".csv"), load: () => import("./Csv.ts") },
   { ...named(".jsonl"), load: () => import("./Jsonl.ts") },
-  { ...named(".db", ".sqlite", ".sqlite3"), load: () => import("./Sqlite.ts") }
+  { ...named(".db", ".sqlite", ".sqlite3"), load: () => import("./Sqlite.ts") },
+  { ...named(".parquet", ".parquet.partial"), load: () => import("./Parquet.ts") },
+  {
+    places: "the folder of a journal",
+    isPlace: (place) => fs.existsSync(path.join(place, "journal.db")),
+    load: () => import("./Journal.ts")
+  }
 ]
 
 /**

@@ -24,7 +24,7 @@ const FIRST_WINDOW = 600e6
 
 export class Page {
   readonly settings: Settings
-  readonly timeline = new Timeline(() => this.#moved())
+  readonly timeline: Timeline
   view: View
   groups: ReadonlyArray<Group> = []
   plots: ReadonlyArray<Plot> = []
@@ -52,6 +52,11 @@ export class Page {
     this.settings = settings
     this.theme = applyTheme(settings)
     this.#plotList = plotList
+    this.timeline = new Timeline({
+      isLive: view.isLive,
+      rolling: view.isLive ? FIRST_WINDOW : Infinity,
+      onChange: () => this.#moved()
+    })
     this.#feed = new Feed({
       timeline: this.timeline,
       series: () => this.view.from === null ? [] : this.seen.map(({ id }) => id),
@@ -62,9 +67,7 @@ export class Page {
       },
       onError: (error) => this.fail(error)
     })
-    this.timeline.isLive = view.isLive
     this.setView(view)
-    if (view.isLive) this.timeline.follow(FIRST_WINDOW)
     setInterval(() => this.update(), 1000)
   }
 
@@ -195,7 +198,8 @@ export class Page {
   }
 
   update(): void {
-    this.#frame ??= requestAnimationFrame(() => {
+    if (this.#frame !== undefined) return
+    this.#frame = requestAnimationFrame(() => {
       this.#frame = undefined
       if (this.#isPlotDirty) { for (const plot of this.plots) plot.draw() }
       else for (const plot of this.plots) plot.updateValues()

@@ -16,7 +16,7 @@ export interface View {
   readonly series: ReadonlyArray<Series>
 }
 
-export interface Run {
+interface Run {
   readonly id: string
   readonly startedAt: number
   readonly endedAt: number | null
@@ -94,6 +94,12 @@ export interface DeviceState {
   }>
 }
 
+/** At most 1,000 events, the latest ones. `truncated`: there are more. */
+interface Events {
+  readonly events: ReadonlyArray<EventRow>
+  readonly truncated: boolean
+}
+
 /** An answer that is no success. Its message is the server's. */
 export class Refusal extends Error {
   readonly status: number
@@ -103,13 +109,10 @@ export class Refusal extends Error {
   }
 }
 
-export const getView = (): Promise<View> => request("/api/view").then((answer) => answer.json())
+export const getView = (): Promise<View> => request("/api/view").then((answer) => json<View>(answer))
 
-export const getEvents = (
-  from: number,
-  until: number
-): Promise<{ readonly events: ReadonlyArray<EventRow>; readonly truncated: boolean }> =>
-  request(`/api/events?from=${Math.floor(from)}&until=${Math.ceil(until)}`).then((answer) => answer.json())
+export const getEvents = (from: number, until: number): Promise<Events> =>
+  request(`/api/events?from=${Math.floor(from)}&until=${Math.ceil(until)}`).then((answer) => json<Events>(answer))
 
 export const getRange = (
   wanted: {
@@ -138,9 +141,11 @@ const post = (path: string, body: unknown): Promise<unknown> =>
 const request = (path: string, init?: RequestInit): Promise<Response> =>
   fetch(path, init).then((answer) => answer.ok ? answer : refuse(answer))
 
+const json = <A>(answer: Response): Promise<A> => answer.json() as Promise<A>
+
 const refuse = (answer: Response): Promise<never> =>
-  answer.json().then(
-    (body: { readonly error?: unknown }) => String(body.error ?? answer.statusText),
+  json<{ readonly error?: string }>(answer).then(
+    ({ error }) => error ?? answer.statusText,
     () => answer.statusText
   ).then((message) => {
     throw new Refusal(answer.status, message)

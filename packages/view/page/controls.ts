@@ -21,6 +21,7 @@ export const attachControls = (page: Page): Part => {
     })
   }))
   byId("lasts").replaceChildren(...lasts.map(({ button }) => button))
+  const [back, forward] = [byId("back") as HTMLButtonElement, byId("forward") as HTMLButtonElement]
   const onClick = (id: string, then: () => void) => byId(id).addEventListener("click", then)
   onClick("follow", () => toggleFollowing(page))
   onClick("back", () => timeline.goBack())
@@ -41,8 +42,8 @@ export const attachControls = (page: Page): Part => {
     for (const last of lasts) setPressed(last.button, timeline.rolling === last.rolling)
     byId("follow").hidden = !page.isLive
     setText(byId("follow"), isFollowing ? "Pause" : "Follow")
-    byId<HTMLButtonElement>("back").disabled = !timeline.canGoBack
-    byId<HTMLButtonElement>("forward").disabled = !timeline.canGoForward
+    back.disabled = !timeline.canGoBack
+    forward.disabled = !timeline.canGoForward
     byId("mark").hidden = !page.view.canMark || !page.isLive
     setPressed(byId("zone"), settings.isUtc)
     setText(byId("title"), page.view.title)
@@ -104,7 +105,7 @@ const updateReadout = ({ cursor, happenings, settings, timeline: { shown }, view
 }
 
 const attachTheme = (page: Page): void => {
-  const select = byId<HTMLSelectElement>("theme")
+  const select = byId("theme") as HTMLSelectElement
   select.value = page.settings.theme
   select.addEventListener("change", () => {
     page.settings.theme = select.value as typeof page.settings.theme
@@ -114,7 +115,7 @@ const attachTheme = (page: Page): void => {
 }
 
 const attachMarker = (page: Page): void => {
-  const field = byId<HTMLInputElement>("mark-text")
+  const field = byId("mark-text") as HTMLInputElement
   byId("mark").addEventListener("submit", (event) => {
     event.preventDefault()
     const text = field.value.trim()
@@ -155,7 +156,7 @@ const updateFields = (page: Page): void => {
 /** What keys do. They act on the whole page, or in plots only if a person wants that. */
 const attachKeys = (page: Page): void => {
   const { settings, timeline } = page
-  const choice = byId<HTMLInputElement>("page-keys")
+  const choice = byId("page-keys") as HTMLInputElement
   choice.checked = settings.hasPageKeys
   choice.addEventListener("change", () => {
     settings.hasPageKeys = choice.checked

@@ -8,7 +8,7 @@ import { numberText, stampText } from "./times.ts"
 const PAGE = 50
 
 export const attachDataTable = (page: Page): Part => {
-  const details = byId<HTMLDetailsElement>("data")
+  const details = byId("data") as HTMLDetailsElement
   let first = 0
   const turn = (by: number) => {
     first = Math.max(0, first + by)

@@ -22,7 +22,7 @@ export const button = (text: string, onClick: (event: MouseEvent) => void, attri
 }
 
 /** An element of `index.html`. */
-export const byId = <E extends HTMLElement = HTMLElement>(id: string): E => document.getElementById(id) as E
+export const byId = (id: string): HTMLElement => document.getElementById(id)!
 
 /** Only what has changed is written: a page that is read aloud or selected is left in peace. */
 export const setText = (target: Node, text: string): void => {

@@ -63,6 +63,7 @@ const entryOf = ({ settings, timeline }: Page, happening: Happening): HTMLElemen
     const end = until ?? timeline.extent.until
     const beside = Math.max(5e6, (end - from) / 2)
     timeline.show({ from: from - beside, until: end + beside })
+    byId("plots").scrollIntoView()
   })
   entry.append(
     element("span", { class: `kind is-${kind}` }, NAMES[kind][0]),

@@ -130,10 +130,10 @@ const longestStep = (medianStep: number, rateHz: number | null): number => {
 }
 
 const median = (values: ReadonlyArray<number>): number =>
-  values.length === 0 ? 0 : Float64Array.from(values).sort()[values.length >> 1]!
+  values.length === 0 ? 0 : Float64Array.from(values).toSorted()[values.length >> 1]!
 
 const union = (all: ReadonlyArray<ReadonlyArray<number>>): Float64Array => {
-  const sorted = Float64Array.from(all.flat()).sort()
+  const sorted = Float64Array.from(all.flat()).toSorted()
   let count = 0
   for (const time of sorted) if (count === 0 || time !== sorted[count - 1]) sorted[count++] = time
   return sorted.slice(0, count)

@@ -36,7 +36,7 @@ const enter = (token: string | null, refusal: Refusal): Promise<void> => {
   setText(byId("token-error"), refusal.message)
   byId("token").addEventListener("submit", (event) => {
     event.preventDefault()
-    postSession(byId<HTMLInputElement>("token-text").value.trim()).then(() => location.reload()).catch(report)
+    postSession((byId("token-text") as HTMLInputElement).value.trim()).then(() => location.reload()).catch(report)
   })
   return Promise.resolve()
 }

@@ -11,7 +11,8 @@ export const notices: Part = ({ isLost, problem, state, view }) => {
   if (progress !== null) {
     const percent = Math.floor(progress * 100)
     setText(byId("reading-text"), `Reading the file: ${percent} %. Until then the plots show some places of it.`)
-    byId<HTMLProgressElement>("reading-bar").value = progress
+    const bar = byId("reading-bar") as HTMLProgressElement
+    bar.value = progress
   }
   byId("empty").hidden = view.from !== null
   byId("problem").hidden = problem === null && !isLost

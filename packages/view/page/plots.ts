@@ -1,6 +1,7 @@
 /**
  * A plot of the series of one unit: its head, the chart (uPlot), and the legend.
  */
+// oxlint-disable-next-line import/no-unassigned-import -- uPlot needs what it does
 import "./language.ts"
 import uPlot from "uplot"
 import { button, element, setPressed, setText, swatch } from "./dom.ts"
@@ -182,6 +183,7 @@ export class Plot {
         },
         scales: {
           x: { time: false, auto: false, range: (_, min, max) => [min, max] },
+          // oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- the enumeration is there for types only
           y: { distr: this.#isLog ? 3 : 1, range: (_, min, max) => this.#yLimits(min, max) }
         },
         axes: [

@@ -34,7 +34,7 @@ export interface Points extends Stretch {
   readonly series: ReadonlyMap<number, PointSeries>
 }
 
-export interface PointSeries {
+interface PointSeries {
   readonly times: Float64Array
   /** NaN: no value. */
   readonly values: Float64Array

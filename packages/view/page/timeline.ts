@@ -26,15 +26,18 @@ const SHORTEST_LIVE = 10_000_000
 export class Timeline {
   /** All data. */
   extent: Span = { from: 0, until: SHORTEST_LIVE }
-  isLive = false
-  #place: Place = { shown: this.extent, rolling: Infinity }
+  #place: Place
   #back: Array<Place> = []
   #forward: Array<Place> = []
   #isMoving = false
+  #isLive: boolean
   #onChange: () => void
 
-  constructor(onChange: () => void) {
-    this.#onChange = onChange
+  /** It begins by following, with so much of the newest data. */
+  constructor(options: { readonly isLive: boolean; readonly rolling: Rolling; readonly onChange: () => void }) {
+    this.#isLive = options.isLive
+    this.#onChange = options.onChange
+    this.#place = { shown: this.extent, rolling: options.rolling }
   }
 
   get shown(): Span {
@@ -135,7 +138,7 @@ export class Timeline {
 
   #latest(rolling: Rolling): Span {
     const { from, until } = this.extent
-    const shortest = this.isLive ? SHORTEST_LIVE : SHORTEST
+    const shortest = this.#isLive ? SHORTEST_LIVE : SHORTEST
     return { from: Math.max(from, until - rolling), until: Math.max(until, from + shortest) }
   }
 

@@ -36,7 +36,7 @@ describe("the page", () => {
       const cwd = yield* tempFolder
       const env = { ...process.env, XDG_CACHE_HOME: cwd }
       const recorder = yield* startSampleline(
-        [..."record --simulate 2 --rate 50 --flush-interval 50ms --out run.csv --view --plain".split(" ")],
+        "record --simulate 2 --rate 50 --flush-interval 50ms --out run.csv --view --plain".split(" "),
         { cwd, env }
       )
       yield* recorder.printed("the page is at ")

@@ -122,7 +122,7 @@ const footerContents = Effect.fnUntraced(function*(
   { fd, path, place }: OpenFile
 ): Effect.fn.Return<Contents, ReadError> {
   const begin = yield* attempt(place, () => firstBytes(fd))
-  if (begin !== MAGIC) return yield* readError(place)(new ForeignContent("it is not a Parquet file"))
+  if (begin !== MAGIC) return yield* readError(place)(new ForeignContent({ message: "it is not a Parquet file" }))
   const contents = yield* Effect.tryPromise({
     try: () =>
       hyparquet.parquetMetadataAsync(sourceOf(fd), { parsers: PARSERS }).then((footer) => inFooter(hyparquet, footer)),
@@ -132,7 +132,7 @@ const footerContents = Effect.fnUntraced(function*(
     )
   })
   const problem = foreignProblem(contents.columns.map(({ column }) => column.name))
-  return problem === null ? contents : yield* readError(place)(new ForeignContent(problem))
+  return problem === null ? contents : yield* readError(place)(new ForeignContent({ message: problem }))
 })
 
 const NEXT_STEP = {
@@ -300,7 +300,9 @@ const sourceOf = (fd: number): Hyparquet.AsyncBuffer => {
 
 /** What the file system or the package throws. */
 const damaged = (place: string, detail: (cause: string) => string) => (cause: unknown): ReadError =>
-  readError(place)(Predicate.hasProperty(cause, "syscall") ? cause : new DamagedContent(detail(messageOf(cause))))
+  readError(place)(
+    Predicate.hasProperty(cause, "syscall") ? cause : new DamagedContent({ message: detail(messageOf(cause)) })
+  )
 
 /** A call of the file system. */
 const attempt = <A>(place: string, run: () => A): Effect.Effect<A, ReadError> =>

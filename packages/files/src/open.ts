@@ -3,6 +3,7 @@
  */
 import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
+import * as path from "node:path"
 import { readError } from "./internal/failures.ts"
 import { ReadError } from "./ReadError.ts"
 import type { Recorded } from "./Recorded.ts"

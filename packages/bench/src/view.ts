@@ -61,13 +61,16 @@ const openView = Effect.fnUntraced(function*(browser: Browser, place: string, ca
   yield* viewer.printed("/\n")
   const url = viewer.stdout().trim()
   const { page } = yield* openPage(browser, url)
-  yield* Effect.promise(() => page.waitForFunction(HAS_VALUES, undefined, { polling: "raf", timeout: 600_000 }))
+  // The page's own policy forbids it to wait for an expression by itself.
+  yield* Effect.repeat(Effect.delay(Effect.promise(() => page.evaluate(HAS_VALUES)), "10 millis"), {
+    until: (hasValues) => hasValues === true
+  })
   return { url, page, pid: viewer.process.pid!, firstPlotSeconds: secondsSince(startedAt), startedAt }
 })
 
 /** A plot is drawn, and has a value. */
 const HAS_VALUES =
-  "window.sampleline?.plots.some(({ chart }) => chart.data[1]?.some((value) => value !== null && value !== undefined))"
+  "window.sampleline?.plots.some(({ chart }) => chart.data?.[1]?.some((value) => value !== null && value !== undefined))"
 
 const isRead = (url: string): Effect.Effect<void> =>
   Effect.repeat(
@@ -110,6 +113,8 @@ interface TraceEvent {
   readonly dur?: number
 }
 
+const SCRIPTS = new Set(["FireAnimationFrame", "FunctionCall", "TimerFire", "EvaluateScript"])
+
 /** How long scripts take in a frame while somebody zooms all the time, in milliseconds. */
 const zoomedFrames = Effect.fnUntraced(function*(page: Page) {
   const client = yield* Effect.promise(() => page.context().newCDPSession(page))
@@ -122,19 +127,16 @@ const zoomedFrames = Effect.fnUntraced(function*(page: Page) {
   yield* Effect.promise(() => page.evaluate(ZOOM_EACH_FRAME))
   yield* Effect.promise(() => client.send("Tracing.end"))
   yield* Effect.promise(() => collected)
-  const scripts = events.filter(({ name }) =>
-    name === "FireAnimationFrame" || name === "FunctionCall" || name === "EvaluateScript"
-  )
-  const frames = events.filter(({ name }) => name === "BeginMainThreadFrame").map(({ ts }) => ts).toSorted((a, b) =>
-    a - b
-  )
+  const scripts = events.filter(({ name }) => SCRIPTS.has(name)).toSorted((a, b) => a.ts - b.ts)
+  // The last step of a frame on the main thread.
+  const frames = events.filter(({ name }) => name === "Layerize").map(({ ts }) => ts).toSorted((a, b) => a - b)
   const inFrames = frames.map(() => 0)
-  // A call within an animation frame is not counted again.
   let until = -Infinity
-  for (const { dur = 0, ts } of scripts.toSorted((a, b) => a.ts - b.ts)) {
+  for (const { dur = 0, ts } of scripts) {
+    // It is within another one that is counted.
     if (ts < until) continue
     until = ts + dur
-    const frame = frames.findLastIndex((at) => at <= ts)
+    const frame = frames.findIndex((at) => at >= ts)
     if (frame >= 0) inFrames[frame]! += dur / 1000
   }
   return quantile(inFrames, 0.95)

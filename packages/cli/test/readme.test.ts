@@ -47,13 +47,14 @@ const RESULTS: { readonly [readme: string]: { readonly files: ReadonlyArray<stri
       "watched.csv",
       "warned.csv",
       "alarms.txt",
+      "viewed.csv",
       "lab.csv",
       "lab.db"
     ],
     table: "samples"
   },
   "packages/core/README.md": { files: ["run.log"] },
-  "packages/view/README.md": { files: ["table.csv"] },
+  "packages/view/README.md": { files: ["table.csv", "page.csv"] },
   "packages/sinks/README.md": { files: ["oven.csv", "oven.jsonl", "oven.db", "oven.parquet"], table: "flows" }
 }
 

@@ -35,8 +35,9 @@ const TIME = "requested_at"
 const DEVICE = "device"
 const STATUS = "status"
 
-/** How often what grows is looked at. */
+/** How often a recording that grows is looked at. */
 const FOLLOW_INTERVAL = "500 millis"
+const EVENTS_INTERVAL = "2 seconds"
 /** Samples that are read at once to be shown one by one. More are shown as buckets. */
 const MOST_ROWS = 400_000
 
@@ -68,7 +69,8 @@ export const make = Effect.fnUntraced(function*(options: {
   const { file, now, recorded } = options
   const series = new SeriesList()
   const sketch = new Sketch()
-  let events: ReadonlyArray<EventRow> = yield* Stream.runCollect(recorded.events)
+  // All of them can take a while; the first tells who records what, and how often.
+  let events: ReadonlyArray<EventRow> = yield* Stream.runCollect(Stream.take(recorded.events, 1))
   let runs = runsOf(events)
   let columns = yield* recorded.columns
   let latest = new Map<string, ViewedDevice>()
@@ -161,14 +163,20 @@ export const make = Effect.fnUntraced(function*(options: {
         latest = latestIn(batch, columns, latest)
       }))
   })
-  const lookAgain = Effect.gen(function*() {
-    columns = yield* recorded.columns
-    const known = events.length
-    events = yield* Stream.runCollect(recorded.events)
-    if (events.length === known) return
+  const readEvents = Effect.gen(function*() {
+    const found = yield* Stream.runCollect(recorded.events)
+    if (found.length === events.length) return
+    events = found
     runs = runsOf(events)
     viewVersion++
   })
+  /** What grows while it is looked at. Columns can come with another run. */
+  const follow = Effect.forever(Effect.gen(function*() {
+    yield* Effect.sleep(FOLLOW_INTERVAL)
+    columns = yield* recorded.columns
+    yield* readOn()
+  }))
+  const followEvents = Effect.forever(Effect.andThen(Effect.sleep(EVENTS_INTERVAL), readEvents))
 
   /** Some samples from all over the file. */
   const drawSketch = Effect.gen(function*() {
@@ -192,14 +200,11 @@ export const make = Effect.fnUntraced(function*(options: {
 
   const reading = Effect.gen(function*() {
     if (pieces.length === 0) yield* drawSketch
+    yield* readEvents
     yield* readOn()
     progress = null
     sketch.clear()
-    while (true) {
-      yield* Effect.sleep(FOLLOW_INTERVAL)
-      yield* lookAgain
-      yield* readOn()
-    }
+    yield* Effect.raceFirst(follow, followEvents)
   }).pipe(Effect.catch(({ message }) =>
     Effect.sync(() => {
       failure = message

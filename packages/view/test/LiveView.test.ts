@@ -154,6 +154,14 @@ describe("LiveView", () => {
       for (const host of [`localhost:${port}`, `[::1]:${port}`]) {
         assert.strictEqual(yield* status("/api/view", { headers: { host } }), 200)
       }
+      const upgrade = {
+        connection: "Upgrade",
+        upgrade: "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "x"
+      }
+      assert.strictEqual(yield* status("/live", { headers: { ...upgrade, origin: "http://evil.example" } }), 403)
+      assert.strictEqual(yield* status("/api/view", { headers: { ...upgrade, origin: `http://${host}` } }), 200)
       const { headers } = yield* ask(url, "/nothing")
       assert.match(String(headers["content-security-policy"]), /default-src 'none'/)
       assert.strictEqual(headers["x-content-type-options"], "nosniff")

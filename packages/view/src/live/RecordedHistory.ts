@@ -93,7 +93,7 @@ export const make = Effect.fnUntraced(function*(options: {
     return id
   }
 
-  const { first } = yield* recorded.extent
+  const { end, first } = yield* recorded.extent
   const start = yield* firstBatch(recorded.samples({ from: first, columns: [DEVICE, TIME], batchRows: 1000 }))
   const rateHz = runs.length > 0 ? Math.max(...runs.map(({ rateHz }) => rateHz ?? 0)) || null : null
   const firstAt = start === null ? 0 : timesOf(start)[0]!
@@ -104,6 +104,7 @@ export const make = Effect.fnUntraced(function*(options: {
   else {
     for (const { device, field, unit } of kept.series) series.idOf(device, field, unit)
     pieces = [...kept.pieces]
+    progress = ((pieces.at(-1)?.to ?? first) - first) / Math.max(1, end - first)
     readUntil = pieces.reduce((until, piece) => Math.max(until, piece.until), -Infinity)
   }
 

@@ -97,15 +97,13 @@ const tableIn = Effect.fnUntraced(function*(
     // A new recording has events before its first samples.
     const events = yield* columnsIn(query, { ...name, table: eventsOf(name.table) })
     if (events.length === 0) {
-      return yield* Effect.fail(
-        new ForeignContent({
-          message: `there is no table ${name.schema}.${name.table}; check schema, table and permissions`
-        })
-      )
+      return yield* new ForeignContent({
+        message: `there is no table ${name.schema}.${name.table}; check schema, table and permissions`
+      })
     }
   }
   const problem = columns.length === 0 ? null : foreignProblem(names)
-  if (problem !== null) return yield* Effect.fail(new ForeignContent({ message: problem }))
+  if (problem !== null) return yield* new ForeignContent({ message: problem })
   return {
     sql: `${quoted(name.schema)}.${quoted(name.table)}`,
     columns: columns.map(([, type], at) => readingOf(names[at]!, String(type))),

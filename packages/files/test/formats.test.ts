@@ -111,7 +111,8 @@ describe.each(FORMATS)("$name", ({ file, keeps, layer, promises }) => {
           samples.map((sample) => expectedRow(sample, keeps, emptyIsNull))
         )
         yield* expectSuffixes(recorded)
-      }))
+      })),
+    { arbitrary: { runs: 30 } }
   )
 
   it.live("tells two runs apart, with their devices, units and marks, and takes up the second where the first ended", () =>

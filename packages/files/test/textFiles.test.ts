@@ -5,7 +5,7 @@ import { Effect, type Layer, Stream } from "effect"
 import * as fs from "node:fs"
 import { tempFile } from "../../sinks/test/tempFile.ts"
 import { writeTo } from "../../sinks/test/writing.ts"
-import { open, type RecordedColumn } from "../src/index.ts"
+import { open, type RecordedColumn, type SampleBatch } from "../src/index.ts"
 import { expectSuffixes, formatOf, readEvents, rowsOf, sampleOf, samplesOf } from "./recordings.ts"
 
 const HEADER = "device,requested_at,Flow,Note,Later"
@@ -117,7 +117,15 @@ describe.each(FORMATS)(
         bytes.fill("x", from, from + 30)
         fs.writeFileSync(path, bytes)
         const recorded = yield* open(path)
-        const error = yield* Effect.flip(rowsOf(recorded))
+        const before: Array<SampleBatch> = []
+        const error = yield* recorded.samples().pipe(
+          Stream.runForEach((batch) => Effect.sync(() => before.push(batch))),
+          Effect.flip
+        )
+        assert.deepStrictEqual(before.map(({ columns, rows }) => [rows, Object.keys(columns.get("Flow")!)]), [[10, [
+          "numbers",
+          "nulls"
+        ]]])
         assert.deepStrictEqual([error.reason, error.message], [
           "Damaged",
           `${path}: the record at byte ${from} is not as it was written; read on from position ${from + 1}`

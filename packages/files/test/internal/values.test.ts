@@ -12,7 +12,7 @@ const numberOf = (text: string) => {
 // @effect-diagnostics-next-line schemaNumber:off
 it.prop("numberIn: any double as String gives it, and with a point", [Schema.Number], ([value]) => {
   for (const text of [String(value), /^-?\d+$/.test(String(value)) ? `${value}.0` : String(value)]) {
-    assert.strictEqual(numberOf(text), value + 0, text)
+    assert.deepStrictEqual(numberOf(text), value + 0, text)
   }
 })
 

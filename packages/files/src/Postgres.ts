@@ -80,7 +80,8 @@ interface Table {
   readonly hasPlaces: boolean
 }
 
-interface Part {
+/** What is read of a table. */
+interface Wanted {
   readonly columns: ReadonlyArray<TableColumn>
   readonly batchRows: number
   readonly from: number
@@ -97,15 +98,13 @@ const tableIn = Effect.fnUntraced(function*(
     // A new recording has events before its first samples.
     const events = yield* columnsIn(query, { ...name, table: eventsOf(name.table) })
     if (events.length === 0) {
-      return yield* Effect.fail(
-        new ForeignContent({
-          message: `there is no table ${name.schema}.${name.table}; check schema, table and permissions`
-        })
-      )
+      return yield* new ForeignContent({
+        message: `there is no table ${name.schema}.${name.table}; check schema, table and permissions`
+      })
     }
   }
   const problem = columns.length === 0 ? null : foreignProblem(names)
-  if (problem !== null) return yield* Effect.fail(new ForeignContent({ message: problem }))
+  if (problem !== null) return yield* new ForeignContent({ message: problem })
   return {
     sql: `${quoted(name.schema)}.${quoted(name.table)}`,
     columns: columns.map(([, type], at) => readingOf(names[at]!, String(type))),
@@ -230,16 +229,12 @@ const MOST_BLOCKS = 1024
 
 /** Reads a few blocks at a time, as many as have a batch. */
 const byPlace = Effect.fnUntraced(
-  function*(query: PostgresQuery, table: Table, { batchRows, columns, from, to }: Part) {
+  function*(query: PostgresQuery, table: Table, { batchRows, columns, from, to }: Wanted) {
     // Else a server that thinks that the table is short reads all of it.
     yield* query("SET LOCAL enable_seqscan = off")
     const end = table.columns.length === 0 ? 0 : Math.min(to, BLOCK * (yield* blocksIn(query, table.sql)))
-    const statement = `SELECT ${
-      [
-        "ctid::text AS place",
-        ...columns.map(({ sql }) => sql)
-      ].join(", ")
-    } FROM ${table.sql} `
+    const cells = ["ctid::text AS place", ...columns.map(({ sql }) => sql)]
+    const statement = `SELECT ${cells.join(", ")} FROM ${table.sql} `
       + "WHERE ctid >= $1::text::tid AND ctid < $2::text::tid ORDER BY ctid LIMIT $3::int8"
     return Stream.unfold(
       { at: from, blocks: 1 },
@@ -263,7 +258,7 @@ const byPlace = Effect.fnUntraced(
 
 /** Reads rows in the order of the server. */
 const byNumber = Effect.fnUntraced(
-  function*(query: PostgresQuery, { sql }: Table, { batchRows, columns, from, to }: Part) {
+  function*(query: PostgresQuery, { sql }: Table, { batchRows, columns, from, to }: Wanted) {
     const cells = ["(row_number() OVER () - 1)::float8", ...columns.map(({ sql }) => sql)]
     yield* query(`DECLARE samples NO SCROLL CURSOR FOR SELECT ${cells.join(", ")} FROM ${sql}`)
     if (from > 0) yield* query(`MOVE FORWARD ${from} FROM samples`)

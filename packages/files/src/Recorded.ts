@@ -95,8 +95,8 @@ export interface SampleBatch {
 
 /**
  * The values of a column, one for each row. Numbers as doubles, times as microseconds since the epoch; `nulls` has a 1 where there is no
- * value. Or texts, each as its position in a list, -1 where there is no value. A column of type `any` may be either in each batch: if a
- * batch has numbers and texts, it gives texts.
+ * value. Or texts, each as its position in a list, -1 where there is no value. A column gives texts in a batch where one of its values is
+ * neither a number nor a time, whatever its type is: nothing is lost.
  *
  * @since 0.1.0
  * @category models

@@ -47,7 +47,9 @@ export const open: OpenFormat = Effect.fnUntraced(function*(place, { table = "sa
     extent: look((database) => extentIn(database, table)),
     samples: ({ batchRows = BATCH_ROWS, columns: wanted, from = 0, to = Infinity } = {}) =>
       Stream.unwrap(look((database) => {
-        const columns = columnsIn(database, table).filter(({ name }) => wanted?.includes(name) ?? true)
+        const all = columnsIn(database, table)
+        if (all.length === 0) return Stream.empty
+        const columns = all.filter(({ name }) => wanted?.includes(name) ?? true)
         const end = Math.min(to, extentIn(database, table).end)
         const sql = `SELECT ${["_rowid_", ...columns.map(({ sql }) => sql)].join(", ")} FROM ${quoted(table)} `
           + "WHERE _rowid_ >= ? AND _rowid_ < ? ORDER BY _rowid_ LIMIT ?"

@@ -2,7 +2,8 @@ import { assert, describe, layer } from "@effect/vitest"
 import type { Column } from "@sampleline/core"
 import { conformance } from "@sampleline/core/testing"
 import { PostgresSink } from "@sampleline/sinks"
-import { Effect, Redacted, Stream } from "effect"
+import { Effect, Fiber, Redacted, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import { PostgresServer, prepared } from "../../sinks/test/postgres.ts"
 import { writeTo } from "../../sinks/test/writing.ts"
 import { open } from "../src/index.ts"
@@ -161,5 +162,24 @@ layer(PostgresServer.layer)("Postgres", (it) => {
           assert.notInclude(shown, encodeURIComponent(secret))
         }
       }
+    }))
+
+  it.effect("gives up on a server that does not answer, and reads on when it is back", () =>
+    Effect.gen(function*() {
+      const { layer, url } = yield* fresh
+      const server = yield* PostgresServer
+      yield* writeTo(layer, samples)
+      const recorded = yield* open(url)
+      const error = yield* Effect.scoped(Effect.gen(function*() {
+        yield* server.freeze
+        const reading = yield* Effect.forkChild(Effect.flip(recorded.extent))
+        yield* Effect.repeat(TestClock.adjust("10 seconds"), { until: () => reading.pollUnsafe() !== undefined })
+        return yield* Fiber.join(reading)
+      }))
+      assert.deepStrictEqual([error.reason, error.message.includes("does not answer")], ["Unreachable", true])
+      yield* server.stop("fast")
+      assert.strictEqual((yield* Effect.flip(recorded.extent)).reason, "Unreachable")
+      yield* server.start
+      assert.strictEqual((yield* rowsOf(recorded)).length, samples.length)
     }))
 })

@@ -1,13 +1,21 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Column, SampleSink, SinkOpenError } from "@sampleline/core"
+import {
+  type Column,
+  FrameFormat,
+  pipeToSink,
+  PollSource,
+  Recorder,
+  type SampleSink,
+  type SinkOpenError
+} from "@sampleline/core"
 import { conformance, type SinkUnderTest } from "@sampleline/core/testing"
 import { CsvSink, JsonlSink, SqliteSink } from "@sampleline/sinks"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Stream } from "effect"
 import * as fs from "node:fs"
 import { keepsInSqlite } from "../../sinks/test/sqlite.ts"
 import { tempFile } from "../../sinks/test/tempFile.ts"
 import { writeTo } from "../../sinks/test/writing.ts"
-import { open } from "../src/index.ts"
+import { open, runsOf } from "../src/index.ts"
 import {
   AnySamples,
   EXPECTED,
@@ -23,7 +31,7 @@ interface Format {
   readonly name: string
   readonly file: string
   readonly layer: (
-    options: { readonly path: string; readonly mode?: "append" }
+    options: { readonly path: string; readonly mode?: "create" | "append" }
   ) => Layer.Layer<SampleSink, SinkOpenError>
   readonly keeps: (value: number) => boolean
   /** What the check of the sink's promises must know. */
@@ -103,6 +111,41 @@ describe.each(FORMATS)("$name", ({ file, keeps, layer, promises }) => {
           samples.map((sample) => expectedRow(sample, keeps, emptyIsNull))
         )
         yield* expectSuffixes(recorded)
-      }))
+      })),
+    { arbitrary: { runs: 30 } }
   )
+
+  it.live("tells two runs apart, with their devices, units and marks, and takes up the second where the first ended", () =>
+    Effect.gen(function*() {
+      const path = yield* temporary
+      const record = (operator: string, unit: string, mode: "create" | "append") =>
+        Recorder.record({ rateHz: 100, duration: "20 millis", metadata: { operator } }).pipe(
+          pipeToSink(),
+          Effect.provide([
+            layer({ path, mode }),
+            PollSource.layer({
+              devices: { fuel: { format: FrameFormat.make([{ name: "Flow", unit }]) } },
+              poll: () => Effect.succeed({ Flow: 1.5 })
+            })
+          ])
+        )
+      yield* record("Ada", "SCCM", "create")
+      const recorded = yield* open(path)
+      const { end } = yield* recorded.extent
+      yield* record("Grace", "SLPM", "append")
+
+      const runs = runsOf(yield* Stream.runCollect(recorded.events))
+      assert.deepStrictEqual(
+        runs.map((
+          { cause, devices, metadata, rateHz }
+        ) => [metadata["operator"], devices[0]?.fields[0]?.unit, rateHz, cause]),
+        [["Ada", "SCCM", 100, "completed"], ["Grace", "SLPM", 100, "completed"]]
+      )
+      const flow = (yield* recorded.columns).filter(({ field }) => field === "Flow")
+      assert.deepStrictEqual(flow, [{ name: "Flow", type: "number", field: "Flow", units: { fuel: "SLPM" } }])
+      const later = yield* rowsOf(recorded, { from: end, columns: ["requested_at"] })
+      assert.deepStrictEqual(later, (yield* rowsOf(recorded, { columns: ["requested_at"] })).slice(2))
+      assert.strictEqual(later.length, 2)
+      for (const row of later) assert.isAtLeast(Number(row["requested_at"]), runs[1]!.startedAt)
+    }))
 })

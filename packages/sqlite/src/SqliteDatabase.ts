@@ -104,7 +104,7 @@ export const openReadOnly = (path: string): Effect.Effect<SqliteDatabase, Sqlite
       return openWith(url, { readOnly: true })
     }
     // Without a writer SQLite would make the -shm file anew after a crash. So it makes an index of the log in memory.
-    if (stat("-shm") !== undefined) return readingAs({ readonly_shm: "1" })
+    if (stat("-shm") !== undefined && stat("-wal") !== undefined) return readingAs({ readonly_shm: "1" })
     // It cannot do so if that file is missing. Without locks, and for itself alone, it never needs one.
     if (has("-wal")) {
       return Effect.tap(

@@ -80,7 +80,9 @@ export class ColumnBuilder {
 
   /** The values of the first rows, if no more come. */
   values(rows: number): ColumnValues {
-    if (this.places === null && this.type !== "text") {
+    // A damaged record may have put a text behind them.
+    const hasText = this.places?.subarray(0, rows).some((place) => place >= 0) ?? false
+    if (!hasText && this.type !== "text") {
       return { numbers: this.numbers.subarray(0, rows), nulls: this.nulls.subarray(0, rows) }
     }
     for (let row = 0; row < rows; row++) {

@@ -35,9 +35,12 @@ const slowly = (bytes: Uint8Array, from: number, to: number): number =>
   numberOf(Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString("latin1"))
 
 /** The number that a text is; NaN if it is none. */
-export const numberOf = (text: string): number =>
+const numberOf = (text: string): number =>
   FORM.test(text) ? Number(text) + 0 : text === "Infinity" ? Infinity : text === "-Infinity" ? -Infinity : Number.NaN
 
 /** Whether these bytes are `NaN`. */
 export const isNaNText = (bytes: Uint8Array, from: number, to: number): boolean =>
   to - from === 3 && bytes[from] === 0x4e && bytes[from + 1] === 0x61 && bytes[from + 2] === 0x4e
+
+/** Whether a text is a number, or `NaN`. */
+export const isNumber = (text: string): boolean => text === "NaN" || !Number.isNaN(numberOf(text))

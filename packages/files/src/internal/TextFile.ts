@@ -13,7 +13,7 @@ import { BATCH_ROWS, type ColumnValues, type Recorded, type RecordedFormat, type
 import { ColumnBuilder } from "./ColumnBuilder.ts"
 import { describedByEvents, recordedColumns, recordedType, type TypedColumn } from "./Columns.ts"
 import { DamagedContent, readError } from "./failures.ts"
-import { numberOf } from "./Numbers.ts"
+import { isNumber } from "./Numbers.ts"
 import { batchesOf, extentOf, type RecordFile, type RecordReader } from "./TextRecords.ts"
 import { timeOf } from "./Times.ts"
 
@@ -118,10 +118,12 @@ const eventsBeside = (place: string): ReadonlyArray<EventRow> => {
 /** So many rows are looked at to find the types of columns that are not described. */
 export const GUESS_ROWS = 256
 
-/** The type of a column by its first values, which were read as texts. */
+/** The type of a column by its first values, of which those that are not texts are numbers. */
 export const guessedType = (values: ColumnValues | undefined): TypedColumn["type"] => {
-  const texts = values === undefined || "numbers" in values ? [] : values.texts.filter((text) => text !== "")
+  if (values === undefined) return "any"
+  if ("numbers" in values) return values.nulls.includes(0) ? "number" : "any"
+  const texts = values.texts.filter((text) => text !== "")
   if (texts.length === 0) return "any"
-  if (texts.every((text) => text === "NaN" || !Number.isNaN(numberOf(text)))) return "number"
+  if (texts.every(isNumber)) return "number"
   return texts.every((text) => !Number.isNaN(timeOf(text))) ? "timestamp" : "text"
 }

@@ -45,7 +45,10 @@ export function* batchesOf(
   }
   while (part.position < to) {
     const next = reader.read(part.bytes, part.at, part.end, rows)
-    if (next === DAMAGED) throw damaged(part.position)
+    if (next === DAMAGED) {
+      if (rows > 0) yield batch()
+      throw damaged(part.position)
+    }
     if (next === INCOMPLETE) {
       if (part.more()) continue
       break

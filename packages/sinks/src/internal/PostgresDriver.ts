@@ -123,14 +123,12 @@ export const openPostgres = Effect.fnUntraced(function*(
   }
 })
 
-/**
- * Connections for reading. Each has a read-only transaction until its scope closes, which sees the database as it was at its beginning.
- */
+/** Reads from a server. Connections are made when they are needed; the scope closes them within `closeTimeout`. */
 export const openPostgresReading = Effect.fnUntraced(function*(
   reader: string,
   settings: PostgresSettings
 ): Effect.fn.Return<PostgresReading, SinkDependencyError | SinkOpenError | SqlFailure, Scope.Scope> {
-  const { closeTimeout, maxConnections, target } = settings
+  const { closeTimeout, commandTimeout, maxConnections, statementTimeout, target } = settings
   const { PgClient } = yield* loadDriver({ sink: reader, target }, ["@effect/sql-pg"], () => import("@effect/sql-pg"))
   const toFailure = failureFrom(settings)
   const ssl = yield* agreedEncryption(settings.encryptions, connecting(PgClient, settings))
@@ -140,21 +138,27 @@ export const openPostgresReading = Effect.fnUntraced(function*(
     ),
     closeTimeout
   ).pipe(Effect.mapError(toFailure))
+  const longest = Duration.sum(statementTimeout, commandTimeout)
+  const late = () => new SqlFailure({ message: `no answer within ${Duration.format(longest)}`, code: "TIMEOUT" })
+  const inTime = <A>(run: Effect.Effect<A, SqlError>) =>
+    Effect.mapError(abandonAfter(run, Effect.sleep(longest), late), toFailure)
   return {
     snapshot: Effect.gen(function*() {
       const connection = yield* sql.reserve
       const run = (statement: string) => connection.executeUnprepared(statement, [], undefined)
       yield* Effect.acquireRelease(
-        run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
-        () => Effect.ignore(run("ROLLBACK"))
+        inTime(run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")),
+        () => Effect.ignore(abandonAfter(run("ROLLBACK"), Effect.sleep(closeTimeout), late))
       )
+      yield* inTime(run(timeLimit(settings)))
       return (statement: string, values: ReadonlyArray<unknown> = []) =>
-        Effect.mapError(connection.executeValuesUnprepared(statement, values), toFailure)
+        inTime(connection.executeValuesUnprepared(statement, values))
     }).pipe(Effect.mapError(toFailure))
   }
 })
 
 export interface PostgresReading {
+  /** A read-only transaction until the scope closes. It sees the database as it was at its beginning. */
   readonly snapshot: Effect.Effect<PostgresQuery, SqlFailure, Scope.Scope>
 }
 

@@ -69,6 +69,7 @@ export class Page {
     })
     this.setView(view)
     setInterval(() => this.update(), 1000)
+    addEventListener("beforeprint", () => this.plots.forEach((plot) => plot.draw(true)))
   }
 
   set parts(parts: ReadonlyArray<Part>) {

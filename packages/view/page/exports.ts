@@ -32,6 +32,7 @@ const ENTRY_WIDTH = 230
 
 const picture = (page: Page): HTMLCanvasElement => {
   const plots = page.plots.filter(({ isCollapsed }) => !isCollapsed)
+  for (const plot of plots) plot.draw(true)
   const ratio = devicePixelRatio
   const width = Math.max(600, ...plots.map(({ chart }) => chart.width))
   const perRow = Math.max(1, Math.floor(width / ENTRY_WIDTH))

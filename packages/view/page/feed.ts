@@ -10,7 +10,7 @@ export interface FeedOptions {
   readonly timeline: Timeline
   /** The series that are seen. */
   readonly series: () => ReadonlyArray<number>
-  /** How many buckets a window has room for. */
+  /** How many buckets a window has room for; 0: it is not laid out yet. */
   readonly points: () => number
   readonly onRange: () => void
   readonly onError: (error: unknown) => void
@@ -30,6 +30,7 @@ interface Kept extends Wanted {
   readonly range: Range
 }
 
+const FEWEST_POINTS = 50
 const MOST_POINTS = 2000
 /** Milliseconds, these. */
 const AT_REST = 80
@@ -106,9 +107,9 @@ export class Feed {
     const window = shown.until - shown.from
     const [from, until] = [Math.max(shown.from, extent.from), Math.min(shown.until, extent.until)]
     const series = seen()
-    if (series.length === 0 || from > until) return undefined
+    if (series.length === 0 || from > until || points() === 0) return undefined
+    const room = Math.max(FEWEST_POINTS, points())
     const kept = this.#kept
-    const room = Math.max(50, points())
     const isKept = kept !== undefined && !this.#isStale && sameSeries(kept.series, series) &&
       kept.from <= from && kept.until >= from &&
       window > kept.window / 2 && window < kept.window * 1.5 && room < kept.room * 1.5 &&
@@ -121,7 +122,7 @@ export class Feed {
     return {
       ...whole,
       isTail: false,
-      points: Math.min(MOST_POINTS, Math.max(50, Math.ceil(room * (whole.until - whole.from) / window))),
+      points: Math.min(MOST_POINTS, Math.ceil(room * (whole.until - whole.from) / window)),
       series,
       window,
       room

@@ -10,7 +10,7 @@ import type { Buckets, BucketSeries, Points, Range } from "./range.ts"
 /** The times, and the values of each series. */
 export interface Lines {
   readonly times: Float64Array
-  readonly values: ReadonlyArray<ReadonlyArray<Value>>
+  readonly values: ReadonlyArray<Array<Value>>
 }
 
 type Value = number | null | undefined
@@ -31,16 +31,11 @@ export const linesOf = (range: Range, ids: ReadonlyArray<number>, options: LineO
   return lines
 }
 
-interface Drawn {
-  readonly times: Float64Array
-  readonly values: ReadonlyArray<Array<Value>>
-}
-
 const linesOfBuckets = (
   { count, first, series, width }: Buckets,
   ids: ReadonlyArray<number>,
   options: LineOptions
-): Drawn => {
+): Lines => {
   const times = new Float64Array(2 * count)
   for (let at = 0; at < count; at++) {
     times[2 * at] = first + (at + 0.25) * width
@@ -79,7 +74,7 @@ const stepOfBuckets = (n: Uint32Array, width: number): number => {
   return steps.length === 0 ? 0 : median(steps) * width / median(filled.map((at) => n[at]!))
 }
 
-const linesOfPoints = ({ series }: Points, ids: ReadonlyArray<number>, options: LineOptions): Drawn => {
+const linesOfPoints = ({ series }: Points, ids: ReadonlyArray<number>, options: LineOptions): Lines => {
   const lines = ids.map((id) => lineOfPoints(series.get(id), options.rateHz))
   const times = union(lines.map(({ times }) => times))
   return {

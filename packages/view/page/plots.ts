@@ -27,6 +27,7 @@ export class Plot {
   #drawn: Range | undefined
   #limits: readonly [low: number, high: number] | undefined
   #describedAt = -Infinity
+  #isInSight = true
 
   constructor(page: Page, group: Group, plots: number) {
     this.#page = page
@@ -45,6 +46,10 @@ export class Plot {
     this.element.prepend(this.#head())
     this.#chart = this.#make()
     new ResizeObserver(() => this.#resize()).observe(area)
+    new IntersectionObserver(([entry]) => {
+      this.#isInSight = entry?.isIntersecting ?? true
+      this.draw()
+    }, { rootMargin: "200px" }).observe(area)
   }
 
   get chart(): uPlot {
@@ -65,14 +70,15 @@ export class Plot {
     return this.isCollapsed ? 0 : this.#chart.over.clientWidth
   }
 
-  draw(): void {
-    if (this.isCollapsed || this.#chart.width === 0) return
+  /** A plot that nobody sees is drawn when it comes in sight, or when it is needed for a picture. */
+  draw(isNeeded = this.#isInSight): void {
+    if (this.isCollapsed || !isNeeded) return
     const { range, timeline: { shown } } = this.#page
     this.#chart.batch(() => {
       if (range !== this.#drawn && range !== undefined) {
         const ids = this.group.lines.map(({ id }) => id)
         const { times, values } = linesOf(range, ids, { rateHz: this.#page.rateHz, isLog: this.#isLog })
-        this.#chart.setData([times, ...values.map((line) => [...line])] as uPlot.AlignedData, false)
+        this.#chart.setData([times, ...values] as uPlot.AlignedData, false)
         this.#drawn = range
       }
       this.#chart.setScale("x", { min: shown.from, max: shown.until })

@@ -69,7 +69,8 @@ export class Page {
     })
     this.setView(view)
     setInterval(() => this.update(), 1000)
-    addEventListener("beforeprint", () => this.plots.forEach((plot) => plot.draw(true)))
+    addEventListener("beforeprint", () => this.#useTheme({ theme: "light" }))
+    addEventListener("afterprint", () => this.#useTheme(settings))
   }
 
   set parts(parts: ReadonlyArray<Part>) {
@@ -183,7 +184,11 @@ export class Page {
   /** The theme or the zone has changed. */
   looksChanged(): void {
     this.settings.save()
-    this.theme = applyTheme(this.settings)
+    this.#useTheme(this.settings)
+  }
+
+  #useTheme(chosen: Pick<Settings, "theme">): void {
+    this.theme = applyTheme(chosen)
     for (const plot of this.plots) plot.renew()
     this.update()
   }

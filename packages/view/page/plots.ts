@@ -12,10 +12,12 @@ import type { Page } from "./Page.ts"
 import { firstAtOrAfter, latestBefore, type Range, shownAt } from "./range.ts"
 import { shade, type Shading, writeMarkers } from "./shading.ts"
 import { clockText, numberText, TICK_STEPS, ticksOf, tickTexts } from "./times.ts"
+import { limitsOf, logTicks, valueTickTexts } from "./valueAxis.ts"
 
 /** Pixels of the sheet, these. */
 const LEFT = 58
 const RIGHT = 24
+const EDGE = 14
 
 export class Plot {
   readonly element: HTMLElement
@@ -97,7 +99,7 @@ export class Plot {
     this.#drawn = undefined
     this.#limits = undefined
     this.#chart = this.#make()
-    this.draw()
+    this.draw(true)
   }
 
   /** Shows and hides series as chosen. */
@@ -198,15 +200,17 @@ export class Plot {
             size: 34,
             space: 76,
             incrs: TICK_STEPS,
-            splits: (_, __, min, max, step) => ticksOf(min, max, step, settings),
+            // The text of a tick at the very edge would be cut.
+            splits: (chart, _, min, max, step) =>
+              ticksOf(min, max - EDGE * (max - min) / chart.over.clientWidth, step, settings),
             values: (_, ticks, __, ___, step) => tickTexts(ticks, step, settings)
           },
           {
             ...axis,
             size: LEFT,
             space: 32,
-            values: (_, ticks, __, ___, step) =>
-              ticks.map((tick) => tick === null ? "" : tickText(tick, step, this.#isLog))
+            ...this.#isLog ? { splits: (_, __, min, max) => logTicks(min, max), filter: (_, ticks) => ticks } : {},
+            values: (_, ticks) => valueTickTexts(ticks)
           }
         ],
         series: [
@@ -253,7 +257,7 @@ export class Plot {
   /** While following, the limits stay as they are as long as the values fill half of them: a plot that jumps cannot be read. */
   #yLimits(min: number | null, max: number | null): [number, number] {
     const { high = null, low = null } = this.#page.settings.plot(this.group.key)
-    const [least, most] = this.#isLog ? logLimits(min, max) : linearLimits(min, max)
+    const [least, most] = limitsOf(min, max, this.#isLog)
     const kept = this.#page.timeline.rolling === null ? undefined : this.#limits
     const isKept = kept !== undefined && min !== null && max !== null && kept[0] <= min && kept[1] >= max &&
       max - min >= (kept[1] - kept[0]) * 0.4
@@ -449,20 +453,3 @@ const limitFields = (
     )
   )
 }
-
-const tickText = (tick: number, step: number, isLog: boolean): string => {
-  const size = Math.abs(tick)
-  if (size !== 0 && (size >= 1e6 || size < 1e-4)) return tick.toExponential(size >= 1e6 && !isLog ? 2 : 0)
-  return isLog
-    ? String(Number(tick.toPrecision(3)))
-    : tick.toFixed(Math.min(8, Math.max(0, -Math.floor(Math.log10(step) + 1e-9))))
-}
-
-const linearLimits = (min: number | null, max: number | null): [number, number] => {
-  if (min === null || max === null) return [0, 1]
-  const beside = max > min ? (max - min) * 0.1 : Math.abs(max) * 0.05 || 1
-  return [min - beside, max + beside]
-}
-
-const logLimits = (min: number | null, max: number | null): [number, number] =>
-  min === null || max === null || min <= 0 ? [0.1, 10] : max > min ? [min / 1.2, max * 1.2] : [min / 2, max * 2]

@@ -15,7 +15,7 @@ export interface Theme {
   readonly marker: string
 }
 
-export const applyTheme = ({ theme }: Settings): Theme => {
+export const applyTheme = ({ theme }: Pick<Settings, "theme">): Theme => {
   const root = document.documentElement
   if (theme === "system") delete root.dataset["theme"]
   else root.dataset["theme"] = theme

@@ -3,9 +3,9 @@
  */
 import { csvOf } from "./csv.ts"
 import { element } from "./dom.ts"
-import type { Line } from "./groups.ts"
+import { type Line, titleOf } from "./groups.ts"
 import type { Page } from "./Page.ts"
-import { type Plot, titleOf } from "./plots.ts"
+import type { Plot } from "./Plot.ts"
 import { latestBefore } from "./range.ts"
 import { isoText, numberText, stampText, zoneText } from "./times.ts"
 

@@ -2,7 +2,7 @@
  * The colours of the theme, as the canvas needs them. They are defined in `page.css`.
  */
 import { COLOURS } from "./groups.ts"
-import type { Settings } from "./settings.ts"
+import type { Settings } from "./Settings.ts"
 
 export interface Theme {
   readonly lines: ReadonlyArray<string>

@@ -112,7 +112,7 @@ describe.skipIf(!hasBrowser)("the page, in a browser (on Linux, or with CHROME_P
         yield* opened.act((page) => page.getByRole("button", { name: "Last 1 min" }).click())
         yield* opened.record(200)
         yield* opened.until(`probe.shown().until === ${at(3199)} && probe.page.range.until >= ${at(3199)}`)
-        // Samples, as the window of 32 seconds has less than the plot has pixels only when it is short.
+        // A window that is short enough has single samples.
         yield* opened.ask(`probe.page.timeline.show({ from: ${at(3000)}, until: ${at(3199)} })`)
         yield* opened.until("probe.range().kind === 'points'")
         yield* opened.until("probe.plot('SCCM').chart.data[0].length >= 200")

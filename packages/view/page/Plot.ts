@@ -4,12 +4,13 @@
 // oxlint-disable-next-line import/no-unassigned-import -- uPlot needs what it does
 import "./language.ts"
 import uPlot from "uplot"
-import { button, element, setPressed, setText, swatch } from "./dom.ts"
+import { button, element, setPressed } from "./dom.ts"
 import { attachGestures, mouse, zoomToSelection } from "./gestures.ts"
-import type { Group, Line } from "./groups.ts"
+import { type Group, type Line, titleOf } from "./groups.ts"
+import { Legend } from "./Legend.ts"
 import { linesOf } from "./lines.ts"
 import type { Page } from "./Page.ts"
-import { firstAtOrAfter, latestBefore, type Range, shownAt } from "./range.ts"
+import { firstAtOrAfter, latestBefore, type Range } from "./range.ts"
 import { shade, type Shading, writeMarkers } from "./shading.ts"
 import { clockText, numberText, TICK_STEPS, ticksOf, tickTexts } from "./times.ts"
 import { limitsOf, logTicks, valueTickTexts } from "./valueAxis.ts"
@@ -30,6 +31,7 @@ export class Plot {
   #limits: readonly [low: number, high: number] | undefined
   #describedAt = -Infinity
   #isInSight = true
+  #observers: ReadonlyArray<ResizeObserver | IntersectionObserver>
 
   constructor(page: Page, group: Group, plots: number) {
     this.#page = page
@@ -47,11 +49,14 @@ export class Plot {
     this.element.dataset["key"] = group.key
     this.element.prepend(this.#head())
     this.#chart = this.#make()
-    new ResizeObserver(() => this.#resize()).observe(area)
-    new IntersectionObserver(([entry]) => {
-      this.#isInSight = entry?.isIntersecting ?? true
-      this.draw()
-    }, { rootMargin: "200px" }).observe(area)
+    this.#observers = [
+      new ResizeObserver(() => this.#resize()),
+      new IntersectionObserver((entries) => {
+        this.#isInSight = entries.at(-1)!.isIntersecting
+        this.draw()
+      }, { rootMargin: "200px" })
+    ]
+    for (const observer of this.#observers) observer.observe(area)
   }
 
   get chart(): uPlot {
@@ -127,6 +132,7 @@ export class Plot {
   }
 
   destroy(): void {
+    for (const observer of this.#observers) observer.disconnect()
     this.#chart.destroy()
     this.element.remove()
   }
@@ -350,70 +356,6 @@ export class Plot {
         clockText(shown.until, step, settings)
       }. Latest: ${latest.join(", ")}`
     )
-  }
-}
-
-export const titleOf = ({ title, unit }: Group): string => unit === null ? title : `${title} (${unit})`
-
-/** Buttons that show and hide a series, with its value. */
-class Legend {
-  readonly element: HTMLElement
-  #page: Page
-  #entries: ReadonlyArray<
-    { readonly line: Line; readonly button: HTMLElement; readonly value: Text; readonly spread: Text }
-  >
-
-  constructor(page: Page, group: Group) {
-    this.#page = page
-    this.#entries = group.lines.map((line) => {
-      const [value, spread] = [document.createTextNode(""), document.createTextNode("")]
-      const entry = button("", ({ shiftKey }) => {
-        const { settings } = page
-        if (shiftKey) {
-          const others = group.lines.filter((other) => other !== line)
-          const isAlone = others.every((other) => settings.isHidden(other))
-          settings.hide(others, !isAlone)
-          settings.hide([line], false)
-        } else settings.hide([line], !settings.isHidden(line))
-        page.seriesChanged()
-      }, { class: "entry", title: `${line.label}\nShift: only this one, or all` })
-      entry.append(
-        element(
-          "span",
-          { class: "key" },
-          swatch(line.colour, line.dash),
-          element("span", { class: `number colour-${line.colour}` }, String(line.number)),
-          element("span", { class: "name" }, line.label)
-        ),
-        element("span", { class: "value" }, value),
-        element("span", { class: "spread" }, spread)
-      )
-      return { line, button: entry, value, spread }
-    })
-    this.element = element(
-      "div",
-      { class: "legend", role: "group", "aria-label": `Series of ${titleOf(group)}` },
-      ...this.#entries.map(({ button }) => button)
-    )
-  }
-
-  /** The values at the cursor, or the latest ones. */
-  update(): void {
-    const { cursor, range, settings, timeline } = this.#page
-    for (const { button, line, spread, value } of this.#entries) {
-      const isSeen = !settings.isHidden(line)
-      setPressed(button, isSeen)
-      const shown = !isSeen || range === undefined
-        ? undefined
-        : cursor === null
-        ? latestBefore(range, line.id, timeline.shown.until)
-        : shownAt(range, line.id, cursor)
-      setText(value, shown === undefined ? isSeen ? "–" : "hidden" : numberText(shown.mean))
-      setText(
-        spread,
-        shown === undefined || shown.min === shown.max ? "" : `${numberText(shown.min)} to ${numberText(shown.max)}`
-      )
-    }
   }
 }
 

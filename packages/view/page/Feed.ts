@@ -4,7 +4,7 @@
  */
 import { getRange } from "./api.ts"
 import { append, decodeRange, longest, type Range } from "./range.ts"
-import type { Span, Timeline } from "./timeline.ts"
+import type { Span, Timeline } from "./Timeline.ts"
 
 export interface FeedOptions {
   readonly timeline: Timeline
@@ -12,6 +12,8 @@ export interface FeedOptions {
   readonly series: () => ReadonlyArray<number>
   /** How many buckets a window has room for; 0: it is not laid out yet. */
   readonly points: () => number
+  /** How many milliseconds the last drawing took: a page that is slow asks less. */
+  readonly drawMillis: () => number
   readonly onRange: () => void
   readonly onError: (error: unknown) => void
 }
@@ -35,6 +37,8 @@ const MOST_POINTS = 2000
 /** Milliseconds, these. */
 const AT_REST = 80
 const BETWEEN_REQUESTS = 250
+const BETWEEN_REFRESHES = 1000
+const DRAWINGS_BETWEEN = 10
 /** What is asked for on each side, as a part of the window. */
 const BESIDE = 0.25
 /** A device may answer so much later than another one, in microseconds. */
@@ -58,7 +62,11 @@ export class Feed {
 
   /** Something else is shown, or there is more data. */
   check(): void {
-    this.#timer ??= setTimeout(() => this.#start(), Math.max(0, this.#startedAt + BETWEEN_REQUESTS - performance.now()))
+    const between = Math.max(
+      this.#isStale ? BETWEEN_REFRESHES : BETWEEN_REQUESTS,
+      DRAWINGS_BETWEEN * this.#options.drawMillis()
+    )
+    this.#timer ??= setTimeout(() => this.#start(), Math.max(0, this.#startedAt + between - performance.now()))
   }
 
   /** A person zooms or pans. */

@@ -36,6 +36,7 @@ const FEWEST_POINTS = 50
 const MOST_POINTS = 2000
 /** Milliseconds, these. */
 const AT_REST = 80
+const LONGEST = 30_000
 const BETWEEN_REQUESTS = 250
 const BETWEEN_REFRESHES = 1000
 const DRAWINGS_BETWEEN = 10
@@ -96,7 +97,7 @@ export class Feed {
     this.#running = running
     this.#startedAt = performance.now()
     if (!wanted.isTail) this.#isStale = false
-    getRange(wanted, running.abort.signal).then((bytes) => {
+    getRange(wanted, AbortSignal.any([running.abort.signal, AbortSignal.timeout(LONGEST)])).then((bytes) => {
       if (this.#running !== running) return
       this.#running = undefined
       this.#keep(wanted, decodeRange(bytes))
@@ -105,6 +106,7 @@ export class Feed {
     }).catch((error: unknown) => {
       if (this.#running !== running) return
       this.#running = undefined
+      if (!wanted.isTail) this.#isStale = true
       this.#options.onError(error)
     })
   }

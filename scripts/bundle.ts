@@ -30,6 +30,8 @@ rmSync(pageDist, { recursive: true, force: true })
 const { output: pageOutput } = await build({
   input: { page: path.join(page, "main.ts") },
   platform: "browser",
+  // The page has modules that are imported for what they do.
+  treeshake: { moduleSideEffects: () => true },
   tsconfig: path.join(page, "tsconfig.json"),
   output: { dir: pageDist, format: "esm", minify: true }
 })

@@ -1,16 +1,16 @@
 /**
- * The page: what is known and what is shown. What comes in (`live.ts`, `feed.ts`, hands) changes it; a frame later what depends on it
+ * The page: what is known and what is shown. What comes in (`live.ts`, `Feed.ts`, hands) changes it; a frame later what depends on it
  * is drawn. Nothing is drawn while the page is hidden: there are no frames then.
  */
 import { getEvents, getView, type Series, type State, type View } from "./api.ts"
-import { Feed } from "./feed.ts"
+import { Feed } from "./Feed.ts"
 import { firstFields, type Group, groupsOf } from "./groups.ts"
 import { type Happening, happeningsOf } from "./happenings.ts"
-import { Plot } from "./plots.ts"
+import { Plot } from "./Plot.ts"
 import { type Range, type Shown, shownBetween } from "./range.ts"
-import type { Settings } from "./settings.ts"
+import type { Settings } from "./Settings.ts"
 import { applyTheme, type Theme } from "./theme.ts"
-import { Timeline } from "./timeline.ts"
+import { Timeline } from "./Timeline.ts"
 
 /** A part of the page. It is told each second, and when something it may show has changed. */
 export type Part = (page: Page) => void
@@ -41,6 +41,7 @@ export class Page {
   #parts: ReadonlyArray<Part> = []
   #frame: number | undefined
   #isPlotDirty = false
+  #drawMillis = 0
   #stateAt = 0
   #eventsAt = -Infinity
   #eventTimer: ReturnType<typeof setTimeout> | undefined
@@ -61,6 +62,7 @@ export class Page {
       timeline: this.timeline,
       series: () => this.view.from === null ? [] : this.seen.map(({ id }) => id),
       points: () => 1.5 * Math.max(0, ...this.plots.map(({ width }) => width)),
+      drawMillis: () => this.#drawMillis,
       onRange: () => {
         this.problem = null
         this.redraw()
@@ -69,6 +71,8 @@ export class Page {
     })
     this.setView(view)
     setInterval(() => this.update(), 1000)
+    addEventListener("beforeprint", () => this.#useTheme({ theme: "light" }))
+    addEventListener("afterprint", () => this.#useTheme(settings))
   }
 
   set parts(parts: ReadonlyArray<Part>) {
@@ -111,21 +115,24 @@ export class Page {
   }
 
   setView(view: View): void {
+    const isSame = JSON.stringify(groupsOf(view)) === JSON.stringify(this.groups)
     this.view = view
-    this.groups = groupsOf(view)
     if (view.from !== null && view.until !== null) this.timeline.grow({ from: view.from, until: view.until })
-    this.fieldsChanged()
+    if (isSame) this.#feed.check()
+    else {
+      this.groups = groupsOf(view)
+      this.fieldsChanged()
+    }
   }
 
   setState(state: State): void {
     const before = this.state
+    const isOther = this.isLost || before?.viewVersion !== state.viewVersion
     this.state = state
     this.#stateAt = performance.now()
     this.isLost = false
-    if (before !== undefined && before.viewVersion !== state.viewVersion) {
-      getView().then((view) => this.setView(view)).catch((error: unknown) => this.fail(error))
-    }
-    if (before !== undefined && before.progress !== state.progress) this.#feed.refresh()
+    if (isOther) getView().then((view) => this.setView(view)).catch((error: unknown) => this.fail(error))
+    if (before !== undefined && (isOther || before.progress !== state.progress)) this.#feed.refresh()
     const { extent } = this.timeline
     if (this.view.from === null) this.timeline.grow({ from: state.now, until: state.now })
     else if (state.until !== null && state.until > extent.until) {
@@ -182,9 +189,7 @@ export class Page {
   /** The theme or the zone has changed. */
   looksChanged(): void {
     this.settings.save()
-    this.theme = applyTheme(this.settings)
-    for (const plot of this.plots) plot.renew()
-    this.update()
+    this.#useTheme(this.settings)
   }
 
   resized(): void {
@@ -201,11 +206,23 @@ export class Page {
     if (this.#frame !== undefined) return
     this.#frame = requestAnimationFrame(() => {
       this.#frame = undefined
-      if (this.#isPlotDirty) { for (const plot of this.plots) plot.draw() }
+      if (this.#isPlotDirty) this.#draw()
       else for (const plot of this.plots) plot.updateValues()
-      this.#isPlotDirty = false
       for (const part of this.#parts) part(this)
     })
+  }
+
+  #useTheme(chosen: Pick<Settings, "theme">): void {
+    this.theme = applyTheme(chosen)
+    for (const plot of this.plots) plot.renew()
+    this.update()
+  }
+
+  #draw(): void {
+    const startedAt = performance.now()
+    for (const plot of this.plots) plot.draw()
+    this.#isPlotDirty = false
+    this.#drawMillis = performance.now() - startedAt
   }
 
   #moved(): void {

@@ -37,6 +37,7 @@ export const attachControls = (page: Page): Part => {
   attachTheme(page)
   attachMarker(page)
   attachKeys(page)
+  attachMenus()
   return (page) => {
     const isFollowing = timeline.rolling !== null
     for (const last of lasts) setPressed(last.button, timeline.rolling === last.rolling)
@@ -151,6 +152,18 @@ const updateFields = (page: Page): void => {
         })
       )
   )
+}
+
+/** A menu closes when something else is used. */
+const attachMenus = (): void => {
+  const close = (target: EventTarget | null) => {
+    for (const menu of document.querySelectorAll<HTMLDetailsElement>(".menu[open]")) {
+      if (!(target instanceof Node && menu.contains(target))) menu.open = false
+    }
+  }
+  document.addEventListener("pointerdown", ({ target }) => close(target))
+  document.addEventListener("focusin", ({ target }) => close(target))
+  document.addEventListener("keydown", ({ key }) => key === "Escape" && close(null))
 }
 
 /** What keys do. They act on the whole page, or in plots only if a person wants that. */

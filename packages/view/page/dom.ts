@@ -34,13 +34,18 @@ export const setPressed = (target: Element, isPressed: boolean): void => {
   if (target.getAttribute("aria-pressed") !== value) target.setAttribute("aria-pressed", value)
 }
 
-/** Children that are made again when what they are made of has changed. */
+/** Children that are made again when what they are made of has changed. The focus stays at its place among them. */
 export const replaceChildren = (parent: Element, from: unknown, make: () => ReadonlyArray<Child>): void => {
   const version = JSON.stringify(from)
   if (versions.get(parent) === version) return
   versions.set(parent, version)
+  const focused = focusable(parent).indexOf(document.activeElement!)
   parent.replaceChildren(...make())
+  const next = focusable(parent)[focused]
+  if (next instanceof HTMLElement) next.focus()
 }
+
+const focusable = (parent: Element): ReadonlyArray<Element> => [...parent.querySelectorAll("button, summary, input")]
 
 const versions = new WeakMap<Element, string>()
 

@@ -3,7 +3,7 @@
  * and two fingers zoom.
  */
 import type uPlot from "uplot"
-import type { Timeline } from "./timeline.ts"
+import type { Timeline } from "./Timeline.ts"
 
 /** Milliseconds. A wheel that scrolls the page goes on scrolling when a plot comes under it. */
 const SCROLL_GOES_ON = 250

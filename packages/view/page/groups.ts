@@ -56,6 +56,8 @@ const rankOf = ({ title }: Group): number => {
   return rank < 0 ? FIRST.length : rank
 }
 
+export const titleOf = ({ title, unit }: Group): string => unit === null ? title : `${title} (${unit})`
+
 /** The fields that are shown as long as nobody has chosen others. */
 export const firstFields = (groups: ReadonlyArray<Group>): ReadonlyArray<string> => [
   ...new Set(groups.slice(0, MOST_PLOTS).flatMap(({ lines }) => lines.map(({ field }) => field)))

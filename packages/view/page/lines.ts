@@ -10,7 +10,7 @@ import type { Buckets, BucketSeries, Points, Range } from "./range.ts"
 /** The times, and the values of each series. */
 export interface Lines {
   readonly times: Float64Array
-  readonly values: ReadonlyArray<ReadonlyArray<Value>>
+  readonly values: ReadonlyArray<Array<Value>>
 }
 
 type Value = number | null | undefined
@@ -31,16 +31,11 @@ export const linesOf = (range: Range, ids: ReadonlyArray<number>, options: LineO
   return lines
 }
 
-interface Drawn {
-  readonly times: Float64Array
-  readonly values: ReadonlyArray<Array<Value>>
-}
-
 const linesOfBuckets = (
   { count, first, series, width }: Buckets,
   ids: ReadonlyArray<number>,
   options: LineOptions
-): Drawn => {
+): Lines => {
   const times = new Float64Array(2 * count)
   for (let at = 0; at < count; at++) {
     times[2 * at] = first + (at + 0.25) * width
@@ -72,14 +67,30 @@ const lineOfBuckets = (
   return line
 }
 
+/** So many values are enough for a median. */
+const ENOUGH = 100
+
 /** The median step between samples: from one bucket with samples to the next, by the samples in a bucket. */
 const stepOfBuckets = (n: Uint32Array, width: number): number => {
-  const filled = [...n.keys()].filter((at) => n[at]! > 0)
-  const steps = filled.slice(1).map((at, before) => at - filled[before]!)
-  return steps.length === 0 ? 0 : median(steps) * width / median(filled.map((at) => n[at]!))
+  const counts: Array<number> = []
+  const steps: Array<number> = []
+  for (let at = 0; at < n.length; at += Math.ceil(n.length / ENOUGH)) {
+    if (n[at] === 0) continue
+    counts.push(n[at]!)
+    let next = at + 1
+    while (n[next] === 0) next++
+    if (next < n.length) steps.push(next - at)
+  }
+  return steps.length === 0 ? 0 : median(steps) * width / median(counts)
 }
 
-const linesOfPoints = ({ series }: Points, ids: ReadonlyArray<number>, options: LineOptions): Drawn => {
+const stepOfPoints = (times: Float64Array): number => {
+  const steps: Array<number> = []
+  for (let at = 1; at < times.length; at += Math.ceil(times.length / ENOUGH)) steps.push(times[at]! - times[at - 1]!)
+  return median(steps)
+}
+
+const linesOfPoints = ({ series }: Points, ids: ReadonlyArray<number>, options: LineOptions): Lines => {
   const lines = ids.map((id) => lineOfPoints(series.get(id), options.rateHz))
   const times = union(lines.map(({ times }) => times))
   return {
@@ -101,10 +112,7 @@ const lineOfPoints = (
   rateHz: number | null
 ): { readonly times: ReadonlyArray<number>; readonly values: ReadonlyArray<Value> } => {
   if (series === undefined) return { times: [], values: [] }
-  const longest = longestStep(
-    median(Array.from(series.times.subarray(1), (time, at) => time - series.times[at]!)),
-    rateHz
-  )
+  const longest = longestStep(stepOfPoints(series.times), rateHz)
   const times: Array<number> = []
   const values: Array<Value> = []
   series.times.forEach((time, at) => {

@@ -10,7 +10,7 @@ import { attachEventList } from "./eventList.ts"
 import { listen } from "./live.ts"
 import { notices } from "./notices.ts"
 import { Page } from "./Page.ts"
-import { Settings } from "./settings.ts"
+import { Settings } from "./Settings.ts"
 import { speech } from "./speech.ts"
 
 const start = (view: View): void => {

@@ -2,7 +2,7 @@
  * The colours of the theme, as the canvas needs them. They are defined in `page.css`.
  */
 import { COLOURS } from "./groups.ts"
-import type { Settings } from "./settings.ts"
+import type { Settings } from "./Settings.ts"
 
 export interface Theme {
   readonly lines: ReadonlyArray<string>
@@ -15,7 +15,7 @@ export interface Theme {
   readonly marker: string
 }
 
-export const applyTheme = ({ theme }: Settings): Theme => {
+export const applyTheme = ({ theme }: Pick<Settings, "theme">): Theme => {
   const root = document.documentElement
   if (theme === "system") delete root.dataset["theme"]
   else root.dataset["theme"] = theme

@@ -102,7 +102,7 @@ export const ticksOf = (from: number, until: number, step: number, zone: Zone): 
   const ticks: Array<number> = []
   for (let at = Math.ceil((from + offsetAt(from, zone)) / step) * step;; at += step) {
     const tick = at - offsetAt(at - offsetAt(at, zone), zone)
-    if (tick > until) return ticks
+    if (!(tick <= until)) return ticks
     ticks.push(tick)
   }
 }

@@ -50,6 +50,9 @@ const program = Effect.gen(function*() {
   return { executablePath, args: packed.args.filter((argument) => !UNWANTED.test(argument)) }
 })
 
+/** A language that browsers may have and `Intl` refuses. */
+const LANGUAGE = `Object.defineProperty(navigator, "language", { value: "en-US@posix", configurable: true })`
+
 /** A page in a context of its own. What goes wrong in it is in `errors`. */
 export const openPage = (
   browser: Browser,
@@ -67,6 +70,6 @@ export const openPage = (
     page.on("console", (message) => {
       if (message.type() === "error" && !/Failed to load resource/.test(message.text())) errors.push(message.text())
     })
-    yield* Effect.promise(() => page.goto(url))
+    yield* Effect.promise(() => page.addInitScript(LANGUAGE).then(() => page.goto(url)))
     return { page, errors }
   })

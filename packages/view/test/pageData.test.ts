@@ -6,8 +6,9 @@ import { firstFields, groupsOf } from "../page/groups.ts"
 import { happeningsOf } from "../page/happenings.ts"
 import { linesOf } from "../page/lines.ts"
 import { append, type Buckets, decodeRange, latestBefore, type Points, shownAt, shownBetween } from "../page/range.ts"
-import { Timeline } from "../page/timeline.ts"
+import { Timeline } from "../page/Timeline.ts"
 import { isoText, microsOf, numberText, ticksOf, tickTexts } from "../page/times.ts"
+import { limitsOf, logTicks, valueTickTexts } from "../page/valueAxis.ts"
 import { encodeRange, madeUp } from "./pageServer.ts"
 
 const START = 1_772_366_400_000_000
@@ -312,5 +313,27 @@ describe("groups", () => {
       series: series(Array.from({ length: 9 }, (_, at) => [`f${at}`, null] as const))
     })
     assert.deepStrictEqual(firstFields(groups), ["f0", "f1", "f2", "f3", "f4", "f5"])
+  })
+})
+
+describe("the axis of values", () => {
+  it("has as many decimals as its steps need", () => {
+    assert.deepStrictEqual(valueTickTexts([92.5, 95, 97.5]), ["92.5", "95.0", "97.5"])
+    assert.deepStrictEqual(valueTickTexts([0, 200, 400]), ["0", "200", "400"])
+    assert.deepStrictEqual(valueTickTexts([0, 2e6, 4e6]), ["0", "2e+6", "4e+6"])
+    assert.deepStrictEqual(valueTickTexts([0.001, 0.01, 0.1, 1, 10]), ["0.001", "0.01", "0.1", "1", "10"])
+  })
+
+  it("a logarithmic one has ticks within a decade too", () => {
+    assert.deepStrictEqual(logTicks(12.1, 18.9), [13, 14, 15, 16, 17, 18])
+    assert.deepStrictEqual(logTicks(0.3, 40), [0.5, 1, 2, 5, 10, 20])
+    assert.deepStrictEqual(logTicks(0.001, 9000), [0.001, 0.01, 0.1, 1, 10, 100, 1000])
+  })
+
+  it("has limits around the values, whatever they are", () => {
+    assert.deepStrictEqual(limitsOf(0, 10, false), [-1, 11])
+    assert.deepStrictEqual(limitsOf(0, 0, false), [-1, 1])
+    assert.deepStrictEqual(limitsOf(null, null, false), [0, 1])
+    assert.deepStrictEqual(limitsOf(-5, 3, true), [0.1, 10])
   })
 })

@@ -4,14 +4,16 @@
  */
 import { getRange } from "./api.ts"
 import { append, decodeRange, longest, type Range } from "./range.ts"
-import type { Span, Timeline } from "./timeline.ts"
+import type { Span, Timeline } from "./Timeline.ts"
 
 export interface FeedOptions {
   readonly timeline: Timeline
   /** The series that are seen. */
   readonly series: () => ReadonlyArray<number>
-  /** How many buckets a window has room for. */
+  /** How many buckets a window has room for; 0: it is not laid out yet. */
   readonly points: () => number
+  /** How many milliseconds the last drawing took: a page that is slow asks less. */
+  readonly drawMillis: () => number
   readonly onRange: () => void
   readonly onError: (error: unknown) => void
 }
@@ -30,10 +32,14 @@ interface Kept extends Wanted {
   readonly range: Range
 }
 
+const FEWEST_POINTS = 50
 const MOST_POINTS = 2000
 /** Milliseconds, these. */
 const AT_REST = 80
+const LONGEST = 30_000
 const BETWEEN_REQUESTS = 250
+const BETWEEN_REFRESHES = 1000
+const DRAWINGS_BETWEEN = 10
 /** What is asked for on each side, as a part of the window. */
 const BESIDE = 0.25
 /** A device may answer so much later than another one, in microseconds. */
@@ -57,7 +63,11 @@ export class Feed {
 
   /** Something else is shown, or there is more data. */
   check(): void {
-    this.#timer ??= setTimeout(() => this.#start(), Math.max(0, this.#startedAt + BETWEEN_REQUESTS - performance.now()))
+    const between = Math.max(
+      this.#isStale ? BETWEEN_REFRESHES : BETWEEN_REQUESTS,
+      DRAWINGS_BETWEEN * this.#options.drawMillis()
+    )
+    this.#timer ??= setTimeout(() => this.#start(), Math.max(0, this.#startedAt + between - performance.now()))
   }
 
   /** A person zooms or pans. */
@@ -87,7 +97,7 @@ export class Feed {
     this.#running = running
     this.#startedAt = performance.now()
     if (!wanted.isTail) this.#isStale = false
-    getRange(wanted, running.abort.signal).then((bytes) => {
+    getRange(wanted, AbortSignal.any([running.abort.signal, AbortSignal.timeout(LONGEST)])).then((bytes) => {
       if (this.#running !== running) return
       this.#running = undefined
       this.#keep(wanted, decodeRange(bytes))
@@ -96,6 +106,7 @@ export class Feed {
     }).catch((error: unknown) => {
       if (this.#running !== running) return
       this.#running = undefined
+      if (!wanted.isTail) this.#isStale = true
       this.#options.onError(error)
     })
   }
@@ -106,9 +117,9 @@ export class Feed {
     const window = shown.until - shown.from
     const [from, until] = [Math.max(shown.from, extent.from), Math.min(shown.until, extent.until)]
     const series = seen()
-    if (series.length === 0 || from > until) return undefined
+    if (series.length === 0 || from > until || points() === 0) return undefined
+    const room = Math.max(FEWEST_POINTS, points())
     const kept = this.#kept
-    const room = Math.max(50, points())
     const isKept = kept !== undefined && !this.#isStale && sameSeries(kept.series, series) &&
       kept.from <= from && kept.until >= from &&
       window > kept.window / 2 && window < kept.window * 1.5 && room < kept.room * 1.5 &&
@@ -121,7 +132,7 @@ export class Feed {
     return {
       ...whole,
       isTail: false,
-      points: Math.min(MOST_POINTS, Math.max(50, Math.ceil(room * (whole.until - whole.from) / window))),
+      points: Math.min(MOST_POINTS, Math.ceil(room * (whole.until - whole.from) / window)),
       series,
       window,
       room

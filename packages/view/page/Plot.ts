@@ -4,18 +4,21 @@
 // oxlint-disable-next-line import/no-unassigned-import -- uPlot needs what it does
 import "./language.ts"
 import uPlot from "uplot"
-import { button, element, setPressed, setText, swatch } from "./dom.ts"
+import { button, element, setPressed } from "./dom.ts"
 import { attachGestures, mouse, zoomToSelection } from "./gestures.ts"
-import type { Group, Line } from "./groups.ts"
+import { type Group, type Line, titleOf } from "./groups.ts"
+import { Legend } from "./Legend.ts"
 import { linesOf } from "./lines.ts"
 import type { Page } from "./Page.ts"
-import { firstAtOrAfter, latestBefore, type Range, shownAt } from "./range.ts"
+import { firstAtOrAfter, latestBefore, type Range } from "./range.ts"
 import { shade, type Shading, writeMarkers } from "./shading.ts"
 import { clockText, numberText, TICK_STEPS, ticksOf, tickTexts } from "./times.ts"
+import { limitsOf, logTicks, valueTickTexts } from "./valueAxis.ts"
 
 /** Pixels of the sheet, these. */
 const LEFT = 58
 const RIGHT = 24
+const EDGE = 14
 
 export class Plot {
   readonly element: HTMLElement
@@ -27,6 +30,8 @@ export class Plot {
   #drawn: Range | undefined
   #limits: readonly [low: number, high: number] | undefined
   #describedAt = -Infinity
+  #isInSight = true
+  #observers: ReadonlyArray<ResizeObserver | IntersectionObserver>
 
   constructor(page: Page, group: Group, plots: number) {
     this.#page = page
@@ -44,7 +49,14 @@ export class Plot {
     this.element.dataset["key"] = group.key
     this.element.prepend(this.#head())
     this.#chart = this.#make()
-    new ResizeObserver(() => this.#resize()).observe(area)
+    this.#observers = [
+      new ResizeObserver(() => this.#resize()),
+      new IntersectionObserver((entries) => {
+        this.#isInSight = entries.at(-1)!.isIntersecting
+        this.draw()
+      }, { rootMargin: "200px" })
+    ]
+    for (const observer of this.#observers) observer.observe(area)
   }
 
   get chart(): uPlot {
@@ -65,14 +77,15 @@ export class Plot {
     return this.isCollapsed ? 0 : this.#chart.over.clientWidth
   }
 
-  draw(): void {
-    if (this.isCollapsed || this.#chart.width === 0) return
+  /** A plot that nobody sees is drawn when it comes in sight, or when it is needed for a picture. */
+  draw(isNeeded = this.#isInSight): void {
+    if (this.isCollapsed || !isNeeded) return
     const { range, timeline: { shown } } = this.#page
     this.#chart.batch(() => {
       if (range !== this.#drawn && range !== undefined) {
         const ids = this.group.lines.map(({ id }) => id)
         const { times, values } = linesOf(range, ids, { rateHz: this.#page.rateHz, isLog: this.#isLog })
-        this.#chart.setData([times, ...values.map((line) => [...line])] as uPlot.AlignedData, false)
+        this.#chart.setData([times, ...values] as uPlot.AlignedData, false)
         this.#drawn = range
       }
       this.#chart.setScale("x", { min: shown.from, max: shown.until })
@@ -91,7 +104,7 @@ export class Plot {
     this.#drawn = undefined
     this.#limits = undefined
     this.#chart = this.#make()
-    this.draw()
+    this.draw(true)
   }
 
   /** Shows and hides series as chosen. */
@@ -119,6 +132,7 @@ export class Plot {
   }
 
   destroy(): void {
+    for (const observer of this.#observers) observer.disconnect()
     this.#chart.destroy()
     this.element.remove()
   }
@@ -192,15 +206,17 @@ export class Plot {
             size: 34,
             space: 76,
             incrs: TICK_STEPS,
-            splits: (_, __, min, max, step) => ticksOf(min, max, step, settings),
+            // The text of a tick at the very edge would be cut.
+            splits: (chart, _, min, max, step) =>
+              ticksOf(min, max - EDGE * (max - min) / chart.over.clientWidth, step, settings),
             values: (_, ticks, __, ___, step) => tickTexts(ticks, step, settings)
           },
           {
             ...axis,
             size: LEFT,
             space: 32,
-            values: (_, ticks, __, ___, step) =>
-              ticks.map((tick) => tick === null ? "" : tickText(tick, step, this.#isLog))
+            ...this.#isLog ? { splits: (_, __, min, max) => logTicks(min, max), filter: (_, ticks) => ticks } : {},
+            values: (_, ticks) => valueTickTexts(ticks)
           }
         ],
         series: [
@@ -247,7 +263,7 @@ export class Plot {
   /** While following, the limits stay as they are as long as the values fill half of them: a plot that jumps cannot be read. */
   #yLimits(min: number | null, max: number | null): [number, number] {
     const { high = null, low = null } = this.#page.settings.plot(this.group.key)
-    const [least, most] = this.#isLog ? logLimits(min, max) : linearLimits(min, max)
+    const [least, most] = limitsOf(min, max, this.#isLog)
     const kept = this.#page.timeline.rolling === null ? undefined : this.#limits
     const isKept = kept !== undefined && min !== null && max !== null && kept[0] <= min && kept[1] >= max &&
       max - min >= (kept[1] - kept[0]) * 0.4
@@ -343,70 +359,6 @@ export class Plot {
   }
 }
 
-export const titleOf = ({ title, unit }: Group): string => unit === null ? title : `${title} (${unit})`
-
-/** Buttons that show and hide a series, with its value. */
-class Legend {
-  readonly element: HTMLElement
-  #page: Page
-  #entries: ReadonlyArray<
-    { readonly line: Line; readonly button: HTMLElement; readonly value: Text; readonly spread: Text }
-  >
-
-  constructor(page: Page, group: Group) {
-    this.#page = page
-    this.#entries = group.lines.map((line) => {
-      const [value, spread] = [document.createTextNode(""), document.createTextNode("")]
-      const entry = button("", ({ shiftKey }) => {
-        const { settings } = page
-        if (shiftKey) {
-          const others = group.lines.filter((other) => other !== line)
-          const isAlone = others.every((other) => settings.isHidden(other))
-          settings.hide(others, !isAlone)
-          settings.hide([line], false)
-        } else settings.hide([line], !settings.isHidden(line))
-        page.seriesChanged()
-      }, { class: "entry", title: `${line.label}\nShift: only this one, or all` })
-      entry.append(
-        element(
-          "span",
-          { class: "key" },
-          swatch(line.colour, line.dash),
-          element("span", { class: `number colour-${line.colour}` }, String(line.number)),
-          element("span", { class: "name" }, line.label)
-        ),
-        element("span", { class: "value" }, value),
-        element("span", { class: "spread" }, spread)
-      )
-      return { line, button: entry, value, spread }
-    })
-    this.element = element(
-      "div",
-      { class: "legend", role: "group", "aria-label": `Series of ${titleOf(group)}` },
-      ...this.#entries.map(({ button }) => button)
-    )
-  }
-
-  /** The values at the cursor, or the latest ones. */
-  update(): void {
-    const { cursor, range, settings, timeline } = this.#page
-    for (const { button, line, spread, value } of this.#entries) {
-      const isSeen = !settings.isHidden(line)
-      setPressed(button, isSeen)
-      const shown = !isSeen || range === undefined
-        ? undefined
-        : cursor === null
-        ? latestBefore(range, line.id, timeline.shown.until)
-        : shownAt(range, line.id, cursor)
-      setText(value, shown === undefined ? isSeen ? "–" : "hidden" : numberText(shown.mean))
-      setText(
-        spread,
-        shown === undefined || shown.min === shown.max ? "" : `${numberText(shown.min)} to ${numberText(shown.max)}`
-      )
-    }
-  }
-}
-
 const limitFields = (
   now: { readonly low?: number | null; readonly high?: number | null },
   title: string,
@@ -443,20 +395,3 @@ const limitFields = (
     )
   )
 }
-
-const tickText = (tick: number, step: number, isLog: boolean): string => {
-  const size = Math.abs(tick)
-  if (size !== 0 && (size >= 1e6 || size < 1e-4)) return tick.toExponential(size >= 1e6 && !isLog ? 2 : 0)
-  return isLog
-    ? String(Number(tick.toPrecision(3)))
-    : tick.toFixed(Math.min(8, Math.max(0, -Math.floor(Math.log10(step) + 1e-9))))
-}
-
-const linearLimits = (min: number | null, max: number | null): [number, number] => {
-  if (min === null || max === null) return [0, 1]
-  const beside = max > min ? (max - min) * 0.1 : Math.abs(max) * 0.05 || 1
-  return [min - beside, max + beside]
-}
-
-const logLimits = (min: number | null, max: number | null): [number, number] =>
-  min === null || max === null || min <= 0 ? [0.1, 10] : max > min ? [min / 1.2, max * 1.2] : [min / 2, max * 2]

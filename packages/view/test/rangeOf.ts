@@ -3,7 +3,7 @@
  */
 import { assert } from "@effect/vitest"
 
-export interface ReadSeries {
+interface ReadSeries {
   readonly id: number
   /** Buckets. */
   readonly min: ReadonlyArray<number>

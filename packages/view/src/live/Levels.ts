@@ -31,7 +31,7 @@ export interface Buckets {
 
 const FACTOR = 4
 /** With buckets of 0.16 s the longest have a week. */
-export const LEVELS = 12
+const LEVELS = 12
 /** Buckets in a block. */
 export const BLOCK = 128
 

@@ -54,7 +54,7 @@ interface Source extends LiveSource {
   readonly series: ReadonlyArray<number>
 }
 
-export interface LiveHistory extends Omit<Viewed, "mark"> {
+interface LiveHistory extends Omit<Viewed, "mark"> {
   readonly addSource: (source: LiveSource) => void
   readonly addSamples: (numbers: Float64Array) => void
   readonly addEvents: (events: ReadonlyArray<EventRow>) => void

@@ -205,7 +205,7 @@ export const make = Effect.fnUntraced(function*(options: {
     yield* readOn()
     progress = null
     sketch.clear()
-    yield* Effect.raceFirst(follow, followEvents)
+    return yield* Effect.raceFirst(follow, followEvents)
   }).pipe(Effect.catch(({ message }) =>
     Effect.sync(() => {
       failure = message

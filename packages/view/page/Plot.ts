@@ -273,7 +273,7 @@ export class Plot {
   }
 
   get #shading(): Shading {
-    const { happenings, theme, timeline } = this.#page
+    const { events: { happenings }, theme, timeline } = this.#page
     return { happenings, lines: this.seen, theme, now: timeline.extent.until }
   }
 

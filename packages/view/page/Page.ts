@@ -120,9 +120,10 @@ export class Page {
     }
   }
 
-  setState(state: State): void {
+  /** `isFirst`: of a connection. All may be other than it was. */
+  setState(state: State, isFirst: boolean): void {
     const before = this.state
-    const isOther = this.isLost || before?.viewVersion !== state.viewVersion
+    const isOther = isFirst || before?.viewVersion !== state.viewVersion
     this.state = state
     this.#stateAt = performance.now()
     this.isLost = false

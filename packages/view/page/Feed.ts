@@ -20,6 +20,8 @@ export interface FeedOptions {
 
 interface Wanted extends Span {
   readonly isTail: boolean
+  /** Until when there were data when it was asked for. */
+  readonly reach: number
   readonly points: number
   readonly series: ReadonlyArray<number>
   /** The length of the window that it is for, and how many buckets that has room for. */
@@ -114,6 +116,8 @@ export class Feed {
   #wanted(): Wanted | undefined {
     const { points, series: seen, timeline } = this.#options
     const { extent, shown } = timeline
+    // The last sample is at the end of the extent, and may be asked for only with what comes after it.
+    const end = extent.until + 1
     const window = shown.until - shown.from
     const [from, until] = [Math.max(shown.from, extent.from), Math.min(shown.until, extent.until)]
     const series = seen()
@@ -121,17 +125,18 @@ export class Feed {
     const room = Math.max(FEWEST_POINTS, points())
     const kept = this.#kept
     const isKept = kept !== undefined && !this.#isStale && sameSeries(kept.series, series) &&
-      kept.from <= from && kept.until >= from &&
+      kept.from <= from && kept.reach >= from &&
       window > kept.window / 2 && window < kept.window * 1.5 && room < kept.room * 1.5 &&
       longest(kept.range) <= 3 * room
-    if (isKept) return kept.until < until ? this.#tail(kept, extent.until) : undefined
+    if (isKept) return kept.reach < until ? this.#tail(kept, end) : undefined
     const whole = {
       from: Math.max(extent.from, shown.from - BESIDE * window),
-      until: Math.min(extent.until, shown.until + BESIDE * window)
+      until: Math.min(end, shown.until + BESIDE * window)
     }
     return {
       ...whole,
       isTail: false,
+      reach: whole.until,
       points: Math.min(MOST_POINTS, Math.ceil(room * (whole.until - whole.from) / window)),
       series,
       window,
@@ -140,11 +145,11 @@ export class Feed {
   }
 
   /** Of whole buckets, as many as are asked for: they then have the width of those that are kept. */
-  #tail({ range, until: keptUntil, ...kept }: Kept, until: number): Wanted {
-    const tail = { ...kept, isTail: true, until }
-    if (range.kind === "points") return { ...tail, from: keptUntil - LATE }
+  #tail({ range, ...kept }: Kept, until: number): Wanted {
+    const tail = { ...kept, isTail: true, reach: until }
+    if (range.kind === "points") return { ...tail, from: kept.reach - LATE, until }
     const { first, width } = range
-    const from = first + Math.max(0, Math.floor((keptUntil - Math.max(LATE, width) - first) / width)) * width
+    const from = first + Math.max(0, Math.floor((kept.reach - Math.max(LATE, width) - first) / width)) * width
     const count = Math.floor((until - from) / width) + 1
     return { ...tail, from, until: from + count * width - 1, points: count }
   }
@@ -164,7 +169,7 @@ export class Feed {
         ...kept,
         range: both,
         from: Math.max(kept.from, oldest),
-        until: Math.min(wanted.until, this.#options.timeline.extent.until)
+        reach: wanted.reach
       }
     }
   }

@@ -2,10 +2,10 @@
  * The page: what is known and what is shown. What comes in (`live.ts`, `Feed.ts`, hands) changes it; a frame later what depends on it
  * is drawn. Nothing is drawn while the page is hidden: there are no frames then.
  */
-import { getEvents, getView, type Series, type State, type View } from "./api.ts"
+import { getView, type Series, type State, type View } from "./api.ts"
+import { Events } from "./Events.ts"
 import { Feed } from "./Feed.ts"
 import { firstFields, type Group, groupsOf } from "./groups.ts"
-import { type Happening, happeningsOf } from "./happenings.ts"
 import { Plot } from "./Plot.ts"
 import { type Range, type Shown, shownBetween } from "./range.ts"
 import type { Settings } from "./Settings.ts"
@@ -17,8 +17,6 @@ export type Part = (page: Page) => void
 
 export type ShownOfSeries = Shown & { readonly series: Series }
 
-/** Milliseconds between requests of events. */
-const BETWEEN_EVENTS = 1000
 /** What is shown of a recording that goes on, in microseconds. */
 const FIRST_WINDOW = 600e6
 
@@ -33,8 +31,7 @@ export class Page {
   isLost = false
   /** What went wrong with the last request; null: nothing. */
   problem: string | null = null
-  happenings: ReadonlyArray<Happening> = []
-  areEventsCut = false
+  readonly events = new Events({ onChange: () => this.redraw(), onError: (error) => this.fail(error) })
   /** The time of the cursor; null: there is none. */
   cursor: number | null = null
   #plotList: HTMLElement
@@ -43,9 +40,6 @@ export class Page {
   #isPlotDirty = false
   #drawMillis = 0
   #stateAt = 0
-  #eventsAt = -Infinity
-  #eventTimer: ReturnType<typeof setTimeout> | undefined
-  #eventCount = -1
   #feed: Feed
 
   constructor(view: View, settings: Settings, plotList: HTMLElement) {
@@ -65,6 +59,7 @@ export class Page {
       drawMillis: () => this.#drawMillis,
       onRange: () => {
         this.problem = null
+        this.events.cover(this.timeline.shown)
         this.redraw()
       },
       onError: (error) => this.fail(error)
@@ -125,9 +120,10 @@ export class Page {
     }
   }
 
-  setState(state: State): void {
+  /** `isFirst`: of a connection. All may be other than it was. */
+  setState(state: State, isFirst: boolean): void {
     const before = this.state
-    const isOther = this.isLost || before?.viewVersion !== state.viewVersion
+    const isOther = isFirst || before?.viewVersion !== state.viewVersion
     this.state = state
     this.#stateAt = performance.now()
     this.isLost = false
@@ -138,7 +134,8 @@ export class Page {
     else if (state.until !== null && state.until > extent.until) {
       this.timeline.grow({ from: extent.from, until: state.until })
     }
-    if (state.eventCount !== this.#eventCount) this.#askForEvents(state.eventCount)
+    if (isOther) this.events.refresh()
+    this.events.check(state.eventCount, Math.max(state.now, this.timeline.extent.until))
     this.#feed.check()
     this.update()
   }
@@ -229,22 +226,5 @@ export class Page {
     if (this.timeline.isMoving) this.#feed.checkAtRest()
     else this.#feed.check()
     this.redraw()
-  }
-
-  #askForEvents(count: number): void {
-    if (this.#eventTimer !== undefined) return
-    this.#eventTimer = setTimeout(() => {
-      this.#eventTimer = undefined
-      this.#eventsAt = performance.now()
-      this.#eventCount = count
-      getEvents(0, Math.max(this.now, this.timeline.extent.until) + 1e6).then(({ events, truncated }) => {
-        this.happenings = happeningsOf(events)
-        this.areEventsCut = truncated
-        this.redraw()
-      }).catch((error: unknown) => {
-        this.#eventCount = -1
-        this.fail(error)
-      })
-    }, Math.max(0, this.#eventsAt + BETWEEN_EVENTS - performance.now()))
   }
 }

@@ -8,7 +8,7 @@ import { button, element, setPressed } from "./dom.ts"
 import { attachGestures, mouse, zoomToSelection } from "./gestures.ts"
 import { type Group, type Line, titleOf } from "./groups.ts"
 import { Legend } from "./Legend.ts"
-import { linesOf } from "./lines.ts"
+import { linesOf, loneIn } from "./lines.ts"
 import type { Page } from "./Page.ts"
 import { firstAtOrAfter, latestBefore, type Range } from "./range.ts"
 import { shade, type Shading, writeMarkers } from "./shading.ts"
@@ -208,7 +208,7 @@ export class Plot {
             incrs: TICK_STEPS,
             // The text of a tick at the very edge would be cut.
             splits: (chart, _, min, max, step) =>
-              ticksOf(min, max - EDGE * (max - min) / chart.over.clientWidth, step, settings),
+              ticksOf(min, max - EDGE * devicePixelRatio / chart.bbox.width * (max - min), step, settings),
             values: (_, ticks, __, ___, step) => tickTexts(ticks, step, settings)
           },
           {
@@ -227,7 +227,11 @@ export class Plot {
             stroke: theme.lines[line.colour]!,
             width: 1,
             dash: [...line.dash],
-            points: { size: 4, show: () => this.#isSparse() }
+            points: {
+              size: 4,
+              show: () => this.#isSparse(),
+              filter: (chart, at, isShown) => isShown ? null : loneIn(chart.data[at]!)
+            }
           }))
         ],
         hooks: {
@@ -273,7 +277,7 @@ export class Plot {
   }
 
   get #shading(): Shading {
-    const { happenings, theme, timeline } = this.#page
+    const { events: { happenings }, theme, timeline } = this.#page
     return { happenings, lines: this.seen, theme, now: timeline.extent.until }
   }
 

@@ -87,7 +87,7 @@ const updateState = (page: Page): void => {
   if (document.title !== title) document.title = title
 }
 
-const updateReadout = ({ cursor, happenings, settings, timeline: { shown }, view }: Page): void => {
+const updateReadout = ({ cursor, events: { happenings }, settings, timeline: { shown }, view }: Page): void => {
   const length = shown.until - shown.from
   const step = length / 1000
   setText(

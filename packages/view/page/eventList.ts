@@ -36,19 +36,19 @@ export const attachEventList = (page: Page): Part => {
   const place = element("span", { class: "faint" })
   byId("event-pages").replaceChildren(newer, older, place)
   return (page) => {
-    const found = page.happenings.filter(({ kind }) => only === null || kind === only).toReversed()
+    const found = page.events.happenings.filter(({ kind }) => only === null || kind === only).toReversed()
     const pages = Math.max(1, Math.ceil(found.length / PAGE))
     at = Math.min(at, pages - 1)
     const shown = found.slice(at * PAGE, (at + 1) * PAGE)
-    byId("events").hidden = page.happenings.length === 0
+    byId("events").hidden = page.events.happenings.length === 0
     for (const filter of filters) {
       setPressed(filter.button, filter.kind === only)
-      filter.button.hidden = filter.kind !== null && !page.happenings.some(({ kind }) => kind === filter.kind)
+      filter.button.hidden = filter.kind !== null && !page.events.happenings.some(({ kind }) => kind === filter.kind)
     }
     newer.disabled = at === 0
     older.disabled = at === pages - 1
     byId("event-pages").hidden = pages === 1
-    setText(place, `page ${at + 1} of ${pages}${page.areEventsCut ? ", the latest 1,000 events" : ""}`)
+    setText(place, `page ${at + 1} of ${pages}${page.events.areCut ? ", of the latest events" : ""}`)
     replaceChildren(
       byId("event-list"),
       [shown, page.settings.isUtc],

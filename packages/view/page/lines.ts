@@ -67,6 +67,21 @@ const lineOfBuckets = (
   return line
 }
 
+/** The places of values that no line leads to or from: a sample, or the two points of a bucket, between breaks. */
+export const loneIn = (values: ArrayLike<Value>): Array<number> => {
+  const lone: Array<number> = []
+  let run: Array<number> = []
+  for (let at = 0; at <= values.length; at++) {
+    if (at < values.length && values[at] === undefined) continue
+    if (at < values.length && values[at] !== null) run.push(at)
+    else {
+      if (run.length === 1 || run.length === 2) lone.push(run[0]!)
+      run = []
+    }
+  }
+  return lone
+}
+
 /** So many values are enough for a median. */
 const ENOUGH = 100
 

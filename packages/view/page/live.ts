@@ -5,7 +5,8 @@
 import type { State } from "./api.ts"
 
 export interface Listener {
-  readonly onState: (state: State) => void
+  /** `isFirst`: of this connection. Anything may have happened since the last one. */
+  readonly onState: (state: State, isFirst: boolean) => void
   readonly onLost: () => void
 }
 
@@ -33,12 +34,14 @@ export const listen = ({ onLost, onState }: Listener): void => {
   const open = () => {
     close()
     if (document.hidden) return
+    let isFirst = true
     source = new EventSource("/live")
     after(SILENCE, lose)
     source.addEventListener("error", lose)
     source.addEventListener("state", ({ data }) => {
       after(SILENCE, lose)
-      onState(JSON.parse(data))
+      onState(JSON.parse(data), isFirst)
+      isFirst = false
     })
   }
   document.addEventListener("visibilitychange", () => document.hidden ? close() : open())

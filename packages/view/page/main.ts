@@ -16,7 +16,7 @@ import { speech } from "./speech.ts"
 const start = (view: View): void => {
   const page = new Page(view, new Settings(view.title), byId("plot-list"))
   page.parts = [attachControls(page), notices, deviceTable, attachEventList(page), attachDataTable(page), speech()]
-  listen({ onState: (state) => page.setState(state), onLost: () => page.lose() })
+  listen({ onState: (state, isFirst) => page.setState(state, isFirst), onLost: () => page.lose() })
   // For tests, and for pages that people build around this one.
   Object.assign(window, { sampleline: page })
 }

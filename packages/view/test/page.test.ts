@@ -44,7 +44,7 @@ window.probe = {
 /** Waits in the page: its policy forbids the way of playwright, which compiles texts there. */
 const waitFor = (expression: string): string =>
   `new Promise((resolve, reject) => {
-  const end = setTimeout(() => reject(new Error(${JSON.stringify(`Never: ${expression}`)})), 5000)
+  const end = setTimeout(() => reject(new Error(${JSON.stringify(`Never: ${expression}`)})), 30_000)
   const check = () => {
     if (!(${expression})) return setTimeout(check, 10)
     clearTimeout(end)

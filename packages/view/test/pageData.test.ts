@@ -4,7 +4,7 @@ import { Effect, Schema } from "effect"
 import { csvOf } from "../page/csv.ts"
 import { firstFields, groupsOf } from "../page/groups.ts"
 import { happeningsOf } from "../page/happenings.ts"
-import { linesOf } from "../page/lines.ts"
+import { linesOf, loneIn } from "../page/lines.ts"
 import { append, type Buckets, decodeRange, latestBefore, type Points, shownAt, shownBetween } from "../page/range.ts"
 import { Timeline } from "../page/Timeline.ts"
 import { isoText, microsOf, numberText, ticksOf, tickTexts } from "../page/times.ts"
@@ -140,6 +140,12 @@ describe("lines", () => {
     const { times, values } = linesOf(points([0, 10_000, 20_000, 50_000], [1, 2, 3, 4]), [7], options)
     assert.deepStrictEqual([...times], [0, 10_000, 20_000, 35_000, 50_000])
     assert.deepStrictEqual(values, [[1, 2, 3, null, 4]])
+  })
+
+  it("values that no line leads to are found: they are marked", () => {
+    assert.deepStrictEqual(loneIn([1, null, 2, undefined, 3, 4, null, null, 5, 6, null, 7, 8, 9]), [0, 8])
+    assert.deepStrictEqual(loneIn([undefined, 1]), [1])
+    assert.deepStrictEqual(loneIn([]), [])
   })
 
   it("devices with times of their own are joined", () => {

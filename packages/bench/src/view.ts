@@ -65,7 +65,7 @@ const openView = Effect.fnUntraced(function*(browser: Browser, place: string, ca
   yield* Effect.repeat(Effect.delay(Effect.promise(() => page.evaluate(HAS_VALUES)), "10 millis"), {
     until: (hasValues) => hasValues === true
   })
-  return { url, page, pid: viewer.process.pid!, firstPlotSeconds: secondsSince(startedAt), startedAt }
+  return { url, page, viewer, pid: viewer.process.pid!, firstPlotSeconds: secondsSince(startedAt), startedAt }
 })
 
 /** A plot is drawn, and has a value. */
@@ -159,13 +159,17 @@ const ZOOM_EACH_FRAME = `new Promise((resolve) => {
 const measure = Effect.fnUntraced(function*(browser: Browser, place: string) {
   const cache = fs.mkdtempSync(path.join(path.dirname(place), "cache-"))
   const first = yield* Effect.scoped(Effect.gen(function*() {
-    const { firstPlotSeconds, page, pid, startedAt, url } = yield* openView(browser, place, cache)
+    const { firstPlotSeconds, page, pid, startedAt, url, viewer } = yield* openView(browser, place, cache)
     yield* isRead(url)
+    yield* Console.error("all is read")
     const readSeconds = secondsSince(startedAt)
     const zooms = yield* zoom(url)
+    yield* Console.error("zoomed")
     const frameP95Ms = yield* zoomedFrames(page)
     const { residentMiB } = usageOf(pid)
+    // It stores its levels.
     yield* Effect.sync(() => process.kill(pid, "SIGINT"))
+    yield* viewer.exit
     return { firstPlotSeconds, readSeconds, ...zooms, frameP95Ms, residentMiB }
   }))
   const again = yield* Effect.scoped(openView(browser, place, cache))

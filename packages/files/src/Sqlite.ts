@@ -2,7 +2,8 @@
  * Reads a table in an SQLite database as `SqliteSink` writes it. Positions are row ids.
  *
  * Each batch has a connection of its own, which takes no locks that a recorder would wait for. So the log of a database that is written
- * does not grow because it is read, and a recorder that begins meanwhile is seen.
+ * does not grow because it is read, and a recorder that begins meanwhile is seen. A program may read what it records itself in WAL mode
+ * only, which is the mode of a new database.
  */
 import {
   descriptionOf,

@@ -7,7 +7,16 @@ import { TestClock } from "effect/testing"
 import { PostgresServer, prepared } from "../../sinks/test/postgres.ts"
 import { writeTo } from "../../sinks/test/writing.ts"
 import { open } from "../src/index.ts"
-import { EXPECTED, expectedRow, expectSuffixes, readEvents, readRows, rowsOf, samplesOf } from "./recordings.ts"
+import {
+  AnySamples,
+  EXPECTED,
+  expectedRow,
+  expectSuffixes,
+  readEvents,
+  readRows,
+  rowsOf,
+  samplesOf
+} from "./recordings.ts"
 
 /** An empty database, and how the sink and the reader reach it. */
 const fresh = Effect.gen(function*() {
@@ -42,6 +51,20 @@ layer(PostgresServer.layer)("Postgres", (it) => {
     }))
     for (const { check, promise } of conformance(sink)) it.effect(promise, () => check)
   })
+
+  it.effect.prop("gives the samples that were written", [AnySamples], ([any]) =>
+    Effect.scoped(Effect.gen(function*() {
+      const { layer, url } = yield* fresh
+      const samples = samplesOf([{ flow: 1, note: "a" }, { temperature: 1, count: 1 }, ...any])
+      yield* writeTo(layer, samples)
+      const expected = samples.map((sample) => expectedRow(sample, () => true, false))
+      // Postgres has no NUL in texts.
+      const stored = expected.map((row) => ({
+        ...row,
+        Note: row["Note"] === null ? null : String(row["Note"]).replaceAll("\0", "\uFFFD")
+      }))
+      assert.deepStrictEqual(yield* rowsOf(yield* open(url), { columns: EXPECTED }), stored)
+    })), { arbitrary: { runs: 10 } })
 
   it.effect("reads from any position, also where rows were deleted", () =>
     Effect.gen(function*() {

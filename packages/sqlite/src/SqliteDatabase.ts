@@ -90,6 +90,7 @@ export const open = (path: string): Effect.Effect<SqliteDatabase, SqliteFailure,
  * Opens an existing database for reading, while others write it, and after a crash. Changes nothing, and leaves no file beside it.
  *
  * Keep it open only for a short time if no one writes the database when it is opened: what someone writes later may be seen in part.
+ * Never open a database that this process writes in another mode than WAL: closing it drops the writer's locks.
  *
  * @since 0.1.0
  * @category constructors

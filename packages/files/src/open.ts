@@ -42,7 +42,8 @@ const FORMATS: ReadonlyArray<Format> = [
   },
   { ...named(".csv"), load: () => import("./Csv.ts") },
   { ...named(".jsonl"), load: () => import("./Jsonl.ts") },
-  { ...named(".db", ".sqlite", ".sqlite3"), load: () => import("./Sqlite.ts") }
+  { ...named(".db", ".sqlite", ".sqlite3"), load: () => import("./Sqlite.ts") },
+  { ...named(".parquet", ".parquet.partial"), load: () => import("./Parquet.ts") }
 ]
 
 /**

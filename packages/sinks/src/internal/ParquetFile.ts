@@ -5,7 +5,7 @@
  * A row group that does not fit is removed again. Room for the footer is reserved, so finished row groups stay readable on a full
  * disk.
  */
-import type { Column, EventRow, SavedColumn } from "@sampleline/core"
+import type { EventRow, SavedColumn } from "@sampleline/core"
 import { ByteWriter, ParquetWriter } from "hyparquet-writer"
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
@@ -14,9 +14,8 @@ import { ARROW_SCHEMA, arrowSchema } from "./ArrowSchema.ts"
 import { writeAll } from "./OutputFile.ts"
 import { writeColumnChunk } from "./ParquetColumn.ts"
 import { type FinishedGroup, GroupsFile, type GroupsHeader } from "./ParquetGroups.ts"
+import { schemaOf } from "./ParquetSchema.ts"
 import type { ColumnValues } from "./RowGroup.ts"
-
-type SchemaElement = ParquetWriter["schema"][number]
 
 export interface ParquetSettings {
   readonly columns: ReadonlyArray<SavedColumn>
@@ -162,7 +161,7 @@ export class ParquetFile {
     const { columns, compression, metadata } = this.settings
     return new ParquetWriter({
       writer,
-      schema: [{ name: "root", num_children: columns.length }, ...columns.map(schemaElement)],
+      schema: schemaOf(columns),
       codec: CODECS[compression],
       compressors: { ZSTD: (bytes) => zlib.zstdCompressSync(bytes), GZIP: (bytes) => zlib.gzipSync(bytes) },
       kvMetadata: this.entriesOf(metadata),
@@ -202,26 +201,5 @@ class Reserve {
 
   release(): void {
     fs.ftruncateSync(this.fd, 0)
-  }
-}
-
-const schemaElement = ({ name, nullable, type }: Column): SchemaElement => {
-  const repetition_type = nullable ? "OPTIONAL" : "REQUIRED"
-  switch (type) {
-    case "float":
-      return { name, repetition_type, type: "DOUBLE" }
-    case "int":
-      return { name, repetition_type, type: "INT64" }
-    case "text":
-    case "any":
-      return { name, repetition_type, type: "BYTE_ARRAY", converted_type: "UTF8", logical_type: { type: "STRING" } }
-    case "timestamp":
-      return {
-        name,
-        repetition_type,
-        type: "INT64",
-        converted_type: "TIMESTAMP_MICROS",
-        logical_type: { type: "TIMESTAMP", isAdjustedToUTC: true, unit: "MICROS" }
-      }
   }
 }

@@ -91,35 +91,76 @@ export class GroupsFile {
 }
 
 /** What the groups file of a Parquet file says; null if there is none that has a header of this version. */
-export const readGroups = (path: string): Groups | null => {
-  const file = groupsOf(path)
-  if (!fs.existsSync(file)) return null
-  const [first, ...others] = recordsIn(fs.readFileSync(file))
-  if (first === undefined || !("header" in first) || first.header.version !== VERSION) return null
-  const last = others.at(-1)
-  return {
-    header: first.header,
-    finished: others.flatMap((record) => "finished" in record ? [record.finished] : []),
-    complete: last !== undefined && "complete" in last ? last.complete : null
+export const readGroups = (path: string): Groups | null => new GroupsReader(path).read()
+
+/** Reads a groups file, and each time again only what was added to it. */
+export class GroupsReader {
+  private readonly file: string
+  private inode = -1
+  private end = 0
+  private records: Array<GroupsRecord> = []
+
+  /** `path` is that of the Parquet file. */
+  constructor(path: string) {
+    this.file = groupsOf(path)
+  }
+
+  /** What the file says now; null if there is none that has a header of this version. */
+  read(): Groups | null {
+    if (!fs.existsSync(this.file)) return null
+    const fd = fs.openSync(this.file, "r")
+    try {
+      this.readAdded(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+    const [first] = this.records
+    if (first === undefined || !("header" in first) || first.header.version !== VERSION) return null
+    const last = this.records.at(-1)!
+    return {
+      header: first.header,
+      finished: this.records.flatMap((record) => "finished" in record ? [record.finished] : []),
+      complete: "complete" in last ? last.complete : null
+    }
+  }
+
+  private readAdded(fd: number): void {
+    const { ino, size } = fs.fstatSync(fd)
+    // One that says less replaces it, when a recorder goes on with what another one has left.
+    if (ino !== this.inode || size < this.end) {
+      this.inode = ino
+      this.end = 0
+      this.records = []
+    }
+    const bytes = Buffer.alloc(size - this.end)
+    const read = fs.readSync(fd, bytes, 0, bytes.length, this.end)
+    const { end, records } = recordsIn(bytes.subarray(0, read))
+    this.end += end
+    for (const record of records) this.records.push(record)
   }
 }
 
-/** The records up to the first that is torn. A power cut may leave zeros in place of one. */
-const recordsIn = (bytes: Buffer): ReadonlyArray<GroupsRecord> => {
+/** The records up to the first that is torn, and where it begins. A power cut may leave zeros in place of one. */
+const recordsIn = (bytes: Buffer): { readonly records: ReadonlyArray<GroupsRecord>; readonly end: number } => {
   const records: Array<GroupsRecord> = []
-  for (let at = 0; at + PREFIX_BYTES <= bytes.length;) {
+  let at = 0
+  while (at + PREFIX_BYTES <= bytes.length) {
     const length = bytes.readUInt32LE(at)
     const content = bytes.subarray(at + PREFIX_BYTES, at + PREFIX_BYTES + length)
     if (length === 0 || content.length < length || crc32(content) !== bytes.readUInt32LE(at + 4)) break
     records.push(v8.deserialize(content))
     at += PREFIX_BYTES + length
   }
-  return records
+  return { records, end: at }
 }
 
 /** For each row group, whether it is in the file as it was written. */
 export const areWhole = (fd: number, finished: ReadonlyArray<FinishedGroup>): ReadonlyArray<boolean> =>
-  finished.map(({ end, sum }, at) => sumBetween(fd, finished[at - 1]?.end ?? 0, end) === sum)
+  finished.map((_, at) => isWhole(fd, finished, at))
+
+/** Whether one of the row groups is in the file as it was written. */
+export const isWhole = (fd: number, finished: ReadonlyArray<FinishedGroup>, at: number): boolean =>
+  sumBetween(fd, finished[at - 1]?.end ?? 0, finished[at]!.end) === finished[at]!.sum
 
 /** Whether a file is the one that was completed. */
 export const isComplete = (fd: number, { complete, finished }: Groups): boolean =>

@@ -269,8 +269,10 @@ const sumOf = (a: ReadonlyMap<string, number>, b: ReadonlyMap<string, number>): 
 const mostFrequent = (causes: ReadonlyMap<string, number>): SkipCause =>
   [...causes].reduce((most, cause) => cause[1] > most[1] ? cause : most)[0] as SkipCause
 
-/** A device whose columns were not known before may have shown them in its first reading. */
-const startEvent = (
+/**
+ * The beginning of a run. A device whose columns were not known before may have shown them in its first reading.
+ */
+export const startEvent = (
   { devices, host, id, metadata, rateHz, startedAt }: Run,
   samples: ReadonlyArray<Sample>
 ): RunEvent => ({

@@ -133,7 +133,7 @@ export class Sample {
 
   /** From request to reply in whole microseconds, by the monotonic clock. A step of the system clock does not change it. */
   get latencyMicros(): number {
-    return Math.round((this.receivedMonotonicNanos - this.requestedMonotonicNanos) / 1000)
+    return latencyMicrosOf(this.requestedMonotonicNanos, this.receivedMonotonicNanos)
   }
 
   get latencySeconds(): number {
@@ -142,9 +142,17 @@ export class Sample {
 
   /** Halfway between request and reply, in microseconds since the epoch. */
   get midpointAt(): number {
-    return this.requestedAt + Math.round(this.latencyMicros / 2)
+    return midpointOf(this.requestedAt, this.latencyMicros)
   }
 }
+
+/** From request to reply in whole microseconds, by the times of the monotonic clock in nanoseconds. */
+export const latencyMicrosOf = (requestedNanos: number, receivedNanos: number): number =>
+  Math.round((receivedNanos - requestedNanos) / 1000)
+
+/** Halfway between request and reply, in microseconds since the epoch. */
+export const midpointOf = (requestedAt: number, latencyMicros: number): number =>
+  requestedAt + Math.round(latencyMicros / 2)
 
 /**
  * One device failed in one tick.

@@ -6,6 +6,7 @@ export * as AwaitedSink from "./AwaitedSink.ts"
 export { describeDevice, type DeviceDescription, deviceToRow } from "./DeviceDescription.ts"
 export { DroppedValues } from "./DroppedValues.ts"
 export { EndSignal } from "./EndSignal.ts"
+export { startEvent } from "./EventFold.ts"
 export { type EventRow, eventToRow } from "./EventRow.ts"
 export { formatTimestamp } from "./formatTimestamp.ts"
 export {
@@ -53,7 +54,16 @@ export {
 } from "./Row.ts"
 export { END_UNKNOWN, EndCause, RunEvent, SkipCause } from "./RunEvent.ts"
 export { checkMetadata, type RunMetadata } from "./RunMetadata.ts"
-export { type Device, type DeviceFailure, type DeviceIdentity, type Run, Sample, type Tick } from "./Sample.ts"
+export {
+  type Device,
+  type DeviceFailure,
+  type DeviceIdentity,
+  latencyMicrosOf,
+  midpointOf,
+  type Run,
+  Sample,
+  type Tick
+} from "./Sample.ts"
 export * as SampleClock from "./SampleClock.ts"
 export { type Resumable, samplesIn, SampleSink, type SinkPlace, type SinkReport, type SinkShape } from "./SampleSink.ts"
 export { type LockOptions, type SavedColumn, SchemaLock, type TableColumn } from "./SchemaLock.ts"

@@ -3,6 +3,7 @@
  */
 import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
+import * as path from "node:path"
 import { readError } from "./internal/failures.ts"
 import { ReadError } from "./ReadError.ts"
 import type { Recorded } from "./Recorded.ts"
@@ -43,7 +44,12 @@ const FORMATS: ReadonlyArray<Format> = [
   { ...named(".csv"), load: () => import("./Csv.ts") },
   { ...named(".jsonl"), load: () => import("./Jsonl.ts") },
   { ...named(".db", ".sqlite", ".sqlite3"), load: () => import("./Sqlite.ts") },
-  { ...named(".parquet", ".parquet.partial"), load: () => import("./Parquet.ts") }
+  { ...named(".parquet", ".parquet.partial"), load: () => import("./Parquet.ts") },
+  {
+    places: "the folder of a journal",
+    isPlace: (place) => fs.existsSync(path.join(place, "journal.db")),
+    load: () => import("./Journal.ts")
+  }
 ]
 
 /**

@@ -10,7 +10,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { JournalError } from "./JournalError.ts"
 import { checksum } from "./Packing.ts"
-import { firstOf, LAYOUT, type SourceJson } from "./Segment.ts"
+import { firstOf, LAYOUT, otherVersion, type SourceJson } from "./Segment.ts"
 
 /** What is kept of an output. */
 export interface Kept {
@@ -54,8 +54,7 @@ export const open = Effect.fnUntraced(function*(
     database.exec("PRAGMA synchronous = NORMAL")
   })
 
-  const refuse = (reason: "Version" | "Damaged" | "Missing", detail: string) =>
-    new JournalError({ path: folder, reason, detail })
+  const refuse = (reason: "Damaged" | "Missing", detail: string) => new JournalError({ path: folder, reason, detail })
   const [version] = yield* SqliteDatabase.attempt(() => database.prepare("PRAGMA user_version").all([]))
   if (version?.["user_version"] === 0) {
     return yield* fs.readdirSync(folder).some((name) => firstOf(name) !== null)
@@ -63,12 +62,7 @@ export const open = Effect.fnUntraced(function*(
       : refuse("Missing", "there is no journal")
   }
   if (version?.["user_version"] !== LAYOUT) {
-    return yield* refuse(
-      "Version",
-      `it was made by another version of sampleline (layout ${
-        String(version?.["user_version"])
-      }, this one reads ${LAYOUT}); use that version`
-    )
+    return yield* otherVersion(folder, version?.["user_version"])
   }
   const [journal] = yield* SqliteDatabase.attempt(() => database.prepare("SELECT * FROM journals").all([]))
   const id = String(journal?.["id"])

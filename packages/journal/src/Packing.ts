@@ -21,21 +21,30 @@ const VERSION = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1 ? 1 : 129
 
 /** What an item is. */
 const SAMPLE = 0
-const SAMPLE_WITH_NOTES = 1
-const EVENT = 2
+export const SAMPLE_WITH_NOTES = 1
+export const EVENT = 2
 
 /** What a value is. */
-const NUMBER = 0
-const TEXT = 1
+export const NUMBER = 0
+export const TEXT = 1
 const NULL = 2
 const UNDEFINED = 3
 
-/** Numbers of a sample before its values. */
-const FIXED = 7
-const NO_TICK = -1
+/** Where the numbers of a sample are, and how many there are before its values. */
+export const AT = {
+  source: 0,
+  sequence: 1,
+  tick: 2,
+  requestedAt: 3,
+  receivedAt: 4,
+  requestedMonotonicNanos: 5,
+  receivedMonotonicNanos: 6
+} as const
+export const FIXED = 7
+export const NO_TICK = -1
 
 /** version, 3 unused bytes, items, numbers, kinds: 32 bits each. */
-const HEADER = 16
+export const HEADER = 16
 
 /** Packs items. `idOf` gives the number of a sample's source. */
 export const pack = (items: ReadonlyArray<Item>, idOf: (sample: Sample) => number): Uint8Array => {
@@ -66,13 +75,13 @@ export const pack = (items: ReadonlyArray<Item>, idOf: (sample: Sample) => numbe
     const hasNotes = status.length > 0 || fieldFailures !== undefined
     kinds[kind++] = hasNotes ? SAMPLE_WITH_NOTES : SAMPLE
     if (hasNotes) texts.push(fieldFailures === undefined ? [status] : [status, fieldFailures])
-    numbers[number] = idOf(item)
-    numbers[number + 1] = item.sequence
-    numbers[number + 2] = item.tick ?? NO_TICK
-    numbers[number + 3] = item.requestedAt
-    numbers[number + 4] = item.receivedAt
-    numbers[number + 5] = item.requestedMonotonicNanos
-    numbers[number + 6] = item.receivedMonotonicNanos
+    numbers[number + AT.source] = idOf(item)
+    numbers[number + AT.sequence] = item.sequence
+    numbers[number + AT.tick] = item.tick ?? NO_TICK
+    numbers[number + AT.requestedAt] = item.requestedAt
+    numbers[number + AT.receivedAt] = item.receivedAt
+    numbers[number + AT.requestedMonotonicNanos] = item.requestedMonotonicNanos
+    numbers[number + AT.receivedMonotonicNanos] = item.receivedMonotonicNanos
     number += FIXED
     for (let at = 0; at < format.fields.length; at++, number++) {
       const value = values[at]
@@ -96,7 +105,7 @@ export const unpack = (
   run: Run | undefined,
   sourceOf: (id: number) => Source | undefined
 ): Array<Item> | null => {
-  if (bytes[0] !== VERSION) throw new Error(`packed by another version: ${bytes[0]}`)
+  checkVersion(bytes)
   // A copy is aligned.
   const { buffer } = Uint8Array.from(bytes)
   const [itemCount = 0, numberCount = 0, kindCount = 0] = new Uint32Array(buffer, 4, 3)
@@ -117,7 +126,7 @@ export const unpack = (
       continue
     }
     const [status, fieldFailures] = what === SAMPLE_WITH_NOTES ? texts[text++] as Notes : NO_NOTES
-    const source = sourceOf(numbers[number]!)
+    const source = sourceOf(numbers[number + AT.source]!)
     if (run === undefined || source === undefined) return null
     const { device, format, unitId } = source
     const values: Array<FrameValue> = []
@@ -127,18 +136,18 @@ export const unpack = (
         what === NUMBER ? numbers[at]! : what === TEXT ? texts[text++] as string : what === NULL ? null : undefined
       )
     }
-    const tick = numbers[number + 2]!
+    const tick = numbers[number + AT.tick]!
     items.push(
       new Sample({
         run,
         device,
         unitId,
-        sequence: numbers[number + 1]!,
+        sequence: numbers[number + AT.sequence]!,
         tick: tick === NO_TICK ? null : tick,
-        requestedAt: numbers[number + 3]!,
-        receivedAt: numbers[number + 4]!,
-        requestedMonotonicNanos: numbers[number + 5]!,
-        receivedMonotonicNanos: numbers[number + 6]!,
+        requestedAt: numbers[number + AT.requestedAt]!,
+        receivedAt: numbers[number + AT.receivedAt]!,
+        requestedMonotonicNanos: numbers[number + AT.requestedMonotonicNanos]!,
+        receivedMonotonicNanos: numbers[number + AT.receivedMonotonicNanos]!,
         frame: { format, values, status, fieldFailures }
       })
     )
@@ -147,9 +156,23 @@ export const unpack = (
   return items
 }
 
-type Notes = readonly [status: ReadonlyArray<string>, fieldFailures?: ReadonlyArray<FieldFailure>]
+export type Notes = readonly [status: ReadonlyArray<string>, fieldFailures?: ReadonlyArray<FieldFailure>]
 
 const NO_NOTES: Notes = [[]]
+
+/** Throws if the bytes are not those of `pack`. */
+export const checkVersion = (bytes: Uint8Array): void => {
+  if (bytes[0] !== VERSION) throw new Error(`packed by another version: ${bytes[0]}`)
+}
+
+/** Which bytes of an append tell whether it has an event, and not samples alone. */
+export const COUNTS = { from: 4, length: 12 }
+
+/** Whether an append has an event, by its `COUNTS`: a sample has six more numbers than kinds, and an event has a kind. */
+export const hasEvents = (counts: Uint8Array): boolean => {
+  const [items = 0, numbers = 0, kinds = 0] = new Uint32Array(Uint8Array.from(counts).buffer)
+  return numbers - kinds !== (FIXED - 1) * items
+}
 
 /** Bytes whose checksum depends on their place, so that one cannot stand for another. */
 export const checksum = (bytes: Uint8Array | string, place: number): number => crc32(bytes, place >>> 0)

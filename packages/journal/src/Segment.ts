@@ -8,11 +8,21 @@ import { type Device, FrameFormat, type Run, Sample } from "@sampleline/core"
 import { runTransaction, SqliteDatabase, type SqliteFailure } from "@sampleline/sqlite"
 import { Effect, type Scope } from "effect"
 import * as path from "node:path"
+import { JournalError } from "./JournalError.ts"
 import { checksum, type Item, pack, type Source, unpack } from "./Packing.ts"
 import { readLog } from "./SegmentLog.ts"
 
 /** The version of the layout, in the database's own `user_version`. */
 export const LAYOUT = 1
+
+export const otherVersion = (folder: string, layout: unknown): JournalError =>
+  new JournalError({
+    path: folder,
+    reason: "Version",
+    detail: `it was made by another version of sampleline (layout ${
+      String(layout)
+    }, this one reads ${LAYOUT}); use that version`
+  })
 
 /** What a journal's items have in common: their run and their sources. */
 export class Catalogue {
@@ -102,6 +112,29 @@ export const open = Effect.fnUntraced(function*(
   })
 })
 
+/** The appends that have items from a position on, and begin before another one. */
+export const appendsBetween =
+  "FROM appends WHERE first >= (SELECT coalesce(max(first), 0) FROM appends WHERE first <= ?1) AND first < ?2 ORDER BY first"
+
+export const lastAppend = "SELECT first, count FROM appends ORDER BY first DESC LIMIT 1"
+
+/** The sources of a segment by their numbers, without those that are damaged. */
+export const sourcesIn = (database: SqliteDatabase.SqliteDatabase): Map<number, Source> => {
+  const sources = new Map<number, Source>()
+  for (const { id, json, sum } of database.prepare("SELECT * FROM sources").all([])) {
+    if (checksum(String(json), Number(id)) === sum) sources.set(Number(id), sourceFrom(JSON.parse(String(json))))
+  }
+  return sources
+}
+
+/** The run of a segment, unless it has no sample yet, or it is damaged. */
+export const runIn = (database: SqliteDatabase.SqliteDatabase): Run | undefined => {
+  const [row] = database.prepare("SELECT * FROM runs").all([])
+  return row !== undefined && checksum(String(row["json"]), 0) === row["sum"]
+    ? runFrom(JSON.parse(String(row["json"])))
+    : undefined
+}
+
 const makeSegment = (
   database: SqliteDatabase.SqliteDatabase,
   first: number,
@@ -110,21 +143,13 @@ const makeSegment = (
   const insert = database.prepare("INSERT INTO appends VALUES (?, ?, ?, ?)")
   const insertSource = database.prepare("INSERT INTO sources VALUES (?, ?, ?)")
   const insertRun = database.prepare("INSERT INTO runs VALUES (?, ?)")
-  const select = database.prepare(
-    "SELECT * FROM appends WHERE first >= (SELECT coalesce(max(first), 0) FROM appends WHERE first <= ?1) AND first < ?2"
-      + " ORDER BY first"
-  )
+  const select = database.prepare(`SELECT * ${appendsBetween}`)
   const after = database.prepare("SELECT first FROM appends WHERE first > ? ORDER BY first LIMIT 1")
-  const last = database.prepare("SELECT first, count FROM appends ORDER BY first DESC LIMIT 1")
+  const last = database.prepare(lastAppend)
 
-  const sources = new Map<number, Source>()
-  for (const { id, json, sum } of database.prepare("SELECT * FROM sources").all([])) {
-    if (checksum(String(json), Number(id)) === sum) sources.set(Number(id), sourceFrom(JSON.parse(String(json))))
-  }
-  const [storedRun] = database.prepare("SELECT * FROM runs").all([])
-  let run = storedRun !== undefined && checksum(String(storedRun["json"]), 0) === storedRun["sum"]
-    ? catalogue.run ??= runFrom(JSON.parse(String(storedRun["json"])))
-    : undefined
+  const sources = sourcesIn(database)
+  const storedRun = runIn(database)
+  let run = storedRun === undefined ? undefined : catalogue.run ??= storedRun
   let bytes = 0
 
   return {

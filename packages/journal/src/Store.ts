@@ -417,7 +417,7 @@ const CANNOT_OPEN = 14
 const isPassing = (failure: SqliteFailure): boolean =>
   failure.isBusy || [DISK_IO, DISK_FULL, CANNOT_OPEN].includes(failure.primaryCode)
 
-const failureOf = (folder: string, cause: unknown): JournalError => {
+export const failureOf = (folder: string, cause: unknown): JournalError => {
   if (cause instanceof JournalError) return cause
   const refuse = (reason: JournalError["reason"], detail: string) =>
     new JournalError({ path: folder, reason, detail, cause })

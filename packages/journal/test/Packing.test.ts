@@ -1,70 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { FrameFormat, type FrameValue, type Run, RunEvent, Sample } from "@sampleline/core"
+import { RunEvent } from "@sampleline/core"
 import { Effect, Schema } from "effect"
-import { checksum, type Item, pack, type Source, unpack } from "../src/Packing.ts"
-
-const run: Run = { id: "run", startedAt: 0, devices: [] }
-
-// NaN and the infinities too.
-// @effect-diagnostics-next-line schemaNumber:off
-const Value: Schema.Codec<FrameValue> = Schema.Union([Schema.Number, Schema.String, Schema.Null, Schema.Undefined])
-
-/** A sample's readings and notes; its format has as many fields as it has values. */
-const Reading = Schema.Struct({
-  device: Schema.Literals(["fuel", "air"]),
-  sequence: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
-  tick: Schema.NullOr(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 40 }))),
-  at: Schema.Int,
-  values: Schema.Array(Value),
-  status: Schema.Array(Schema.String),
-  fieldFailures: Schema.UndefinedOr(Schema.Array(Schema.Struct({ field: Schema.String, detail: Schema.String })))
-})
-
-const formats = new Map<number, FrameFormat>()
-const formatOf = (fields: number): FrameFormat => {
-  const known = formats.get(fields)
-  if (known !== undefined) return known
-  const made = FrameFormat.make(Array.from({ length: fields }, (_, n) => ({ name: `f${n}` })))
-  formats.set(fields, made)
-  return made
-}
-
-const itemOf = (item: typeof Reading.Type | RunEvent): Item => {
-  // JSON has no -0, and a count or a time is never one.
-  if ("_tag" in item) return JSON.parse(JSON.stringify(item))
-  const { at, device, fieldFailures, sequence, status, tick, values } = item
-  return new Sample({
-    run,
-    device,
-    unitId: "A",
-    sequence,
-    tick,
-    requestedAt: at,
-    receivedAt: at + 1,
-    requestedMonotonicNanos: at / 3,
-    receivedMonotonicNanos: at,
-    frame: { format: formatOf(values.length), values, status, fieldFailures }
-  })
-}
-
-const packed = (items: ReadonlyArray<Item>) => {
-  const sources: Array<Source> = []
-  const bytes = pack(items, ({ device, frame: { format }, unitId }) => {
-    const known = sources.findIndex((source) => source.device === device && source.format === format)
-    return known >= 0 ? known : sources.push({ device, unitId, format }) - 1
-  })
-  return { bytes, sources }
-}
+import { checksum, COUNTS, hasEvents, unpack } from "../src/Packing.ts"
+import { itemOf, packed, Reading, run } from "./items.ts"
 
 describe("Packing", () => {
   it.effect.prop(
-    "gives back what was packed: null, undefined, NaN, infinities, -0 and texts, each as it was",
+    "gives back what was packed: null, undefined, NaN, infinities, -0 and texts, each as it was, and tells whether there is an event",
     { items: Schema.Array(Schema.Union([Reading, RunEvent])) },
     ({ items }) =>
       Effect.sync(() => {
         const given = items.map(itemOf)
         const { bytes, sources } = packed(given)
         assert.deepStrictEqual(unpack(bytes, run, (id) => sources[id]!), given)
+        const counts = bytes.subarray(COUNTS.from, COUNTS.from + COUNTS.length)
+        assert.strictEqual(hasEvents(counts), items.some((item) => "_tag" in item))
       })
   )
 

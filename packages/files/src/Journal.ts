@@ -8,7 +8,6 @@ import { type EventRow, eventToRow, type Run, Sample, SchemaLock, startEvent } f
 import type { JournalError } from "@sampleline/journal"
 import * as Reading from "@sampleline/journal/Reading"
 import { Effect, Option, type Scope, Stream } from "effect"
-import * as fs from "node:fs"
 import { recordedColumns, recordedType } from "./internal/Columns.ts"
 import { ReadError } from "./ReadError.ts"
 import {
@@ -48,27 +47,39 @@ interface Contents {
 
 /** Segments before the last one never change, and are looked at once. */
 const contentsOf = (reading: Reading.Reading): Effect.Effect<Contents, JournalError> => {
-  const described = new Map<number, Reading.Description>()
+  const lookedAt = new Set<number>()
+  let run: Run | undefined
+  const sources = new Map<string, Reading.Source>()
+  const contents = () => ({ run, sources: [...sources.values()], ...columnsOf(run, [...sources.values()]) })
+  let last = contents()
   return Effect.gen(function*() {
     const firsts = yield* reading.segments
+    const known = sources.size
     for (const first of firsts) {
-      if (described.has(first) && first !== firsts.at(-1)) continue
-      const description = yield* reading.read(first, (segment) => segment.describe())
-      if (description !== null) described.set(first, description)
+      if (lookedAt.has(first)) continue
+      const found = yield* reading.read(first, (segment) => segment.describe())
+      run ??= found?.run
+      // They come again in each segment.
+      for (const source of found?.sources.values() ?? []) sources.set(keyOf(source), source)
+      if (first !== firsts.at(-1)) lookedAt.add(first)
       yield* Effect.yieldNow
     }
-    const all = [...described.values()]
-    const run = all.find(({ run }) => run !== undefined)?.run
-    const sources = all.flatMap(({ sources }) => [...sources.values()])
-    const devices = (run?.devices ?? []).flatMap(({ format, name, unitId }) =>
-      format === null ? [] : [{ device: name, unitId, format }]
-    )
-    return { run, sources, ...columnsOf([...devices, ...sources]) }
+    if (last.run !== run || sources.size > known) last = contents()
+    return last
   })
 }
 
-/** The columns as a sink would name them. The same formats come again in each segment. */
-const columnsOf = (sources: ReadonlyArray<Reading.Source>): Pick<Contents, "columns" | "positionOf"> => {
+const keyOf = ({ device, format, unitId }: Reading.Source): string => JSON.stringify([device, unitId, format.fields])
+
+/** The columns as a sink would name them. */
+const columnsOf = (
+  run: Run | undefined,
+  seen: ReadonlyArray<Reading.Source>
+): Pick<Contents, "columns" | "positionOf"> => {
+  const expected = (run?.devices ?? []).flatMap(({ format, name, unitId }) =>
+    format === null ? [] : [{ device: name, unitId, format }]
+  )
+  const sources = [...expected, ...seen]
   if (sources.length === 0) return { columns: [], positionOf: () => undefined }
   const lock = SchemaLock.fromFormats(sources.map(({ format }) => format), { rowIds: true })
   return {
@@ -148,8 +159,9 @@ const samplesIn = (
       positionOf,
       batchRows
     )
-    return Stream.fromIterable(firsts).pipe(
-      Stream.filter((first) => first < end && !firsts.some((next) => next > first && next <= from)),
+    const begin = Math.max(0, firsts.findLastIndex((first) => first <= from))
+    return Stream.fromIterable(firsts.slice(begin)).pipe(
+      Stream.takeWhile((first) => first < end),
       Stream.flatMap((first) =>
         Stream.paginate(
           Math.max(Math.ceil(from), first),
@@ -210,16 +222,10 @@ const pageOf = (
   }
 }
 
-const readErrorOf = (error: JournalError): ReadError => {
-  const { detail, path, reason } = error
-  const fail = (readReason: ReadError["reason"]) =>
-    new ReadError({ place: path, reason: readReason, detail, cause: error })
-  switch (reason) {
-    case "Missing":
-      return fail(fs.existsSync(path) ? "NotARecording" : "NotFound")
-    case "Damaged":
-      return fail("Damaged")
-    default:
-      return fail("Unreadable")
-  }
+const REASONS: { readonly [reason in JournalError["reason"]]?: ReadError["reason"] } = {
+  Missing: "NotFound",
+  Damaged: "Damaged"
 }
+
+const readErrorOf = (cause: JournalError): ReadError =>
+  new ReadError({ place: cause.path, reason: REASONS[cause.reason] ?? "Unreadable", detail: cause.detail, cause })

@@ -4,12 +4,18 @@
  * A finished file is read by its footer. One that is still written, or that a killed recorder has left, is read up to its last finished row
  * group: the groups file beside it has what the footer would say. Files of other programs are read if they have our columns.
  *
- * A row group is decoded as a whole, column by column, and the last two are kept. Other work goes on between two columns.
+ * A row group is decoded as a whole, column by column, and the last two are kept. Other work goes on between two columns. The footer is
+ * read in one piece when a file is opened: some 0.1 ms for each row group.
  */
 import { type EventRow, isNotInstalled, messageOf } from "@sampleline/core"
 import type { UnitsOfDevice } from "@sampleline/sinks/Reading"
-import { completedBy, unfinishedName, UnfinishedParquet } from "@sampleline/sinks/UnfinishedParquet"
-import { Effect, Option, Predicate, type Scope, Stream } from "effect"
+import {
+  completedBy,
+  type UnfinishedContent,
+  unfinishedName,
+  UnfinishedParquet
+} from "@sampleline/sinks/UnfinishedParquet"
+import { Effect, Option, Predicate, Result, type Scope, Stream } from "effect"
 import type * as Hyparquet from "hyparquet"
 import * as fs from "node:fs"
 import { promisify } from "node:util"
@@ -92,28 +98,14 @@ const contentsOf = (hyparquet: Driver, file: OpenFile): Effect.Effect<Contents, 
   const unfinished = new UnfinishedParquet(file.path, file.fd)
   let complete: Contents | undefined
   let last: Contents | undefined
-  return Effect.suspend(() => {
-    if (complete !== undefined) return Effect.succeed(complete)
-    return Effect.flatMap(attempt(file.place, () => unfinished.read()), (content) => {
-      if (content !== null) {
-        const { groups, metadata, schema: [, ...elements] } = content
-        last = contentOf(
-          elements,
-          groups.map(({ group }) => group),
-          metadata,
-          () => groups.flatMap(({ events }) => events)
-        )
-        return Effect.succeed(last)
-      }
-      return Effect.catch(
-        Effect.tap(footerContents(hyparquet, file), (found) =>
-          Effect.sync(() => {
-            complete = found
-          })),
-        // Its recorder may go on with it under another name.
-        (error) => last === undefined ? Effect.fail(error) : Effect.succeed(last)
-      )
-    })
+  return Effect.gen(function*() {
+    if (complete !== undefined) return complete
+    const content = yield* attempt(file.place, () => unfinished.read())
+    if (content !== null) return last = inUnfinished(content)
+    const found = yield* Effect.result(footerContents(hyparquet, file))
+    if (Result.isSuccess(found)) return complete = found.success
+    // Its recorder may go on with it under another name.
+    return last ?? (yield* found.failure)
   })
 }
 
@@ -154,6 +146,9 @@ const inFooter = ({ parquetSchema }: Driver, footer: Hyparquet.FileMetaData): Co
   const events: ReadonlyArray<EventRow> = JSON.parse(metadata["events"] ?? "[]")
   return contentOf(elements, footer.row_groups, metadata, () => events)
 }
+
+const inUnfinished = ({ groups, metadata, schema: [, ...elements] }: UnfinishedContent): Contents =>
+  contentOf(elements, groups.map(({ group }) => group), metadata, () => groups.flatMap(({ events }) => events))
 
 const contentOf = (
   all: ReadonlyArray<SchemaElement>,

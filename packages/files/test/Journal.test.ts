@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { eventToRow, MemorySink, PollSource, Recorder, type RunEvent, type Sample } from "@sampleline/core"
 import { Journal } from "@sampleline/journal"
-import { Array, Deferred, Duration, Effect, Exit, Fiber, Logger, Schema, Scope, Stream } from "effect"
+import { Array, Deferred, Duration, Effect, Exit, Fiber, Logger, Result, Schema, Scope, Stream } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -179,11 +179,10 @@ describe("a journal", () => {
       assert.isAtLeast(sequences.length, atLeast)
       assert.strictEqual((yield* eventsOf(recorded))[0]?.event, "RunStarted")
       assert.strictEqual((yield* Fiber.join(recording)).samplesEmitted, 100)
-      const gone = yield* Effect.flip(recorded.extent)
-      assert.match(
-        `${gone.reason} ${gone.message}`,
-        /^NotFound .*there is no journal; it is removed when all its outputs/
-      )
+      const gone = Effect.map(Effect.flip(recorded.extent), ({ message, reason }) => `${reason} ${message}`)
+      assert.match(yield* gone, /^NotFound .*there is no journal, .*; it is removed when all its outputs have/)
+      yield* append(yield* storeAt(folder), samplesFrom(0, 10))
+      assert.match(yield* gone, /there is no journal, or another one than before/)
     }).pipe(Effect.scoped))
 
   it.live("is read beside another process's recorder, and after that is killed; no byte of it is changed", () =>
@@ -242,6 +241,36 @@ describe("a journal", () => {
       assert.match(lines.join(), /^Warn journal .*run.journal: 10 items from position 0 on are damaged and left out$/)
     }).pipe(Effect.scoped))
 
+  it.effect.prop(
+    "gives no wrong value if a byte of it is wrong",
+    {
+      place: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 20 })),
+      byte: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 255 }))
+    },
+    ({ byte, place }) =>
+      Effect.gen(function*() {
+        const folder = yield* pathIn("run.journal")
+        const samples = samplesFrom(0, 20)
+        yield* Effect.scoped(Effect.flatMap(storeAt(folder, 1 << 20), (store) => append(store, samples)))
+        const { columns, rows } = yield* Effect.scoped(
+          Effect.flatMap(open(folder), (recorded) => Effect.all({ columns: recorded.columns, rows: rowsOf(recorded) }))
+        )
+        assert.deepStrictEqual(rows, expectedRows(samples, columns))
+        const [segment] = fs.readdirSync(folder).filter((name) => /^segment-\d+\.db$/.test(name))
+        const file = path.join(folder, segment!)
+        const bytes = fs.readFileSync(file)
+        bytes[place % bytes.length] = byte
+        fs.writeFileSync(file, bytes)
+        const left = yield* Effect.result(Effect.flatMap(open(folder), (recorded) => rowsOf(recorded)))
+        if (Result.isFailure(left)) return assert.include(["Damaged", "Unreadable"], left.failure.reason)
+        // A run that cannot be read has no id.
+        for (const row of left.success) {
+          assert.deepStrictEqual({ ...row, run_id: run.id }, rows.find(({ sequence }) => sequence === row["sequence"]))
+        }
+      }).pipe(Effect.scoped, Effect.provide(Logger.layer([]))),
+    { arbitrary: { runs: 15 } }
+  )
+
   it.live("that is missing, is another folder, or is of another version is refused with a reason", () =>
     Effect.gen(function*() {
       const folder = yield* pathIn("run.journal")
@@ -253,7 +282,7 @@ describe("a journal", () => {
       fs.mkdirSync(folder)
       assert.match(
         yield* refusal,
-        /^NotARecording .*run.journal: its name .* does not tell its format; .* the folder of a journal/
+        /^NotARecording .*run.journal: .* the folder of a journal/
       )
       yield* Effect.scoped(Effect.flatMap(storeAt(folder), (store) => append(store, samplesFrom(0, 1))))
       const [segment] = fs.readdirSync(folder).filter((name) => /^segment-\d+\.db$/.test(name))

@@ -10,9 +10,9 @@ import { pathIn } from "../../journal/test/folder.ts"
 import { parquet as killPoints } from "../../journal/test/killPoints.ts"
 import { readGroups } from "../../sinks/src/internal/ParquetGroups.ts"
 import { queryDuckDb, readWithDuckDb } from "../../sinks/test/duckdb.ts"
-import { nonEmpty, writeAll } from "../../sinks/test/writing.ts"
+import { nonEmpty, writeAll, writeTo } from "../../sinks/test/writing.ts"
 import { open, type ReadError, type Recorded } from "../src/index.ts"
-import { rowsOf } from "./recordings.ts"
+import { AnySamples, EXPECTED, expectedRow, expectSuffixes, rowsOf, samplesOf } from "./recordings.ts"
 import { expectedRows, markerAt, samplesFrom } from "./samples.ts"
 
 const quietly = Effect.provide(Logger.layer([]))
@@ -93,6 +93,26 @@ describe("a Parquet file", () => {
       )
     }).pipe(Effect.scoped))
 
+  it.live.prop(
+    "gives the samples that were written, and from any position those behind it",
+    [AnySamples],
+    ([any]) =>
+      Effect.scoped(Effect.gen(function*() {
+        const file = yield* pathIn("run.parquet")
+        // Both devices are in the first batch: it fixes the columns.
+        const samples = [...samplesOf([{ flow: 1, note: "a" }, { temperature: 1, count: 1 }]), ...samplesOf(any)]
+        yield* quietly(writeTo(ParquetSink.layer({ path: file, rowGroupSize: 10 }), samples))
+        const recorded = yield* open(file)
+        assert.deepStrictEqual(
+          yield* rowsOf(recorded, { columns: EXPECTED }),
+          samples.map((sample) => expectedRow(sample, () => true, false))
+        )
+        yield* expectSuffixes(recorded)
+      })),
+    // Each starts a thread.
+    { arbitrary: { runs: 10 } }
+  )
+
   it.live("gives from any position to any other what is there, in batches of the size that was asked for", () =>
     Effect.gen(function*() {
       const file = yield* pathIn("run.parquet")
@@ -160,6 +180,15 @@ describe("a Parquet file", () => {
       assert.deepStrictEqual(rows.map((row) => row["Count"]), Array.from({ length: end }, (_, n) => n))
       assert.include((yield* Stream.runCollect(recorded.events)).map(({ event }) => event), "RunStarted")
       assert.deepStrictEqual(filesIn(folder), before)
+
+      // Another recorder completes it, while it is read.
+      const copy = yield* pathIn("run.parquet")
+      fs.cpSync(folder, path.dirname(copy), { recursive: true })
+      const completed = yield* open(copy)
+      yield* record(copy, samplesFrom(0, 5), { mode: "append" })
+      assert.isFalse(fs.existsSync(`${copy}.partial`))
+      assert.deepStrictEqual(yield* rowsOf(completed), rows)
+      assert.strictEqual((yield* Stream.runCollect(completed.events)).at(-1)?.reason, "unknown")
 
       // A power cut: the last row group is lost, and what followed was never written.
       const partial = path.join(folder, "run.parquet.partial")

@@ -35,7 +35,8 @@ export type PackedValues =
 
 /** What the samples of an append have in common. */
 export interface PackedContext {
-  readonly runId: string
+  /** Null: it is not known. */
+  readonly runId: string | null
   /** Undefined: it is not known, and samples of it cannot be read. */
   readonly sourceOf: (id: number) => Source | undefined
 }
@@ -65,12 +66,12 @@ export class PackedColumns {
 
   /**
    * Adds the samples from one item of an append up to another, as long as there is room. Gives the item that it has come to. Null if the
-   * source of one is not known: then it adds nothing. Throws if the bytes are not those of `pack`.
+   * source of one is not known, or if there are fewer items: then it adds nothing. Throws if the bytes are not those of `pack`.
    */
   add(bytes: Uint8Array, from: number, to: number, { runId, sourceOf }: PackedContext): number | null {
     const { at, columns } = this
     const before = this.rows
-    at.load(bytes, runId)
+    if (at.load(bytes, runId) < to) return null
     for (let item = 0; item < to; item++) {
       if (this.rows === this.capacity) return item
       if (at.isEvent()) {
@@ -113,7 +114,7 @@ export class PackedColumns {
 
 /** An item of an append. */
 class Cursor {
-  runId = ""
+  runId: string | null = null
   source: Source | undefined
   positions: ReadonlyArray<number> = []
   /** The append is copied there, because a copy is aligned. */
@@ -133,7 +134,8 @@ class Cursor {
     this.needsTexts = needsTexts
   }
 
-  load(bytes: Uint8Array, runId: string): void {
+  /** Begins an append. Gives the number of its items. */
+  load(bytes: Uint8Array, runId: string | null): number {
     checkVersion(bytes)
     if (bytes.length > this.bytes.length) {
       this.bytes = new Uint8Array(2 ** Math.ceil(Math.log2(bytes.length)))
@@ -141,7 +143,7 @@ class Cursor {
     }
     this.bytes.set(bytes)
     this.length = bytes.length
-    const [numberCount = 0, kindCount = 0] = new Uint32Array(this.bytes.buffer, 8, 2)
+    const [itemCount = 0, numberCount = 0, kindCount = 0] = new Uint32Array(this.bytes.buffer, 4, 3)
     this.runId = runId
     this.numbersAt = HEADER / 8
     this.kindsAt = HEADER + 8 * numberCount
@@ -150,6 +152,7 @@ class Cursor {
     this.texts = this.needsTexts && textsFrom < this.length
       ? JSON.parse(Buffer.from(this.bytes.buffer, textsFrom, this.length - textsFrom).toString())
       : []
+    return itemCount
   }
 
   isEvent(): boolean {

@@ -1,12 +1,13 @@
 /**
  * Reads a journal where it is: while a recorder appends to it and removes old segments, and after a kill. Changes nothing, and takes no lock
- * of the journal. Beside a recorder, SQLite notes in the shared memory of a segment's log (`-shm`) that it is read.
+ * of the journal. Not for users: the package `@sampleline/files` reads journals with it.
+ *
+ * @since 0.1.0
  */
 import { type Run, type RunEvent, Sample } from "@sampleline/core"
 import { SqliteDatabase, type SqliteFailure } from "@sampleline/sqlite"
 import { Effect, Exit, Schedule, Scope, Semaphore } from "effect"
 import * as fs from "node:fs"
-import * as path from "node:path"
 import { JournalError } from "./JournalError.ts"
 import * as Ledger from "./Ledger.ts"
 import { checksum, COUNTS, hasEvents, type Source, unpack } from "./Packing.ts"
@@ -35,8 +36,13 @@ export interface Reading {
 export const open = Effect.fnUntraced(function*(folder: string): Effect.fn.Return<Reading, JournalError, Scope.Scope> {
   const parent = yield* Effect.scope
   const opened = new Map<number, Opened>()
+  const made = ledgerOf(folder)
   const segments = Effect.try({
-    try: () => segmentsIn(folder),
+    try: () => {
+      const now = ledgerOf(folder)
+      if (now === null || now !== made) throw isGone(folder)
+      return fs.readdirSync(folder).map(firstOf).filter((first) => first !== null).toSorted((a, b) => a - b)
+    },
     catch: (cause) => failureOf(folder, cause)
   })
   yield* segments
@@ -57,13 +63,13 @@ export const open = Effect.fnUntraced(function*(folder: string): Effect.fn.Retur
     yield* close(first)
     for (const other of opened.keys()) if (opened.size >= MOST_OPEN) yield* close(other)
     const scope = yield* Scope.fork(parent)
-    const made = yield* openSegment(folder, first).pipe(
+    const fresh = yield* openSegment(folder, first).pipe(
       Scope.provide(scope),
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
     )
-    if (made === null) yield* Scope.close(scope, Exit.void)
-    else opened.set(first, { ...made, scope })
-    return made?.segment ?? null
+    if (fresh === null) yield* Scope.close(scope, Exit.void)
+    else opened.set(first, { ...fresh, scope })
+    return fresh?.segment ?? null
   })
 
   const using = Semaphore.makeUnsafe(1)
@@ -95,16 +101,18 @@ interface Opened {
   readonly scope: Scope.Closeable
 }
 
-const segmentsIn = (folder: string): ReadonlyArray<number> => {
-  const names = fs.existsSync(folder) && fs.statSync(folder).isDirectory() ? fs.readdirSync(folder) : []
-  const firsts = names.map(firstOf).filter((first) => first !== null).toSorted((a, b) => a - b)
-  if (firsts.length > 0 || names.includes(path.basename(Ledger.fileOf(folder)))) return firsts
-  throw new JournalError({
+/** Tells journals of one name apart; null if there is none. */
+const ledgerOf = (folder: string): string | null => {
+  const stats = fs.statSync(Ledger.fileOf(folder), { throwIfNoEntry: false })
+  return stats === undefined ? null : `${stats.ino} ${stats.birthtimeMs}`
+}
+
+const isGone = (folder: string): JournalError =>
+  new JournalError({
     path: folder,
     reason: "Missing",
-    detail: "there is no journal; it is removed when all its outputs have everything"
+    detail: "there is no journal, or another one than before; it is removed when all its outputs have everything"
   })
-}
 
 /** Tells whether the files of a segment have changed. */
 const stampOf = (folder: string, first: number): string =>
@@ -168,7 +176,7 @@ export class ReadSegment {
   constructor(database: SqliteDatabase.SqliteDatabase, first: number) {
     this.database = database
     this.first = first
-    this.select = database.prepare(`SELECT * ${appendsBetween}`)
+    this.select = database.prepare(`SELECT first, count, sum, data ${appendsBetween}`)
     this.selectCounts = database.prepare(
       `SELECT * FROM (SELECT first, substr(data, ${COUNTS.from + 1}, ${COUNTS.length}) AS counts ${appendsBetween})`
         + " WHERE counts IS NOT ?3"
@@ -189,9 +197,9 @@ export class ReadSegment {
     return this.known = { run: runIn(this.database), sources: sourcesIn(this.database) }
   }
 
-  /** The id of its run; empty if it is not known. */
-  runId(): string {
-    return (this.known.run ?? this.describe().run)?.id ?? ""
+  /** The id of its run; null if it is not known. */
+  runId(): string | null {
+    return (this.known.run ?? this.describe().run)?.id ?? null
   }
 
   /** The source of this number; undefined if it is not known. */
@@ -199,14 +207,15 @@ export class ReadSegment {
 
   /** The appends that have items from a position on, and begin before another one. If there is none, the next one. */
   appends(from: number, to: number): ReadonlyArray<ReadAppend> {
-    const rows = this.select.all([from, to]).map(({ count, data, first, sum }) => ({
+    const rows = this.select.arrays([from, to]).map(([first, count, sum, data]) => ({
       first: Number(first),
       count: Number(count),
       data: data instanceof Uint8Array && checksum(data, Number(first)) === sum ? data : null
     })).filter(({ count, first }) => first + count > from)
     if (rows.length > 0) return rows
     const next = this.after.all([from])[0]?.["first"]
-    return typeof next === "number" ? this.appends(next, next + 1) : []
+    // A damaged tree can lead back.
+    return typeof next === "number" && next > from ? this.appends(next, next + 1) : []
   }
 
   /** The events from a position on, up to another one. Appends of samples alone are not read. */

@@ -29,7 +29,7 @@ export const open = (folder: string): Effect.Effect<Recorded, ReadError, Scope.S
         format: "journal",
         place: folder,
         columns: Effect.mapBoth(contents, { onFailure: readErrorOf, onSuccess: ({ columns }) => columns }),
-        events: Stream.fromIterableEffect(Effect.mapError(events, readErrorOf)),
+        events: Stream.mapError(events, readErrorOf),
         extent: Effect.mapError(extentOf(reading), readErrorOf),
         samples: (options = {}) => Stream.mapError(samplesIn(reading, contents, options), readErrorOf)
       }
@@ -108,31 +108,36 @@ const extentOf = Effect.fnUntraced(function*(reading: Reading.Reading): Effect.f
 /** How many items are looked through for events before other work goes on. */
 const EVENT_PIECE = 1 << 14
 
-/** What was found is kept: in a day there are millions of items, and few events. */
+/** The events, segment by segment. What was found is kept: in a day there are millions of items, and few events. */
 const eventsOf = (
   reading: Reading.Reading,
   contents: Effect.Effect<Contents, JournalError>
-): Effect.Effect<ReadonlyArray<EventRow>, JournalError> => {
+): Stream.Stream<EventRow, JournalError> => {
   const found = new Map<number, { readonly through: number; readonly events: ReadonlyArray<EventRow> }>()
-  return Effect.gen(function*() {
-    for (const first of yield* reading.segments) {
-      let { events, through } = found.get(first) ?? { through: first, events: [] }
-      const end = (yield* reading.read(first, (segment) => segment.end())) ?? through
-      while (through < end) {
-        const next = Math.min(end, through + EVENT_PIECE)
-        const added = yield* reading.read(first, (segment) => segment.events(through, next))
-        events = [...events, ...(added ?? []).map(({ event }) => eventToRow(event))]
-        through = next
-        yield* Effect.yieldNow
-      }
-      found.set(first, { through, events })
+  const inSegment = Effect.fnUntraced(function*(first: number) {
+    let { events, through } = found.get(first) ?? { through: first, events: [] }
+    const end = (yield* reading.read(first, (segment) => segment.end())) ?? through
+    while (through < end) {
+      const next = Math.min(end, through + EVENT_PIECE)
+      const added = yield* reading.read(first, (segment) => segment.events(through, next))
+      events = [...events, ...(added ?? []).map(({ event }) => eventToRow(event))]
+      through = next
+      yield* Effect.yieldNow
     }
-    const events = [...found.values()].flatMap(({ events }) => events)
-    const { run, sources } = yield* contents
-    return run === undefined || events.some(({ event, run_id }) => event === "RunStarted" && run_id === run.id)
-      ? events
-      : [startOf(run, sources), ...events]
+    found.set(first, { through, events })
+    return events
   })
+  return Stream.unwrap(Effect.gen(function*() {
+    const firsts = [...new Set([...found.keys(), ...yield* reading.segments])]
+    const { run, sources } = yield* contents
+    const begin = firsts[0] === undefined ? [] : yield* inSegment(firsts[0])
+    // A run's start is its first event.
+    const hasStart = run === undefined
+      || begin.some(({ event, run_id }) => event === "RunStarted" && run_id === run.id)
+    return Stream.fromIterable(hasStart ? [] : [startOf(run, sources)]).pipe(
+      Stream.concat(Stream.flattenIterable(Stream.mapEffect(Stream.fromIterable(firsts), inSegment)))
+    )
+  }))
 }
 
 /** The beginning of a run whose own event went with an old segment. The version of its recorder is not known. */

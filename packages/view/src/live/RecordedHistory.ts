@@ -201,8 +201,7 @@ export const make = Effect.fnUntraced(function*(options: {
 
   const reading = Effect.gen(function*() {
     if (pieces.length === 0) yield* drawSketch
-    yield* readEvents
-    yield* readOn()
+    yield* Effect.all([readEvents, readOn()], { concurrency: "unbounded", discard: true })
     progress = null
     sketch.clear()
     return yield* Effect.raceFirst(follow, followEvents)

@@ -27,6 +27,7 @@ export class Timeline {
   /** All data. */
   extent: Span = { from: 0, until: SHORTEST_LIVE }
   #place: Place
+  #lastRolling: Rolling
   #back: Array<Place> = []
   #forward: Array<Place> = []
   #isMoving = false
@@ -36,6 +37,7 @@ export class Timeline {
   /** It begins by following, with so much of the newest data. */
   constructor(options: { readonly isLive: boolean; readonly rolling: Rolling; readonly onChange: () => void }) {
     this.#isLive = options.isLive
+    this.#lastRolling = options.rolling
     this.#onChange = options.onChange
     this.#place = { shown: this.extent, rolling: options.rolling }
   }
@@ -69,9 +71,10 @@ export class Timeline {
     if (this.rolling !== null) this.#put({ shown: this.#latest(this.rolling), rolling: this.rolling })
   }
 
-  /** Follows the newest data, with so much of it. */
-  follow(rolling: Rolling = this.rolling ?? this.#length()): void {
+  /** Follows the newest data, with so much of it; as it was followed before, if nothing is said. */
+  follow(rolling: Rolling = this.#lastRolling): void {
     this.#remember()
+    this.#lastRolling = rolling
     this.#put({ shown: this.#latest(rolling), rolling })
   }
 
@@ -95,8 +98,15 @@ export class Timeline {
     this.#isMoving = false
   }
 
-  /** Above 1: more is shown. `at` stays where it is. */
-  zoom(factor: number, at = (this.shown.from + this.shown.until) / 2): void {
+  /** Above 1: more is shown. `at` stays where it is; if nothing is said it is the middle, or the newest data of a recording that is followed. */
+  zoom(factor: number, at?: number): void {
+    const { from, until } = this.shown
+    if (at === undefined && this.#isLive && this.rolling !== null) {
+      this.follow(Math.max(SHORTEST, (until - from) * factor))
+    } else this.#zoomAt(factor, at ?? (from + until) / 2)
+  }
+
+  #zoomAt(factor: number, at: number): void {
     const { from, until } = this.shown
     const most = 4 * Math.max(SHORTEST_LIVE, this.extent.until - this.extent.from)
     const limited = Math.min(factor, Math.max(1, most / (until - from)))
@@ -132,13 +142,9 @@ export class Timeline {
     this.#isMoving = false
   }
 
-  #length(): number {
-    return this.shown.until - this.shown.from
-  }
-
   #latest(rolling: Rolling): Span {
     const { from, until } = this.extent
-    const shortest = this.#isLive ? SHORTEST_LIVE : SHORTEST
+    const shortest = Math.min(rolling, this.#isLive ? SHORTEST_LIVE : SHORTEST)
     return { from: Math.max(from, until - rolling), until: Math.max(until, from + shortest) }
   }
 

@@ -23,6 +23,16 @@ const SHORTEST = 1_000
 /** While a recording is shorter than that, the window does not grow with each sample. */
 const SHORTEST_LIVE = 10_000_000
 
+interface TimelineOptions {
+  readonly isLive: boolean
+  /** It begins by following, with so much of the newest data. */
+  readonly rolling: Rolling
+  /** Somebody has chosen another window. */
+  readonly onChange: () => void
+  /** The window has followed the newest data. */
+  readonly onRoll: () => void
+}
+
 export class Timeline {
   /** All data. */
   extent: Span = { from: 0, until: SHORTEST_LIVE }
@@ -31,14 +41,11 @@ export class Timeline {
   #back: Array<Place> = []
   #forward: Array<Place> = []
   #isMoving = false
-  #isLive: boolean
-  #onChange: () => void
+  #options: TimelineOptions
 
-  /** It begins by following, with so much of the newest data. */
-  constructor(options: { readonly isLive: boolean; readonly rolling: Rolling; readonly onChange: () => void }) {
-    this.#isLive = options.isLive
+  constructor(options: TimelineOptions) {
+    this.#options = options
     this.#lastRolling = options.rolling
-    this.#onChange = options.onChange
     this.#place = { shown: this.extent, rolling: options.rolling }
   }
 
@@ -68,7 +75,9 @@ export class Timeline {
   grow(extent: Span): void {
     if (extent.from === this.extent.from && extent.until === this.extent.until) return
     this.extent = extent
-    if (this.rolling !== null) this.#put({ shown: this.#latest(this.rolling), rolling: this.rolling })
+    if (this.rolling === null) return
+    this.#place = { shown: this.#latest(this.rolling), rolling: this.rolling }
+    this.#options.onRoll()
   }
 
   /** Follows the newest data, with so much of it; as it was followed before, if nothing is said. */
@@ -101,7 +110,7 @@ export class Timeline {
   /** Above 1: more is shown. `at` stays where it is; if nothing is said it is the middle, or the newest data of a recording that is followed. */
   zoom(factor: number, at?: number): void {
     const { from, until } = this.shown
-    if (at === undefined && this.#isLive && this.rolling !== null) {
+    if (at === undefined && this.#options.isLive && this.rolling !== null) {
       this.follow(Math.max(SHORTEST, (until - from) * factor))
     } else this.#zoomAt(factor, at ?? (from + until) / 2)
   }
@@ -144,13 +153,13 @@ export class Timeline {
 
   #latest(rolling: Rolling): Span {
     const { from, until } = this.extent
-    const shortest = Math.min(rolling, this.#isLive ? SHORTEST_LIVE : SHORTEST)
+    const shortest = Math.min(rolling, this.#options.isLive ? SHORTEST_LIVE : SHORTEST)
     return { from: Math.max(from, until - rolling), until: Math.max(until, from + shortest) }
   }
 
   #put(place: Place): void {
     this.#place = place
-    this.#onChange()
+    this.#options.onChange()
   }
 }
 

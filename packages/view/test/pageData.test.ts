@@ -181,7 +181,7 @@ describe("lines", () => {
 
 describe("the timeline", () => {
   const make = () => {
-    const timeline = new Timeline({ isLive: true, rolling: Infinity, onChange: () => {} })
+    const timeline = new Timeline({ isLive: true, rolling: Infinity, onChange: () => {}, onRoll: () => {} })
     timeline.grow({ from: 0, until: 1000e6 })
     return timeline
   }

@@ -16,7 +16,7 @@ export class Events {
   #latest: ReadonlyArray<EventRow> = []
   #earlier: { readonly span: Span; readonly events: ReadonlyArray<EventRow> } | undefined
   #count = -1
-  #timer: ReturnType<typeof setTimeout> | undefined
+  #isAsking = false
   #askedAt = -Infinity
   #onChange: () => void
   #onError: (error: unknown) => void
@@ -58,14 +58,16 @@ export class Events {
     { from, until }: Span,
     keep: (answer: { readonly events: ReadonlyArray<EventRow>; readonly truncated: boolean }) => void
   ): void {
-    this.#timer ??= setTimeout(() => {
+    if (this.#isAsking) return
+    this.#isAsking = true
+    setTimeout(() => {
       this.#askedAt = performance.now()
       getEvents(from, until).then((answer) => {
         keep(answer)
         this.happenings = happeningsOf([...this.#earlier?.events ?? [], ...this.#latest])
         this.#onChange()
       }).catch(this.#onError).finally(() => {
-        this.#timer = undefined
+        this.#isAsking = false
       })
     }, Math.max(0, this.#askedAt + BETWEEN - performance.now()))
   }

@@ -50,7 +50,9 @@ export class Page {
     this.timeline = new Timeline({
       isLive: view.isLive,
       rolling: view.isLive ? FIRST_WINDOW : Infinity,
-      onChange: () => this.#moved()
+      onChange: () => this.#moved(),
+      // What is drawn moves with the data that come for it: nothing is empty for a moment at the right edge.
+      onRoll: () => this.seen.length === 0 ? this.redraw() : this.#feed.check()
     })
     this.#feed = new Feed({
       timeline: this.timeline,
@@ -62,7 +64,10 @@ export class Page {
         this.events.cover(this.timeline.shown)
         this.redraw()
       },
-      onError: (error) => this.fail(error)
+      onError: (error) => {
+        this.redraw()
+        this.fail(error)
+      }
     })
     this.setView(view)
     setInterval(() => this.update(), 1000)

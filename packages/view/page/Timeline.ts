@@ -23,20 +23,29 @@ const SHORTEST = 1_000
 /** While a recording is shorter than that, the window does not grow with each sample. */
 const SHORTEST_LIVE = 10_000_000
 
+interface TimelineOptions {
+  readonly isLive: boolean
+  /** It begins by following, with so much of the newest data. */
+  readonly rolling: Rolling
+  /** Somebody has chosen another window. */
+  readonly onChange: () => void
+  /** The window has followed the newest data. */
+  readonly onRoll: () => void
+}
+
 export class Timeline {
   /** All data. */
   extent: Span = { from: 0, until: SHORTEST_LIVE }
   #place: Place
+  #lastRolling: Rolling
   #back: Array<Place> = []
   #forward: Array<Place> = []
   #isMoving = false
-  #isLive: boolean
-  #onChange: () => void
+  #options: TimelineOptions
 
-  /** It begins by following, with so much of the newest data. */
-  constructor(options: { readonly isLive: boolean; readonly rolling: Rolling; readonly onChange: () => void }) {
-    this.#isLive = options.isLive
-    this.#onChange = options.onChange
+  constructor(options: TimelineOptions) {
+    this.#options = options
+    this.#lastRolling = options.rolling
     this.#place = { shown: this.extent, rolling: options.rolling }
   }
 
@@ -66,12 +75,15 @@ export class Timeline {
   grow(extent: Span): void {
     if (extent.from === this.extent.from && extent.until === this.extent.until) return
     this.extent = extent
-    if (this.rolling !== null) this.#put({ shown: this.#latest(this.rolling), rolling: this.rolling })
+    if (this.rolling === null) return
+    this.#place = { shown: this.#latest(this.rolling), rolling: this.rolling }
+    this.#options.onRoll()
   }
 
-  /** Follows the newest data, with so much of it. */
-  follow(rolling: Rolling = this.rolling ?? this.#length()): void {
+  /** Follows the newest data, with so much of it; as it was followed before, if nothing is said. */
+  follow(rolling: Rolling = this.#lastRolling): void {
     this.#remember()
+    this.#lastRolling = rolling
     this.#put({ shown: this.#latest(rolling), rolling })
   }
 
@@ -95,8 +107,15 @@ export class Timeline {
     this.#isMoving = false
   }
 
-  /** Above 1: more is shown. `at` stays where it is. */
-  zoom(factor: number, at = (this.shown.from + this.shown.until) / 2): void {
+  /** Above 1: more is shown. `at` stays where it is; if nothing is said it is the middle, or the newest data of a recording that is followed. */
+  zoom(factor: number, at?: number): void {
+    const { from, until } = this.shown
+    if (at === undefined && this.#options.isLive && this.rolling !== null) {
+      this.follow(Math.max(SHORTEST, (until - from) * factor))
+    } else this.#zoomAt(factor, at ?? (from + until) / 2)
+  }
+
+  #zoomAt(factor: number, at: number): void {
     const { from, until } = this.shown
     const most = 4 * Math.max(SHORTEST_LIVE, this.extent.until - this.extent.from)
     const limited = Math.min(factor, Math.max(1, most / (until - from)))
@@ -132,19 +151,15 @@ export class Timeline {
     this.#isMoving = false
   }
 
-  #length(): number {
-    return this.shown.until - this.shown.from
-  }
-
   #latest(rolling: Rolling): Span {
     const { from, until } = this.extent
-    const shortest = this.#isLive ? SHORTEST_LIVE : SHORTEST
+    const shortest = Math.min(rolling, this.#options.isLive ? SHORTEST_LIVE : SHORTEST)
     return { from: Math.max(from, until - rolling), until: Math.max(until, from + shortest) }
   }
 
   #put(place: Place): void {
     this.#place = place
-    this.#onChange()
+    this.#options.onChange()
   }
 }
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import axe from "axe-core"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Fiber, Layer } from "effect"
 import * as fs from "node:fs"
 import type { Browser, Page } from "playwright-core"
 import { hasBrowser, openPage, startBrowser } from "./browser.ts"
@@ -65,9 +65,9 @@ interface Opened {
   readonly record: (ticks: number) => Effect.Effect<void>
 }
 
-const open = Effect.fnUntraced(function*(data: MadeUp, options: Parameters<typeof openPage>[2] = {}) {
+const open = Effect.fnUntraced(function*(data: MadeUp, options: Parameters<typeof openPage>[2] = {}, hash = "") {
   const server = yield* startPageServer(data)
-  const { errors, page } = yield* openPage(yield* Chromium, server.url, options)
+  const { errors, page } = yield* openPage(yield* Chromium, server.url + hash, options)
   const act: Opened["act"] = (act) => Effect.promise(() => act(page))
   const opened: Opened = {
     page,
@@ -208,6 +208,45 @@ describe.skipIf(!hasBrowser)("the page, in a browser (on Linux, or with CHROME_P
         )
         // All that was recorded before the reload is there again.
         assert.isAtMost(yield* opened.ask<number>("probe.plot('SCCM').chart.data[0][0]"), at(100))
+      }))
+
+    it.effect("a page that is hidden neither listens nor asks, and asks for all when it is seen again", () =>
+      Effect.gen(function*() {
+        const opened = yield* open(ofThree({ ticks: 3000 }))
+        const show = (isHidden: boolean) =>
+          opened.ask(
+            `Object.defineProperty(document, "hidden", { value: ${isHidden}, configurable: true }), document.dispatchEvent(new Event("visibilitychange"))`
+          )
+        const wait = (millis: number) => opened.ask(`new Promise((done) => setTimeout(done, ${millis}))`)
+        yield* show(true)
+        yield* Effect.repeat(wait(20), { until: () => opened.server.listening() === 0 })
+        opened.server.asked.length = 0
+        yield* opened.record(500)
+        yield* wait(400)
+        assert.deepStrictEqual(opened.server.asked, [])
+        yield* show(false)
+        yield* opened.until(`probe.page.range.until >= ${at(3499)}`)
+        assert.strictEqual(opened.server.listening(), 1)
+      }))
+
+    it.effect("a token in the address is used and taken away, and asked for if there is none", () =>
+      Effect.gen(function*() {
+        const opened = yield* open(ofThree({ token: "secret" }), {}, "#token=secret")
+        assert.strictEqual(yield* opened.ask("location.hash"), "")
+        const other = yield* open(ofThree({ token: "secret", ticks: 0 }))
+        yield* other.until("!document.getElementById('token').hidden")
+        const enter = (token: string) =>
+          other.act((page) =>
+            page.getByLabel("Token of this recording").fill(token).then(() => page.keyboard.press("Enter"))
+          )
+        yield* enter("guess")
+        yield* other.until("document.getElementById('problem').textContent.startsWith('This is another token.')")
+        const loaded = yield* Effect.forkChild(other.act((page) => page.waitForEvent("load")), {
+          startImmediately: true
+        })
+        yield* enter("secret")
+        yield* Fiber.join(loaded)
+        yield* other.until("window.sampleline?.state !== undefined")
       }))
 
     it.effect("markers are posted, files are saved, and names with HTML are text", () =>

@@ -181,7 +181,7 @@ describe("lines", () => {
 
 describe("the timeline", () => {
   const make = () => {
-    const timeline = new Timeline({ isLive: true, rolling: Infinity, onChange: () => {} })
+    const timeline = new Timeline({ isLive: true, rolling: Infinity, onChange: () => {}, onRoll: () => {} })
     timeline.grow({ from: 0, until: 1000e6 })
     return timeline
   }
@@ -201,6 +201,20 @@ describe("the timeline", () => {
     assert.deepStrictEqual(timeline.shown, { from: 1070e6, until: 1100e6 })
   })
 
+  it("a zoom without a place goes on following, and following begins again as it was", () => {
+    const timeline = make()
+    timeline.follow(60e6)
+    timeline.zoom(0.5)
+    assert.strictEqual(timeline.rolling, 30e6)
+    timeline.zoom(0.1)
+    assert.deepStrictEqual(timeline.shown, { from: 997e6, until: 1000e6 })
+    timeline.zoom(10)
+    timeline.show({ from: 1e6, until: 2e6 })
+    assert.isNull(timeline.rolling)
+    timeline.follow()
+    assert.deepStrictEqual(timeline.shown, { from: 970e6, until: 1000e6 })
+  })
+
   it("a movement is one step of the way back", () => {
     const timeline = make()
     const before = timeline.shown
@@ -212,7 +226,7 @@ describe("the timeline", () => {
 
   it("a zoom has limits", () => {
     const timeline = make()
-    timeline.zoom(1e9)
+    timeline.zoom(1e9, 500e6)
     assert.strictEqual(timeline.shown.until - timeline.shown.from, 4000e6)
     timeline.show({ from: 5, until: 5 })
     assert.strictEqual(timeline.shown.until - timeline.shown.from, 1000)

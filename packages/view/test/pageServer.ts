@@ -37,6 +37,8 @@ export interface MadeUp {
   isLive: boolean
   /** What the server tells, over what it would tell by itself. */
   told: { [key: string]: unknown }
+  /** What a page must give before it gets anything; null: nothing. */
+  readonly token: string | null
   /** False: a sketch of every 50th bucket. */
   isComplete: boolean
   readonly events: Array<EventRow>
@@ -74,6 +76,7 @@ export const madeUp = (changes: Partial<MadeUp> = {}): MadeUp => {
     ticks: 60_000,
     isLive: true,
     told: {},
+    token: null,
     isComplete: true,
     events: [
       event("RunStarted", 0),
@@ -305,6 +308,8 @@ export interface PageServer {
   readonly marked: Array<string>
   /** Tells all pages how things are. */
   readonly tell: () => void
+  /** How many pages listen. */
+  readonly listening: () => number
   /** Ends all live connections, and takes no more while `isDown`. */
   isDown: boolean
   readonly disconnect: () => void
@@ -332,7 +337,23 @@ export const startPageServer = (data: MadeUp, port = 0): Effect.Effect<PageServe
         response.setHeader("content-security-policy", POLICY)
         const number = (name: string) => Number(url.searchParams.get(name))
         if (url.pathname !== "/live") page.asked.push(request.url ?? "")
+        const isKnown = page.data.token === null || request.headers.cookie === "known=yes"
+        if (!isKnown && url.pathname !== "/api/session" && /^\/(?:api|live)/.test(url.pathname)) {
+          return json({ error: "A token is needed." }, 401)
+        }
+        const read = (then: (body: { readonly [name: string]: unknown }) => void) => {
+          let body = ""
+          request.on("data", (chunk) => body += chunk)
+          request.on("end", () => then(JSON.parse(body)))
+        }
         switch (url.pathname) {
+          case "/api/session":
+            return read(({ token }) => {
+              if (token === page.data.token) {
+                response.setHeader("set-cookie", "known=yes; Path=/; HttpOnly; SameSite=Strict")
+              }
+              json({ error: "This is another token." }, token === page.data.token ? 200 : 403)
+            })
           case "/api/view":
             return json(viewOf(page.data))
           case "/api/events":
@@ -342,15 +363,11 @@ export const startPageServer = (data: MadeUp, port = 0): Effect.Effect<PageServe
             const bytes = rangeOf(page.data, number("from"), number("until"), number("points"), ids)
             return response.writeHead(200, { "content-type": "application/octet-stream" }).end(bytes)
           }
-          case "/api/mark": {
-            let body = ""
-            request.on("data", (chunk) => body += chunk)
-            request.on("end", () => {
-              page.marked.push(JSON.parse(body).text)
+          case "/api/mark":
+            return read(({ text }) => {
+              page.marked.push(String(text))
               json({ at: timeOf(page.data, page.data.ticks) })
             })
-            return
-          }
           case "/live":
             if (page.isDown) return json({ error: "down" }, 503)
             response.writeHead(200, { "content-type": "text/event-stream" })
@@ -370,6 +387,7 @@ export const startPageServer = (data: MadeUp, port = 0): Effect.Effect<PageServe
         asked: [],
         marked: [],
         tell: () => live.forEach(send),
+        listening: () => live.size,
         isDown: false,
         disconnect: () => live.forEach((response) => response.destroy())
       }

@@ -28,7 +28,16 @@ export const linesOf = (range: Range, ids: ReadonlyArray<number>, options: LineO
       values.forEach((value, at) => typeof value === "number" && value <= 0 && (values[at] = null))
     }
   }
+  lines.values.forEach(widenBreaks)
   return lines
+}
+
+/** A break reaches from value to value: uPlot leaves out the line only between times next to each other. */
+const widenBreaks = (values: Array<Value>): void => {
+  for (let at = 1; at < values.length; at++) if (values[at - 1] === null && values[at] === undefined) values[at] = null
+  for (let at = values.length - 2; at >= 0; at--) {
+    if (values[at + 1] === null && values[at] === undefined) values[at] = null
+  }
 }
 
 const linesOfBuckets = (

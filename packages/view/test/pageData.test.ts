@@ -158,7 +158,24 @@ describe("lines", () => {
     }
     const { times, values } = linesOf(both, [7, 8, 9], options)
     assert.deepStrictEqual([...times], [0, 10, 20])
-    assert.deepStrictEqual(values, [[1, undefined, null], [undefined, 3, 4], [undefined, undefined, undefined]])
+    assert.deepStrictEqual(values, [[1, null, null], [undefined, 3, 4], [undefined, undefined, undefined]])
+  })
+
+  it("a hole reaches from value to value, however many values others have in it", () => {
+    const both: Points = {
+      ...points([0, 1], [1, 2]),
+      series: new Map([
+        [7, { times: Float64Array.of(0, 10_000, 90_000, 100_000), values: Float64Array.of(1, 2, 3, 4) }],
+        [8, {
+          times: Float64Array.from({ length: 10 }, (_, n) => 5000 + n * 10_000),
+          values: new Float64Array(10)
+        }]
+      ])
+    }
+    const { times, values } = linesOf(both, [7, 8], options)
+    for (const [at, value] of values[0]!.entries()) {
+      assert.strictEqual(value === null, times[at]! > 10_000 && times[at]! < 90_000, `${times[at]}`)
+    }
   })
 
   it("a logarithmic axis has no place for zero", () => {

@@ -14,7 +14,7 @@ export class Events {
   /** Whether there are more than those that are known. */
   areCut = false
   #latest: ReadonlyArray<EventRow> = []
-  #earlier: { readonly span: Span; readonly events: ReadonlyArray<EventRow> } | undefined
+  #earlier: { readonly span: Span; readonly events: ReadonlyArray<EventRow>; readonly areAll: boolean } | undefined
   #count = -1
   #isAsking = false
   #askedAt = -Infinity
@@ -41,10 +41,11 @@ export class Events {
     const [oldest] = this.#latest
     if (!this.areCut || oldest === undefined || from >= microsOf(oldest.at)) return
     const span = { from, until: Math.min(until, microsOf(oldest.at) - 1) }
-    const known = this.#earlier?.span
-    if (known !== undefined && known.from <= span.from && known.until >= span.until) return
-    this.#ask(span, ({ events }) => {
-      this.#earlier = { span, events }
+    const { areAll = false, span: known = { from: Infinity, until: Infinity } } = this.#earlier ?? {}
+    const isSame = known.from === span.from && known.until === span.until
+    if (isSame || areAll && known.from <= span.from && known.until >= span.until) return
+    this.#ask(span, ({ events, truncated }) => {
+      this.#earlier = { span, events, areAll: !truncated }
     })
   }
 

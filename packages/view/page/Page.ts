@@ -61,7 +61,6 @@ export class Page {
       drawMillis: () => this.#drawMillis,
       onRange: () => {
         this.problem = null
-        this.events.cover(this.timeline.shown)
         this.redraw()
       },
       onError: (error) => {
@@ -70,7 +69,11 @@ export class Page {
       }
     })
     this.setView(view)
-    setInterval(() => this.update(), 1000)
+    setInterval(() => {
+      if (document.hidden) return
+      this.events.cover(this.timeline.shown)
+      this.update()
+    }, 1000)
     addEventListener("beforeprint", () => this.#useTheme({ theme: "light" }))
     addEventListener("afterprint", () => this.#useTheme(settings))
   }

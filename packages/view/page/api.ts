@@ -56,7 +56,7 @@ export interface EventRow {
   readonly until_at: string | null
   readonly duration_s: number | null
   readonly count: number | null
-  readonly data: { readonly field?: string | null } | null
+  readonly data: { readonly field?: string | null; readonly target?: string } | null
 }
 
 /** What the server tells up to four times a second. */

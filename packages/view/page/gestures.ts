@@ -52,22 +52,27 @@ export const attachGestures = (chart: uPlot, timeline: Timeline): void => {
   attachPanning(over, timeline)
 }
 
+/** A finger that scrolls the page moves so little to the side before the browser takes it over. */
+const FEW_PIXELS = 10
+
 /** The fingers that touch, or the mouse while shift is held, by the times that they hold. */
 const attachPanning = (over: HTMLElement, timeline: Timeline): void => {
-  const held = new Map<number, { time: number; x: number }>()
+  const held = new Map<number, { readonly time: number; readonly start: number; x: number }>()
   over.addEventListener("pointerdown", (event) => {
     if (event.pointerType === "mouse" && !(event.shiftKey && event.button === 0)) return
     over.setPointerCapture(event.pointerId)
     const x = placeOf(over, event)
-    held.set(event.pointerId, { time: timeAt(timeline, x), x })
+    held.set(event.pointerId, { time: timeAt(timeline, x), start: x, x })
   })
   over.addEventListener("pointermove", (event) => {
     const finger = held.get(event.pointerId)
     if (finger === undefined) return
     finger.x = placeOf(over, event)
     const [one, other] = [...held.values()]
+    const isAlone = other === undefined
+    if (isAlone && !timeline.isMoving && Math.abs(finger.x - finger.start) * over.clientWidth < FEW_PIXELS) return
     const { from, until } = timeline.shown
-    const apart = other === undefined ? 0 : other.x - one!.x
+    const apart = isAlone ? 0 : other.x - one!.x
     const length = Math.abs(apart) < 0.02 ? until - from : (other!.time - one!.time) / apart
     if (length > 0) timeline.move({ from: one!.time - one!.x * length, until: one!.time + (1 - one!.x) * length })
   })

@@ -57,51 +57,52 @@ const happeningOf = (row: EventRow): Happening => {
   const at = microsOf(row.at)
   const since = row.since_at === null ? at : microsOf(row.since_at)
   const until = row.until_at === null ? at : microsOf(row.until_at)
-  const named = (text: string) => row.device === null || text.includes(row.device) ? text : `${row.device}: ${text}`
-  const lasted = row.duration_s === null ? "" : `, ${lengthText(row.duration_s * 1e6)}`
   const concerned = { device: row.device, field: row.data?.field ?? null }
   const moment = { ...concerned, from: at, until: at }
   const stretch = { ...concerned, from: since, until }
+  const named = (text: string) => row.device === null ? text : `${row.device}: ${text}`
+  const lasted = row.duration_s === null ? "" : `, ${lengthText(row.duration_s * 1e6)}`
   const why = [row.reason, row.detail].filter((part) => part !== null).join(": ")
+  const because = (text: string) => why === "" ? text : `${text}. ${why}`
+  // An alarm of any device has a star in place of the name.
+  const alarm = row.detail?.startsWith("*") === true ? named(row.detail) : row.detail
   switch (row.event) {
     case "DeviceFailing":
-      return { kind: "hole", ...stretch, until: null, text: named(`fails. ${why}`) }
+      return { kind: "hole", ...stretch, until: null, text: because(named("fails")) }
     case "DeviceBack":
-      return { kind: "hole", ...stretch, text: named(`no values${lasted}. ${why}`) }
+      return { kind: "hole", ...stretch, text: because(named(`no values${lasted}`)) }
     case "DeviceLost":
-      return { kind: "hole", ...stretch, text: named(`lost until the end of the run${lasted}. ${why}`) }
+      return { kind: "hole", ...stretch, text: because(named(`lost until the end of the run${lasted}`)) }
     case "SlotsSkipped":
-      return { kind: "hole", ...stretch, text: `${row.count} ticks skipped${lasted}. ${why}` }
+      return { kind: "hole", ...stretch, text: because(`${row.count} ticks skipped${lasted}`) }
     case "TicksDropped":
-      return { kind: "hole", ...stretch, text: `${row.count} ticks dropped${lasted}. ${why}` }
+      return { kind: "hole", ...stretch, text: because(`${row.count} ticks dropped${lasted}`) }
     case "AlarmRaised":
-      return { kind: "alarm", ...stretch, until: null, text: named(`${row.detail}, raised`) }
+      return { kind: "alarm", ...stretch, until: null, text: `${alarm}, raised` }
     case "AlarmCleared":
-      return { kind: "alarm", ...stretch, text: named(`${row.detail}, cleared${lasted}`) }
+      return { kind: "alarm", ...stretch, text: `${alarm}, cleared${lasted}` }
     case "Marker":
       return { kind: "marker", ...moment, text: row.detail ?? "" }
     case "RunStarted":
-      return { kind: "run", ...moment, text: "The run started." }
+      return { kind: "run", ...moment, text: "The run started" }
     case "RunEnded":
-      return { kind: "run", ...moment, text: `The run ended${lasted}. ${why}` }
+      return { kind: "run", ...moment, text: because(`The run ended${lasted}`) }
     case "OutputFailing":
+      return { kind: "output", ...moment, text: because(`${row.data?.target} fails`) }
     case "OutputBack":
+      return { kind: "output", ...moment, text: because(`${row.data?.target} works again`) }
     case "OutputGap":
-      return { kind: "output", ...moment, text: `${SPOKEN[row.event]}. ${why}` }
+      return { kind: "output", ...moment, text: because(`${row.data?.target} lacks ${row.count} samples`) }
+    case "ClockStepped":
+      return { kind: "other", ...moment, text: "The system clock jumped" }
+    case "DeviceChanged":
+      return { kind: "other", ...moment, text: because(named("the device changed")) }
     default:
-      return { kind: "other", ...moment, text: named(`${SPOKEN[row.event] ?? row.event}. ${why}`) }
+      return { kind: "other", ...moment, text: because(named(row.event)) }
   }
 }
 
-const SPOKEN: { readonly [event: string]: string } = {
-  OutputFailing: "An output fails",
-  OutputBack: "An output works again",
-  OutputGap: "An output lacks samples",
-  ClockStepped: "The system clock jumped",
-  DeviceChanged: "The device changed"
-}
-
-/** The happenings of these kinds that are seen at a time. Moments are seen from nearby. */
+/** The happenings that are seen at a time. Moments are seen from nearby. */
 export const happeningAt = (
   happenings: ReadonlyArray<Happening>,
   time: number,

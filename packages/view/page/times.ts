@@ -26,7 +26,7 @@ export const zoneText = (time: number, zone: Zone): string => {
 
 const two = (value: number): string => String(value).padStart(2, "0")
 
-/** The parts of a time. `of` is a text such as `2026-11-29T14:03:10.123456`. */
+/** The parts of a time as the zone reads it: `2026-11-29`, `14:03:10`, `123456`. */
 const partsOf = (time: number, zone: Zone) => {
   const text = isoText(time + offsetAt(time, zone))
   return { date: text.slice(0, 10), clock: text.slice(11, 19), fraction: text.slice(20, 26) }
@@ -103,7 +103,8 @@ export const ticksOf = (from: number, until: number, step: number, zone: Zone): 
   for (let at = Math.ceil((from + offsetAt(from, zone)) / step) * step;; at += step) {
     const tick = at - offsetAt(at - offsetAt(at, zone), zone)
     if (!(tick <= until)) return ticks
-    ticks.push(tick)
+    // An hour that the clocks leave out has no tick of its own.
+    if (tick !== ticks.at(-1)) ticks.push(tick)
   }
 }
 

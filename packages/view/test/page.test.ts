@@ -286,6 +286,14 @@ describe.skipIf(!hasBrowser)("the page, in a browser (on Linux, or with CHROME_P
         yield* opened.until("document.getElementById('cursor').textContent.includes('no reply within 300 ms')")
       }))
 
+    it.effect("events that are too many are asked for where they are shown", () =>
+      Effect.gen(function*() {
+        const opened = yield* open(ofThree({ mostEvents: 2 }))
+        yield* opened.until("document.querySelectorAll('#event-list li').length === 2")
+        yield* opened.ask(`probe.page.timeline.show({ from: ${at(7_000)}, until: ${at(9_000)} })`)
+        yield* opened.until("document.getElementById('event-list').textContent.includes('valve opened')")
+      }))
+
     it.effect("an empty, an ended, a lost and a half-read recording say so", () =>
       Effect.gen(function*() {
         const data = ofThree({ ticks: 0, holes: [], events: [] })

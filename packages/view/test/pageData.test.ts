@@ -274,6 +274,23 @@ describe("what happened", () => {
     )
   })
 
+  it("has a text that names what it concerns", () => {
+    const { events: [first] } = madeUp()
+    const textOf = (event: string, columns: object) => happeningsOf([{ ...first!, ...columns, event }])[0]!.text
+    assert.strictEqual(
+      textOf("DeviceFailing", { device: "a", reason: "Timeout", detail: "late" }),
+      "a: fails. Timeout: late"
+    )
+    assert.strictEqual(textOf("DeviceBack", { device: "a", duration_s: 2.5 }), "a: no values, 2.5 s")
+    assert.strictEqual(textOf("AlarmRaised", { device: "a", detail: "*.P > 3" }), "a: *.P > 3, raised")
+    assert.strictEqual(
+      textOf("AlarmCleared", { device: "a", detail: "a.P > 3", duration_s: 90 }),
+      "a.P > 3, cleared, 90 s"
+    )
+    assert.strictEqual(textOf("OutputGap", { count: 7, data: { target: "run.csv" } }), "run.csv lacks 7 samples")
+    assert.strictEqual(textOf("Later", {}), "Later")
+  })
+
   it("what goes on ends with the run", () => {
     const { events } = madeUp()
     const [started, ...others] = happeningsOf([...events, {

@@ -10,6 +10,7 @@ import * as fs from "node:fs"
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
 import * as path from "node:path"
+import { microsOf } from "../page/times.ts"
 
 export const HTML_NAME = "<img src=x onerror=document.title='broken'>"
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; " +
@@ -42,6 +43,8 @@ export interface MadeUp {
   /** False: a sketch of every 50th bucket. */
   isComplete: boolean
   readonly events: Array<EventRow>
+  /** How many events are told at once. */
+  readonly mostEvents: number
   /** No values, by tick. The devices: all if there are none. */
   readonly holes: Array<{ readonly from: number; readonly until: number; readonly device: number | null }>
   /** Where the first field of the first device is 1,000 higher. */
@@ -77,6 +80,7 @@ export const madeUp = (changes: Partial<MadeUp> = {}): MadeUp => {
     isLive: true,
     told: {},
     token: null,
+    mostEvents: 1000,
     isComplete: true,
     events: [
       event("RunStarted", 0),
@@ -205,6 +209,12 @@ const stateOf = (data: MadeUp) => {
     log: [],
     ...data.told
   }
+}
+
+/** The latest ones. */
+const eventsOf = ({ events, mostEvents }: MadeUp, from: number, until: number) => {
+  const found = events.filter(({ at }) => microsOf(at) >= from && microsOf(at) <= until)
+  return { events: found.slice(-mostEvents), truncated: found.length > mostEvents }
 }
 
 interface Column {
@@ -357,7 +367,7 @@ export const startPageServer = (data: MadeUp, port = 0): Effect.Effect<PageServe
           case "/api/view":
             return json(viewOf(page.data))
           case "/api/events":
-            return json({ events: page.data.events, truncated: false })
+            return json(eventsOf(page.data, number("from"), number("until")))
           case "/api/range": {
             const ids = (url.searchParams.get("series") ?? "").split(",").map(Number)
             const bytes = rangeOf(page.data, number("from"), number("until"), number("points"), ids)

@@ -39,6 +39,8 @@ disk-wait: 2min
 fsync: interval
 alarms: [fuel.Mass_Flow < 90 SCCM for 5s, "* is silent for 10s"]
 on-alarm: [notify-send, sampleline]
+view: 7373
+view-host: 192.168.0.7
 metrics: 9464
 otlp: http://127.0.0.1:4318
 json: true

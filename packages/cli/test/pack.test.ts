@@ -28,8 +28,8 @@ const copyRepository = (folder: string) => {
     if (name === "@sampleline" || name === "sampleline") continue
     fs.symlinkSync(path.join(ROOT, "node_modules", name), `${folder}/node_modules/${name}`)
   }
-  for (const name of ["core", "sqlite", "journal", "sinks", "alicat", "view"]) {
-    fs.symlinkSync(`${folder}/packages/${name}`, `${folder}/node_modules/@sampleline/${name}`)
+  for (const library of FOLDERS.filter((name) => name !== "packages/cli")) {
+    fs.symlinkSync(`${folder}/${library}`, `${folder}/node_modules/@sampleline/${path.basename(library)}`)
   }
 }
 
@@ -39,8 +39,10 @@ import { conformance } from "@sampleline/core/testing"
 import { Journal } from "@sampleline/journal"
 import { CsvSink } from "@sampleline/sinks/CsvSink"
 import { Alicat } from "@sampleline/alicat"
+import { open, runsOf } from "@sampleline/files"
 import { LiveTable } from "@sampleline/view"
-import { Effect, Layer } from "effect"
+import { LiveView } from "@sampleline/view/LiveView"
+import { Effect, Layer, Stream } from "effect"
 
 const Oven = PollSource.layer({ devices: ["oven"], poll: () => Effect.succeed({ Temperature: 180.5 }) })
 const source: Layer.Layer<PollSource, Alicat.AlicatError> = Alicat.layer({ devices: { fuel: { port: "/dev/ttyUSB0" } } })
@@ -49,7 +51,13 @@ const program = Recorder.record({ rateHz: 100, duration: "100 millis" }).pipe(Li
 const durable = Recorder.record({ rateHz: 100, duration: "100 millis" }).pipe(Journal.pipeToSink())
 await durable.pipe(Effect.provide([MemorySink.layer, Oven]), Effect.runPromise)
 const summary = await program.pipe(Effect.provide([CsvSink.layer({ path: "oven.csv" }), Oven]), Effect.runPromise)
+const events = await Effect.runPromise(Effect.scoped(Effect.flatMap(open("oven.csv"), ({ events }) => Stream.runCollect(events))))
+const page = await Effect.runPromise(Effect.provide(
+  Effect.flatMap(LiveView, ({ url }) => Effect.promise(() => fetch(url).then((reply) => reply.text()))),
+  LiveView.layer({ port: 0 })
+))
 console.log(summary.sinks[0]?.rows === summary.samplesEmitted, Layer.isLayer(source), typeof conformance, MemorySink.key)
+console.log(runsOf(events).length, page.startsWith("<!doctype html>"))
 `
 
 /** Opens each sink and prints what happens. Nothing listens on port 1. */
@@ -182,7 +190,7 @@ it.layer(layer, { excludeTestServices: true, timeout: "10 minutes" })("the packe
           project
         )
       ], { concurrency: "unbounded" })
-      assert.include(stdout, "true true function @sampleline/core/MemorySink")
+      assert.include(stdout, "true true function @sampleline/core/MemorySink\n1 true\n")
       assert.strictEqual(fs.readFileSync(`${project}/run.parquet`).subarray(-4).toString(), "PAR1")
       fs.rmSync(`${project}/run.parquet`)
     }))

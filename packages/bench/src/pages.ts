@@ -24,6 +24,10 @@ const RATE_HZ = 100
 const WARM_UP_SECONDS = 5
 const POINTS = 1500
 const WINDOW_MICROS = 600_000_000
+const TAIL_POINTS = 10
+const TAIL_MICROS = 4_000_000
+/** Between two looks at all of it. */
+const TAILS = 40
 /** A page asks at most four times a second. */
 const BETWEEN_REQUESTS = "250 millis"
 const LOOK_INTERVAL = "100 millis"
@@ -49,13 +53,20 @@ const listen = (url: string, reads: boolean): Effect.Effect<never> =>
     return Effect.sync(() => request.destroy())
   })
 
-/** Asks for what is new, as long as there is somebody who answers. */
+/** Asks for all that it shows now and then, and for what is new in between, as long as there is somebody who answers. */
 const follow = (url: string): Effect.Effect<never> =>
   Effect.gen(function*() {
     const { series, until } = json(yield* ask(url, "/api/view"))
     if (until === null) return
     const ids = series.map(({ id }: { readonly id: number }) => id).join(",")
-    yield* ask(url, `/api/range?from=${until - WINDOW_MICROS}&until=${until}&points=${POINTS}&series=${ids}`)
+    const range = (until: number, micros: number, points: number) =>
+      ask(url, `/api/range?from=${until - micros}&until=${until}&points=${points}&series=${ids}`)
+    yield* range(until, WINDOW_MICROS, POINTS)
+    for (let n = 0; n < TAILS; n++) {
+      yield* Effect.sleep(BETWEEN_REQUESTS)
+      const { until } = json(yield* ask(url, "/api/view"))
+      yield* range(until, TAIL_MICROS, TAIL_POINTS)
+    }
   }).pipe(Effect.ignoreCause, Effect.andThen(Effect.sleep(BETWEEN_REQUESTS)), Effect.forever)
 
 const pages = Effect.fnUntraced(function*(url: string) {

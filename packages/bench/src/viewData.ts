@@ -56,7 +56,7 @@ const started: RunEvent = {
 const round = (value: number, decimals: number) => Math.round(value * 10 ** decimals) / 10 ** decimals
 
 /** The sample of a device in a tick: slow waves, and noise that is the same in every run. */
-const sampleOf = (tick: number, device: number): Sample => {
+export const sampleOf = (tick: number, device: number): Sample => {
   const noise = (field: number) =>
     (Math.imul((tick * DEVICES + device) * 8 + field + 1, 2_654_435_761) >>> 0) / 2 ** 32 - 0.5
   const flow = 100 + 50 * Math.sin(tick / 50_000 + device)

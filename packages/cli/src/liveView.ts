@@ -11,6 +11,9 @@ import type { Settings } from "./settings.ts"
 import { latestLog } from "./terminal.ts"
 import { sayToken } from "./viewAddress.ts"
 
+/** The page says the level by itself. */
+const log = () => latestLog().map(({ level, text }) => ({ level, text: text.replace(/^(\S+) [A-Z]+ /, "$1 ") }))
+
 /** Serves the page while the scope is open. Gives its address. */
 export const openView = Effect.fnUntraced(function*(
   { view, "view-host": host }: Settings,
@@ -19,7 +22,7 @@ export const openView = Effect.fnUntraced(function*(
 ) {
   const port = view === "auto" ? undefined : view
   const page = yield* Effect.mapError(
-    Layer.build(LiveView.layer({ port, host, title, outputs, log: latestLog })),
+    Layer.build(LiveView.layer({ port, host, title, outputs, log })),
     refusal
   )
   const { url, urlWithToken } = Context.get(page, LiveView)

@@ -17,6 +17,8 @@ export type Part = (page: Page) => void
 
 export type ShownOfSeries = Shown & { readonly series: Series }
 
+/** At most so many buckets are drawn in a pixel. More is not seen, and takes time in each frame. */
+const BUCKETS_IN_PIXEL = 1.2
 /** What is shown of a recording that goes on, in microseconds. */
 const FIRST_WINDOW = 600e6
 
@@ -57,7 +59,7 @@ export class Page {
     this.#feed = new Feed({
       timeline: this.timeline,
       series: () => this.view.from === null ? [] : this.seen.map(({ id }) => id),
-      points: () => 1.5 * Math.max(0, ...this.plots.map(({ width }) => width)),
+      points: () => BUCKETS_IN_PIXEL * Math.max(0, ...this.plots.map(({ width }) => width)),
       drawMillis: () => this.#drawMillis,
       onRange: () => {
         this.problem = null

@@ -53,6 +53,14 @@ export const happeningsOf = (events: ReadonlyArray<EventRow>): ReadonlyArray<Hap
 const BEGINS = new Set(["DeviceFailing", "AlarmRaised"])
 const ENDS = new Set(["DeviceBack", "DeviceLost", "AlarmCleared"])
 
+/** Why ticks were skipped. */
+const CAUSES = new Map([
+  ["poll", "a device did not answer in time"],
+  ["bus", "the devices took longer than a tick to answer"],
+  ["buffer", "the outputs did not keep up"],
+  ["machine", "the machine was busy"]
+])
+
 const happeningOf = (row: EventRow): Happening => {
   const at = microsOf(row.at)
   const since = row.since_at === null ? at : microsOf(row.since_at)
@@ -62,7 +70,9 @@ const happeningOf = (row: EventRow): Happening => {
   const stretch = { ...concerned, from: since, until }
   const named = (text: string) => row.device === null ? text : `${row.device}: ${text}`
   const lasted = row.duration_s === null ? "" : `, ${lengthText(row.duration_s * 1e6)}`
-  const why = [row.reason, row.detail].filter((part) => part !== null).join(": ")
+  const why = [row.event === "SlotsSkipped" ? CAUSES.get(row.reason ?? "") ?? null : row.reason, row.detail].filter((
+    part
+  ) => part !== null).join(": ")
   const because = (text: string) => why === "" ? text : `${text}. ${why}`
   // An alarm of any device has a star in place of the name.
   const alarm = row.detail?.startsWith("*") === true ? named(row.detail) : row.detail

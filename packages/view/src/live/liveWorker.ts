@@ -3,6 +3,7 @@
  */
 import { messageOf, SampleClock } from "@sampleline/core"
 import { Cause, Deferred, Effect } from "effect"
+import * as os from "node:os"
 import { parentPort, workerData } from "node:worker_threads"
 import * as LevelFile from "./LevelFile.ts"
 import * as LiveHistory from "./LiveHistory.ts"
@@ -16,7 +17,16 @@ const MAX_BYTES = 2 ** 30
 const recording = parentPort!
 const tell = (message: FromPage) => recording.postMessage(message)
 
+/**
+ * Where the processor is busy, the recording goes first. Only on Linux a thread has a priority of its own; elsewhere this would slow down
+ * the recording too.
+ */
+const giveWay = Effect.ignore(Effect.try(() => process.platform === "linux" && os.setPriority(0, LOW_PRIORITY)))
+
+const LOW_PRIORITY = os.constants.priority.PRIORITY_LOW
+
 const program = Effect.gen(function*() {
+  yield* giveWay
   const { server, title } = workerData as LiveStart
   const clock = yield* SampleClock.current
   const history = LiveHistory.make({ title, file: yield* LevelFile.temporary(MAX_BYTES), now: clock.epochMicros })

@@ -45,7 +45,8 @@ export interface LiveViewShape {
   readonly urlWithToken: Redacted.Redacted | null
 }
 
-const POST_INTERVAL = "100 millis"
+const POST_INTERVAL_MILLIS = 100
+const LOOK_INTERVAL = "200 millis"
 const STATUS_INTERVAL_MILLIS = 250
 /** Messages that the thread has not taken: half a minute. */
 const BACKLOG = 300
@@ -89,11 +90,14 @@ const open = Effect.fnUntraced(function*(
     fork(Effect.andThen(Recorder.mark(text, at), Effect.sync(() => page.send({ say: "marked", id, at }))))
   })
 
+  const millis = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  let postedAt = -Infinity
   let statusAt = -Infinity
-  const post = Effect.sync(() => {
-    const now = Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  const post = (now: number) => {
+    postedAt = now
+    // What is not shown is lost to the page alone.
+    if (page.backlog() > BACKLOG) return feed.dropSamples()
     const showsStatus = page.pages() > 0 && now - statusAt >= STATUS_INTERVAL_MILLIS
-    if (page.backlog() > BACKLOG) feed.dropSamples()
     if (feed.isEmpty && !showsStatus) return
     if (showsStatus) statusAt = now
     page.send({
@@ -103,11 +107,21 @@ const open = Effect.fnUntraced(function*(
         ? { latest: feed.latestSamples(), outputs: options.outputs?.() ?? [], log: options.log?.() ?? [] }
         : null
     })
+  }
+  const postIfDue = (interval: number) => {
+    const now = millis()
+    if (now - postedAt >= interval) post(now)
+  }
+  // Right behind a tick, when the next one is furthest.
+  yield* Recorder.observe((items) => {
+    feed.observe(items)
+    postIfDue(POST_INTERVAL_MILLIS)
   })
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(POST_INTERVAL), post)))
-  yield* Recorder.observe((items) => feed.observe(items))
+  // Where ticks are rare, or none comes.
+  const postLater = Effect.sync(() => postIfDue(2 * POST_INTERVAL_MILLIS))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(LOOK_INTERVAL), postLater)))
   // The end of the run, before the thread is told to end.
-  yield* Effect.addFinalizer(() => post)
+  yield* Effect.addFinalizer(() => Effect.sync(() => post(millis())))
 
   const { url } = page
   return { url, urlWithToken: withToken(url, token) }

@@ -117,6 +117,8 @@ const SCRIPTS = new Set(["FireAnimationFrame", "FunctionCall", "TimerFire", "Eva
 
 /** How long scripts take in a frame while somebody zooms all the time, in milliseconds. */
 const zoomedFrames = Effect.fnUntraced(function*(page: Page) {
+  // The first time, scripts are compiled.
+  yield* Effect.promise(() => page.evaluate(ZOOM_EACH_FRAME))
   const client = yield* Effect.promise(() => page.context().newCDPSession(page))
   const events: Array<TraceEvent> = []
   client.on("Tracing.dataCollected", ({ value }) => events.push(...value as unknown as ReadonlyArray<TraceEvent>))

@@ -55,10 +55,10 @@ const ENDS = new Set(["DeviceBack", "DeviceLost", "AlarmCleared"])
 
 /** Why ticks were skipped. */
 const CAUSES = new Map([
-  ["poll", "a device did not answer in time"],
-  ["bus", "the devices took longer than a tick to answer"],
-  ["buffer", "the outputs did not keep up"],
-  ["machine", "the machine was busy"]
+  ["poll", "A device did not answer in time"],
+  ["bus", "The devices took longer than a tick to answer"],
+  ["buffer", "The outputs did not keep up"],
+  ["machine", "The machine was busy"]
 ])
 
 const happeningOf = (row: EventRow): Happening => {

@@ -211,7 +211,7 @@ const MOST_LOGGED = 20
 const logged: Array<LogLine> = []
 
 /** The latest log lines, the last one last, with the time of day. */
-export const latestLog = (): ReadonlyArray<LogLine> => logged
+export const latestLog = (): ReadonlyArray<LogLine> => [...logged]
 
 const LEVELS: { readonly [level: string]: LogLine["level"] } = { Warn: "warning", Error: "error", Fatal: "error" }
 

@@ -1,7 +1,7 @@
 import { assert, it, vi } from "@effect/vitest"
 import { Effect } from "effect"
 import { UsageError } from "../src/errors.ts"
-import { complain, print, say, showStatus, stderrLogger } from "../src/terminal.ts"
+import { complain, latestLog, print, say, showStatus, stderrLogger } from "../src/terminal.ts"
 
 /** What the effect prints on stderr. */
 const printedBy = (effect: Effect.Effect<void>) =>
@@ -31,6 +31,15 @@ it.effect("a log line has the time of day, the level and no password", () =>
       Effect.provide(Effect.logWarning("cannot open tcp://me:s3cret@10.0.0.2:4001"), stderrLogger)
     )
     assert.match(text, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d WARN cannot open tcp:\/\/10\.0\.0\.2:4001\n$/)
+  }))
+
+it.effect("a picture that stands still gets no new log lines", () =>
+  Effect.gen(function*() {
+    const before = latestLog()
+    const lines = before.map(({ text }) => text)
+    yield* printedBy(Effect.provide(Effect.logWarning("later"), stderrLogger))
+    assert.deepStrictEqual(before.map(({ text }) => text), lines)
+    assert.match(latestLog().at(-1)!.text, / WARN later$/)
   }))
 
 it.effect("a line goes above the status line", () =>

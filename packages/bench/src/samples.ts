@@ -24,6 +24,17 @@ const noise = () => {
   }
 }
 
+/** The readings of a mass-flow controller. */
+export const CONTROLLER = FrameFormat.make([
+  { name: "Pressure", unit: "PSIA" },
+  { name: "Temperature", unit: "°C" },
+  { name: "Volumetric_Flow", unit: "CCM" },
+  { name: "Mass_Flow", unit: "SCCM" },
+  { name: "Setpoint", unit: "SCCM" },
+  { name: "Totalizer", unit: "SL" },
+  { name: "Gas", kind: "text" }
+])
+
 const shapes: {
   readonly [fields: number]: readonly [FrameFormat, (random: () => number) => ReadonlyArray<FrameValue>]
 } = {
@@ -32,15 +43,7 @@ const shapes: {
     (random) => [round(99.2 + random(), 2)]
   ],
   7: [
-    FrameFormat.make([
-      { name: "Pressure", unit: "PSIA" },
-      { name: "Temperature", unit: "°C" },
-      { name: "Volumetric_Flow", unit: "CCM" },
-      { name: "Mass_Flow", unit: "SCCM" },
-      { name: "Setpoint", unit: "SCCM" },
-      { name: "Totalizer", unit: "SL" },
-      { name: "Gas", kind: "text" }
-    ]),
+    CONTROLLER,
     (random) => [
       round(14.7 + random() / 10, 2),
       round(22.5 + random() / 5, 2),
@@ -56,7 +59,7 @@ const shapes: {
 const NO_FAILURES = new Map<string, number>()
 const NONE: ReadonlyArray<never> = []
 
-const round = (value: number, decimals: number) => Math.round(value * 10 ** decimals) / 10 ** decimals
+export const round = (value: number, decimals: number) => Math.round(value * 10 ** decimals) / 10 ** decimals
 
 /** One field, seven of a mass-flow controller, or any number of channels of a logger. */
 const shapeOf = (fields: number) =>

@@ -1,10 +1,11 @@
 /**
  * A long recording as files: a journal and a Parquet file of ten devices at 100 Hz. Samples are made as they are written.
  */
-import { FrameFormat, type Run, type RunEvent, Sample } from "@sampleline/core"
+import { type Run, Sample, startEvent } from "@sampleline/core"
 import { ParquetSink } from "@sampleline/sinks"
 import { type Array, Duration, Effect } from "effect"
 import * as Store from "../../journal/src/Store.ts"
+import { CONTROLLER as format, round } from "./samples.ts"
 
 export const DEVICES = 10
 export const RATE_HZ = 100
@@ -12,16 +13,6 @@ const PERIOD_MICROS = 1_000_000 / RATE_HZ
 const START = 1_772_366_400_000_000
 /** Ticks in one append of a journal, and in one batch of a file. */
 const TICKS_AT_ONCE = 100
-
-const format = FrameFormat.make([
-  { name: "Pressure", unit: "PSIA" },
-  { name: "Temperature", unit: "°C" },
-  { name: "Volumetric_Flow", unit: "CCM" },
-  { name: "Mass_Flow", unit: "SCCM" },
-  { name: "Setpoint", unit: "SCCM" },
-  { name: "Totalizer", unit: "SL" },
-  { name: "Gas", kind: "text" }
-])
 
 const run: Run = {
   id: "019ca6c4-0000-7000-8000-000000000000",
@@ -33,27 +24,7 @@ const run: Run = {
   )
 }
 
-const started: RunEvent = {
-  _tag: "RunStarted",
-  runId: run.id,
-  at: START,
-  rateHz: RATE_HZ,
-  host: "lab",
-  version: "0.1.0",
-  metadata: {},
-  devices: run.devices.map(({ name, unitId }) => ({
-    device: name,
-    unitId,
-    manufacturer: null,
-    model: null,
-    serialNumber: null,
-    firmware: null,
-    calibrationDate: null,
-    fields: format.fields.map(({ kind, name, statistic, unit }) => ({ name, unit, statistic, kind }))
-  }))
-}
-
-const round = (value: number, decimals: number) => Math.round(value * 10 ** decimals) / 10 ** decimals
+const started = startEvent(run, [])
 
 /** The sample of a device in a tick: slow waves, and noise that is the same in every run. */
 export const sampleOf = (tick: number, device: number): Sample => {

@@ -12,7 +12,7 @@ import { latestLog } from "./terminal.ts"
 import { sayToken } from "./viewAddress.ts"
 
 /** The page says the level by itself. */
-const log = () => latestLog().map(({ level, text }) => ({ level, text: text.replace(/^(\S+) [A-Z]+ /, "$1 ") }))
+const log = () => latestLog({ named: false })
 
 /** Serves the page while the scope is open. Gives its address. */
 export const openView = Effect.fnUntraced(function*(

@@ -208,10 +208,11 @@ export const timeText = (date: Date): string => {
 }
 
 const MOST_LOGGED = 20
-const logged: Array<LogLine> = []
+const logged: Array<LogLine & { readonly name: string; readonly time: string }> = []
 
-/** The latest log lines, the last one last, with the time of day. */
-export const latestLog = (): ReadonlyArray<LogLine> => [...logged]
+/** The latest log lines, the last one last, with the time of day, and the name of the level where nothing else shows it. */
+export const latestLog = ({ named = true } = {}): ReadonlyArray<LogLine> =>
+  logged.map(({ level, name, text, time }) => ({ level, text: named ? `${time} ${name} ${text}` : `${time} ${text}` }))
 
 const LEVELS: { readonly [level: string]: LogLine["level"] } = { Warn: "warning", Error: "error", Fatal: "error" }
 
@@ -219,9 +220,9 @@ const LEVELS: { readonly [level: string]: LogLine["level"] } = { Warn: "warning"
 export const stderrLogger = Logger.layer([
   Logger.make(({ date, logLevel, message }) => {
     const text = withoutSecrets([message].flat().map(messageOf).join(" "))
-    const line = `${timeText(date)} ${logLevel.toUpperCase()} ${text}`
-    logged.push({ level: LEVELS[logLevel] ?? "info", text: line.slice("2026-11-25 ".length) })
+    const [time, name] = [timeText(date), logLevel.toUpperCase()]
+    logged.push({ level: LEVELS[logLevel] ?? "info", name, text, time: time.slice("2026-11-25 ".length) })
     if (logged.length > MOST_LOGGED) logged.shift()
-    say(line)
+    say(`${time} ${name} ${text}`)
   })
 ])

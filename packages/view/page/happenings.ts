@@ -70,9 +70,8 @@ const happeningOf = (row: EventRow): Happening => {
   const stretch = { ...concerned, from: since, until }
   const named = (text: string) => row.device === null ? text : `${row.device}: ${text}`
   const lasted = row.duration_s === null ? "" : `, ${lengthText(row.duration_s * 1e6)}`
-  const why = [row.event === "SlotsSkipped" ? CAUSES.get(row.reason ?? "") ?? null : row.reason, row.detail].filter((
-    part
-  ) => part !== null).join(": ")
+  const reason = row.event === "SlotsSkipped" ? CAUSES.get(row.reason ?? "") ?? null : row.reason
+  const why = [reason, row.detail].filter((part) => part !== null).join(": ")
   const because = (text: string) => why === "" ? text : `${text}. ${why}`
   // An alarm of any device has a star in place of the name.
   const alarm = row.detail?.startsWith("*") === true ? named(row.detail) : row.detail

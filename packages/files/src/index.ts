@@ -1,6 +1,7 @@
 /**
  * What was recorded, read again: `open` -> runs, columns, events, and samples as a Stream of batches.
  */
+export { timeOf } from "./internal/Times.ts"
 export { open, type OpenOptions } from "./open.ts"
 export { ReadError } from "./ReadError.ts"
 export type {

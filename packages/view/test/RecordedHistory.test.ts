@@ -118,6 +118,11 @@ describe("RecordedHistory", () => {
         yield* until(viewed, () => viewed.describe().runs.length > 0)
         assert.strictEqual(yield* count(viewed), 1500)
       }))
+      yield* Effect.scoped(Effect.gen(function*() {
+        const unchanged = yield* viewing(path, levels)
+        yield* read(unchanged)
+        assert.deepStrictEqual(unchanged.state().devices.map(({ name }) => name), ["fuel", HOSTILE])
+      }))
       yield* record(path, ticks(1500, 2000), "append")
       const again = yield* viewing(path, levels)
       // Nothing is read twice, and nothing is left out.

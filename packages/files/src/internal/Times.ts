@@ -26,7 +26,12 @@ export const timeIn = (bytes: Uint8Array, from: number, to: number): number => {
     : Number.NaN
 }
 
-/** The time that a text is; NaN if it is none. */
+/**
+ * The time that a text such as `2026-03-01T12:00:00.000123Z` is, in microseconds since the epoch; NaN if it is none.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
 export const timeOf = (text: string): number => {
   if (text.length === LENGTH && text.charCodeAt(LENGTH - 1) === Z) {
     scratch.write(text, "latin1")

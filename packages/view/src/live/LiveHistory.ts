@@ -3,16 +3,15 @@
  * by one. It runs in a thread of its own and is told what comes by messages.
  */
 import type { EventRow } from "@sampleline/core"
-import { type RecordedRun, runsOf } from "@sampleline/files"
+import { type RecordedRun, runsOf, timeOf } from "@sampleline/files"
 import { Effect } from "effect"
 import type { LogLine, OutputView } from "../TableView.ts"
 import { bucketsOf, firstWidthOf, isFine, NOTHING, pointsOf, within } from "./answerRange.ts"
 import type { LevelFile } from "./LevelFile.ts"
 import { BLOCK, Levels } from "./Levels.ts"
-import { microsOf } from "./micros.ts"
 import { SampleRing } from "./SampleRing.ts"
 import { SeriesList } from "./SeriesList.ts"
-import { type Viewed, type ViewedDevice, viewedDevices, viewedRun, type ViewState } from "./Viewed.ts"
+import { type Viewed, type ViewedDevice, viewedDevices, viewedEnd, viewedRun, type ViewState } from "./Viewed.ts"
 
 /** What the samples of a device have in common. */
 export interface LiveSource {
@@ -199,11 +198,11 @@ export const make = (options: {
       eventCount,
       until: extent?.until ?? null,
       progress: null,
-      ended: run?.endedAt == null ? null : { cause: run.cause ?? "unknown", detail: run.detail },
+      ended: viewedEnd(run),
       devices: (run?.devices ?? []).map(({ device }) => deviceOf(device)),
       alarms: [...alarms.values()].map(({ at, data, detail, device }) => ({
         text: device === null || detail?.startsWith(device) === true ? detail ?? "" : `${device}: ${detail}`,
-        sinceSeconds: Math.max(0, now() - microsOf(textOf(data?.["since_at"]) ?? at)) / 1_000_000
+        sinceSeconds: Math.max(0, now() - timeOf(textOf(data?.["since_at"]) ?? at)) / 1_000_000
       })),
       outputs: status.outputs,
       log: failure === null

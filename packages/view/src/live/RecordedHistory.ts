@@ -25,6 +25,7 @@ import {
   type Viewed,
   type ViewedDevice,
   viewedDevices,
+  viewedEnd,
   viewedRun,
   type ViewedSeries,
   ViewError,
@@ -84,8 +85,10 @@ export const make = Effect.fnUntraced(function*(options: {
 
   const unitOf = (device: string, field: string) => columns.find(({ name }) => name === field)?.units[device] ?? null
   const numberFields = () =>
-    columns.filter(({ field, type }) => field !== null && type !== "text" && type !== "timestamp")
-  const wanted = () => [DEVICE, TIME, ...numberFields().map(({ name }) => name)]
+    columns.filter(({ field, type }) => field !== null && type !== "text" && type !== "timestamp").map(({ name }) =>
+      name
+    )
+  const wanted = () => [DEVICE, TIME, ...numberFields()]
   const seriesOf = (device: string, field: string) => {
     const before = series.all.length
     const id = series.idOf(device, field, unitOf(device, field))
@@ -123,15 +126,9 @@ export const make = Effect.fnUntraced(function*(options: {
       if (at < since) since = at
       if (at > until) until = at
     }
-    const devices = devicesIn(batch)
-    for (const [device, rows] of devices) {
-      for (const { name } of numberFields()) {
-        const values = batch.columns.get(name)
-        if (values === undefined || !("numbers" in values) || !hasValue(values.nulls, rows)) continue
-        const id = seriesOf(device, name)
-        const { nulls, numbers } = values
-        for (const row of rows) if (nulls[row] === 0) levels.add(id, times[row]!, numbers[row]!)
-      }
+    for (const { device, field, nulls, numbers, rows } of seriesIn(batch, numberFields())) {
+      const id = seriesOf(device, field)
+      for (const row of rows) if (nulls[row] === 0) levels.add(id, times[row]!, numbers[row]!)
     }
     pieces.push({ from: batch.from, to: batch.to, since, until })
     readUntil = Math.max(readUntil, until)
@@ -139,11 +136,12 @@ export const make = Effect.fnUntraced(function*(options: {
     file.commit()
   }
 
-  /** Reads from where the last reading ended to what is the end now. */
-  const readOn = Effect.fnUntraced(function*() {
+  /** Reads from where the last reading ended to what is the end now. Columns can come with another run. */
+  const readOn = Effect.gen(function*() {
     const { end, first } = yield* recorded.extent
     const from = Math.max(first, pieces.at(-1)?.to ?? first)
     if (from >= end) return
+    columns = yield* recorded.columns
     // What is written now is not whole if this process is killed.
     file.setNote(null)
     yield* recorded.samples({ from, to: end, columns: wanted() }).pipe(
@@ -157,12 +155,17 @@ export const make = Effect.fnUntraced(function*(options: {
         )
       )
     )
+    yield* readLatest
+  })
+  /** The devices as the last samples show them, with their texts. */
+  const readLatest = Effect.suspend(() => {
     const last = pieces.at(-1)
-    if (last === undefined) return
-    yield* Stream.runForEach(recorded.samples({ from: last.from, to: last.to }), (batch) =>
-      Effect.sync(() => {
-        latest = latestIn(batch, columns, latest)
-      }))
+    return last === undefined
+      ? Effect.void
+      : Stream.runForEach(recorded.samples({ from: last.from, to: last.to }), (batch) =>
+        Effect.sync(() => {
+          latest = latestIn(batch, columns, latest)
+        }))
   })
   const readEvents = Effect.gen(function*() {
     const found = yield* Stream.runCollect(recorded.events)
@@ -171,12 +174,7 @@ export const make = Effect.fnUntraced(function*(options: {
     runs = runsOf(events)
     viewVersion++
   })
-  /** What grows while it is looked at. Columns can come with another run. */
-  const follow = Effect.forever(Effect.gen(function*() {
-    yield* Effect.sleep(FOLLOW_INTERVAL)
-    columns = yield* recorded.columns
-    yield* readOn()
-  }))
+  const follow = Effect.forever(Effect.andThen(Effect.sleep(FOLLOW_INTERVAL), readOn))
   const followEvents = Effect.forever(Effect.andThen(Effect.sleep(EVENTS_INTERVAL), readEvents))
 
   /** Some samples from all over the file. */
@@ -187,12 +185,8 @@ export const make = Effect.fnUntraced(function*(options: {
       const batch = yield* firstBatch(recorded.samples({ from, columns: wanted(), batchRows: Sketch.rows }))
       if (batch === null) continue
       const times = timesOf(batch)
-      for (const [device, rows] of devicesIn(batch)) {
-        for (const { name } of numberFields()) {
-          const values = batch.columns.get(name)
-          if (values === undefined || !("numbers" in values) || !hasValue(values.nulls, rows)) continue
-          sketch.add(seriesOf(device, name), times, values.numbers, values.nulls, rows)
-        }
+      for (const { device, field, nulls, numbers, rows } of seriesIn(batch, numberFields())) {
+        sketch.add(seriesOf(device, field), times, numbers, nulls, rows)
       }
       for (const at of times) widen(at, at)
       yield* Effect.yieldNow
@@ -200,8 +194,8 @@ export const make = Effect.fnUntraced(function*(options: {
   })
 
   const reading = Effect.gen(function*() {
-    if (pieces.length === 0) yield* drawSketch
-    yield* Effect.all([readEvents, readOn()], { concurrency: "unbounded", discard: true })
+    yield* pieces.length === 0 ? drawSketch : readLatest
+    yield* Effect.all([readEvents, readOn], { concurrency: "unbounded", discard: true })
     progress = null
     sketch.clear()
     return yield* Effect.raceFirst(follow, followEvents)
@@ -237,17 +231,14 @@ export const make = Effect.fnUntraced(function*(options: {
         Effect.sync(() => {
           rows += batch.rows
           const times = timesOf(batch)
-          for (const [device, rows] of devicesIn(batch)) {
-            for (const field of fields) {
-              const values = batch.columns.get(field)
-              const to = found.get(series.idOf(device, field, null))
-              if (values === undefined || !("numbers" in values) || to === undefined) continue
-              for (const row of rows) {
-                const at = times[row]!
-                if (at < query.from || at > query.until) continue
-                to.times.push(at)
-                to.values.push(values.nulls[row] === 1 ? NaN : values.numbers[row]!)
-              }
+          for (const { device, field, nulls, numbers, rows } of seriesIn(batch, fields)) {
+            const to = found.get(seriesOf(device, field))
+            if (to === undefined) continue
+            for (const row of rows) {
+              const at = times[row]!
+              if (at < query.from || at > query.until) continue
+              to.times.push(at)
+              to.values.push(nulls[row] === 1 ? NaN : numbers[row]!)
             }
           }
         })
@@ -287,7 +278,7 @@ export const make = Effect.fnUntraced(function*(options: {
       eventCount: events.length,
       until: extent?.until ?? null,
       progress,
-      ended: endOf(runs.at(-1)),
+      ended: viewedEnd(runs.at(-1)),
       devices: [...latest.values()],
       alarms: [],
       outputs: [],
@@ -298,9 +289,6 @@ export const make = Effect.fnUntraced(function*(options: {
     mark: null
   }
 })
-
-const endOf = (run: ReturnType<typeof runsOf>[number] | undefined): ViewState["ended"] =>
-  run === undefined || run.endedAt === null ? null : { cause: run.cause ?? "unknown", detail: run.detail }
 
 const keptIn = (file: LevelFile, firstAt: number): Kept | null => {
   const note = file.note()
@@ -339,7 +327,26 @@ const devicesIn = ({ columns, rows }: SampleBatch): ReadonlyMap<string, Readonly
   return devices
 }
 
-const hasValue = (nulls: Uint8Array, rows: ReadonlyArray<number>): boolean => rows.some((row) => nulls[row] === 0)
+/** The values of a field of a device in a batch, in some of its rows. */
+interface SeriesValues {
+  readonly device: string
+  readonly field: string
+  readonly rows: ReadonlyArray<number>
+  readonly numbers: Float64Array
+  readonly nulls: Uint8Array
+}
+
+/** The series of a batch that have a value in it. */
+const seriesIn = function*(batch: SampleBatch, fields: Iterable<string>): Generator<SeriesValues> {
+  for (const [device, rows] of devicesIn(batch)) {
+    for (const field of fields) {
+      const values = batch.columns.get(field)
+      if (values === undefined || !("numbers" in values)) continue
+      const { nulls, numbers } = values
+      if (rows.some((row) => nulls[row] === 0)) yield { device, field, rows, numbers, nulls }
+    }
+  }
+}
 
 /** As long as some samples of the device that comes most often take, where no rate is known. */
 const widthOf = (batch: SampleBatch): number => {

@@ -10,6 +10,7 @@
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import { timeOf } from "@sampleline/files"
 import { ByteSize, type Cause, Clock, Effect, Predicate, Queue, Schema, type Scope, Stream } from "effect"
 import { HttpIncomingMessage, HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as fs from "node:fs"
@@ -18,7 +19,6 @@ import type { AddressInfo } from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
 import { cookieName, isSame, type Refusal, refusalOf, SESSION_PATH, Tries } from "./guard.ts"
-import { microsOf } from "./micros.ts"
 import { encodeRange, type RangeQuery } from "./RangeAnswer.ts"
 import { type Viewed, ViewError, type ViewState } from "./Viewed.ts"
 
@@ -307,7 +307,7 @@ const eventsIn = (viewed: Viewed, params: URLSearchParams) => {
   const from = Number(params.get("from") ?? -Infinity)
   const until = Number(params.get("until") ?? Infinity)
   const found = viewed.events().filter((event) =>
-    microsOf(event.since_at ?? event.at) <= until && microsOf(event.until_at ?? event.at) >= from
+    timeOf(event.since_at ?? event.at) <= until && timeOf(event.until_at ?? event.at) >= from
   )
   return { events: found.slice(-MOST_EVENTS), truncated: found.length > MOST_EVENTS }
 }

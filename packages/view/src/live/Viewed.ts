@@ -91,6 +91,10 @@ export interface Viewed {
 
 export const viewedRun = (run: RecordedRun): ViewedRun => Struct.omit(run, ["devices"])
 
+/** How a run ended. Null: its end is not recorded, so it may go on. When a run was killed is not always known. */
+export const viewedEnd = (run: RecordedRun | null | undefined): ViewState["ended"] =>
+  run?.cause == null ? null : { cause: run.cause, detail: run.detail }
+
 /** The devices of all runs, each as the last run had it. */
 export const viewedDevices = (runs: ReadonlyArray<RecordedRun>): ViewDescription["devices"] => [
   ...new Map(

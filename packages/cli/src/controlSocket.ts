@@ -75,20 +75,25 @@ const made = (folder: string, uid: number): string => {
   return folder
 }
 
-/** Removes the sockets of recorders that were killed: nobody listens to them. */
+/** Removes the sockets of recorders that were killed. Others may do so at the same time. */
 const removeStale = Effect.fnUntraced(function*(folder: string) {
   const names = yield* attempt(() => fs.readdirSync(folder).filter((name) => name.endsWith(ENDING)))
-  yield* Effect.forEach(names, (name) => removeIfStale(path.join(folder, name)), { discard: true })
+  for (const name of names) {
+    const socket = path.join(folder, name)
+    if (yield* isLeft(socket)) yield* attempt(() => removeSocket(socket))
+  }
 }, (removing) => Effect.ignore(removing))
 
-const removeIfStale = (socket: string) =>
-  Effect.callback<void>((resume) => {
+/** Whether nobody listens. */
+const isLeft = (socket: string): Effect.Effect<boolean> =>
+  Effect.callback<boolean>((resume) => {
     const connection = net.connect(socket)
     connection.on("connect", () => connection.destroy())
-    connection.on("error", ({ code }: NodeJS.ErrnoException) => {
-      if (code === "ECONNREFUSED" && fs.lstatSync(socket).isSocket()) fs.rmSync(socket, { force: true })
-      resume(Effect.void)
-    })
-    connection.on("close", () => resume(Effect.void))
+    connection.on("error", ({ code }: NodeJS.ErrnoException) => resume(Effect.succeed(code === "ECONNREFUSED")))
+    connection.on("close", () => resume(Effect.succeed(false)))
     return Effect.sync(() => connection.destroy())
   })
+
+const removeSocket = (socket: string): void => {
+  if (fs.lstatSync(socket, { throwIfNoEntry: false })?.isSocket() === true) fs.rmSync(socket, { force: true })
+}

@@ -55,6 +55,15 @@ const ownTemp = Effect.gen(function*() {
   return folder
 })
 
+/** A socket as a kill leaves it: a name to which nobody listens. */
+const killedSocket = Effect.fnUntraced(function*(folder: string) {
+  const killed = net.createServer()
+  yield* Effect.callback<void>((resume) => void killed.listen(`${folder}/first.sock`, () => resume(Effect.void)))
+  fs.linkSync(`${folder}/first.sock`, `${folder}/killed.sock`)
+  yield* Effect.callback<void>((resume) => void killed.close(() => resume(Effect.void)))
+  return `${folder}/killed.sock`
+})
+
 /** A control socket that is announced in a journal's folder. */
 const openControl = Effect.fnUntraced(function*(status: () => Status = () => STATUS) {
   const journal = yield* tempFolder
@@ -222,20 +231,25 @@ it.layer(NodeServices.layer)("a control socket", (it) => {
       const { address } = yield* openControl()
       const folder = `${temp}/sampleline-${process.getuid!()}`
       fs.writeFileSync(`${folder}/file.sock`, "")
-      // As a kill leaves it: a name to which nobody listens.
-      const killed = yield* Effect.promise(() =>
-        new Promise<net.Server>((resolve) => {
-          const server = net.createServer().listen(`${folder}/first.sock`, () => resolve(server))
-        })
-      )
-      fs.linkSync(`${folder}/first.sock`, `${folder}/killed.sock`)
-      yield* Effect.callback<void>((resume) => void killed.close(() => resume(Effect.void)))
+      const killed = yield* killedSocket(folder)
       const next = yield* openControl()
-      yield* until(() => !fs.existsSync(`${folder}/killed.sock`))
+      yield* until(() => !fs.existsSync(killed))
       assert.deepStrictEqual(
         fs.readdirSync(folder).toSorted().map((name) => `${folder}/${name}`),
         [`${folder}/file.sock`, address.socket, next.address.socket].toSorted()
       )
+    }))
+
+  it.effect("of a killed recorder may be removed by several at once", () =>
+    Effect.gen(function*() {
+      const temp = yield* ownTemp
+      yield* openControl()
+      const killed = yield* killedSocket(`${temp}/sampleline-${process.getuid!()}`)
+      yield* Effect.all([openControl(), openControl(), openControl()], { concurrency: "unbounded" })
+      yield* until(() => !fs.existsSync(killed))
+      // What the others heard of it comes now.
+      const reply = yield* ask((yield* openControl()).address, { version: VERSION, ask: "status" }, "status")
+      assert.strictEqual(reply.reply, "status")
     }))
 
   it.effect("uses another place if the path of the runtime folder is too long, or it is another user's", () =>

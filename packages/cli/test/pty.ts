@@ -89,7 +89,13 @@ const startInPty = Effect.fnUntraced(function*(
         listeners.add(look)
         look()
         return Effect.sync(() => listeners.delete(look))
-      }),
+      }).pipe(
+        Effect.timeoutOrElse({
+          duration: "60 seconds",
+          orElse: () =>
+            Effect.sync(() => assert.fail(`${wanted} was not printed behind ${from}: ${JSON.stringify(text)}`))
+        })
+      ),
     /** The exit code; negative if a signal ended the process. */
     exit: Deferred.await(exited)
   }

@@ -35,7 +35,8 @@ export const itemOf = (item: typeof Reading.Type | RunEvent): Item => {
   // JSON has no -0, and a count or a time is never one. V8's JSON.parse now and then reads a name that is an escape, such as "\n", as
   // another one that it saw before: names of devices and fields have none.
   if ("_tag" in item) return JSON.parse(JSON.stringify(item).replaceAll(/\\[^u]/g, "~"))
-  const { at, device, fieldFailures, sequence, status, tick, values } = item
+  const { device, fieldFailures, sequence, status, tick, values } = item
+  const at = item.at + 0
   return new Sample({
     run,
     device,

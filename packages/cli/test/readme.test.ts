@@ -70,17 +70,54 @@ const scriptOf = (line: string): string => {
   return scripts[name].replace("npm run build && ", "") + args
 }
 
+/** Lets the programs of a folder import our packages. */
+const haveOurPackages = (folder: string) => {
+  fs.symlinkSync(path.join(ROOT, "node_modules"), `${folder}/node_modules`)
+  fs.writeFileSync(`${folder}/package.json`, "{ \"type\": \"module\" }")
+}
+
+/** Runs a program that must end with exit code 0. */
+const runWell = Effect.fnUntraced(function*(...[command, args, options]: Parameters<typeof run>) {
+  const result = yield* run(command, args, options)
+  assert.strictEqual(result.code, 0, `${command} ${args.join(" ")}\n${result.stdout}\n${result.stderr}`)
+  return result
+})
+
 const services = Layer.merge(NodeServices.layer, PostgresServer.layer)
 
 const inParallel = { excludeTestServices: true, concurrent: true, timeout: "60 seconds" } as const
 
 it.layer(services, inParallel)("the code blocks", (it) => {
-  it.effect.each(READMES)("of %s compile and run", (readme) =>
+  it.effect("compile", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      haveOurPackages(cwd)
+      const files = READMES.flatMap((readme) => {
+        const folder = path.join(cwd, path.dirname(readme))
+        fs.mkdirSync(folder, { recursive: true })
+        return blocksOf(readme).filter((block) => block.language === "ts").map(({ code }) => {
+          const file = path.join(folder, fileName(code))
+          fs.writeFileSync(file, code)
+          return file
+        })
+      })
+      fs.writeFileSync(
+        `${cwd}/tsconfig.json`,
+        JSON.stringify({
+          extends: path.join(ROOT, "tsconfig.json"),
+          compilerOptions: { typeRoots: ["node_modules/@types"] },
+          include: [],
+          files
+        })
+      )
+      yield* runWell(process.execPath, [path.join(ROOT, "node_modules/typescript/bin/tsc"), "-p", "."], { cwd })
+    }))
+
+  it.effect.each(READMES)("of %s run", (readme) =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
       const ports = yield* Simulator.make({ devices: 2 })
-      fs.symlinkSync(path.join(ROOT, "node_modules"), `${cwd}/node_modules`)
-      fs.writeFileSync(`${cwd}/package.json`, "{ \"type\": \"module\" }")
+      haveOurPackages(cwd)
       const server = yield* PostgresServer
       const database = yield* server.database
       const password = Redacted.value(server.password)
@@ -91,37 +128,18 @@ it.layer(services, inParallel)("the code blocks", (it) => {
         DATABASE_URL: databaseUrl.replace("@", `:${encodeURIComponent(password)}@`),
         PATH: `${path.dirname(process.execPath)}${path.delimiter}${process.env["PATH"]}`
       }
-      const expectSuccess = Effect.fnUntraced(function*(command: string, args: ReadonlyArray<string>, folder = cwd) {
-        const result = yield* run(command, args, { cwd: folder, env })
-        assert.strictEqual(result.code, 0, `${command} ${args.join(" ")}\n${result.stdout}\n${result.stderr}`)
-        return result
-      })
+      const expectSuccess = (command: string, args: ReadonlyArray<string>, folder = cwd) =>
+        runWell(command, args, { cwd: folder, env })
 
       const blocks = blocksOf(readme)
       assert.isAbove(blocks.length, 0)
-      const programs = blocks.filter((block) => block.language === "ts").map(({ code }) => fileName(code))
       for (const { code, language } of blocks) {
         if (language === "ts" || language === "yaml") {
           fs.writeFileSync(`${cwd}/${fileName(code)}`, adapted(code, ports, databaseUrl))
         }
       }
-      if (programs.length > 0) {
-        fs.writeFileSync(
-          `${cwd}/tsconfig.json`,
-          JSON.stringify({
-            extends: path.join(ROOT, "tsconfig.json"),
-            compilerOptions: { typeRoots: ["node_modules/@types"] },
-            include: [],
-            files: programs
-          })
-        )
-        yield* expectSuccess(process.execPath, [
-          path.join(ROOT, "node_modules/typescript/bin/tsc"),
-          "-p",
-          "tsconfig.json"
-        ])
-      }
-      for (const program of programs) {
+      for (const { code } of blocks.filter((block) => block.language === "ts")) {
+        const program = fileName(code)
         const args = program.endsWith(".test.ts")
           ? [path.join(ROOT, "node_modules/vitest/vitest.mjs"), "run", program]
           : [program]

@@ -258,7 +258,10 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
       yield* runIn(shell, cwd, `${RECORD} --out full.jsonl`)
       yield* shell.expect(/m marks/)
       const recording = pidIn(cwd)
-      yield* Effect.repeat(Effect.andThen(shell.type("\u0003"), Effect.sleep("50 millis")), {
+      yield* shell.type("\u0003")
+      // A key that comes when the recording has ended would end the script.
+      const interrupt = Effect.ignore(Effect.try(() => process.kill(recording, "SIGINT")))
+      yield* Effect.repeat(Effect.delay(interrupt, "50 millis"), {
         while: () => fs.existsSync(`/proc/${recording}`)
       })
       assert.deepStrictEqual(yield* endIn(shell), { code: "130", mode })

@@ -96,9 +96,11 @@ const cacheFolder = (): string => {
 const KEPT_DAYS = 30
 const DAY_MILLIS = 86_400_000
 
+/** Others may do so at the same time. */
 const removeOld = (folder: string, now: number): void => {
   for (const name of fs.readdirSync(folder)) {
     const file = path.join(folder, name)
-    if (now - fs.statSync(file).mtimeMs > KEPT_DAYS * DAY_MILLIS) fs.rmSync(file, { force: true })
+    const stats = fs.statSync(file, { throwIfNoEntry: false })
+    if (stats !== undefined && now - stats.mtimeMs > KEPT_DAYS * DAY_MILLIS) fs.rmSync(file, { force: true })
   }
 }

@@ -1,6 +1,7 @@
 import { readdirSync } from "node:fs"
 import * as path from "node:path"
 import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 // Hundreds of processes run the same code: test files, programs of the READMEs, the command. They inherit where it lies compiled.
 process.env["NODE_COMPILE_CACHE"] ??= path.join(import.meta.dirname, "node_modules/.cache/compiled")
@@ -50,8 +51,22 @@ const project = (name: string, root: string, { groupOrder, ...limits }: Turn, fi
   }
 })
 
+/** The longest files of their turns. */
+const LONG = ["view/test/page.test.ts", "cli/test/readme.test.ts", "cli/test/pack.test.ts"]
+
+/** Begins with the longest files, so that none of them is waited for alone. Otherwise the order is the usual one. */
+class LongFirst extends BaseSequencer {
+  override sort(files: Array<TestSpecification>) {
+    const rank = ({ moduleId, project }: TestSpecification) =>
+      2 * project.config.sequence.groupOrder - Number(LONG.some((name) => moduleId.endsWith(name)))
+    // oxlint-disable-next-line unicorn/no-array-sort -- this is no array
+    return super.sort(files).then((sorted) => sorted.toSorted((a, b) => rank(a) - rank(b)))
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongFirst },
     projects: readdirSync("packages").flatMap((name) => {
       const root = `packages/${name}`
       const alone = ALONE[name] ?? []

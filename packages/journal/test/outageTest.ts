@@ -45,6 +45,8 @@ const HEAD = [
 
 const line = (cells: ReadonlyArray<string>) => `| ${cells.join(" | ")} |`
 
+const withSign = (count: number) => `${count > 0 ? "+" : ""}${count}`
+
 const rowOf = (outage: Outage, measured: Measured): ReadonlyArray<string> => [
   outage.what,
   `${outage.seconds} s`,
@@ -54,7 +56,7 @@ const rowOf = (outage: Outage, measured: Measured): ReadonlyArray<string> => [
   `${measured.csvBehindSeconds.toFixed(1)} s`,
   `${measured.behind} rows`,
   `${outage.signal === undefined ? "" : "resume; ended in "}${measured.seconds?.toFixed(1) ?? "too many"} s`,
-  `${measured.memoryMiB > 0 ? "+" : ""}${measured.memoryMiB.toFixed(0)} MiB`,
+  `${withSign(Math.round(measured.memoryMiB))} MiB`,
   `${measured.journalMiB.toFixed(1)} MiB`
 ]
 

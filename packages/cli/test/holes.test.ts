@@ -204,17 +204,22 @@ it.layer(services, { excludeTestServices: true, timeout: "60 seconds" })("every 
       assert.isAbove(vanished.duration_s!, 0.9)
       assert.isBelow(vanished.duration_s!, 10)
 
-      // Each slot without a row has a reason at its time. The row that is least late tells where the grid is on the wall clock.
-      const gridBy = rows.map((row) => microsOf(row["requested_at"]!) - Number(row["tick"]) * PERIOD_MICROS)
-      const grid = Math.min(...gridBy)
-      const gridAfterJump = Math.min(...gridBy.filter((by) => by - grid > JUMP_MILLIS * 500))
+      // Each slot without a row has a reason at its time, on the grid of the row before it or behind it: the clock jumps between two.
+      // The row that is least late tells where the grid is on the wall clock.
+      const startBy = (row: (typeof rows)[number]) =>
+        microsOf(row["requested_at"]!) - Number(row["tick"]) * PERIOD_MICROS
+      const start = Math.min(...rows.map(startBy))
+      const isAfterJump = (row: (typeof rows)[number]) => startBy(row) - start > JUMP_MILLIS * 500
+      const startAfterJump = Math.min(...rows.filter(isAfterJump).map(startBy))
       for (const device of Object.keys(summary.failures)) {
-        const slots = rows.filter((row) => row["device"] === device).map((row) => Number(row["tick"]))
         const reasons = holes.filter((hole) => hole.device === device || hole.device === null)
           .map((hole) => [microsOf(hole.since_at!) - PERIOD_MICROS / 2, microsOf(hole.until_at!) + PERIOD_MICROS / 2])
-        for (const [n, until] of slots.entries()) {
-          for (let slot = (slots[n - 1] ?? until) + 1; slot < until; slot++) {
-            const times = [grid, gridAfterJump].map((start) => start + slot * PERIOD_MICROS)
+        const own = rows.filter((row) => row["device"] === device)
+        for (const [n, row] of own.entries()) {
+          const before = own[n - 1] ?? row
+          const starts = [before, row].map((row) => isAfterJump(row) ? startAfterJump : start)
+          for (let slot = Number(before["tick"]) + 1; slot < Number(row["tick"]); slot++) {
+            const times = starts.map((start) => start + slot * PERIOD_MICROS)
             assert.isTrue(
               reasons.some(([from, to]) => times.some((at) => from! <= at && at <= to!)),
               `${device}: no row at ${formatTimestamp(Math.round(times[0]!))}, and no reason: ${JSON.stringify(holes)}`

@@ -7,16 +7,13 @@ import { Context, Effect, Layer } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import { run, tempFolder } from "./process.ts"
+import { run, runWell, tempFolder } from "./process.ts"
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url))
 const env = { ...process.env, PATH: `${path.dirname(process.execPath)}${path.delimiter}${process.env["PATH"]}` }
 
-const expectSuccess = Effect.fnUntraced(function*(command: string, args: ReadonlyArray<string>, cwd: string) {
-  const result = yield* run(command, args, { cwd, env })
-  assert.strictEqual(result.code, 0, `${command} ${args.join(" ")}\n${result.stdout}\n${result.stderr}`)
-  return result
-})
+const expectSuccess = (command: string, args: ReadonlyArray<string>, cwd: string) =>
+  runWell(command, args, { cwd, env })
 
 const NOT_COPIED = new Set(["node_modules", ".git", "dist", "demo"])
 

@@ -78,6 +78,14 @@ export const run = Effect.fnUntraced(
   Effect.scoped
 )
 
+/** Runs a program to its end. Dies if its exit code is not 0. */
+export const runWell = Effect.fnUntraced(function*(...[command, args, options]: Parameters<typeof run>) {
+  const result = yield* run(command, args, options)
+  if (result.code === 0) return result
+  const { code, stderr, stdout } = result
+  return yield* Effect.die(new Error(`exit code ${code}: ${command} ${args.join(" ")}\n${stdout}\n${stderr}`))
+})
+
 /** Runs the command line to its end. */
 export const sampleline = (args: ReadonlyArray<string>, options: Parameters<typeof start>[2]) =>
   run(process.execPath, [BIN, ...args], options)

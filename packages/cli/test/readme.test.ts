@@ -10,7 +10,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { PostgresServer } from "../../sinks/test/postgres.ts"
-import { BIN, run, tempFolder } from "./process.ts"
+import { BIN, runWell, tempFolder } from "./process.ts"
 import { blocksOf, ROOT } from "./readmes.ts"
 
 const fileName = (code: string): string =>
@@ -75,13 +75,6 @@ const haveOurPackages = (folder: string) => {
   fs.symlinkSync(path.join(ROOT, "node_modules"), `${folder}/node_modules`)
   fs.writeFileSync(`${folder}/package.json`, "{ \"type\": \"module\" }")
 }
-
-/** Runs a program that must end with exit code 0. */
-const runWell = Effect.fnUntraced(function*(...[command, args, options]: Parameters<typeof run>) {
-  const result = yield* run(command, args, options)
-  assert.strictEqual(result.code, 0, `${command} ${args.join(" ")}\n${result.stdout}\n${result.stderr}`)
-  return result
-})
 
 const services = Layer.merge(NodeServices.layer, PostgresServer.layer)
 

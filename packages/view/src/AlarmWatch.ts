@@ -114,7 +114,9 @@ interface Plan {
 /** When a device gave its last reading. */
 interface Heard {
   last: Moment
-  readonly alarms: ReadonlyArray<{ readonly alarm: Alarm; readonly state: AlarmState }>
+  /** How long the recorder itself stood still since then, in nanoseconds. */
+  stoodNanos: number
+  readonly alarms: ReadonlyArray<{ readonly alarm: Alarm; readonly forMillis: number; readonly state: AlarmState }>
 }
 
 /** All alarms of a recording. */
@@ -125,6 +127,7 @@ export class AlarmWatch {
   /** The units of fields, by device and field. */
   private readonly units = new Map<string, string | null>()
   private readonly backlogs = new Map<string, Backlog>()
+  private stoodUntil = Number.NEGATIVE_INFINITY
   private readonly warned = new Set<string>()
   private runId: string | null = null
   private changes: Array<AlarmChange> = []
@@ -180,15 +183,30 @@ export class AlarmWatch {
     const heard = this.heard.get(device) ?? this.hearFrom(device, { at: sample.receivedAt, nanos: now })
     if (heard.alarms.length === 0) return
     heard.last = { at: sample.receivedAt, nanos: now }
+    heard.stoodNanos = 0
     for (const { alarm, state } of heard.alarms) {
       this.changed(alarm, device, state.observe(false, null, heard.last, now))
     }
   }
 
+  /**
+   * In this time, by a clock that does not jump, the recorder itself stood still: it heard no device, and no output could go on. The
+   * time may begin within one that was told before.
+   */
+  stoodStill(from: number, to: number): void {
+    const begin = Math.max(from, this.stoodUntil)
+    if (to <= begin) return
+    this.stoodUntil = to
+    for (const heard of this.heard.values()) heard.stoodNanos += Math.max(0, to - Math.max(begin, heard.last.nanos))
+    for (const backlog of this.backlogs.values()) backlog.stoodStill(to - begin)
+  }
+
   /** Silent devices, and what was left out for long enough. */
   look(moment: Moment): void {
-    for (const [device, { alarms, last }] of this.heard) {
-      for (const { alarm, state } of alarms) {
+    for (const [device, { alarms, last, stoodNanos }] of this.heard) {
+      const silentMillis = (moment.nanos - last.nanos - stoodNanos) / 1e6
+      for (const { alarm, forMillis, state } of alarms) {
+        if (silentMillis < forMillis) continue
         this.changed(alarm, device, state.observe(true, null, moment, moment.nanos, last))
       }
     }
@@ -234,8 +252,8 @@ export class AlarmWatch {
   private hearFrom(device: string, last: Moment): Heard {
     const alarms = this.alarms
       .filter(({ condition }) => condition._tag === "Silent" && (condition.device ?? device) === device)
-      .map((alarm) => ({ alarm, state: alarm.stateOf(device) }))
-    const heard = { last, alarms }
+      .map((alarm) => ({ alarm, forMillis: alarm.condition.forMillis, state: alarm.stateOf(device) }))
+    const heard = { last, stoodNanos: 0, alarms }
     this.heard.set(device, heard)
     return heard
   }
@@ -382,6 +400,11 @@ const MOST_LOOKS = 1000
 /** How old the oldest item is that an output lacks, from how many items there were at each look. */
 class Backlog {
   private looks: Array<{ readonly total: number; readonly nanos: number }> = []
+
+  /** Time in which no output could go on. */
+  stoodStill(nanos: number): void {
+    this.looks = this.looks.map((look) => ({ ...look, nanos: look.nanos + nanos }))
+  }
 
   /** In seconds. */
   ageOf(written: number, behind: number, nanos: number): number {

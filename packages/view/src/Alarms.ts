@@ -6,7 +6,7 @@
  * given to `onChange`.
  */
 import { type Device, Recorder, SampleClock, type Tick } from "@sampleline/core"
-import { Effect, Stream } from "effect"
+import { Duration, Effect, Stream } from "effect"
 import { misfit, noSuch, refuse } from "./AlarmColumns.ts"
 import { type AlarmExpression, type AlarmExpressionError, parse } from "./AlarmExpression.ts"
 import type { Moment } from "./AlarmState.ts"
@@ -58,7 +58,7 @@ const misfitOfOutput = (alarm: AlarmExpression, outputs: ReadonlyArray<string>):
   return refuse(alarm, places.name, noSuch("output", condition.output, outputs))
 }
 
-const LOOK_INTERVAL = "1 second"
+const LOOK_SECONDS = 1
 
 /**
  * Watches ticks. The alarms are checked against the devices before the first tick is asked for. Put it in front of operators that
@@ -97,9 +97,17 @@ export const run =
           Effect.forEach(changes, tell, { discard: true })
         )
       })
+      // A second that takes longer is time in which the recorder itself stood still.
+      const sleepSecond = Effect.suspend(() => {
+        const due = clock.monotonicNanos() + LOOK_SECONDS * 1e9
+        return Effect.andThen(
+          Effect.sleep(Duration.seconds(LOOK_SECONDS)),
+          Effect.sync(() => watch.stoodStill(due, clock.monotonicNanos()))
+        )
+      })
       const eachSecond = (look: Effect.Effect<void>) =>
         Effect.forkScoped(
-          Effect.forever(Effect.sleep(LOOK_INTERVAL).pipe(Effect.andThen(look), Effect.andThen(tellAll))),
+          Effect.forever(sleepSecond.pipe(Effect.andThen(look), Effect.andThen(tellAll))),
           { startImmediately: true }
         )
 

@@ -10,7 +10,7 @@ import {
   Sample,
   type Tick
 } from "@sampleline/core"
-import { Duration, Effect, Exit, Fiber, Logger, Schema, Stream } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Logger, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { type AlarmChange, type AlarmOptions, RaisedAlarms, run as watch } from "../src/Alarms.ts"
 
@@ -270,6 +270,25 @@ describe("an alarm of what no tick tells", () => {
           ["run.db is behind 40", "cleared", "run.db", 5, 14]
         ]
       )
+    }))
+
+  it.effect("is not raised because the recorder itself stood still", () =>
+    Effect.gen(function*() {
+      const clock = yield* Clock.Clock
+      let stood = 0n
+      // Timers count only the time in which the process runs.
+      const standing: Clock.Clock = Object.create(clock, {
+        monotonicTimeNanosUnsafe: { value: () => clock.monotonicTimeNanosUnsafe() + stood }
+      })
+      yield* Effect.sync(() => stood = 20_000_000_000n).pipe(Effect.delay("4500 millis"), Effect.forkChild)
+      const outputs = Effect.sync(() => [{ name: "run.db", written: 10, behind: 10 }])
+      const silence: ReadonlyArray<Slot> = Array.from({ length: 8 }, () => ({ fuel: 1 }))
+      const { brief } = yield* watched(
+        ["* is silent for 5s", "output is behind 7s"],
+        [{ fuel: 1, air: 1 }, { fuel: 1, air: 1 }, ...silence],
+        { outputs }
+      ).pipe(Effect.provideService(Clock.Clock, standing))
+      assert.deepStrictEqual(brief, ["raised air at 7", "raised run.db at 8"])
     }))
 
   it.effect("is raised for a disk, and a disk that never answers holds up nothing", () =>

@@ -6,12 +6,6 @@ import { BaseSequencer, type TestSpecification } from "vitest/node"
 // Hundreds of processes run the same code: test files, programs of the READMEs, the command. They inherit where it lies compiled.
 process.env["NODE_COMPILE_CACHE"] ??= path.join(import.meta.dirname, "node_modules/.cache/compiled")
 
-/** Test files that nothing may run beside: they measure, or have a time limit. */
-const ALONE: { readonly [name: string]: ReadonlyArray<string> } = {
-  bench: ["test/bench.test.ts", "test/cadence.test.ts", "test/memory.test.ts"],
-  cli: ["test/faultFlags.test.ts", "test/stdout.test.ts"]
-}
-
 /** Files that run in one turn, so many at a time, and in each so many tests at a time. */
 interface Turn {
   readonly groupOrder: number
@@ -22,11 +16,14 @@ interface Turn {
 }
 
 /** A test waits for a device most of the time. */
-const WAITING: Turn = { groupOrder: 0, maxWorkers: 4, maxConcurrency: 12, isolate: true }
+const WAITING: Turn = { groupOrder: 0, maxWorkers: 8, maxConcurrency: 12, isolate: true }
 /** Little must be in time. */
 const UNTIMED: Turn = { groupOrder: 1, maxWorkers: 3, maxConcurrency: 5, isolate: false }
 const TIMED: Turn = { groupOrder: 2, maxWorkers: 3, maxConcurrency: 5, isolate: false }
-const LAST: Turn = { groupOrder: 3, maxWorkers: 1, maxConcurrency: 5, isolate: true }
+/** What has a time limit. Mostly it waits. */
+const LIMITED: Turn = { groupOrder: 3, maxWorkers: 2, maxConcurrency: 5, isolate: true }
+/** What measures. */
+const MEASURING: Turn = { groupOrder: 4, maxWorkers: 1, maxConcurrency: 5, isolate: true }
 
 const TURNS: { readonly [name: string]: Turn } = {
   alicat: WAITING,
@@ -35,6 +32,12 @@ const TURNS: { readonly [name: string]: Turn } = {
   sinks: UNTIMED,
   sqlite: UNTIMED,
   view: UNTIMED
+}
+
+/** Test files that do not run beside the others of their package. */
+const ALONE: { readonly [name: string]: readonly [turn: Turn, files: ReadonlyArray<string>] } = {
+  bench: [MEASURING, ["test/bench.test.ts", "test/cadence.test.ts", "test/memory.test.ts"]],
+  cli: [LIMITED, ["test/faultFlags.test.ts", "test/stdout.test.ts"]]
 }
 
 const project = (name: string, root: string, { groupOrder, ...limits }: Turn, files: object) => ({
@@ -69,12 +72,12 @@ export default defineConfig({
     sequence: { sequencer: LongFirst },
     projects: readdirSync("packages").flatMap((name) => {
       const root = `packages/${name}`
-      const alone = ALONE[name] ?? []
+      const [turn, alone] = ALONE[name] ?? [TIMED, []]
       const together = project(name, root, TURNS[name] ?? TIMED, {
         include: ["test/**/*.test.ts"],
         exclude: [...alone]
       })
-      return alone.length === 0 ? [together] : [together, project(`${name} alone`, root, LAST, { include: [...alone] })]
+      return alone.length === 0 ? [together] : [together, project(`${name} alone`, root, turn, { include: [...alone] })]
     }),
     silent: "passed-only"
   }

@@ -10,7 +10,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
       const cwd = yield* tempFolder
       const { devices } = yield* startSimulator(
         cwd,
-        ..."--devices 6 --delay sim1:600ms/4 --garble sim2:4 --cut sim3:4 --silent sim4:4 --vanish sim5:4s".split(" ")
+        ..."--devices 6 --delay sim1:600ms/4 --garble sim2:2 --cut sim3:4 --silent sim4:4 --vanish sim5:4s".split(" ")
       )
       const flags = devices.flatMap(({ flag }) => ["--device", flag])
       const running = yield* startSampleline(

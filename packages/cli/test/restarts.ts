@@ -115,7 +115,7 @@ const leftIn = (folder: string): ReadonlyArray<string> =>
 export const hasRecorded = Effect.fnUntraced(function*({ printed }: Running, folder: string) {
   const csv = path.join(folder, "run.csv")
   yield* printed("INFO sim2 is unit")
-  yield* fileGrowsBeyond(csv, fs.existsSync(csv) ? fs.statSync(csv).size + 5000 : 5000)
+  yield* fileGrowsBeyond(csv, fs.existsSync(csv) ? fs.statSync(csv).size + 6000 : 6000)
 }, Effect.orDie)
 
 /** How many samples each run has in the journals of a folder. They are copied, because reading takes their locks. */

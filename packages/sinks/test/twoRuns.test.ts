@@ -30,7 +30,7 @@ const record = <A, E>(
   layer: Layer.Layer<A | SampleSink, E>,
   { devices, operator }: typeof FIRST | typeof SECOND
 ) =>
-  Recorder.record({ rateHz: 100, duration: "20 millis", metadata: { operator } }).pipe(
+  Recorder.record({ rateHz: 25, duration: "80 millis", metadata: { operator } }).pipe(
     pipeToSink(),
     Effect.provide([layer, PollSource.layer({ devices, poll: () => Effect.succeed({ Mass_Flow: 1.5 }) })])
   )

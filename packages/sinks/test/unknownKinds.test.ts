@@ -53,7 +53,7 @@ describe("a field that had no value in the first batch", () => {
     Effect.gen(function*() {
       const path = yield* tempFile("run.parquet")
       const left = [{ Door: null, Temp: 1 }, { Door: 7, Temp: 2 }, { Door: 8, Temp: "OVER" }]
-      const summary = yield* Recorder.record({ rateHz: 50, duration: "60 millis" }).pipe(
+      const summary = yield* Recorder.record({ rateHz: 25, duration: "120 millis" }).pipe(
         pipeToSink({ batchSize: 1 }),
         Effect.provide([
           ParquetSink.layer({ path }),

@@ -48,12 +48,14 @@ const setEnv = (name: string, value: string | undefined) => {
   else process.env[name] = value
 }
 
-/** A short folder: the sockets are in it. */
+/** A short folder: the sockets are in one in it. */
 const ownTemp = Effect.gen(function*() {
   const folder = yield* tempFolder
   yield* withEnv({ XDG_RUNTIME_DIR: undefined, TMPDIR: folder })
   return folder
 })
+
+const socketsIn = (temp: string) => `${temp}/sampleline-${process.getuid!()}`
 
 /** A socket as a kill leaves it: a name to which nobody listens. */
 const killedSocket = Effect.fnUntraced(function*(folder: string) {
@@ -201,7 +203,7 @@ it.layer(NodeServices.layer)("a control socket", (it) => {
   it.effect("is in a folder that only its user can open, and is told in the journal while it is open", () =>
     Effect.gen(function*() {
       const temp = yield* ownTemp
-      const folder = `${temp}/sampleline-${process.getuid!()}`
+      const folder = socketsIn(temp)
       const journal = yield* Effect.scoped(Effect.gen(function*() {
         const { address, journal } = yield* openControl()
         assert.strictEqual(fs.statSync(folder).mode & 0o777, 0o700)
@@ -218,7 +220,7 @@ it.layer(NodeServices.layer)("a control socket", (it) => {
     Effect.gen(function*() {
       const temp = yield* ownTemp
       const { address, journal } = yield* openControl()
-      fs.rmSync(`${temp}/sampleline-${process.getuid!()}`, { recursive: true })
+      fs.rmSync(socketsIn(temp), { recursive: true })
       yield* TestClock.adjust("1 minute")
       yield* until(() => addressIn(journal)!.socket !== address.socket)
       const again = yield* ask(addressIn(journal)!, { version: VERSION, ask: "status" }, "status")
@@ -229,7 +231,7 @@ it.layer(NodeServices.layer)("a control socket", (it) => {
     Effect.gen(function*() {
       const temp = yield* ownTemp
       const { address } = yield* openControl()
-      const folder = `${temp}/sampleline-${process.getuid!()}`
+      const folder = socketsIn(temp)
       fs.writeFileSync(`${folder}/file.sock`, "")
       const killed = yield* killedSocket(folder)
       const next = yield* openControl()
@@ -244,7 +246,7 @@ it.layer(NodeServices.layer)("a control socket", (it) => {
     Effect.gen(function*() {
       const temp = yield* ownTemp
       yield* openControl()
-      const killed = yield* killedSocket(`${temp}/sampleline-${process.getuid!()}`)
+      const killed = yield* killedSocket(socketsIn(temp))
       yield* Effect.all([openControl(), openControl(), openControl()], { concurrency: "unbounded" })
       yield* until(() => !fs.existsSync(killed))
       // What the others heard of it comes now.
@@ -300,7 +302,7 @@ it.layer(NodeServices.layer)("a control socket", (it) => {
     ([, make, warning]) =>
       Effect.gen(function*() {
         const temp = yield* ownTemp
-        make(`${temp}/sampleline-${process.getuid!()}`)
+        make(socketsIn(temp))
         const lines: Array<string> = []
         const logger = Logger.make(({ logLevel, message }) => void lines.push(`${logLevel} ${String(message)}`))
         const control = yield* Effect.provide(

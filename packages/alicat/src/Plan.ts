@@ -85,6 +85,8 @@ const planDevice = Effect.fnUntraced(function*(
   return { ...place, bauds, units: [{ name, unitId, givenLayout: layout }] }
 })
 
+const baudText = (bauds: ReadonlyArray<number>): string => bauds.length === 1 ? String(bauds[0]) : "not given"
+
 /** The plan of a port with one more device. */
 const merge = Effect.fnUntraced(function*(
   plan: PortPlan,
@@ -102,8 +104,8 @@ const merge = Effect.fnUntraced(function*(
   if (bauds.join() !== plan.bauds.join()) {
     return yield* new InvalidOptionError({
       option: `${name}.baud`,
-      value: bauds.join(" or "),
-      expected: `${plan.bauds.join(" or ")}, the baud rate of ${plan.units[0]!.name} on the same port`
+      value: baudText(bauds),
+      expected: `${baudText(plan.bauds)}, as for ${plan.units[0]!.name} on the same port`
     })
   }
   return { ...plan, units: [...plan.units, ...units] }

@@ -112,10 +112,27 @@ type JournalFailure = RunError | JournalError | InvalidOptionError
 
 /**
  * Fails if there is a journal already where that of a recording would be: a live one, or without `--append` one that an earlier
- * run has left. Changes nothing.
+ * run has left; and if a folder for `--journal` cannot be made. Changes nothing.
  */
 export const check = (settings: Settings): Effect.Effect<void, JournalFailure> =>
-  Effect.forEach(earlierJournals(settings), (journal) => refuseExisting(journal, settings), { discard: true })
+  Effect.andThen(
+    settings.journal === undefined ? Effect.void : checkFolder(settings.journal),
+    Effect.forEach(earlierJournals(settings), (journal) => refuseExisting(journal, settings), { discard: true })
+  )
+
+/** The folder of a journal, or what is there of its path, must be one in which this user may write. */
+const checkFolder = (journal: string) =>
+  Effect.suspend(() => {
+    const folder = existingFolder(path.dirname(journal))
+    const refuse = (why: string) => Effect.fail(new RunError({ message: `--journal ${journal}: ${why}` }))
+    if (!fs.statSync(folder).isDirectory()) {
+      return refuse("a part of its path is a file, not a folder; choose another path")
+    }
+    return Effect.catch(
+      Effect.try(() => fs.accessSync(folder, fs.constants.W_OK | fs.constants.X_OK)),
+      () => refuse(`you may not write in ${folder}; choose another path`)
+    )
+  })
 
 /** The journals that earlier runs have left where that of a recording would be, the oldest first. */
 export const earlierJournals = (settings: Settings): ReadonlyArray<string> =>
@@ -137,13 +154,20 @@ const nthName = (place: string, n: number): string => {
 
 /** The names in a place that are used, by their numbers. */
 const namesIn = (place: string): ReadonlyArray<string> => {
-  const folder = path.dirname(place)
-  if (!fs.existsSync(folder)) return []
-  const numbers = fs.readdirSync(folder).flatMap((name) => {
+  const numbers = namesOf(path.dirname(place)).flatMap((name) => {
     const n = name === path.basename(place) ? 1 : Number(/-(\d+)(?:\.journal)?$/.exec(name)?.[1] ?? 1)
     return name === path.basename(nthName(place, n)) ? [n] : []
   })
   return numbers.toSorted((a, b) => a - b).map((n) => nthName(place, n))
+}
+
+/** None of a folder that is missing, a file, or not to be read: opening it says so. */
+const namesOf = (folder: string): ReadonlyArray<string> => {
+  try {
+    return fs.readdirSync(folder)
+  } catch {
+    return []
+  }
 }
 
 /** The first name that is free. A journal that holds nothing is in nobody's way. */

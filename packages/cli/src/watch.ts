@@ -110,11 +110,13 @@ const showTable = Effect.fnUntraced(function*(
   })
 }, Effect.scoped)
 
-/** Prints forever. It waits for the first tick. */
+/** Prints forever. It waits for the first tick; if that is the last one, it prints at the end. */
 const printLines = Effect.fnUntraced(function*(table: LiveTable.LiveTable): Effect.fn.Return<never> {
   const printNow = Effect.map(DateTime.nowAsDate, (now) => {
     for (const device of table.snapshot.devices) print(`${timeText(now)} ${deviceText(device)}`)
   })
-  yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => table.snapshot.devices.length > 0 })
+  yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => table.snapshot.devices.length > 0 }).pipe(
+    Effect.onInterrupt(() => printNow)
+  )
   return yield* Effect.forever(Effect.andThen(printNow, Effect.sleep(LINE_INTERVAL)))
 })

@@ -252,16 +252,16 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("w
       assert.deepStrictEqual(fs.readdirSync(cwd), [])
     }))
 
-  it.effect("is a line for each device without a terminal, at once", () =>
-    Effect.gen(function*() {
-      const cwd = yield* tempFolder
-      const { code, stderr, stdout } = yield* sampleline(
-        ["watch", "--simulate", "2", "--rate", "10", "--duration", "1s"],
-        { cwd }
-      )
-      assert.strictEqual(code, 0, stderr)
-      const line = (device: string, gas: string) =>
-        `\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d ${device}: ok {3}Abs_Press [\\d.]+ PSIA {3}.*Mass_Flow [\\d.]+ SCCM.*Gas ${gas}\\n`
-      assert.match(stdout, new RegExp(`^${line("sim1", "N2")}${line("sim2", "Air")}$`))
-    }))
+  it.effect.each(["--rate 10 --duration 1s", "--duration 300ms"])(
+    "is a line for each device without a terminal, at once, also of one tick: %s",
+    (flags) =>
+      Effect.gen(function*() {
+        const cwd = yield* tempFolder
+        const { code, stderr, stdout } = yield* sampleline(["watch", "--simulate", "2", ...flags.split(" ")], { cwd })
+        assert.strictEqual(code, 0, stderr)
+        const line = (device: string, gas: string) =>
+          `\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d ${device}: ok {3}Abs_Press [\\d.]+ PSIA {3}.*Mass_Flow [\\d.]+ SCCM.*Gas ${gas}\\n`
+        assert.match(stdout, new RegExp(`^${line("sim1", "N2")}${line("sim2", "Air")}$`))
+      })
+  )
 })

@@ -49,6 +49,8 @@ const REFUSALS: ReadonlyArray<Refusal> = [
     line: "already exists; choose another name, or use mode \"append\" (--append)"
   },
   { args: "--simulate 1 --out b.csv --out exists.csv/c.csv", code: 1, line: "a part of its path is a file" },
+  { args: "--simulate 1 --out exists.csv/b.csv", code: 1, line: "a part of its path is a file" },
+  { args: "--simulate 1 --out b.csv --journal exists.csv/b", code: 1, line: "a part of its path is a file" },
   { args: "--simulate 1 --out b.csv --out foreign.csv --append", code: 1, line: "its header does not match" }
 ]
 

@@ -58,6 +58,7 @@ describe("the page", () => {
       const { ended } = yield* page.until(({ ended }) => ended !== null)
       assert.strictEqual(ended.cause, "stopped")
       assert.strictEqual(yield* recorder.exit, 0, recorder.stderr())
+      assert.notInclude(recorder.stderr(), "the page failed")
       const events = eventsBeside(`${cwd}/run.csv`)
       assert.isTrue(events.some(({ detail, event }) => event === "Marker" && detail === "valve <b>A</b> opened"))
 
@@ -101,14 +102,18 @@ describe("the page", () => {
   it.live("that cannot be shown says why", () =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
-      const [missing, port] = yield* Effect.all([
+      const [missing, port, host] = yield* Effect.all([
         sampleline(["view", "nothing.csv"], { cwd }),
-        sampleline("record --simulate 1 --out run.csv --view 99999".split(" "), { cwd })
+        sampleline("record --simulate 1 --out run.csv --view 99999".split(" "), { cwd }),
+        sampleline("record --simulate 1 --out run.csv --view 0 --view-host 192.0.2.1".split(" "), { cwd })
       ], { concurrency: 2 })
       assert.strictEqual(missing.code, 1)
       assert.match(missing.stderr, /^sampleline: nothing\.csv: there is no such file; check its name\n$/)
       assert.strictEqual(port.code, 2)
       assert.include(port.stderr, "a port such as 8080, or nothing")
+      assert.strictEqual(host.code, 1)
+      assert.include(host.stderr, "does not have this address")
+      assert.notInclude(host.stderr, "goes on without it")
       assert.isFalse(fs.existsSync(`${cwd}/run.csv`))
     }).pipe(Effect.provide(NodeServices.layer)))
 })

@@ -104,6 +104,7 @@ export const SinkWriteReason = Schema.Literals([
  */
 export class SinkWriteError extends Schema.TaggedError<SinkWriteError>()("SinkWriteError", {
   sink: Schema.String,
+  /** Empty for a sink that names none. */
   target: Schema.String,
   /**
    * How many samples were not accepted: the batch, or after `stopTimeout` everything that was not written. 0 if the output has
@@ -117,8 +118,8 @@ export class SinkWriteError extends Schema.TaggedError<SinkWriteError>()("SinkWr
   override get message() {
     const { detail, samples, sink, target } = this
     return samples === 0
-      ? `${sink} failed on ${target}: ${detail}`
-      : `${sink} did not accept ${samples} samples for ${target}: ${detail}`
+      ? `${sink} failed${target === "" ? "" : ` on ${target}`}: ${detail}`
+      : `${sink} did not accept ${samples} samples${target === "" ? "" : ` for ${target}`}: ${detail}`
   }
 
   /** Whether the same batch may be accepted later. */

@@ -145,13 +145,13 @@ const startThread = Effect.fnUntraced(function*(start: LiveStart): Effect.fn.Ret
   let backlog = 0
   let pages = 0
   let hasFailed = false
+  let isEnding = false
   let mark = (_id: number, _text: string): void => {}
 
   const failed = (why: string) => {
-    const detail = `the page failed: ${why}`
     if (Deferred.doneUnsafe(listening, Effect.fail(new ViewError({ detail: why }))) || hasFailed) return
     hasFailed = true
-    fork(Effect.logWarning(`${detail}; the recording goes on without it`))
+    if (!isEnding) fork(Effect.logWarning(`the page failed: ${why}; the recording goes on without it`))
     Deferred.doneUnsafe(closed, Effect.void)
   }
   const worker = yield* Effect.acquireRelease(
@@ -160,7 +160,11 @@ const startThread = Effect.fnUntraced(function*(start: LiveStart): Effect.fn.Ret
       Effect.try(() => new Worker(new URL(WORKER, import.meta.url), { workerData: start, execArgv: [] })),
       ({ cause }) => new ViewError({ detail: `the page's thread did not start: ${messageOf(cause)}` })
     ),
-    (worker) => Effect.promise(() => worker.terminate())
+    (worker) =>
+      Effect.promise(() => {
+        isEnding = true
+        return worker.terminate()
+      })
   )
   worker.on("message", (message: FromPage) => {
     switch (message.say) {
@@ -189,6 +193,7 @@ const startThread = Effect.fnUntraced(function*(start: LiveStart): Effect.fn.Ret
     worker.postMessage(message, message.say === "news" ? [message.numbers.buffer as ArrayBuffer] : [])
   }
   yield* Effect.addFinalizer(() => {
+    isEnding = true
     send({ say: "end" })
     return Effect.timeoutOption(Deferred.await(closed), LAST_PATIENCE)
   })

@@ -106,7 +106,7 @@ export class Progress {
     this.fieldFailures.clear()
     this.silent.clear()
     this.clockSteps.length = 0
-    this.report = report
+    this.report = fromNowOn(report)
   }
 
   /** The first call counts. */
@@ -158,4 +158,20 @@ export class Progress {
   private addFailures(device: string, count: number): void {
     this.failures.set(device, (this.failures.get(device) ?? 0) + count)
   }
+}
+
+/** What sinks do from now on. They may have written another run before. */
+const fromNowOn = (report: () => ReadonlyArray<SinkReport>) => {
+  const before = report()
+  if (before.every(({ columnsDropped, rows }) => rows === 0 && Object.keys(columnsDropped).length === 0)) return report
+  return () =>
+    report().map((now, at): SinkReport => ({
+      ...now,
+      rows: now.rows - (before[at]?.rows ?? 0),
+      columnsDropped: Object.fromEntries(
+        Object.entries(now.columnsDropped)
+          .map(([column, values]) => [column, values - (before[at]?.columnsDropped[column] ?? 0)] as const)
+          .filter(([, values]) => values > 0)
+      )
+    }))
 }

@@ -138,7 +138,10 @@ export const RunEvent = Schema.TaggedUnion({
   DeviceFailing: { ...common, device: Schema.String, reason: Schema.String, detail: Schema.String },
   /** A device is not as it was: other units, columns or another serial number. What was and what is stands in the detail. */
   DeviceChanged: { ...common, device: Schema.String, detail: Schema.String },
-  /** A device that failed is back: it gave ten readings in a row, or readings for five seconds. */
+  /**
+   * A device that failed is back: it gave ten readings in a row, or readings for five seconds. If it had failed shortly before, it
+   * must answer longer each time, so readings may lie between `since` and `until`.
+   */
   DeviceBack: failures,
   /** A device failed until the run ended. If the run was killed, nobody knows how often, nor for how long by a steady clock. */
   DeviceLost: { ...failures, failures: Schema.NullOr(Count), lastedMicros: Schema.NullOr(lastedMicros) },

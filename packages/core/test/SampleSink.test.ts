@@ -67,6 +67,25 @@ describe("SampleSink.make", () => {
     }))
 })
 
+describe("SampleSink.make, for one run after the other", () => {
+  it.effect("counts for each what was written and dropped in it", () =>
+    Effect.gen(function*() {
+      const dropped = new DroppedValues()
+      const sink = SampleSink.make({
+        name: "both",
+        dropped: () => dropped,
+        write: (batch) =>
+          Effect.sync(() => {
+            dropped.count("Gas", "there is no such column")
+            if (batch.length === 1) dropped.count("Door", "there is no such column")
+          })
+      })
+      const record = (count: number) => Effect.provideService(pipeToSink()(ticks(count)), SampleSink, sink)
+      assert.deepInclude((yield* record(1)).sinks[0], { rows: 1, columnsDropped: { Gas: 1, Door: 1 } })
+      assert.deepInclude((yield* record(5)).sinks[0], { rows: 5, columnsDropped: { Gas: 1 } })
+    }))
+})
+
 describe("SampleSink.layerAll", () => {
   it.effect("tells the other sinks of a sink that fails", () =>
     Effect.gen(function*() {

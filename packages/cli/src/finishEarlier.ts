@@ -2,15 +2,16 @@
  * `record --append`: finishes what killed recordings have left, before the next one begins.
  *
  * What cannot be finished does not keep the next one from recording, and is not lost: its journal stays under its name, and the
- * next recording has another one. Each start tries again. A full disk is the exception: a text file that waits for room would get
- * the rows of the next recording first, and then the missing ones had no place in it.
+ * next recording has another one. Each start tries again. A full disk is the exception, also that of the journal: a text file would
+ * get the rows of the next recording first, and then the missing ones had no place in it.
  */
 import { SinkWriteError } from "@sampleline/core"
-import type { Journal } from "@sampleline/journal"
+import { type Journal, JournalError } from "@sampleline/journal"
 import * as Effect from "effect/Effect"
 import { RunError } from "./errors.ts"
 import { finish, readJournal } from "./finish.ts"
-import { earlierJournals, isNone, lackIn, recordingIn, resumeCommand } from "./journal.ts"
+import { lackIn, recordingIn, resumeCommand } from "./journal.ts"
+import { earlierJournals } from "./journalPlaces.ts"
 import type { Settings } from "./settings.ts"
 import { count } from "./summary.ts"
 
@@ -20,7 +21,7 @@ export const finishEarlier = (settings: Settings): Effect.Effect<void, RunError>
 
 const finishOne = Effect.fnUntraced(function*(journal: string, settings: Settings) {
   const finished = yield* tryToFinish(journal, settings).pipe(
-    Effect.catch((error) => Effect.as(isNone(error) ? Effect.void : stays(journal, error.message), null))
+    Effect.catch((error) => Effect.as(notFinished(journal, error), null))
   )
   if (finished === null) return
   const { failures, left, written } = finished
@@ -29,14 +30,23 @@ const finishOne = Effect.fnUntraced(function*(journal: string, settings: Setting
     return yield* Effect.logInfo(`${journal} is finished: ${got.join(", ")}`)
   }
   const full = failures.find(isFullDisk)
-  if (full !== undefined) {
-    return yield* new RunError({
-      message:
-        `${full.message}. It lacks samples of an earlier recording, which come before those of the next one: make room`
-    })
-  }
+  if (full !== undefined) return yield* noRoom(full.message)
   yield* stays(journal, left.lack)
 })
+
+/** One that is in use belongs to another recording: if that has the same file, opening it says so. */
+const notFinished = (journal: string, error: Error) => {
+  const reason = error instanceof JournalError ? error.reason : null
+  if (reason === "Missing" || reason === "Busy") return Effect.void
+  return reason === "DiskFull" ? noRoom(error.message) : stays(journal, error.message)
+}
+
+const noRoom = (problem: string) =>
+  Effect.fail(
+    new RunError({
+      message: `${problem}. Samples of an earlier recording come before those of the next one: make room`
+    })
+  )
 
 /** Null if the journal holds nothing. */
 const tryToFinish = Effect.fnUntraced(function*(journal: string, { out, quiet }: Settings) {
@@ -50,7 +60,7 @@ const tryToFinish = Effect.fnUntraced(function*(journal: string, { out, quiet }:
 
 const stays = (journal: string, why: string) =>
   Effect.logWarning(
-    `${journal} stays, and this recording has a journal of its own: ${why}; finish it by \`${
+    `${journal} stays, and this recording begins without it: ${why}; finish it by \`${
       resumeCommand(journal)
     }\`, or by the next start`
   )

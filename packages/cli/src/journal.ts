@@ -18,18 +18,17 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { createHash } from "node:crypto"
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import * as Control from "./control.ts"
 import { RunError } from "./errors.ts"
+import { besideOutput, elsewhere, given, journalsInPlace, nthName } from "./journalPlaces.ts"
 import { statusOf } from "./runStatus.ts"
 import { withoutPassword } from "./secrets.ts"
 import { JOURNAL_ENDING, type Settings } from "./settings.ts"
 import type * as Signals from "./signals.ts"
 import { count, targetIn } from "./summary.ts"
-import { absolutePath, existingFolder, isFile, isPipe, isPostgres } from "./targets.ts"
+import { absolutePath, existingFolder, isPipe, isPostgres } from "./targets.ts"
 import { say } from "./terminal.ts"
 
 export { Journal }
@@ -117,7 +116,7 @@ type JournalFailure = RunError | JournalError | InvalidOptionError
 export const check = (settings: Settings): Effect.Effect<void, JournalFailure> =>
   Effect.andThen(
     settings.journal === undefined ? Effect.void : checkFolder(settings.journal),
-    Effect.forEach(earlierJournals(settings), (journal) => refuseExisting(journal, settings), { discard: true })
+    Effect.forEach(journalsInPlace(settings), (journal) => refuseExisting(journal, settings), { discard: true })
   )
 
 /** The folder of a journal, or what is there of its path, must be one in which this user may write. */
@@ -134,42 +133,6 @@ const checkFolder = (journal: string) =>
     )
   })
 
-/** The journals that earlier runs have left where that of a recording would be, the oldest first. */
-export const earlierJournals = (settings: Settings): ReadonlyArray<string> =>
-  (settings.journal === undefined
-    ? [besideOutput(settings), elsewhere(besideOutput(settings))]
-    : [given(settings.journal)])
-    .flatMap(namesIn)
-
-/** Without a slash at its end. */
-const given = (journal: string): string => path.join(path.dirname(journal), path.basename(journal))
-
-/** The `n`th name in a place: `run.csv.journal`, `run.csv-2.journal`. The next one is used while an earlier run's stays. */
-const nthName = (place: string, n: number): string => {
-  if (n === 1) return place
-  return place.endsWith(JOURNAL_ENDING)
-    ? `${place.slice(0, -JOURNAL_ENDING.length)}-${n}${JOURNAL_ENDING}`
-    : `${place}-${n}`
-}
-
-/** The names in a place that are used, by their numbers. */
-const namesIn = (place: string): ReadonlyArray<string> => {
-  const numbers = namesOf(path.dirname(place)).flatMap((name) => {
-    const n = name === path.basename(place) ? 1 : Number(/-(\d+)(?:\.journal)?$/.exec(name)?.[1] ?? 1)
-    return name === path.basename(nthName(place, n)) ? [n] : []
-  })
-  return numbers.toSorted((a, b) => a - b).map((n) => nthName(place, n))
-}
-
-/** None of a folder that is missing, a file, or not to be read: opening it says so. */
-const namesOf = (folder: string): ReadonlyArray<string> => {
-  try {
-    return fs.readdirSync(folder)
-  } catch {
-    return []
-  }
-}
-
 /** The first name that is free. A journal that holds nothing is in nobody's way. */
 const freeName = Effect.fnUntraced(function*(place: string) {
   for (let n = 1;; n++) {
@@ -181,7 +144,7 @@ const freeName = Effect.fnUntraced(function*(place: string) {
 })
 
 /** Whether there is no journal, because its recorder was killed before it had made it. */
-export const isNone = (error: unknown): boolean => error instanceof JournalError && error.reason === "Missing"
+const isNone = (error: unknown): boolean => error instanceof JournalError && error.reason === "Missing"
 
 /** Beside the first file, where SQLite works there. */
 const placeOf = Effect.fnUntraced(function*(settings: Settings) {
@@ -195,31 +158,6 @@ const placeOf = Effect.fnUntraced(function*(settings: Settings) {
   )
   return place
 })
-
-/** `run.csv.journal` beside the first file. Without a file it is in the working directory, with the name of the table. */
-const besideOutput = ({ out, table }: Settings): string =>
-  (out.find((text) => isFile(text) && !isPipe(text)) ?? table) + JOURNAL_ENDING
-
-/** A place of the user's own, on this machine, for a journal that cannot be where it should. */
-const elsewhere = (beside: string): string => {
-  const full = absolutePath(beside) ?? beside
-  const digest = createHash("sha256").update(full).digest("hex").slice(0, 8)
-  return path.join(stateFolder(), "sampleline", `${path.basename(full, JOURNAL_ENDING)}-${digest}${JOURNAL_ENDING}`)
-}
-
-const stateFolder = (): string => {
-  const { LOCALAPPDATA, XDG_STATE_HOME } = process.env
-  switch (process.platform) {
-    case "win32":
-      return LOCALAPPDATA ?? path.join(os.homedir(), "AppData", "Local")
-    case "darwin":
-      return path.join(os.homedir(), "Library", "Application Support")
-    default:
-      return XDG_STATE_HOME !== undefined && path.isAbsolute(XDG_STATE_HOME)
-        ? XDG_STATE_HOME
-        : path.join(os.homedir(), ".local", "state")
-  }
-}
 
 /**
  * Fails if SQLite does not work in a folder, or in the folder in which that will be made. A journal needs a write-ahead log, shared

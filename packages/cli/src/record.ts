@@ -33,6 +33,7 @@ import type * as Stream from "effect/Stream"
 import type { RunAlarms } from "./alarms.ts"
 import { RunError } from "./errors.ts"
 import type { Left, RunJournal } from "./journal.ts"
+import { earlierJournals } from "./journalPlaces.ts"
 import { openKeyboard } from "./keyboard.ts"
 import { clearingTerminal } from "./progress.ts"
 import { recordFlags } from "./recordFlags.ts"
@@ -160,7 +161,7 @@ const prepare = Effect.fnUntraced(function*(settings: Settings, targets: Readonl
   if (alarming !== null) yield* alarming.check(settings)
   const journals = hasJournal(settings) ? yield* Effect.promise(() => import("./journal.ts")) : null
   if (journals !== null) yield* journals.check(settings)
-  if (journals !== null && settings.append) {
+  if (settings.append && earlierJournals(settings).length > 0) {
     const { finishEarlier } = yield* Effect.promise(() => import("./finishEarlier.ts"))
     yield* finishEarlier(settings)
   }

@@ -242,16 +242,24 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
       assert.strictEqual(outputs.at(-1).target, "a-2.parquet")
     }))
 
-  it.effect("finishes the outputs that the journal names, whichever are given now", () =>
+  it.effect.each(
+    [
+      outs("a.csv", "b.jsonl"),
+      outs("b.jsonl", "a.csv"),
+      [...outs("b.jsonl", "a.csv"), "--no-journal"],
+      [...outs("a.csv", "b.jsonl"), "--journal", "b.journal"]
+    ]
+  )("finishes the outputs that the journal names, whichever are given now: %j", (args) =>
     Effect.gen(function*() {
       const cwd = yield* tempFolder
       yield* killRecording(cwd, ...outs("a.csv", "a.db"))
-      const { code, stderr } = yield* recordAgain(cwd, "--append", ...outs("a.csv", "b.jsonl"))
+      const { code, stderr } = yield* recordAgain(cwd, "--append", ...args)
       assert.strictEqual(code, 0, stderr)
       const [before, after] = inCsv(`${cwd}/a.csv`)
       assert.deepStrictEqual(before, countUp(before!.length))
       assert.deepStrictEqual(inDb(`${cwd}/a.db`), [before])
       assert.deepStrictEqual(inJsonl(`${cwd}/b.jsonl`), [after])
+      assert.deepStrictEqual(fs.readdirSync(cwd).filter((name) => name.endsWith("journal")), [])
     }))
 
   it.effect("records although an output cannot be finished; the journal stays, and what was set right is finished elsewhere", () =>
@@ -266,7 +274,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
         assert.strictEqual(code, 0, stderr)
         assert.match(
           stderr,
-          /WARN a\.csv\.journal stays, and this recording has a journal of its own: a\.csv lacks [\d,]+ samples and events; finish it by `sampleline resume a\.csv\.journal`, or by the next start\n/
+          /WARN a\.csv\.journal stays, and this recording begins without it: a\.csv lacks [\d,]+ samples and events; finish it by `sampleline resume a\.csv\.journal`, or by the next start\n/
         )
         assert.strictEqual(inDb(`${cwd}/a.db`).length, before + 1)
         assert.deepStrictEqual(inCsv(`${cwd}/a.csv`).at(-1), countUp(JSON.parse(stdout).samplesEmitted))

@@ -145,7 +145,7 @@ it.layer(postgres, { excludeTestServices: true, timeout: "60 seconds" })("a Post
       })
       yield* kill("INFO PostgresSink opened")
       yield* server.stop("fast")
-      yield* kill("WARN a.csv.journal stays, and this recording has a journal of its own: ")
+      yield* kill("WARN a.csv.journal stays, and this recording begins without it: ")
       assert.deepStrictEqual(journals(), ["a.csv-2.journal", "a.csv.journal"])
       yield* server.start
       const { code, stderr } = yield* sampleline(

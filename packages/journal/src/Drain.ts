@@ -34,6 +34,9 @@ const TOGETHER = 16
 /** How often in a flush interval the journal is read at most. To be woken by each tick costs more than to write its samples. */
 const READS = 20
 
+/** The longest time between two such reads: at the end of the run it is waited for. */
+const LONGEST_READ_PAUSE = Duration.millis(250)
+
 /** How often what an output has written is forced to disk, and its place kept. */
 const KEEP_INTERVAL = "1 second"
 
@@ -105,6 +108,7 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
   Effect.gen(function*() {
     const { sink } = output
     const keeping = placeKeeper(store, output)
+    const readPause = Duration.min(Duration.divideUnsafe(options.flushInterval, READS), LONGEST_READ_PAUSE)
 
     const write = Effect.fnUntraced(function*(items: ReadonlyArray<Item>) {
       if (!Array.isReadonlyArrayNonEmpty(items)) return
@@ -129,7 +133,7 @@ export const drain = (store: Store, output: Output, options: DrainOptions): Effe
       if (store.end() === 0) return
       yield* keeping.opened
       while (!(store.isSealed() && output.through >= store.end())) {
-        yield* store.read(output.through, Duration.divideUnsafe(options.flushInterval, READS)).pipe(
+        yield* store.read(output.through, readPause).pipe(
           Stream.groupedWithin(options.batchSize, options.flushInterval),
           Stream.buffer({ capacity: TOGETHER }),
           Stream.mapArray((batches) => Array.of(batches.flat())),

@@ -144,6 +144,17 @@ describe("Journal.pipeToSink", () => {
       assert.isFalse(fs.existsSync(path))
     }).pipe(Effect.scoped))
 
+  it.live("ends with everything in its outputs, however long the flush interval is", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("run.journal")
+      const [summary, samples] = yield* Effect.gen(function*() {
+        const summary = yield* recording.pipe(Journal.pipeToSink({ path, flushInterval: "1 hour", batchSize: 10_000 }))
+        return [summary, (yield* MemorySink).samples] as const
+      }).pipe(Effect.provide([MemorySink.layer, Counters]))
+      assert.deepStrictEqual(samples.map(({ sequence }) => sequence), sequencesUpTo(summary.samplesEmitted))
+      assert.isFalse(fs.existsSync(path))
+    }).pipe(Effect.scoped))
+
   it.live("tries an output that waits at once when the run ends, however long its pause is", () =>
     Effect.gen(function*() {
       const path = yield* pathIn("run.journal")

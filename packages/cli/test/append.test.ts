@@ -10,7 +10,8 @@ import * as net from "node:net"
 import { DatabaseSync } from "node:sqlite"
 import { SimulatedDevice } from "../../alicat/src/simulator/SimulatedDevice.ts"
 import { readWithDuckDb } from "../../sinks/test/duckdb.ts"
-import { sampleline, startSampleline, startSimulator, tempFolder } from "./process.ts"
+import { canMountDisk } from "../../sinks/test/fullDisk.ts"
+import { BIN, run, sampleline, startSampleline, startSimulator, tempFolder } from "./process.ts"
 import { fileGrowsBeyond, type JsonSummary, linesOf, rowsOf } from "./recordings.ts"
 
 /** A device on TCP with another serial number and other units than the simulator's. Gives what to write after `--device`. */
@@ -286,6 +287,35 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
       assert.strictEqual(code, 0, stderr)
       assert.deepStrictEqual(inCsv(`${cwd}/right/a.csv`), [killed])
     }))
+
+  it.effect.runIf(canMountDisk)(
+    "does not begin while the disk of the journal is full: its rows would come before those that are missing",
+    () =>
+      Effect.gen(function*() {
+        const cwd = yield* tempFolder
+        yield* killRecording(cwd, ...outs("a.csv"))
+        fs.mkdirSync(`${cwd}/disk`)
+        const { code, stderr, stdout } = yield* run("unshare", [
+          "-rm",
+          "sh",
+          "-c",
+          "mount -t tmpfs -o size=2m tmpfs disk && cp -r a.csv* disk && cd disk && "
+          + "{ head -c 2m /dev/zero > fill 2> /dev/null; before=$(cksum a.csv); XDG_STATE_HOME=$PWD/../state \"$@\"; code=$?; "
+          + "[ \"$before\" = \"$(cksum a.csv)\" ] || echo changed; exit $code; }",
+          "sh",
+          process.execPath,
+          BIN,
+          ..."record --simulate 1 --duration 200ms --append --row-ids".split(" "),
+          ...outs("a.csv")
+        ], { cwd })
+        assert.notInclude(stdout, "changed")
+        assert.strictEqual(code, 1)
+        assert.match(
+          stderr,
+          /^sampleline: journal a\.csv\.journal: the disk is full.* Samples of an earlier recording come before/m
+        )
+      })
+  )
 
   it.effect("has the next name for its journal, which is finished in its turn", () =>
     Effect.gen(function*() {

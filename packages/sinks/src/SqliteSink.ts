@@ -155,7 +155,7 @@ export class SqliteSink extends Context.Service<
     ) {
       const values = (parameters ??= new Parameters(locked)).of(complete)
       const transaction = () => {
-        const prepared = begun ?? begin(database, settings, runs, locked, batch)
+        const prepared = begun ?? begin(database, settings, runs, positions, locked, batch)
         insertAll(prepared.inserts, values, locked.lock.columns.length)
         return prepared
       }
@@ -282,7 +282,16 @@ export class SqliteSink extends Context.Service<
           return
         }
         const database = yield* SqliteDatabase.open(":memory:")
-        yield* SqliteDatabase.attempt(() => begin(database, settings, new SqliteRuns(database, settings), shape, batch))
+        yield* SqliteDatabase.attempt(() =>
+          begin(
+            database,
+            settings,
+            new SqliteRuns(database, settings),
+            new SqlitePositions(database, settings.table),
+            shape,
+            batch
+          )
+        )
       })
       yield* Effect.mapError(rehearsal, refuse)
     },
@@ -348,10 +357,14 @@ const begin = (
   database: SqliteDatabase.SqliteDatabase,
   settings: SqliteSettings,
   runs: SqliteRuns,
+  positions: SqlitePositions,
   shape: SqliteShape,
   batch: ReadonlyArray<Sample>
 ): Begun => {
-  if (shape.isNew) makeTable(database, settings, shape)
+  if (shape.isNew) {
+    positions.forgetOthers()
+    makeTable(database, settings, shape)
+  }
   const noView = runs.describe(batch, shape.lock)
   return { inserts: prepareInserts(database, settings.table, shape.lock.columns), noView }
 }

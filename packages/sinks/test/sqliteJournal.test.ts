@@ -10,7 +10,7 @@ import { SqliteSink } from "../src/SqliteSink.ts"
 import { failingCall } from "./failingCall.ts"
 import { samplesFrom } from "./samples.ts"
 import { tempFile } from "./tempFile.ts"
-import { nonEmpty } from "./writing.ts"
+import { nonEmpty, writeTo } from "./writing.ts"
 
 const keep = () => Effect.void
 const START = { journal: "journal-1", place: null, first: null }
@@ -117,4 +117,22 @@ it.live("a batch that is refused counts its samples, and not its events", () =>
     const marker: RunEvent = { _tag: "Marker", runId: "run", at: 0, text: "more" }
     const error = yield* Effect.flip(to.writeAt([marker, ...batch(5, 3), marker], 10, keep))
     assert.strictEqual(error._tag === "SinkWriteError" ? error.samples : -1, 3)
+  }))
+
+it.live("a table that another recorder overwrites takes no more rows of a journal, now or when that is resumed", () =>
+  Effect.gen(function*() {
+    const path = yield* tempFile("run.db")
+    const { resumable } = yield* SqliteSink.make({ path })
+    const to = resumable!
+    yield* to.open(START)
+    yield* to.writeAt(batch(0, 5), 5, keep)
+    yield* writeTo(SqliteSink.layer({ path, mode: "overwrite" }), samplesFrom(0, 3))
+    const live = yield* Effect.flip(to.writeAt(batch(5, 5), 10, keep))
+    assert.include(live.message, "its table was overwritten")
+    const resumed = yield* Effect.scoped(Effect.gen(function*() {
+      const { resumable } = yield* SqliteSink.make({ path, mode: "append" })
+      return yield* Effect.flip(resumable!.open({ ...START, place: { through: 5, token: "" } }))
+    }))
+    assert.include(resumed.message, "its table was overwritten")
+    assert.strictEqual(countIn(path), 3)
   }))

@@ -34,7 +34,8 @@ export class SqlitePositions {
       ])
       if (row === undefined && kept !== null) {
         throw new Error(
-          `${TABLE} does not know of this journal: the run is complete already, or this is another database; nothing was changed`
+          `${TABLE} does not know of this journal: the run is complete already, its table was overwritten, or this is another database; `
+            + "nothing was changed"
         )
       }
       if (row === undefined) {
@@ -53,12 +54,23 @@ export class SqlitePositions {
       `UPDATE ${TABLE} SET through = ? WHERE journal = ? AND output = ? AND through = ? RETURNING 1`
     )
     const changed = this.update.all([through, this.journal, this.table, this.through])
-    if (changed.length === 0) throw new Error("another recorder has written rows of this journal")
+    if (changed.length === 0) {
+      throw new Error("its table was overwritten, or another recorder has written rows of this journal")
+    }
   }
 
   /** Called when the transaction is committed. */
   advanced(through: number): void {
     this.through = through
+  }
+
+  /** For a table that is made: rows of other journals went with the one before. */
+  forgetOthers(): void {
+    if (this.database.columnsOf(TABLE).length === 0) return
+    this.database.prepare(`DELETE FROM ${TABLE} WHERE output = ? AND journal <> ? AND through > 0`).run([
+      this.table,
+      this.journal
+    ])
   }
 
   forget(): void {

@@ -62,6 +62,8 @@ export interface Recording<E> {
     storing: Effect.Effect<void, E2, R>,
     accepted: () => number
   ) => Effect.Effect<void, E | E2 | SinkWriteError, R>
+  /** Samples that were polled, beyond so many that were accepted. */
+  readonly unaccepted: (accepted: number) => number
   /** Tells how much was recorded, and gives the summary. For a recording that has not failed. */
   readonly summary: Effect.Effect<AcquisitionSummary>
 }
@@ -89,12 +91,13 @@ export const make = Effect.fnUntraced(function*<E>(
   let failure: Cause.Cause<E> | undefined
   const failureText = () => failure === undefined ? null : messageOf(Cause.squash(failure))
 
+  // The backlog are samples that the recorder has polled and not handed on.
+  const unaccepted = (accepted: number) => progress.current.samplesEmitted - accepted + ending.backlog()
   const unwritten = (accepted: number) =>
     new SinkWriteError({
       sink: sink.name,
       target: sink.target,
-      // The backlog are samples that the recorder has polled and not handed on.
-      samples: progress.current.samplesEmitted - accepted + ending.backlog(),
+      samples: unaccepted(accepted),
       reason: "Timeout",
       detail: `not written within ${
         Duration.format(stopTimeout)
@@ -138,6 +141,7 @@ export const make = Effect.fnUntraced(function*<E>(
         )
         if (failure !== undefined) return yield* Effect.failCause(failure)
       }),
+    unaccepted,
     summary: Effect.suspend(() => {
       const summary = progress.current
       const outputs = summary.sinks.map(({ sink, target }) => target || sink).join(", ")

@@ -56,7 +56,8 @@ export type EndCause = typeof EndCause.Type
  * @since 0.1.0
  * @category models
  */
-export const END_UNKNOWN = "nobody wrote the end of this run: its recorder was killed, or the machine stopped"
+export const END_UNKNOWN =
+  "nobody wrote the end of this run: its recorder was killed, the machine stopped, or its journal could take no more"
 
 /** How long it lasted, in microseconds. Unlike `until - since` it does not jump with the system clock. */
 const lastedMicros = Schema.Int

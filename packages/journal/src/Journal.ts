@@ -139,7 +139,17 @@ export const pipeToSink = (options: JournalOptions = {}) =>
       yield* endOutputs(store, outputs, drains, recording.lastEvents, settings.stopTimeout)
       left = yield* leftOutputs(store, outputs)
     })
-    yield* Effect.onExit(recording.toItsEnd(journalling, () => accepted), () => ending)
+    const tellLost = Effect.suspend(() => {
+      const lost = recording.unaccepted(accepted)
+      if (lost === 0) return Effect.void
+      return Effect.logError(
+        `journal ${store.path}: the last ${lost} samples that were polled did not get into it, and are lost`
+      )
+    })
+    yield* recording.toItsEnd(journalling, () => accepted).pipe(
+      Effect.tapError((error) => error instanceof JournalError ? tellLost : Effect.void),
+      Effect.onExit(() => ending)
+    )
     if (left !== null) return yield* Effect.fail<SinkBatchError>(left)
     return yield* recording.summary
   }).pipe(Effect.scoped, forgetting, Effect.withSpan("sampleline.Journal.pipeToSink"))

@@ -3,13 +3,14 @@ import {
   FrameFormat,
   MemorySink,
   PollSource,
+  Progress,
   Recorder,
   Sample,
   SampleSink,
   SinkWriteError,
   type Tick
 } from "@sampleline/core"
-import { Deferred, Effect, Exit, Fiber, Schedule, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Logger, Schedule, Stream } from "effect"
 import * as fs from "node:fs"
 import { Journal, type JournalError } from "../src/index.ts"
 import { pathIn } from "./folder.ts"
@@ -373,17 +374,26 @@ describe("Journal.pipeToSink", () => {
       const faulty = faultySink()
       faulty.failBy(() => lost)
       let accepted = 0
+      const progress = new Progress()
+      const logged: Array<string> = []
       const failure = yield* Recorder.record({ rateHz: 500 }).pipe(
         Journal.pipeToSink({
           path,
+          progress,
           maxBytes: 40_000,
           stopTimeout: "500 millis",
           onAccepted: (samples) => accepted = samples
         }),
-        Effect.provide([faulty.layer, Counters]),
+        Effect.provide([
+          faulty.layer,
+          Counters,
+          Logger.layer([Logger.make(({ message }) => logged.push(String(message)))])
+        ]),
         Effect.flip
       )
       assert.strictEqual((failure as JournalError).reason, "Full")
+      const [, unaccepted] = logged.flatMap((line) => /the last (\d+) samples .* are lost/.exec(line) ?? [])
+      assert.isAtLeast(accepted + Number(unaccepted), progress.current.samplesEmitted)
       faulty.failBy(undefined)
       yield* Effect.provide(Journal.resume({ path }), faulty.layer)
       assert.deepStrictEqual(faulty.sequences, sequencesUpTo(accepted))

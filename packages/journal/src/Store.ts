@@ -149,6 +149,10 @@ const openFolder = Effect.fnUntraced(function*(
   const found = made === undefined ? segments.end() : Infinity
   /** As they are on disk, and as they are to be. */
   const outputs = new Map(ledger.outputs)
+  if (found === 0 && [...outputs.values()].some(({ place }) => place !== null && place.through > 0)) {
+    const detail = "it holds nothing, although its outputs have samples of it: its segments are missing; put them back"
+    return yield* new JournalError({ path: folder, reason: "Damaged", detail })
+  }
   const wanted = new Map(outputs)
 
   /** The latest items, from position `latestFrom` on. */

@@ -169,6 +169,7 @@ describe("a damaged journal", () => {
     "nothing wrong": [() => {}, "whole"],
     "no ledger": [missing(/^journal\.db/), "refused"],
     "no first segment": [missing(/^segment-0+\.db/), "some lost, told"],
+    "no segment": [missing(/^segment-/), "refused"],
     "no segment in the middle": [missing(/^segment-0+240\.db/), "some lost, told"],
     "a segment that is another one": [
       (folder) => fs.copyFileSync(path.join(folder, SEGMENT(120)), path.join(folder, SEGMENT(240))),

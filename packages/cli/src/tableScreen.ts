@@ -43,7 +43,7 @@ export class TableScreen {
     const shown = devicesShown({ ...view, footer: "" }, options)
     this.first = shown.first
     const hints = isEnding ? ["ENDING: outputs get what they lack", "Ctrl-C leaves at once"] : [
-      ...this.frozen === null ? [] : ["PAUSED: the picture stands still, the recording goes on"],
+      ...this.frozen === null ? [] : [marks ? "PAUSED: the recording goes on" : "PAUSED: the picture stands still"],
       ...hasKeys && marks ? ["m mark"] : [],
       ...hasKeys ? [this.frozen === null ? "p pause" : "p go on"] : [],
       ...hasKeys && shown.count < view.devices.length ? ["j k scroll"] : [],

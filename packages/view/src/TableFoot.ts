@@ -1,19 +1,26 @@
 /**
- * What stands below the devices: the run, its outputs and journal, the latest log lines, and the last line.
+ * What stands below the devices: the run, its outputs and journal, alarms, the latest log lines, and the last line.
+ *
+ * Where there is little room, the journal and the outputs give way first, and then alarms. One line of each of them stays, as do the
+ * log and the last line.
  */
-import { dotsIn, type Line, moreIn, type Piece } from "./TableLine.ts"
+import { dotsIn, fitting, type Line, moreIn, type Piece } from "./TableLine.ts"
 import { ageText, bytesText, clockText, count, rateText } from "./TableText.ts"
 import type { TableOptions, TableView } from "./TableView.ts"
 import { fit, safe, widthOf } from "./TextWidth.ts"
 
-export const footOf = (view: TableView, options: TableOptions): ReadonlyArray<Line> => [
-  [],
-  runLine(view, options),
-  ...outputLines(view, options),
-  ...alarmLines(view, options),
-  ...logLines(view.log, options),
-  ...view.footer === undefined ? [] : [[{ text: safe(view.footer), style: "dim" } as const]]
-]
+/** In `room` lines if that can be. */
+export const footOf = (view: TableView, options: TableOptions, room: number): ReadonlyArray<Line> => {
+  const run = runLine(view, options)
+  const end: ReadonlyArray<Line> = [
+    ...logLines(view.log, options),
+    ...view.footer === undefined ? [] : [[{ text: safe(view.footer), style: "dim" } as const]]
+  ]
+  const left = room - 1 - end.length
+  const alarms = alarmLines(view, options, left - (view.outputs === undefined ? 0 : 1))
+  const foot = [run, ...outputLines(view, options, left - alarms.length), ...alarms, ...end]
+  return foot.length < room ? [[], ...foot] : foot
+}
 
 /** As many parts as fit. */
 const runLine = (view: TableView, { columns }: TableOptions): Line => {
@@ -36,11 +43,16 @@ const runLine = (view: TableView, { columns }: TableOptions): Line => {
 }
 
 const GAP = 2
-const MOST_OUTPUTS = 6
+/** The most lines of outputs, and of alarms. */
+const MOST_OUTPUTS = 7
+const MOST_ALARMS = 5
 
-const outputLines = ({ journal, outputs = [] }: TableView, options: TableOptions): ReadonlyArray<Line> => {
-  const shown = outputs.slice(0, MOST_OUTPUTS)
-  const cells = shown.map(({ behind, bytes, freeBytes, name, rows, state }) => [
+const outputLines = (
+  { journal, outputs = [] }: TableView,
+  options: TableOptions,
+  room: number
+): ReadonlyArray<Line> => {
+  const cells = outputs.map(({ behind, bytes, freeBytes, name, rows, state }) => [
     safe(name),
     state,
     `${count(rows)} rows`,
@@ -50,36 +62,35 @@ const outputLines = ({ journal, outputs = [] }: TableView, options: TableOptions
   ])
   const widths = [0, 1, 2, 3, 4, 5].map((at) => Math.min(24, Math.max(0, ...cells.map((cell) => widthOf(cell[at]!)))))
   const more = moreIn(options)
-  const lines = cells.map((cell, row): Line =>
+  const all = cells.map((cell, row): Line =>
     cell.map((text, at) => ({
       text: fit(text, widths[at]!, more, at < 2 ? "left" : "right") + " ".repeat(GAP),
-      style: at === 1 ? OUTPUT_STYLES[shown[row]!.state] : "plain"
+      style: at === 1 ? OUTPUT_STYLES[outputs[row]!.state] : "plain"
     }))
   )
-  const rest = outputs.length - shown.length
-  return [
-    ...lines,
-    ...rest === 0 ? [] : [[{ text: `${dotsIn(options)} and ${rest} more outputs` }]],
-    ...journal === undefined ? [] : [[{
-      text: [
-        `journal ${safe(journal.name)}`,
-        ...journal.bytes === null ? [] : [bytesText(journal.bytes)],
-        `${count(journal.items)} samples and events to write`
-      ].join("  ")
-    }]]
-  ]
+  const lines = fitting(all, Math.max(1, Math.min(MOST_OUTPUTS, room)), (hidden) => {
+    const bad = outputs.slice(-hidden).filter(({ state }) => state !== "writing").length
+    const text = `${dotsIn(options)} and ${hidden} more outputs`
+    return bad === 0 ? [{ text }] : [{ text: `${text}, ${bad} of them not writing`, style: "warning" }]
+  })
+  if (journal === undefined || lines.length >= room) return lines
+  return [...lines, [{
+    text: [
+      `journal ${safe(journal.name)}`,
+      ...journal.bytes === null ? [] : [bytesText(journal.bytes)],
+      `${count(journal.items)} samples and events to write`
+    ].join("  ")
+  }]]
 }
 
-const MOST_ALARMS = 4
-
-const alarmLines = ({ alarms = [] }: TableView, options: TableOptions): ReadonlyArray<Line> => {
-  const shown = alarms.slice(0, MOST_ALARMS)
-  const lines = shown.map(({ sinceSeconds, text }): Line => [
-    { text: `ALARM since ${ageText(sinceSeconds)}  ${safe(text)}`, style: "bad" }
-  ])
-  const rest = alarms.length - shown.length
-  return rest === 0 ? lines : [...lines, [{ text: `${dotsIn(options)} and ${rest} more alarms`, style: "bad" }]]
-}
+const alarmLines = ({ alarms = [] }: TableView, options: TableOptions, room: number): ReadonlyArray<Line> =>
+  fitting(
+    alarms.map(({ sinceSeconds, text }) => [
+      { text: `ALARM since ${ageText(sinceSeconds)}  ${safe(text)}`, style: "bad" }
+    ]),
+    Math.max(2, Math.min(MOST_ALARMS, room)),
+    (hidden) => [{ text: `${dotsIn(options)} and ${hidden} more alarms`, style: "bad" }]
+  )
 
 const OUTPUT_STYLES = { writing: "good", waiting: "warning", stopped: "bad" } as const
 

@@ -39,6 +39,13 @@ export const lineText = (line: Line, options: TableOptions): string => {
   return text.trimEnd()
 }
 
+/** As many lines as fit. Where some do not, the last one says how many more there are: at least two. */
+export const fitting = (
+  lines: ReadonlyArray<Line>,
+  room: number,
+  more: (hidden: number) => Line
+): ReadonlyArray<Line> => lines.length <= room ? lines : [...lines.slice(0, room - 1), more(lines.length - room + 1)]
+
 /** What begins a line that says how many there are more. */
 export const dotsIn = ({ unicode = true }: TableOptions): string => unicode ? "…" : "..."
 

@@ -5,7 +5,7 @@
 import type { DeviceView } from "./LiveTable.ts"
 import { type DeviceLayout, isBad, layoutDevices } from "./TableDevices.ts"
 import { footOf } from "./TableFoot.ts"
-import { dotsIn, type Line, lineText } from "./TableLine.ts"
+import { dotsIn, fitting, type Line, lineText } from "./TableLine.ts"
 import type { TableOptions, TableView } from "./TableView.ts"
 
 /**
@@ -15,12 +15,18 @@ import type { TableOptions, TableView } from "./TableView.ts"
  * @category constructors
  */
 export const renderTable = (view: TableView, options: TableOptions): ReadonlyArray<string> => {
-  const { first, foot, heading, rowsOf, shown } = layoutOf(view, options)
+  const { first, foot, heading, room, rowsOf, shown } = layoutOf(view, options)
   const hidden = view.devices.filter((_, at) => at < first || at >= first + shown)
   const more: ReadonlyArray<Line> = hidden.length === 0
     ? []
     : [[{ text: moreText(hidden, view.devices.length, options) }]]
-  return [...heading, ...view.devices.slice(first, first + shown).flatMap(rowsOf), ...more, ...foot]
+  // Only a device that stands alone has more rows than fit.
+  const rows = fitting(
+    view.devices.slice(first, first + shown).flatMap(rowsOf),
+    Math.max(1, room - more.length),
+    (hidden) => [{ text: `${dotsIn(options)} and ${hidden} more lines of values` }]
+  )
+  return [...heading, ...rows, ...more, ...foot]
     .slice(0, Math.max(0, options.rows - 1))
     .map((line) => lineText(line, options))
 }
@@ -41,6 +47,8 @@ export const devicesShown = (
 
 interface Layout extends DeviceLayout {
   readonly foot: ReadonlyArray<Line>
+  /** The lines for devices. */
+  readonly room: number
   readonly first: number
   /** How many devices are shown. */
   readonly shown: number
@@ -48,17 +56,19 @@ interface Layout extends DeviceLayout {
 
 const layoutOf = (view: TableView, options: TableOptions): Layout => {
   const { devices } = view
-  const foot = footOf(view, options)
   const layout = layoutDevices(devices, options)
-  const room = Math.max(1, options.rows - 1 - layout.heading.length - foot.length)
+  const lines = options.rows - 1 - layout.heading.length
   const heights = devices.map(layout.heightOf)
+  // One device is seen, and how many more there are.
+  const foot = footOf(view, options, lines - Math.max(0, ...heights) - (devices.length > 1 ? 1 : 0))
+  const room = Math.max(1, lines - foot.length)
   if (heights.reduce((sum, height) => sum + height, 0) <= room) {
-    return { ...layout, foot, first: 0, shown: devices.length }
+    return { ...layout, foot, room, first: 0, shown: devices.length }
   }
   // A line says how many there are more.
   const last = heights.length - countFrom(heights.toReversed(), room - 1)
   const first = Math.max(0, Math.min(options.first ?? 0, last))
-  return { ...layout, foot, first, shown: countFrom(heights.slice(first), room - 1) }
+  return { ...layout, foot, room, first, shown: countFrom(heights.slice(first), room - 1) }
 }
 
 /** How many fit, at least one. */

@@ -94,6 +94,62 @@ describe("the table", () => {
     assert.deepStrictEqual(shown(30), [23, 17, "… and 23 more of 40"])
   })
 
+  it("keeps alarms, the last log line and the last line in a small terminal; outputs and devices give way", () => {
+    const output = { state: "writing", rows: 1, behind: 0, bytes: 1000, freeBytes: 1e9 } as const
+    const crowded = (alarms: number, changes: Partial<TableView> = {}) =>
+      view({
+        devices: ["fuel", "air", "oven"].map((name) => device(name)),
+        outputs: ["a.csv", "b.db", "c.parquet"].map((name) => ({ ...output, name })),
+        journal: { name: "a.csv.journal", items: 0, bytes: 0 },
+        alarms: Array.from({ length: alarms }, (_, n) => ({ text: `alarm ${n}`, sinceSeconds: 5 })),
+        log: [{ level: "info", text: "earlier" }, { level: "warning", text: "16:04:07 WARN air: no reply" }],
+        footer: "m mark   q end",
+        ...changes
+      })
+    const below = (shown: TableView, rows: number) => textOf(shown, { ...plain, columns: 79, rows }).slice(4)
+    const run = "0:01:01   9.98 of 10 ticks/s   0 late ticks   0 failures   1,234 samples"
+    const outputs = [
+      "a.csv      writing  1 rows  1.0 kB  keeps up  1.0 GB free",
+      "b.db       writing  1 rows  1.0 kB  keeps up  1.0 GB free",
+      "c.parquet  writing  1 rows  1.0 kB  keeps up  1.0 GB free"
+    ]
+    const end = ["16:04:07 WARN air: no reply", "m mark   q end"]
+    const devices = "… and 2 more of 3"
+    assert.deepStrictEqual(below(crowded(0), 12), [devices, run, ...outputs, ...end])
+    assert.deepStrictEqual(
+      below(crowded(1), 12),
+      [devices, run, outputs[0], "… and 2 more outputs", "ALARM since 5 s  alarm 0", ...end]
+    )
+    assert.deepStrictEqual(
+      below(crowded(12), 12),
+      [devices, run, "… and 3 more outputs", "ALARM since 5 s  alarm 0", "… and 11 more alarms", ...end]
+    )
+    assert.deepStrictEqual(
+      below(crowded(12), 14),
+      [
+        devices,
+        run,
+        "… and 3 more outputs",
+        ...[0, 1, 2].map((n) => `ALARM since 5 s  alarm ${n}`),
+        "… and 9 more alarms",
+        ...end
+      ]
+    )
+    const stopped = crowded(1, { outputs: ["a", "b", "c"].map((name) => ({ ...output, name, state: "stopped" })) })
+    assert.include(below(stopped, 12), "… and 2 more outputs, 2 of them not writing")
+
+    const fields = Array.from({ length: 40 }, (_, n) => ({ name: `Field_${n}`, unit: "V", value: n, decimals: 3 }))
+    const tall = textOf(crowded(12, { devices: [device("fuel", { fields })] }), { ...plain, columns: 79, rows: 12 })
+    assert.deepStrictEqual(tall.slice(4), [
+      "… and 17 more lines of values",
+      run,
+      "… and 3 more outputs",
+      "ALARM since 5 s  alarm 0",
+      "… and 11 more alarms",
+      ...end
+    ])
+  })
+
   it.each<readonly [Partial<DeviceView>, string]>([
     [{ state: "waiting", ageSeconds: null, fields: [] }, "fuel: waiting"],
     [

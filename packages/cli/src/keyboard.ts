@@ -8,6 +8,8 @@
  * `stty` turns off line editing and echo. Ctrl-C and Ctrl-Z stay with the kernel, which signals every program of a pipeline. Node's
  * raw mode would take them away, and Node ends it at its exit without a look at who has the terminal.
  *
+ * The terminal is asked to say what is pasted, because pasted text is no keys.
+ *
  * Keys are read on Linux only. macOS has no file that says who has the terminal. Windows has no `stty`.
  */
 import * as Effect from "effect/Effect"
@@ -18,13 +20,14 @@ import { StringDecoder } from "node:string_decoder"
 import * as tty from "node:tty"
 import { beforeAbruptSignals } from "./abruptSignals.ts"
 import { isInBackground } from "./jobControl.ts"
-import { isShared } from "./terminal.ts"
+import { isShared, markPastes } from "./terminal.ts"
+import { type Typed, TypedText } from "./typed.ts"
 
 export interface Keyboard {
   /** Whether keys were read when it was last looked at. */
   readonly isOn: () => boolean
-  /** The keys since the last call, as the terminal sends them. None in the background. */
-  readonly read: () => string
+  /** What was typed since the last call. Nothing in the background. */
+  readonly read: () => ReadonlyArray<Typed>
 }
 
 /** Opens the keyboard; the scope puts the terminal back. Null if there are no keys to read. */
@@ -38,6 +41,7 @@ const hasKeys = (): boolean => tty.isatty(0) && tty.isatty(2) && !isShared()
 class TerminalKeyboard implements Keyboard {
   private readonly terminal: number
   private readonly decoder = new StringDecoder("utf8")
+  private typed = new TypedText()
   private readonly buffer = Buffer.alloc(4096)
   /** The mode before ours, as `stty -g` prints it. */
   private before: string | null = null
@@ -75,9 +79,12 @@ class TerminalKeyboard implements Keyboard {
     return this.hasMode
   }
 
-  read(): string {
+  read(): ReadonlyArray<Typed> {
     this.look()
-    if (!this.hasMode) return ""
+    return this.hasMode ? this.typed.read(this.readText()) : []
+  }
+
+  private readText(): string {
     try {
       const bytes = fs.readSync(this.terminal, this.buffer)
       // A terminal that was closed has an end.
@@ -94,8 +101,11 @@ class TerminalKeyboard implements Keyboard {
     if (isInBackground() !== false) this.hasMode = false
     else if (!this.hasMode && !this.isLost) {
       this.before ??= this.stty("-g")
-      if (this.before !== null && this.stty("-icanon", "-echo", "min", "1", "time", "0") !== null) this.hasMode = true
-      else this.lose()
+      if (this.before !== null && this.stty("-icanon", "-echo", "min", "1", "time", "0") !== null) {
+        this.hasMode = true
+        this.typed = new TypedText()
+        markPastes(true)
+      } else this.lose()
     }
   }
 
@@ -105,7 +115,10 @@ class TerminalKeyboard implements Keyboard {
   }
 
   private readonly putBack = (): void => {
-    if (this.hasMode && this.before !== null && isInBackground() === false) this.stty(this.before)
+    if (this.hasMode && this.before !== null && isInBackground() === false) {
+      markPastes(false)
+      this.stty(this.before)
+    }
     this.hasMode = false
   }
 

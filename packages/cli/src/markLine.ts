@@ -1,15 +1,10 @@
 /**
  * The line in which a user writes the text of a mark. It is edited in place: backspace, and Ctrl-U for all of it. Escape cancels, and
- * Enter sets the mark. Without a text it is called "mark", so that `m` and Enter are enough in a hurry.
+ * Enter sets the mark. Without a text it is called "mark", so that `m` and Enter are enough in a hurry. Pasted text is text only: its
+ * line ends become spaces.
  */
 import { widthOf } from "@sampleline/view"
-
-const ESCAPE = "\u001b"
-
-/** A character, or the sequence of bytes for a key such as an arrow. */
-const KEY = new RegExp(`${ESCAPE}(?:\\[[0-?]*[ -/]*[@-~]|O.)|[^]`, "gu")
-
-export const keysOf = (typed: string): ReadonlyArray<string> => typed.match(KEY) ?? []
+import { ESCAPE, isLineEnd, type Typed } from "./typed.ts"
 
 const NAMELESS = "mark"
 const LONGEST = 500
@@ -24,11 +19,10 @@ export class MarkLine {
   }
 
   /** The text of the mark when the key sets it; null when the key cancels it; else undefined. */
-  press(key: string): string | null | undefined {
+  press({ isPasted, text: key }: Typed): string | null | undefined {
+    if (isPasted) return this.add(isLineEnd(key) ? " " : key)
+    if (isLineEnd(key)) return this.text.trim() || NAMELESS
     switch (key) {
-      case "\r":
-      case "\n":
-        return this.text.trim() || NAMELESS
       case ESCAPE:
         return null
       case "\u007f":
@@ -39,7 +33,11 @@ export class MarkLine {
         this.text = ""
         return
     }
-    if (!/\p{Cc}/u.test(key) && this.text.length < LONGEST) this.text += key
+    this.add(key)
+  }
+
+  private add(text: string): undefined {
+    if (!/\p{Cc}/u.test(text) && this.text.length < LONGEST) this.text += text
   }
 }
 

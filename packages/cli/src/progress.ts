@@ -100,9 +100,10 @@ export const reportProgress = Effect.fnUntraced(
       }
       return showStatus(line === null ? statusOf(parts(), hasKeys && marks) : promptFor(line, statusColumns()))
     })
-    const pressKeys = Effect.suspend(() => keys.press(keyboard?.read() ?? "")).pipe(
-      Effect.flatMap((pressed) => pressed ? show : Effect.void)
-    )
+    const pressKeys = Effect.suspend(() => {
+      const typed = keyboard?.read() ?? []
+      return typed.length === 0 ? Effect.void : Effect.andThen(keys.press(typed), show)
+    })
     const tellUnset = Effect.suspend(() => {
       const line = keys.line()
       return line === null

@@ -3,12 +3,13 @@
  */
 import { Recorder, SampleClock } from "@sampleline/core"
 import * as Effect from "effect/Effect"
-import { keysOf, MarkLine } from "./markLine.ts"
+import { MarkLine } from "./markLine.ts"
 import type { TableKeys } from "./tableScreen.ts"
+import type { Typed } from "./typed.ts"
 
 export interface RunKeys {
-  /** Does what the keys mean that were typed. False if there were none. */
-  readonly press: (typed: string) => Effect.Effect<boolean>
+  /** Does what the keys mean that were typed. */
+  readonly press: (typed: ReadonlyArray<Typed>) => Effect.Effect<void>
   /** The mark that is being written, which takes all keys; null if there is none. */
   readonly line: () => MarkLine | null
 }
@@ -28,13 +29,14 @@ export const makeRunKeys = Effect.fnUntraced(function*(
 ): Effect.fn.Return<RunKeys> {
   const clock = yield* SampleClock.current
   let line: MarkLine | null = null
-  const press = Effect.fnUntraced(function*(key: string) {
+  const press = Effect.fnUntraced(function*(typed: Typed) {
     if (line === null) {
-      if (marks && key === "m") line = new MarkLine(clock.epochMicros())
-      return table()[key]?.()
+      if (typed.isPasted) return
+      if (marks && typed.text === "m") line = new MarkLine(clock.epochMicros())
+      return table()[typed.text]?.()
     }
     const { at } = line
-    const text = line.press(key)
+    const text = line.press(typed)
     if (text === undefined) return
     line = null
     if (text === null) return
@@ -42,10 +44,7 @@ export const makeRunKeys = Effect.fnUntraced(function*(
     yield* Effect.logInfo(`marked ${JSON.stringify(text)}`)
   })
   return {
-    press: (typed) => {
-      const keys = keysOf(typed)
-      return Effect.as(Effect.forEach(keys, press, { discard: true }), keys.length > 0)
-    },
+    press: (typed) => Effect.forEach(typed, press, { discard: true }),
     line: () => line
   }
 })

@@ -94,8 +94,20 @@ export const isShared = (): boolean => {
 }
 
 /** Whether a table can stand on stderr, if it is large enough. Where nobody can tell who has the terminal, none can. */
-export const canShowTable = (): boolean =>
-  terminal !== null && isInBackground() !== null && !isShared() && !["", "dumb"].includes(process.env["TERM"] ?? "")
+export const canShowTable = (): boolean => terminal !== null && isInBackground() !== null && !isShared() && !isDumb()
+
+/** Whether the terminal says that it only prints. */
+const isDumb = (): boolean => ["", "dumb"].includes(process.env["TERM"] ?? "")
+
+/** What the terminal was last asked about pasted text. */
+let pastes = ""
+
+/** Asks the terminal to say where pasted text begins and ends, or no longer. */
+export const markPastes = (isWanted: boolean): void => {
+  if (terminal === null || isDumb()) return
+  pastes = isWanted ? "\u001b[?2004h" : "\u001b[?2004l"
+  terminal.write(pastes)
+}
 
 export interface TableSize {
   readonly columns: number
@@ -135,7 +147,7 @@ export const clearStatus = (): void => {
   table = null
   // The rest of a frame would be drawn over what comes next.
   terminal?.discard()
-  write(process.stderr, leaveScreen + takeHeld())
+  write(process.stderr, leaveScreen + pastes + takeHeld())
 }
 
 /** Removes the status line. */

@@ -82,7 +82,13 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
       yield* shell.expect(/: valve one$/)
       yield* shell.type("\r")
       yield* shell.expect(/INFO marked "valve one"/)
-      yield* shell.type("mnothing")
+      // A terminal that cannot say what is pasted.
+      yield* shell.type("mpasted\rmother\rm")
+      yield* shell.expect(/INFO marked "pasted"/)
+      // Nobody sees when keys are read again.
+      yield* Effect.repeat(Effect.delay(shell.type("m\u0015nothing"), "50 millis"), {
+        until: () => shell.text().endsWith(": nothing")
+      })
       yield* shell.expect(/: nothing$/)
       yield* shell.type("\u001b")
       yield* shell.expect(/m marks/)
@@ -91,7 +97,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("a
       yield* shell.type("\u0003")
       yield* shell.expect(/WARN the mark "long .*long end" was not set: the recording ended before Enter/)
       assert.strictEqual(yield* shell.ask("echo $?"), "130")
-      assert.deepStrictEqual(marksIn(cwd).map(({ detail }) => detail), ["valve one"])
+      assert.deepStrictEqual(marksIn(cwd).map(({ detail }) => detail), ["valve one", "pasted"])
     }))
 
   it.effect("is read in the foreground only: Ctrl-Z, bg and fg", () =>

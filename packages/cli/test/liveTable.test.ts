@@ -24,6 +24,9 @@ const lineOf = ({ screen }: Screen, wanted: RegExp) =>
 
 const ROW = /^sim1 +ok +<1 s +\d/
 
+/** Whether the terminal was last asked to say no longer what is pasted. */
+const leavesPastes = (text: string) => text.lastIndexOf("\u001b[?2004h") < text.lastIndexOf("\u001b[?2004l")
+
 /** What the table says of a device. */
 const valuesOf = (screen: Screen, device: string) => {
   const [name, state, , , ...values] = lineOf(screen, new RegExp(`^${device} `)).split(/ +/)
@@ -39,13 +42,18 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
       const cwd = yield* tempFolder
       const terminal = yield* startOnTerminal([...RECORD, "--duration", "60s"], cwd)
       yield* shows(terminal, ROW)
-      assert.match(lineOf(terminal, /ticks\/s/), /^0:00:0\d of 0:01:00, 0:00:5\d left {3}\d+(?:\.\d)? of 50 ticks\/s/)
+      yield* shows(terminal, /^0:00:0\d of 0:01:00, 0:00:5\d left {3}\d+(?:\.\d)? of 50 ticks\/s/)
       yield* shows(terminal, /^a\.csv +writing +[1-9]\d* rows +[\d.]+ kB +keeps up +[\d.]+ [GT]B free/)
       yield* shows(terminal, /^journal a\.csv\.journal +[\d.]+ kB +\d+ samples and events to write/)
       yield* terminal.type("mvalve öpened")
       yield* shows(terminal, /mark at \d\.\d s: valve öpened$/)
       yield* terminal.type("\r")
       yield* shows(terminal, /INFO marked "valve öpened"/)
+
+      yield* terminal.type("\u001b[200~pasted\rq\u001b[201~m\u001b[200~gas\rpqm\u001b[201~")
+      yield* shows(terminal, /mark at \d\.\d s: gas pqm$/)
+      yield* terminal.type("\r")
+      yield* shows(terminal, /INFO marked "gas pqm"/)
 
       yield* terminal.type("p")
       yield* shows(terminal, /^PAUSED/)
@@ -74,6 +82,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
         assert.include(left, text)
       }
       assert.include(left, `recorded ${rows.length} samples in `)
+      assert.isTrue(leavesPastes(terminal.text()))
       // What was logged before the table is not printed twice.
       assert.notInclude(left, "CsvSink opened")
     }))
@@ -121,8 +130,10 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
       assert.strictEqual(shown(), 0)
       yield* shell.type("fg\n")
       yield* shows(shell, ROW)
+      assert.isFalse(leavesPastes(shell.text()))
       yield* shell.type("\u001a")
       yield* shell.expect(/Stopped/)
+      assert.isTrue(leavesPastes(shell.text().slice(0, shell.text().indexOf("Stopped"))))
       yield* eventually(shell.isOnNormalScreen)
       assert.strictEqual(yield* shell.mode, mode)
       yield* shell.type("bg\n")
@@ -234,6 +245,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
       const left = terminal.text().slice(terminal.text().lastIndexOf("\u001b[?1049l"))
       assert.include(left, text)
       assert.notInclude(left, "\u001b[?25l")
+      assert.isTrue(leavesPastes(terminal.text()))
     }))
 })
 

@@ -1,11 +1,12 @@
 import { assert, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { endOf, keysOf, MarkLine } from "../src/markLine.ts"
+import { endOf, MarkLine } from "../src/markLine.ts"
+import { TypedText } from "../src/typed.ts"
 
 /** What the line says of each key. */
 const typed = (keys: string) => {
   const line = new MarkLine(1)
-  return keysOf(keys).map((key) => line.press(key)).filter((answer) => answer !== undefined)
+  return new TypedText().read(keys).map((key) => line.press(key)).filter((answer) => answer !== undefined)
 }
 
 it("gives its text, without blanks around it, at Enter", () => {
@@ -27,6 +28,13 @@ it("loses its last character by backspace, and all of them by Ctrl-U", () => {
   assert.deepStrictEqual(typed("\u007fvalvess\u007f\b\r"), ["valve"])
   assert.deepStrictEqual(typed("gas 👩‍🔬e\u0301\u007f\u007f\r"), ["gas"])
   assert.deepStrictEqual(typed("valve\u0015gas\r"), ["gas"])
+})
+
+it("takes pasted text as text: line ends become spaces, and nothing in it is a key", () => {
+  assert.deepStrictEqual(
+    typed("gas: \u001b[200~one\r\u001b[A\u007f\u0015 two\nthree\u001b[201~.\r"),
+    ["gas: one  two three."]
+  )
 })
 
 it("takes no control characters, and not more than 500 characters", () => {

@@ -6,47 +6,17 @@
 import type { AcquisitionSummary } from "./AcquisitionSummary.ts"
 import { describeDevice } from "./DeviceDescription.ts"
 import type { Note } from "./Notes.ts"
+import { FIRST_INTERVAL, LONGEST_INTERVAL, type Moment, type Outage, Outages, QUIET } from "./Outages.ts"
 import type { EndCause, RunEvent, SkipCause } from "./RunEvent.ts"
 import type { DeviceFailure, Run, Sample, Tick } from "./Sample.ts"
 import { VERSION } from "./version.ts"
-
-/** A device is back after this many readings in a row, or when it has answered for this long (in microseconds). */
-const READINGS_TO_BE_BACK = 10
-const TIME_TO_BE_BACK = 5_000_000
-/** A device that fails again soon must answer longer each time to be back, and losses are told less often each time. */
-const FIRST_INTERVAL = 5_000_000
-const LONGEST_INTERVAL = 3600_000_000
-/** After this time without a failure or a loss all is as in the beginning. */
-const QUIET = 60_000_000
-
-/** A moment by the sample clock, and by one that does not jump with the system clock. Both in microseconds. */
-interface Moment {
-  readonly at: number
-  readonly steady: number
-}
-
-/** A device that fails. */
-interface Outage {
-  readonly first: DeviceFailure
-  readonly since: Moment
-  readonly reasons: Map<string, number>
-  /** How long it must answer to be back. */
-  readonly patience: number
-  failures: number
-  /** Readings since the last failure. */
-  readings: number
-  /** When the first of them was requested. */
-  answersSince: Moment
-}
 
 export class EventFold {
   private run: Run | undefined
   /** How far the system clock has jumped in all, in microseconds. */
   private jumped = 0
   private lastTick: Tick | undefined
-  private readonly outages = new Map<string, Outage>()
-  /** When each device was back, and how long it had to answer for that. */
-  private readonly recoveries = new Map<string, { readonly steadyAt: number; readonly patience: number }>()
+  private readonly outages = new Outages()
   private readonly skips = new Losses()
   private readonly drops = new Losses()
   /** Notes from before the first tick. */
@@ -57,7 +27,7 @@ export class EventFold {
     const { run } = this
     const isQuiet = run !== undefined &&
       tick.skipped + tick.dropped + tick.failures.length + tick.clockSteps.length === 0
-      && this.outages.size === 0 && this.skips.isEmpty && this.drops.isEmpty
+      && this.outages.isEmpty && this.skips.isEmpty && this.drops.isEmpty
     const events = isQuiet ? NONE : this.eventsOf(tick)
     this.lastTick = tick
     return events.length === 0 ? tick.samples : [...events, ...tick.samples]
@@ -75,7 +45,7 @@ export class EventFold {
     const { run } = this
     if (run === undefined) return NONE
     const now = this.momentOf(summary.finishedAt ?? this.lastDue(run).at)
-    const outages = [...this.outages.values()].map((outage) => this.outageEvent(run, outage, now))
+    const outages = this.outages.open.map((outage) => this.outageEvent(run, outage, now))
     return [...this.lossEvents(run, now, true), ...outages, endEvent(run, now, cause, detail, summary)]
   }
 
@@ -104,7 +74,7 @@ export class EventFold {
       events.push({ _tag: "ClockStepped", runId: run.id, at, jumpMicros })
     }
     for (const failure of tick.failures) this.failed(run, failure, now, events)
-    if (this.outages.size > 0) {
+    if (!this.outages.isEmpty) {
       for (const sample of tick.samples) this.answered(run, sample, events)
       for (const sample of tick.thinned) this.answered(run, sample, events)
     }
@@ -113,35 +83,17 @@ export class EventFold {
 
   private failed(run: Run, failure: DeviceFailure, since: Moment, events: Array<RunEvent>): void {
     const { at, device, error: { detail, reason } } = failure
-    let outage = this.outages.get(device)
-    if (outage === undefined) {
-      const before = this.recoveries.get(device)
-      const isRelapse = before !== undefined && since.steady - before.steadyAt <= QUIET
-      const patience = isRelapse
-        ? Math.min(LONGEST_INTERVAL, Math.max(FIRST_INTERVAL, 2 * before.patience))
-        : 0
-      outage = { first: failure, since, reasons: new Map(), patience, failures: 0, readings: 0, answersSince: since }
-      this.outages.set(device, outage)
-      events.push({ _tag: "DeviceFailing", runId: run.id, at, device, reason, detail })
-    }
-    if (reason === "DeviceChanged" && !outage.reasons.has(reason)) {
+    const { failures, reasons } = this.outages.failed(failure, since)
+    if (failures === 1) events.push({ _tag: "DeviceFailing", runId: run.id, at, device, reason, detail })
+    if (reason === "DeviceChanged" && reasons.get(reason) === 1) {
       events.push({ _tag: "DeviceChanged", runId: run.id, at, device, detail })
     }
-    outage.failures++
-    outage.reasons.set(reason, (outage.reasons.get(reason) ?? 0) + 1)
-    outage.readings = 0
   }
 
   private answered(run: Run, { device, receivedAt, requestedAt }: Sample, events: Array<RunEvent>): void {
-    const outage = this.outages.get(device)
-    if (outage === undefined) return
-    if (outage.readings++ === 0) outage.answersSince = this.momentOf(requestedAt)
     const now = this.momentOf(receivedAt)
-    const answering = now.steady - outage.answersSince.steady
-    if (outage.readings < READINGS_TO_BE_BACK && answering < TIME_TO_BE_BACK || answering < outage.patience) return
-    this.outages.delete(device)
-    this.recoveries.set(device, { steadyAt: now.steady, patience: outage.patience })
-    events.push(this.outageEvent(run, outage, now))
+    const outage = this.outages.answered(device, this.momentOf(requestedAt), now)
+    if (outage !== undefined) events.push(this.outageEvent(run, outage, now))
   }
 
   private outageEvent(run: Run, outage: Outage, now: Moment): RunEvent {
@@ -191,12 +143,12 @@ export class EventFold {
     return events
   }
 
-  /** The steps that a tick tells came before its times. */
   /** When the last tick was due; the run's start before the first one. */
   private lastDue({ startedAt }: Run): Moment {
     return this.momentOf(this.lastTick === undefined ? startedAt : dueAt(this.lastTick))
   }
 
+  /** The steps that a tick tells came before its times. */
   private momentOf(at: number): Moment {
     return { at, steady: at - this.jumped }
   }

@@ -2,12 +2,12 @@
  * The warnings of a recorder. Before the run: a rate that a bus cannot reach, and columns that mix units. During the run: devices
  * that start to fail, steps of the system clock, and skipped slots.
  */
-import { Effect } from "effect"
+import { Effect, type Scope } from "effect"
+import { type Outage, Outages } from "../Outages.ts"
 import type { PollResult, PollSource, Reading } from "../PollSource.ts"
 import type { SkipCause } from "../RunEvent.ts"
-import type { DeviceFailure, Run } from "../Sample.ts"
+import type { Run } from "../Sample.ts"
 import { type ClockStep, current as currentClock } from "../SampleClock.ts"
-import type { DeviceError } from "../SourceError.ts"
 
 /** Warns if a bus cannot be polled as often as asked. */
 export const warnOfRate = (source: PollSource["Service"], names: ReadonlyArray<string>, periodNanos: number) =>
@@ -44,14 +44,19 @@ export const warnOfUnits = (run: Run) => {
 /** A function to call with the result of each poll. It gives the clock steps since the last call. */
 export type WatchPoll = (result: PollResult) => Effect.Effect<ReadonlyArray<ClockStep>>
 
-/** Warns of devices that start to fail, of fields that fail, and of clock steps. */
-export const watchPolls: Effect.Effect<WatchPoll> = Effect.gen(function*() {
+/** Warns of devices that start to fail, of fields that fail, and of clock steps. The scope ends with the run. */
+export const watchPolls: Effect.Effect<WatchPoll, never, Scope.Scope> = Effect.gen(function*() {
   const clock = yield* currentClock
-  const failing: Failing = new Map()
+  const outages = new Outages()
+  yield* Effect.addFinalizer(() =>
+    Effect.forEach(outages.open, (outage) => outage.readings > 0 ? tellBack(outage) : Effect.void, { discard: true })
+  )
   const failedFields = new Set<string>()
   let stepsSeen = clock.steps.length
   return Effect.fnUntraced(function*({ failures, readings }: PollResult) {
-    if (failures.length > 0 || failing.size > 0) yield* warnOfChanges(failing, readings, failures)
+    if (failures.length > 0 || !outages.isEmpty) {
+      yield* warnOfOutages(outages, { failures, readings }, clock.monotonicNanos())
+    }
     for (const reading of readings) {
       if (reading.frame.fieldFailures !== undefined) yield* warnOfFields(failedFields, reading)
     }
@@ -65,28 +70,36 @@ export const watchPolls: Effect.Effect<WatchPoll> = Effect.gen(function*() {
 
 const NO_STEPS: ReadonlyArray<ClockStep> = []
 
-/** Why each device has failed since its last reading. */
-type Failing = Map<string, Set<DeviceError["reason"]>>
-
-/** One line when a device starts to fail, one for each further reason, and one when it answers again. */
-const warnOfChanges = Effect.fnUntraced(function*(
-  failing: Failing,
-  readings: ReadonlyArray<Reading>,
-  failures: ReadonlyArray<DeviceFailure>
+/** One line when a device starts to fail, one for each further reason, and one when it is back. */
+const warnOfOutages = Effect.fnUntraced(function*(
+  outages: Outages,
+  { failures, readings }: PollResult,
+  nowNanos: number
 ) {
-  for (const { device, error } of failures) {
-    const reasons = failing.get(device) ?? new Set()
-    if (reasons.has(error.reason)) continue
-    failing.set(device, reasons.add(error.reason))
-    yield* Effect.logWarning(`${error.message}; further failures are only counted until it answers again`).pipe(
+  for (const failure of failures) {
+    const { device, error } = failure
+    const { patience, reasons } = outages.failed(failure, { at: failure.at, steady: nowNanos / 1000 })
+    if (reasons.get(error.reason) !== 1) continue
+    const until = patience === 0 ? "it answers again" : `it answers for ${patience / 1e6} s without one`
+    yield* Effect.logWarning(`${error.message}; further failures are only counted until ${until}`).pipe(
       Effect.annotateLogs({ device })
     )
   }
-  for (const { device } of readings) {
-    if (!failing.delete(device)) continue
-    yield* Effect.annotateLogs(Effect.logInfo(`${device}: answers again`), { device })
+  for (const { device, receivedAt, receivedMonotonicNanos, requestedAt, requestedMonotonicNanos } of readings) {
+    const outage = outages.answered(
+      device,
+      { at: requestedAt, steady: requestedMonotonicNanos / 1000 },
+      { at: receivedAt, steady: receivedMonotonicNanos / 1000 }
+    )
+    if (outage !== undefined) yield* tellBack(outage)
   }
 })
+
+const tellBack = ({ failures, first: { device } }: Outage) =>
+  Effect.annotateLogs(
+    Effect.logInfo(`${device}: answers again after ${failures} ${failures === 1 ? "failure" : "failures"}`),
+    { device }
+  )
 
 /** One line for each field in a run. Noise may hit any of them, now and then. */
 const warnOfFields = Effect.fnUntraced(function*(failed: Set<string>, { device, frame }: Reading) {

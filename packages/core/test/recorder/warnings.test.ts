@@ -74,9 +74,66 @@ describe("warnings", () => {
       )
       assert.deepStrictEqual(lines, [
         "Warn fuel: no reply; further failures are only counted until it answers again",
-        "Info fuel: answers again"
+        "Info fuel: answers again after 1 failure"
       ])
     }))
+
+  describe("of a device that fails again and again", () => {
+    /** Records a device that fails in some of the ticks, one after the other. */
+    const recorded = Effect.fnUntraced(function*(rateHz: number, ticks: number, fails: (tick: number) => boolean) {
+      const lines: Array<string> = []
+      let polls = 0
+      const fiber = yield* Recorder.record({ rateHz, duration: `${ticks / rateHz} seconds` }).pipe(
+        pipeToSink(),
+        Effect.andThen(MemorySink),
+        Effect.provide([
+          MemorySink.layer,
+          PollSource.layer({
+            devices: ["fuel"],
+            poll: () => fails(polls++) ? Effect.fail("no reply") : Effect.succeed({ Flow: 1 })
+          }),
+          Logger.layer([Logger.make(({ message }) => lines.push(String(message)))])
+        ]),
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* TestClock.adjust(`${ticks / rateHz + 1} seconds`)
+      const { events } = yield* Fiber.join(fiber)
+      return {
+        lines: lines.filter((line) => line.startsWith("fuel: ")),
+        events: events.flatMap((event) => {
+          if (event._tag === "DeviceFailing") return ["failing"]
+          return event._tag === "DeviceBack" ? [`back after ${event.failures}`] : []
+        })
+      }
+    })
+    const asEvents = (lines: ReadonlyArray<string>) =>
+      lines.map((line) =>
+        line.includes("no reply") ? "failing" : line.replace(/^.* again after (\d+) failures?$/, "back after $1")
+      )
+
+    it.effect("are few, and agree with the events", () =>
+      Effect.gen(function*() {
+        const { events, lines } = yield* recorded(5, 600, (tick) => tick % 23 === 0)
+        assert.deepStrictEqual(lines, [
+          "fuel: no reply; further failures are only counted until it answers again",
+          "fuel: answers again after 1 failure",
+          "fuel: no reply; further failures are only counted until it answers for 5 s without one",
+          "fuel: answers again after 26 failures"
+        ])
+        assert.deepStrictEqual(asEvents(lines), events)
+      }))
+
+    it.effect("are one pair each time if it fails once in an hour", () =>
+      Effect.gen(function*() {
+        const { events, lines } = yield* recorded(0.1, 1080, (tick) => tick % 360 === 5)
+        const pair = [
+          "fuel: no reply; further failures are only counted until it answers again",
+          "fuel: answers again after 1 failure"
+        ]
+        assert.deepStrictEqual(lines, [...pair, ...pair, ...pair])
+        assert.deepStrictEqual(asEvents(lines), events)
+      }))
+  })
 })
 
 describe("watchSkips", () => {

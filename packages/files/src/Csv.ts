@@ -15,26 +15,26 @@ import type { OpenFormat } from "./open.ts"
 /** Opens a CSV file. */
 export const open: OpenFormat = (place) => openText(place, "csv", lookAtCsv)
 
-const lookAtCsv: LookAtText = (fd, size, described) => {
-  const { end, names } = headerOf({ fd, first: 0, size })
+const lookAtCsv: LookAtText = (file, size, described) => {
+  const { end, names } = headerOf({ file, first: 0, size })
   const problem = names.length === 0 ? null : foreignProblem(names)
   if (problem !== null) throw new ForeignContent({ message: problem })
-  const file = { fd, first: end, size }
+  const records = { file, first: end, size }
   const known = names.map((name) => ({
     name,
     type: described.find((column) => column.name === name)?.type ?? fixedType(name)
   }))
-  const guessed = guess(file, names, known.flatMap(({ name, type }) => type === undefined ? [name] : []))
+  const guessed = guess(records, names, known.flatMap(({ name, type }) => type === undefined ? [name] : []))
   return {
-    ...file,
+    ...records,
     columns: known.map(({ name, type }) => ({ name, type: type ?? guessed(name) })),
     reader: (builders) => new CsvRecords(names, builders, timesOf(names))
   }
 }
 
 /** The names in the header, and where it ends. There are none while it is not complete. */
-const headerOf = (file: RecordFile): { readonly names: ReadonlyArray<string>; readonly end: number } => {
-  const part = new Part(file, 0)
+const headerOf = (records: RecordFile): { readonly names: ReadonlyArray<string>; readonly end: number } => {
+  const part = new Part(records, 0)
   while (part.end < LONGEST_HEADER && part.more()) {
     const header = headerIn(part.bytes, part.end)
     if (header !== null) return header
@@ -43,7 +43,7 @@ const headerOf = (file: RecordFile): { readonly names: ReadonlyArray<string>; re
   if (!BEGINNING.startsWith(beginning)) {
     throw new ForeignContent({ message: "it is not a recording: it has no header of CSV" })
   }
-  return { names: [], end: file.size }
+  return { names: [], end: records.size }
 }
 
 const LONGEST_HEADER = 1 << 20
@@ -51,11 +51,11 @@ const LONGEST_HEADER = 1 << 20
 const BEGINNING = "device,unit_id,requested_at,"
 
 /** The types that the first rows show. */
-const guess = (file: RecordFile, header: ReadonlyArray<string>, names: ReadonlyArray<string>) => {
+const guess = (rows: RecordFile, header: ReadonlyArray<string>, names: ReadonlyArray<string>) => {
   if (names.length === 0) return (): TypedColumn["type"] => "any"
   const builders = new Map(names.map((name) => [name, new ColumnBuilder("text", GUESS_ROWS)]))
   const records = new CsvRecords(header, builders, timesOf(header))
-  const { value } = batchesOf(file, records, { batchRows: GUESS_ROWS, from: file.first, to: Infinity }).next()
+  const { value } = batchesOf(rows, records, { batchRows: GUESS_ROWS, from: 0, to: Infinity }).next()
   return (name: string) => guessedType(value?.columns.get(name))
 }
 

@@ -14,31 +14,31 @@ import type { OpenFormat } from "./open.ts"
 /** Opens a file of JSON lines. */
 export const open: OpenFormat = (place) => openText(place, "jsonl", lookAtJsonl)
 
-const lookAtJsonl: LookAtText = (fd, size, described) => {
-  const file = { fd, first: 0, size }
-  expectObject(file)
-  const first = firstRows(file)
+const lookAtJsonl: LookAtText = (file, size, described) => {
+  const records = { file, first: 0, size }
+  expectObject(records)
+  const first = firstRows(records)
   const problem = first.size === 0 ? null : foreignProblem([...first.keys()])
   if (problem !== null) throw new ForeignContent({ message: problem })
   // Events describe the devices: which of the other columns the file has is seen in its rows.
   const known = described.filter(({ name }) => first.has(name) || first.size > 0 && fixedType(name) === undefined)
   const others = [...first.keys()].filter((name) => !known.some((column) => column.name === name))
   return {
-    ...file,
+    ...records,
     columns: [...known, ...others.map((name) => ({ name, type: fixedType(name) ?? guessedType(first.get(name)) }))],
     reader: (builders, newRows) => new JsonlRecords(builders, newRows)
   }
 }
 
 /** The values of the first rows. */
-const firstRows = (file: RecordFile) => {
+const firstRows = (rows: RecordFile) => {
   const records = new JsonlRecords(new Map(), GUESS_ROWS)
-  const { value } = batchesOf(file, records, { batchRows: GUESS_ROWS, from: 0, to: Infinity }).next()
+  const { value } = batchesOf(rows, records, { batchRows: GUESS_ROWS, from: 0, to: Infinity }).next()
   return value?.columns ?? new Map<string, never>()
 }
 
-const expectObject = (file: RecordFile): void => {
-  const part = new Part(file, 0)
+const expectObject = (records: RecordFile): void => {
+  const part = new Part(records, 0)
   if (part.more() && part.bytes[0] !== BRACE) {
     throw new ForeignContent({ message: "it is not a recording: its first line is no JSON object" })
   }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { SampleSink, SinkOpenError } from "@sampleline/core"
+import { FrameFormat, type SampleSink, type SinkOpenError } from "@sampleline/core"
 import { CsvSink, JsonlSink } from "@sampleline/sinks"
 import { Effect, type Layer, Stream } from "effect"
 import * as fs from "node:fs"
@@ -92,6 +92,50 @@ describe.each(FORMATS)(
         const all = yield* rowsOf(recorded, { columns: ["Flow"], batchRows: 1000 })
         assert.deepStrictEqual(all.map((row) => row["Flow"]), samples.map(({ frame }) => frame.values[0]!))
         assert.isBelow((yield* recorded.extent).end, fs.statSync(path).size - 4999)
+      }))
+
+    it.effect("goes on in the file that gets its name, behind the one that was moved away", () =>
+      Effect.gen(function*() {
+        const path = yield* tempFile(name)
+        const moved = path.replace("run", "run-1")
+        yield* writeTo(layer({ path }), samplesOf([0, 1, 2].map((flow) => ({ flow, note: "a" }))))
+        const recorded = yield* open(path)
+        const { end, first } = yield* recorded.extent
+        const flowsFrom = (from: number) =>
+          Effect.map(rowsOf(recorded, { from, columns: ["Flow"] }), (rows) => rows.map((row) => row["Flow"]))
+        fs.renameSync(path, moved)
+        assert.deepStrictEqual(yield* flowsFrom(end), [])
+        // logrotate makes an empty file, and the recorder writes to the old one until it sees that.
+        fs.writeFileSync(path, "")
+        yield* writeTo(layer({ path: moved, mode: "append" }), samplesOf([{ flow: 3, note: "b" }]))
+        assert.deepStrictEqual(yield* flowsFrom(end), [3])
+        const other = FrameFormat.fromRecord({ Later: 0, Flow: 0 })
+        yield* writeTo(
+          layer({ path, mode: "append" }),
+          [4, 5].map((flow) => sampleOf(other, [10 * flow, flow], { n: flow }))
+        )
+        assert.deepStrictEqual(yield* flowsFrom(end), [3, 4, 5])
+        assert.deepStrictEqual(yield* flowsFrom(first), [0, 1, 2, 3, 4, 5])
+        const cells = (yield* rowsOf(recorded)).map((row) => [row["Note"] ?? null, row["Later"] ?? null])
+        assert.deepStrictEqual(cells, [["a", null], ["a", null], ["a", null], ["b", null], [null, 40], [null, 50]])
+        const fields = (yield* recorded.columns).filter(({ field }) => field !== null).map((column) => column.name)
+        assert.sameMembers(fields, ["Flow", "Note", "Later"])
+        yield* expectSuffixes(recorded)
+      }))
+
+    it.effect("reads on in a newer copy that takes its place", () =>
+      Effect.gen(function*() {
+        const path = yield* tempFile(name)
+        yield* writeTo(layer({ path }), samplesOf([0, 1].map((flow) => ({ flow, note: "a" }))))
+        const recorded = yield* open(path)
+        const { end, first } = yield* recorded.extent
+        const copy = path.replace("run", "copy")
+        fs.copyFileSync(path, copy)
+        yield* writeTo(layer({ path: copy, mode: "append" }), samplesOf([{ flow: 2, note: "a" }]))
+        fs.renameSync(copy, path)
+        assert.deepStrictEqual((yield* rowsOf(recorded, { from: end })).map((row) => row["Flow"]), [2])
+        assert.deepStrictEqual((yield* rowsOf(recorded)).map((row) => row["Flow"]), [0, 1, 2])
+        assert.strictEqual((yield* recorded.extent).first, first)
       }))
 
     it.effect("reads a record that is longer than what is read at once", () =>

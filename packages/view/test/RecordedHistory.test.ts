@@ -131,6 +131,22 @@ describe("RecordedHistory", () => {
       assert.strictEqual(yield* count(again), 2000)
     }).pipe(Effect.provide(NodeServices.layer)))
 
+  it.live("goes on with the file that gets the name when the file is moved away", () =>
+    Effect.gen(function*() {
+      const path = `${yield* folder}/run.csv`
+      yield* record(path, ticks(0, 1000))
+      const viewed = yield* viewing(path, `${path}.levels`)
+      yield* read(viewed)
+      yield* (yield* FileSystem.FileSystem).rename(path, `${path}.1`)
+      yield* record(path, ticks(1000, 1500))
+      yield* until(viewed, () => viewed.state().until === timeOf(1499))
+      assert.deepStrictEqual(viewed.state().log, [])
+      const query = { from: timeOf(990), until: timeOf(1009), points: 500, series: [idOf(viewed, "fuel", "Pressure")] }
+      const near = yield* viewed.range(query)
+      if (near.kind !== "points") return assert.fail("no points")
+      assert.deepStrictEqual([...near.series[0]!.values], Array.from({ length: 20 }, (_, n) => 990 + n))
+    }).pipe(Effect.provide(NodeServices.layer)))
+
   it.live("does not take the levels of another recording of the same name", () =>
     Effect.gen(function*() {
       const path = `${yield* folder}/run.csv`

@@ -2,17 +2,27 @@
  * A recording in a text file: samples from the file, types and units from the description beside it, events from the events file. Each
  * look at it shows what is there at that time.
  *
- * The file stays open, so a file that is moved or removed meanwhile can be read to its end.
+ * The file stays open, so a file that is moved or removed meanwhile can be read to its end. If its name leads to another file then
+ * (logrotate), the recording goes on in that one: its positions follow those of the file before, and its columns are matched by name. A
+ * newer copy of the file (rsync) takes its place.
  */
 import type { EventRow } from "@sampleline/core"
 import { eventsFileOf, parseEventRow, readTableMetadata, type TableDescription } from "@sampleline/sinks/Reading"
 import { Effect, type Scope, Stream } from "effect"
 import * as fs from "node:fs"
 import type { ReadError } from "../ReadError.ts"
-import { BATCH_ROWS, type ColumnValues, type Recorded, type RecordedFormat, type SampleBatch } from "../Recorded.ts"
+import {
+  BATCH_ROWS,
+  type ColumnValues,
+  type Recorded,
+  type RecordedFormat,
+  type SampleBatch,
+  type SampleOptions
+} from "../Recorded.ts"
 import { ColumnBuilder } from "./ColumnBuilder.ts"
 import { describedByEvents, recordedColumns, recordedType, type TypedColumn } from "./Columns.ts"
 import { DamagedContent, readError } from "./failures.ts"
+import { type NamedFile, nextOf, openNamed, sizeOf } from "./NamedFile.ts"
 import { isNumber } from "./Numbers.ts"
 import { batchesOf, extentOf, type RecordFile, type RecordReader } from "./TextRecords.ts"
 import { timeOf } from "./Times.ts"
@@ -26,7 +36,7 @@ export interface TextContent extends RecordFile {
 
 /** Looks at a file up to `size`. Its columns may be described. Throws `ForeignContent`. */
 export type LookAtText = (
-  fd: number,
+  file: NamedFile,
   size: number,
   described: ReadonlyArray<TypedColumn>
 ) => TextContent
@@ -38,46 +48,71 @@ export const openText = Effect.fnUntraced(function*(
   look: LookAtText
 ): Effect.fn.Return<Recorded, ReadError, Scope.Scope> {
   const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: readError(place) })
-  const fd = yield* Effect.acquireRelease(
-    attempt(() => fs.openSync(place, "r")),
-    (fd) => Effect.sync(() => fs.closeSync(fd))
+  let file = yield* attempt(() => openNamed(place, 0))
+  /** What the files hold that had the name before. They are read to their ends. */
+  const before: Array<TextContent> = []
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      for (const { fd } of [...before.map(({ file }) => file), file]) fs.closeSync(fd)
+    })
   )
-  const sizeNow = () => fs.fstatSync(fd).size
   let last: TextContent | undefined
   const lookNow = (description: TableDescription) => {
     const described = description.columns.map(({ name, type }) => ({ name, type: recordedType(type) }))
-    return last = look(fd, sizeNow(), described)
+    return last = look(file, sizeOf(file), described)
   }
   /** The columns of a long file do not change: many short reads look at them once. */
   const content = (): TextContent => {
-    const size = sizeNow()
+    const size = sizeOf(file)
     return last !== undefined && last.size >= LONG && size >= last.size
       ? { ...last, size }
       : lookNow(descriptionOf(place))
+  }
+  /** Goes on to the file that has the name now. */
+  const goOn = () => {
+    const next = nextOf(place, file)
+    if (next === null) return
+    before.push(content())
+    file = next
+    last = undefined
   }
   yield* attempt(content)
   return {
     format,
     place,
     columns: attempt(() => {
+      goOn()
       const description = descriptionOf(place)
-      return recordedColumns(lookNow(description).columns, description.devices)
+      const columns = [...before, lookNow(description)].flatMap(({ columns }) => columns)
+      return recordedColumns([...new Map(columns.map((column) => [column.name, column])).values()], description.devices)
     }),
     events: Stream.unwrap(Effect.map(attempt(() => eventsBeside(place)), Stream.fromIterable)),
     extent: attempt(() => {
-      const file = content()
-      return extentOf(file, file.reader(new Map(), null))
+      goOn()
+      const now = content()
+      return { ...extentOf(now, now.reader(new Map(), null)), first: (before[0] ?? now).first }
     }),
-    samples: ({ batchRows = BATCH_ROWS, columns, from = 0, to = Infinity } = {}) =>
+    samples: (options = {}) =>
       Stream.unwrap(attempt(() => {
-        const file = content()
-        const read = columns === undefined ? file.columns : file.columns.filter(({ name }) => columns.includes(name))
-        const builders = new Map(read.map(({ name, type }) => [name, new ColumnBuilder(type, batchRows)]))
-        const reader = file.reader(builders, columns === undefined ? batchRows : null)
-        return inTurns(attempt, batchesOf(file, reader, { batchRows, from: Math.ceil(from), to }))
+        goOn()
+        return inTurns(attempt, samplesOf([...before, content()], options))
       }))
   }
 })
+
+/** The samples of files that follow each other. */
+function* samplesOf(
+  files: ReadonlyArray<TextContent>,
+  { batchRows = BATCH_ROWS, columns, from = 0, to = Infinity }: SampleOptions
+): Generator<SampleBatch> {
+  for (const content of files) {
+    if (content.file.begin + content.size <= from) continue
+    const read = columns === undefined ? content.columns : content.columns.filter(({ name }) => columns.includes(name))
+    const builders = new Map(read.map(({ name, type }) => [name, new ColumnBuilder(type, batchRows)]))
+    const reader = content.reader(builders, columns === undefined ? batchRows : null)
+    yield* batchesOf(content, reader, { batchRows, from: Math.ceil(from), to })
+  }
+}
 
 const LONG = 1 << 20
 

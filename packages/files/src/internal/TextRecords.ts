@@ -1,11 +1,12 @@
 /**
- * The records of a text file, read in parts: batches of rows from any byte on. Positions are bytes, and a record is where it begins.
- * A last record without its end is left out.
+ * The records of a text file, read in parts: batches of rows from any byte on. Positions are bytes from the beginning of the recording, and
+ * a record is where it begins. A last record without its end is left out.
  */
 import * as fs from "node:fs"
 import type { Extent, SampleBatch } from "../Recorded.ts"
 import type { ColumnBuilder } from "./ColumnBuilder.ts"
 import { DamagedContent } from "./failures.ts"
+import type { NamedFile } from "./NamedFile.ts"
 
 /** The record goes on behind these bytes. */
 export const INCOMPLETE = -1
@@ -22,32 +23,34 @@ export interface RecordReader {
   readonly nextAfter: (bytes: Buffer, at: number, end: number, isLast: boolean) => number
 }
 
-/** Records from `first` to `size` of an open file. */
+/** Records from byte `first` to byte `size` of an open file. */
 export interface RecordFile {
-  readonly fd: number
+  readonly file: NamedFile
   readonly first: number
   readonly size: number
 }
 
 /** Batches of the records that begin at `from` or behind it, and before `to`. */
 export function* batchesOf(
-  file: RecordFile,
+  records: RecordFile,
   reader: RecordReader,
   { batchRows, from, to }: { readonly batchRows: number; readonly from: number; readonly to: number }
 ): Generator<SampleBatch> {
-  const part = new Part(file, from)
+  const { begin: fileBegin } = records.file
+  const part = new Part(records, from - fileBegin)
+  const position = () => fileBegin + part.place
   if (!part.find(reader)) return
-  let begin = part.position
+  let begin = position()
   let rows = 0
   const batch = (): SampleBatch => {
     const columns = new Map([...reader.builders].map(([name, builder]) => [name, builder.take(rows)]))
-    return { from: begin, to: part.position, rows, columns }
+    return { from: begin, to: position(), rows, columns }
   }
-  while (part.position < to) {
+  while (position() < to) {
     const next = reader.read(part.bytes, part.at, part.end, rows)
     if (next === DAMAGED) {
       if (rows > 0) yield batch()
-      throw damaged(part.position)
+      throw damaged(part.place, position())
     }
     if (next === INCOMPLETE) {
       if (part.more()) continue
@@ -56,35 +59,37 @@ export function* batchesOf(
     part.at = next
     if (++rows === batchRows) {
       yield batch()
-      begin = part.position
+      begin = position()
       rows = 0
     }
   }
   if (rows > 0) yield batch()
 }
 
-const damaged = (position: number) =>
+const damaged = (byte: number, position: number) =>
   new DamagedContent({
-    message: `the record at byte ${position} is not as it was written; read on from position ${position + 1}`
+    message: `the record at byte ${byte} is not as it was written; read on from position ${position + 1}`
   })
 
 /** The end is looked for in so many bytes, or in more if there is no record in them. */
 const TAIL = 1 << 16
 
 /** What there is to read. `reader` fills no columns. */
-export const extentOf = (file: RecordFile, reader: RecordReader): Extent => {
-  const { first, size } = file
+export const extentOf = (records: RecordFile, reader: RecordReader): Extent => {
+  const { file: { begin }, first, size } = records
   for (let length = TAIL;; length *= 4) {
     const from = Math.max(first, size - length)
-    const part = new Part(file, from)
+    const part = new Part(records, from)
     if (!part.find(reader)) {
-      if (from === first) return { first, end: first }
+      if (from === first) return { first: begin + first, end: begin + first }
       continue
     }
     for (;;) {
       const next = reader.read(part.bytes, part.at, part.end, 0)
       if (next >= 0) part.at = next
-      else if (next === DAMAGED ? !part.findNext(reader) : !part.more()) return { first, end: part.position }
+      else if (next === DAMAGED ? !part.findNext(reader) : !part.more()) {
+        return { first: begin + first, end: begin + part.place }
+      }
     }
   }
 }
@@ -102,24 +107,24 @@ export class Part {
   end = 0
   private offset: number
   private size = FIRST_READ / 4
-  private readonly file: RecordFile
+  private readonly records: RecordFile
   private readonly from: number
 
-  constructor(file: RecordFile, from: number) {
-    this.file = file
-    this.from = Math.max(from, file.first)
+  constructor(records: RecordFile, from: number) {
+    this.records = records
+    this.from = Math.max(from, records.first)
     // The byte before it tells whether a record begins there.
-    this.offset = this.from > file.first ? this.from - 1 : this.from
+    this.offset = this.from > records.first ? this.from - 1 : this.from
   }
 
   /** Where `at` is in the file. */
-  get position(): number {
+  get place(): number {
     return this.offset + this.at
   }
 
   /** Goes to the first record; false if there is none. */
   find(reader: RecordReader): boolean {
-    return this.from === this.file.first ? this.more() : this.findNext(reader)
+    return this.from === this.records.first ? this.more() : this.findNext(reader)
   }
 
   /** Goes to the next record that begins behind `at`; false if there is none, and then it stays. */
@@ -141,8 +146,8 @@ export class Part {
     this.offset += this.at
     this.at = 0
     const place = this.offset + kept
-    const room = Math.min(this.size - kept, this.file.size - place)
-    const read = room > 0 ? fs.readSync(this.file.fd, bytes, kept, room, place) : 0
+    const room = Math.min(this.size - kept, this.records.size - place)
+    const read = room > 0 ? fs.readSync(this.records.file.fd, bytes, kept, room, place) : 0
     this.end = kept + read
     bytes[this.end] = NEWLINE
     return read > 0

@@ -10,6 +10,7 @@ export interface KillPoint {
     | "fsyncSync"
     | "fdatasync"
     | "renameSync"
+    | "unlinkSync"
     | "rmSync"
     | "exec"
     | "run"
@@ -79,7 +80,7 @@ export const parquet: Points = {
     "before the record of a Parquet file's footer": { call: "fsyncSync", on: "parquet", when: "after" },
     "before a complete Parquet file gets its name": { call: "renameSync", on: "parquet", when: "before" },
     "when a Parquet file has its name, before that is synced": { call: "renameSync", on: "parquet", when: "after" },
-    "before a Parquet file's groups file is removed": { call: "rmSync", on: "groups", when: "before" }
+    "before a Parquet file's groups file is removed": { call: "unlinkSync", on: "groups", when: "before" }
   }
 }
 
@@ -135,8 +136,8 @@ export const rotating: Named = {
 
 /** When an old segment goes, some seconds after the start. */
 export const forgetting: Named = {
-  "before an old segment is removed": { call: "rmSync", on: "segment", when: "before" },
-  "when an old segment is removed, and its log is not": { call: "rmSync", on: "segment", when: "after" }
+  "before an old segment is removed": { call: "unlinkSync", on: "segment", when: "before" },
+  "when an old segment is removed, and its log is not": { call: "unlinkSync", on: "segment", when: "after" }
 }
 
 /** While a journal keeps the places of its outputs, and goes when they have everything. */

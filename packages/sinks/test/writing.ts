@@ -19,7 +19,7 @@ export const writeTo = <A, E>(
 export const runWithoutSamples = <A, E>(layer: Layer.Layer<A | SampleSink, E>) =>
   Effect.provide(Effect.map(SampleSink, (sink) => sink.began()), layer)
 
-export const nonEmpty = (batch: ReadonlyArray<Sample>): readonly [Sample, ...ReadonlyArray<Sample>] => {
+export const nonEmpty = <A>(batch: ReadonlyArray<A>): readonly [A, ...ReadonlyArray<A>] => {
   const [first, ...others] = batch
   if (first === undefined) throw new Error("a batch has at least one sample")
   return [first, ...others]

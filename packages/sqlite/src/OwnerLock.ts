@@ -7,6 +7,7 @@
 import { Effect, Schema, type Scope } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
+import { removeFile } from "./removeFile.ts"
 import { attempt, open } from "./SqliteDatabase.ts"
 import type { SqliteFailure } from "./SqliteFailure.ts"
 
@@ -51,7 +52,7 @@ export const acquire = Effect.fnUntraced(function*(
     }),
     () =>
       Effect.sync(() => {
-        fs.rmSync(ownerFile, { force: true })
+        removeOwner(ownerFile)
         database.exec("ROLLBACK")
       })
   ).pipe(ownedIfBusy(path))
@@ -84,7 +85,16 @@ const writeOwner = (file: string): void => {
   try {
     fs.writeFileSync(file, JSON.stringify({ pid: process.pid, host: os.hostname() }))
   } catch {
-    fs.rmSync(file, { force: true })
+    removeOwner(file)
+  }
+}
+
+/** It stays, as that of a killed owner does, where the folder can no longer be written to. */
+const removeOwner = (file: string): void => {
+  try {
+    removeFile(file)
+  } catch {
+    // Nobody relies on it.
   }
 }
 

@@ -10,6 +10,7 @@ import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
 import type { SQLInputValue, SQLOutputValue } from "node:sqlite"
 import { pathToFileURL } from "node:url"
+import { removeFile } from "./removeFile.ts"
 import { SqliteFailure } from "./SqliteFailure.ts"
 import { syncFile } from "./sync.ts"
 
@@ -176,7 +177,7 @@ const openWith = Effect.fnUntraced(function*(
  */
 export const remove = (path: string): Effect.Effect<void, SqliteFailure> =>
   attempt(() => {
-    for (const suffix of ["-wal", "-shm", ""]) fs.rmSync(path + suffix, { force: true })
+    for (const suffix of ["-wal", "-shm", ""]) removeFile(path + suffix)
   })
 
 /**

@@ -4,6 +4,7 @@
  * The functions without Effect throw the system's errors.
  */
 import { SinkOpenError } from "@sampleline/core"
+import { removeFile } from "@sampleline/sqlite"
 import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
 import * as nodePath from "node:path"
@@ -77,7 +78,7 @@ export const makeNextPartial = (path: string): PartialFile => {
   const { dir, ext, name } = nodePath.parse(path)
   let free = path
   for (let n = 2; !isFree(free); n++) free = nodePath.join(dir, `${name}-${n}${ext}`)
-  if (fs.existsSync(partialOf(free))) fs.rmSync(partialOf(free))
+  removeFile(partialOf(free))
   return makePartial(free, false)
 }
 
@@ -221,14 +222,14 @@ export const closePartial = ({ fd, groups, reserve }: PartialFile): void => {
 
 /** Removes the unfinished file and its groups file, unless the name now belongs to another file. */
 export const discard = ({ fd, path }: Pick<PartialFile, "fd" | "path">): void => {
-  if (isAt(partialOf(path), fd)) fs.rmSync(partialOf(path))
+  if (isAt(partialOf(path), fd)) removeFile(partialOf(path))
   forgetGroups(path)
 }
 
 /** Removes an unfinished file that has no row group, if it is there, and its groups file. */
 export const removeEmpty = (path: string): void => {
-  fs.rmSync(partialOf(path), { force: true })
+  removeFile(partialOf(path))
   forgetGroups(path)
 }
 
-export const forgetGroups = (path: string): void => fs.rmSync(groupsOf(path), { force: true })
+export const forgetGroups = (path: string): void => removeFile(groupsOf(path))

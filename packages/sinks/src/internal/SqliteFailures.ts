@@ -7,11 +7,14 @@ import type { SqliteFailure } from "@sampleline/sqlite"
 import { Duration, Predicate } from "effect"
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
+import * as nodePath from "node:path"
 import { fileOpenError, fileWriteError, openFailure, type Writer } from "./FileFailure.ts"
 
 const NOT_SQLITE = -1
 const BUSY = 5
 const READONLY = 8
+/** The file was moved or replaced. */
+const READONLY_DBMOVED = 1032
 const CORRUPT = 11
 const FULL = 13
 const CANTOPEN = 14
@@ -68,9 +71,9 @@ export const sqliteWriteError = (
           + "PRAGMA journal_mode = WAL on the database: then readers do not hold up the recording"
       )
     case READONLY:
-      return isDiskReadOnly(writer.target)
-        ? fileWriteError(writer, samples, { code: "EROFS", message: cause.message })
-        : fail("PermissionDenied", cause.message)
+      return cause.code === READONLY_DBMOVED || isForbidden(writer.target)
+        ? fail("PermissionDenied", cause.message)
+        : fileWriteError(writer, samples, { code: "EROFS", message: cause.message })
     case IOERR:
     case CANTOPEN:
       return fail("ConnectionLost", `its disk does not work; check the disk and its connection: ${cause.message}`)
@@ -85,12 +88,16 @@ export const sqliteWriteError = (
 const openFilesExhausted = ({ primaryCode }: SqliteFailure): unknown =>
   primaryCode === CANTOPEN || primaryCode === IOERR ? openFailure() : undefined
 
-const isDiskReadOnly = (path: string): boolean => {
+/**
+ * Whether the user may not write to the file, or beside it. If the user may, the disk can only be read, or could when the connection
+ * was opened. `access` does not tell: it finds nothing wrong with a disk that the kernel has stopped writing to after an error.
+ */
+const isForbidden = (path: string): boolean => {
   try {
-    fs.accessSync(path, fs.constants.W_OK)
+    for (const place of [path, nodePath.dirname(path)]) fs.accessSync(place, fs.constants.W_OK)
     return false
   } catch (error) {
-    return Predicate.hasProperty(error, "code") && error.code === "EROFS"
+    return !(Predicate.hasProperty(error, "code") && error.code === "EROFS")
   }
 }
 

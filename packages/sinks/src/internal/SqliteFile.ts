@@ -3,7 +3,7 @@
  * otherwise would drop the locks that SQLite holds in this process.
  */
 import { type SinkOpenError, SinkWriteError } from "@sampleline/core"
-import { retryWhileLocked, SqliteDatabase, SqliteFailure } from "@sampleline/sqlite"
+import { removeFile, retryWhileLocked, SqliteDatabase, SqliteFailure } from "@sampleline/sqlite"
 import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
 import { fileOpenError, type Writer } from "./FileFailure.ts"
@@ -69,7 +69,7 @@ export const openSqlite = Effect.fnUntraced(function*(
     }),
     () =>
       Effect.sync(() => {
-        if (isMissing && !hasBegun() && sizeOf(path) === 0) fs.rmSync(path, { force: true })
+        if (isMissing && !hasBegun() && sizeOf(path) === 0) removeFile(path)
       }).pipe(Effect.andThen(Effect.logInfo(`${writer.sink} closed ${writer.target}`)))
   )
   const database = yield* Effect.mapError(SqliteDatabase.open(path), (cause) => sqliteOpenError(writer, cause))

@@ -9,6 +9,7 @@
  * runs that it described are lost.
  */
 import { type Column, type ColumnType, messageOf, type Sample, type SchemaLock } from "@sampleline/core"
+import { removeFile } from "@sampleline/sqlite"
 import { Effect, Option, Predicate, Schema } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -139,7 +140,7 @@ const replaceFile = (name: string, text: string): void => {
     fs.writeFileSync(temporary, text, mode === undefined ? {} : { mode })
     fs.renameSync(temporary, file)
   } catch (error) {
-    fs.rmSync(temporary, { force: true })
+    removeFile(temporary)
     throw error
   }
 }

@@ -4,6 +4,8 @@
  * The search is bounded: ports × baud rates × units tries, each with a time-out, all ports at once. When a device answers, no
  * other baud rate is tried on its port. When a device is heard to stream, nothing more is sent to its port: the command that
  * stops it would need its unit id.
+ *
+ * Most of the time nothing answers, so a unit has a short time at first, and the whole time-out only where something was heard.
  */
 import {
   type DeviceIdentity,
@@ -13,11 +15,13 @@ import {
   type SourceDependencyError,
   type SourceOpenError
 } from "@sampleline/core"
-import { type Duration, Effect, Queue, type Scope, Stream } from "effect"
+import { Duration, Effect, Queue, type Scope, Stream } from "effect"
 import { answers, openDevice } from "./OpenDevice.ts"
 import { locate, openPlace, type Place } from "./Place.ts"
 import { DEFAULT_BAUDS, validBaud } from "./Plan.ts"
+import type { Port } from "./Port.ts"
 import type { RequestError } from "./RequestError.ts"
+import { sleepAwake } from "./Timeouts.ts"
 import { listPorts } from "./transport/SerialTransport.ts"
 import { UNIT_IDS, validUnit } from "./wire/UnitId.ts"
 import { quoteBytes } from "./wire/WireError.ts"
@@ -35,7 +39,7 @@ export interface DiscoverOptions {
   readonly units?: ReadonlyArray<string> | undefined
   /** Baud rates. Default: 19200, 115200, 38400, 9600 and 57600, in this order. */
   readonly bauds?: ReadonlyArray<number> | undefined
-  /** How long a device may take to answer. Default: 200 milliseconds. */
+  /** How long a device may take to answer. Default: 500 milliseconds. */
   readonly timeout?: Duration.Input | undefined
 }
 
@@ -111,21 +115,50 @@ interface SearchPlan {
   readonly places: ReadonlyArray<Place>
   readonly units: ReadonlyArray<string>
   readonly bauds: ReadonlyArray<number>
-  readonly timeout: Duration.Duration
+  readonly timeoutMs: number
 }
 
 const planSearch = Effect.fnUntraced(function*(
   options: DiscoverOptions
 ): Effect.fn.Return<SearchPlan, InvalidOptionError | SourceOpenError | SourceDependencyError> {
-  const timeout = yield* positiveDuration("timeout", options.timeout ?? "200 millis", "200 millis")
+  const timeout = yield* positiveDuration("timeout", options.timeout ?? "500 millis", "500 millis")
   const units = yield* Effect.forEach(options.units ?? UNIT_IDS, (unit) => validUnit("units", unit))
   const bauds = yield* Effect.forEach(options.bauds ?? DEFAULT_BAUDS, (baud) => validBaud("bauds", baud))
   for (const [option, values] of Object.entries({ units, bauds })) {
     if (values.length === 0) return yield* InvalidOptionError.of(option, values, "at least one")
   }
   const located = yield* Effect.forEach(options.ports ?? (yield* listPorts), (port) => locate("ports", port))
-  return { places: [...new Map(located.map((place) => [place.path, place])).values()], units, bauds, timeout }
+  return {
+    places: [...new Map(located.map((place) => [place.path, place])).values()],
+    units,
+    bauds,
+    timeoutMs: Duration.toMillis(timeout)
+  }
 })
+
+/** How long a unit has to answer at first, in milliseconds. */
+const SHORT_MS = 200
+/** A reply has more bytes, and an echo of a question has fewer. */
+const SHORTEST_REPLY = 5
+
+/** Units to be asked at a baud rate, and how long each has to answer. */
+interface Round {
+  readonly baud: number | null
+  readonly units: ReadonlyArray<string>
+  readonly afterMs: number
+  /** Whether they were asked at this baud rate before. */
+  readonly isAgain: boolean
+}
+
+/** The search of one port. */
+interface Visit {
+  readonly place: Place
+  readonly port: Port
+  /** How many of its tries are done. */
+  asked: number
+  /** How often each unit was asked that has not answered. */
+  rounds: number
+}
 
 /** A search under way. `done` counts tries over all ports. */
 class Search {
@@ -144,11 +177,11 @@ class Search {
   readonly port = Effect.fnUntraced({ self: this }, function*(
     place: Place
   ): Effect.fn.Return<unknown, SourceOpenError | SourceDependencyError | RequestError, Scope.Scope> {
-    let asked = 0
     let talked = false
-    yield* Effect.addFinalizer(() => Effect.sync(() => this.done += this.triesOn(place) - asked))
     const rates = this.ratesOf(place)
-    const port = yield* openPlace(place, rates[0] ?? undefined, this.plan.timeout)
+    const port = yield* openPlace(place, rates[0] ?? undefined, Duration.millis(this.plan.timeoutMs))
+    const visit: Visit = { place, port, asked: 0, rounds: 0 }
+    yield* Effect.addFinalizer(() => Effect.sync(() => this.done += this.triesOn(place) - visit.asked))
     for (const baud of rates) {
       if (rates.length > 1) yield* port.setBaud(baud!)
       const streams = Queue.offer(this.queue, { _tag: "Streams", port: place.given, baud })
@@ -159,21 +192,8 @@ class Search {
         talked = true
         continue
       }
-      const answering: Array<string> = []
-      for (const unitId of this.plan.units) {
-        yield* Queue.offer(this.queue, {
-          _tag: "Asking",
-          port: place.given,
-          unitId,
-          baud,
-          done: this.done,
-          of: this.of
-        })
-        this.done++
-        asked++
-        if (yield* answers(port, { unitId })) answering.push(unitId)
-        if (port.heardPushed) return yield* streams
-      }
+      const answering = yield* this.unitsAt(baud, visit)
+      if (port.heardPushed) return yield* streams
       if (answering.length === 1) {
         const [unitId] = answering as [string]
         yield* port.stopStreaming(unitId)
@@ -195,6 +215,57 @@ class Search {
       yield* Queue.offer(this.queue, { _tag: "Heard", port: place.given, text: quoteBytes(heard), withoutEnd: talked })
     }
   }, Effect.scoped)
+
+  /**
+   * The units that answer at a baud rate. If more comes than their replies, a slow device may be there, or replies may have met on the
+   * line: the others are asked again then, each with the whole time-out.
+   */
+  private readonly unitsAt = Effect.fnUntraced({ self: this }, function*(baud: number | null, visit: Visit) {
+    const { timeoutMs, units } = this.plan
+    const afterMs = Math.min(SHORT_MS, timeoutMs)
+    const { answering, heardMore } = yield* this.ask(visit, { baud, units, afterMs, isAgain: false })
+    if (!heardMore) return answering
+    const silent = units.filter((unitId) => !answering.includes(unitId))
+    const { answering: slow } = yield* this.ask(visit, { baud, units: silent, afterMs: timeoutMs, isAgain: true })
+    return [...answering, ...slow]
+  })
+
+  /** Asks units, one after the other. When it ends, every reply had the whole time-out to come. */
+  private readonly ask = Effect.fnUntraced(
+    { self: this },
+    function*(visit: Visit, { afterMs, baud, isAgain, units }: Round) {
+      const { place, port } = visit
+      const answering: Array<string> = []
+      let heardMore = false
+      for (const unitId of units) {
+        const done = isAgain ? this.done - 1 : this.done
+        yield* Queue.offer(this.queue, { _tag: "Asking", port: place.given, unitId, baud, done, of: this.of })
+        if (!isAgain) {
+          this.done++
+          visit.asked++
+        }
+        const before = port.bytesHeard
+        if (yield* this.answersNow(visit, unitId, afterMs)) answering.push(unitId)
+        else heardMore ||= port.bytesHeard - before >= SHORTEST_REPLY
+        if (port.heardPushed) return { answering, heardMore: false }
+      }
+      visit.rounds++
+      const before = port.bytesHeard
+      if (answering.length < units.length) yield* sleepAwake(this.plan.timeoutMs - afterMs)
+      return { answering, heardMore: heardMore || port.bytesHeard - before >= SHORTEST_REPLY }
+    }
+  )
+
+  /**
+   * Whether a unit answers now. What comes may be a late reply to an earlier question, at another baud rate. A device answers in order, so
+   * it must answer as often as it was asked before, and once more.
+   */
+  private readonly answersNow = Effect.fnUntraced(function*({ port, rounds }: Visit, unitId: string, afterMs: number) {
+    for (let round = 0; round <= rounds; round++) {
+      if (!(yield* answers(port, { unitId }, afterMs))) return false
+    }
+    return true
+  })
 
   private ratesOf({ address }: Place): ReadonlyArray<number | null> {
     return address === null ? this.plan.bauds : [null]

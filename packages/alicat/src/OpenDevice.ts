@@ -34,9 +34,9 @@ export interface AskedColumns {
   readonly isWhole: boolean
 }
 
-/** Whether a device answers a poll. */
-export const answers = (port: Port, { unitId }: Pick<Unit, "unitId">): Effect.Effect<boolean> =>
-  Effect.isSuccess(port.askLine(pollCommand(unitId), (line) => decodeUnit(line, unitId)))
+/** Whether a device answers a poll, within `afterMs`. */
+export const answers = (port: Port, { unitId }: Pick<Unit, "unitId">, afterMs?: number): Effect.Effect<boolean> =>
+  Effect.isSuccess(port.askLine(pollCommand(unitId), (line) => decodeUnit(line, unitId), afterMs))
 
 /** Polls a device once. */
 export const askReading = (

@@ -187,6 +187,11 @@ export class Port {
     return this.received.lastBytes
   }
 
+  /** How many bytes have come since the port was opened. */
+  get bytesHeard(): number {
+    return this.received.bytesHeard
+  }
+
   /** Whether a whole line has come since the port was opened. */
   get heardLine(): boolean {
     return this.received.heardLine
@@ -207,14 +212,16 @@ export class Port {
     this.tableCommands.set(unitId, tableCommand)
   }
 
-  /** Sends a command that is answered with one line. */
+  /** Sends a command that is answered with one line, within `afterMs`. */
   askLine<A>(
     command: string,
-    decode: (line: Uint8Array) => Result.Result<A, MalformedReply>
+    decode: (line: Uint8Array) => Result.Result<A, MalformedReply>,
+    afterMs = this.lineMs
   ): Effect.Effect<Reply<A>, RequestError> {
     return this.lock.request(this.exchange(
       command,
       "line",
+      afterMs,
       (sent, line) =>
         Effect.succeed(Result.map(decode(line.bytes), (value) => ({
           value,
@@ -333,6 +340,7 @@ export class Port {
     return this.exchange(
       command,
       "table",
+      this.tableMs,
       ({ requestedMonotonicNanos }, first) =>
         Effect.map(restOfTable, (rest) => {
           const last = this.received.lastLine ?? first
@@ -346,6 +354,7 @@ export class Port {
   private exchange<A>(
     command: string,
     answer: Answer,
+    afterMs: number,
     finish: (sent: Sent, first: Line) => Effect.Effect<Result.Result<A, MalformedReply>, PortGone>
   ): Effect.Effect<A, ExchangeError> {
     const unit = command[0]!
@@ -355,7 +364,7 @@ export class Port {
       this.outstanding.requested(unit, answer, this.clock.monotonicNanos())
       return Effect.flatMap(
         this.send(command),
-        (sent) => Effect.flatMap(this.takeReply(command, answer, isLeftOver), (first) => finished(sent, first))
+        (sent) => Effect.flatMap(this.takeReply(command, afterMs, isLeftOver), (first) => finished(sent, first))
       )
     })
     const finished = (sent: Sent, first: Line) =>
@@ -412,7 +421,7 @@ export class Port {
   /** The next line that is not empty, no echo, not pushed and not left over. Fails if it is a rejection. */
   private takeReply(
     command: string,
-    answer: Answer,
+    afterMs: number,
     isLeftOver: (text: string) => boolean
   ): Effect.Effect<Line, PortGone | NoReply | RejectedCommand> {
     const isReply = ({ text }: Line) => {
@@ -422,7 +431,7 @@ export class Port {
       return trimmed !== "" && trimmed !== command && !isLeftOver(trimmed) && !isPushedText(text)
     }
     return Effect.filterOrFail(
-      this.take(answer === "line" ? this.lineMs : this.tableMs, isReply),
+      this.take(afterMs, isReply),
       ({ text }) => !isAscii(text) || !isRejection(text),
       () => new RejectedCommand({ command })
     )

@@ -80,6 +80,11 @@ export class ReceivedLines {
     return this.tail
   }
 
+  /** How many bytes have come since the port was opened. */
+  get bytesHeard(): number {
+    return this.bytes
+  }
+
   /** Whether a whole line has come since the port was opened. */
   get heardLine(): boolean {
     return this.wholeLine

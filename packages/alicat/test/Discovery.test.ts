@@ -55,6 +55,33 @@ describe.concurrent("Alicat.discover", () => {
       assert.deepStrictEqual(commands, ["A", "B", "A", "B", "A", "B"])
     }))
 
+  it.live("finds devices that take as long to answer as recording allows, at the baud rate at which they were asked", () =>
+    Effect.gen(function*() {
+      const slow = { faults: [{ kind: "delay", by: "250 millis" }] } as const
+      const [pty] = yield* Simulator.make(slow)
+      const [tcp] = yield* Simulator.make({ ...slow, tcp: 0 })
+      const events = yield* Stream.runCollect(
+        Alicat.discover({ ports: [pty!.port, tcp!.port], units: ["A", "B", "C"] })
+      )
+      assert.deepStrictEqual(
+        found(events).map(({ baud, port, problem, unitId }) => [port, unitId, baud, problem].join(" ")).toSorted(),
+        [`${pty!.port} A 19200 `, `${tcp!.port} A  `].toSorted()
+      )
+      const asked = events.flatMap((event) => event._tag === "Asking" ? [event] : [])
+      assert.isTrue(asked.every(({ done, of }, n) => done < of && done >= (asked[n - 1]?.done ?? 0)))
+    }))
+
+  it.live("does not take a late reply for one at the next baud rate", () =>
+    Effect.gen(function*() {
+      const [reply] = new SimulatedDevice().respond("A", 0)
+      let asked = 0
+      const port = yield* scriptedPort(() => ++asked === 2 ? reply! : null)
+      const events = yield* Stream.runCollect(
+        Alicat.discover({ ports: [port.path], units: ["A"], bauds: [19200, 115200], timeout: "50 millis" })
+      )
+      assert.deepStrictEqual(found(events), [])
+    }))
+
   it.live("sends nothing to a port on which a device streams", () =>
     Effect.gen(function*() {
       const [fuel] = yield* Simulator.make({ tcp: 0 })

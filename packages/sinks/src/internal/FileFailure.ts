@@ -36,6 +36,8 @@ export const fileOpenError = (writer: Writer, cause: unknown): SinkOpenError => 
       return fail("Unknown", "its folder cannot be made; choose another folder")
     case "ENOTDIR":
       return fail("Unknown", "a part of its path is a file, not a folder; choose another path")
+    case "ENAMETOOLONG":
+      return fail("Unknown", NAME_TOO_LONG)
     case "EMFILE":
     case "ENFILE":
       return fail("Unknown", TOO_MANY_FILES)
@@ -55,6 +57,8 @@ export const fileWriteError = (writer: Writer, samples: number, cause: unknown):
       return fail("DiskFull", "the disk is full; what was accepted before is complete")
     case "EFBIG":
       return fail("DiskFull", "the file has reached its size limit; what was accepted before is complete")
+    case "ENAMETOOLONG":
+      return fail("Unknown", NAME_TOO_LONG)
     case "EMFILE":
     case "ENFILE":
       return fail("Unknown", TOO_MANY_FILES)
@@ -98,6 +102,8 @@ export const withSamples = (
   { cause, detail, reason, sink, target }: SinkWriteError,
   samples: number
 ): SinkWriteError => new SinkWriteError({ sink, target, samples, reason, detail, cause })
+
+const NAME_TOO_LONG = "its name is too long, or that of a file beside it; choose a shorter name"
 
 export const TOO_MANY_FILES = "there are too many open files; close some, or raise the limit (ulimit -n)"
 

@@ -25,6 +25,9 @@ export const checkParents = (file: string): void => {
   fs.accessSync(folder, fs.constants.W_OK | fs.constants.X_OK)
 }
 
+/** Throws if the name is too long, such as that of a file which will be beside another one. */
+export const checkLength = (file: string): void => void fs.lstatSync(file, { throwIfNoEntry: false })
+
 /** Tells whether the disk of a file is away: its folder then leads to another disk, or nowhere. */
 export class Disk {
   private readonly path: string

@@ -18,6 +18,9 @@ import type { ParquetSettings } from "./ParquetFile.ts"
 
 export const groupsOf = (path: string): string => `${path}.partial-groups`
 
+/** Of the next one, until it replaces it: the longest name of a file beside the Parquet file. */
+export const newGroupsOf = (path: string): string => `${groupsOf(path)}.new`
+
 const VERSION = 1
 
 export interface GroupsHeader {
@@ -178,7 +181,7 @@ export const rewriteGroups = (
   header: GroupsHeader,
   finished: ReadonlyArray<FinishedGroup>
 ): number => {
-  const name = `${groupsOf(path)}.new`
+  const name = newGroupsOf(path)
   const fd = fs.openSync(name, "w+", 0o666)
   try {
     const file = new GroupsFile(fd)

@@ -9,7 +9,7 @@ import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
 import * as nodePath from "node:path"
 import { fileOpenError, type Writer } from "./FileFailure.ts"
-import { checkParents, type FileMode, followLinks, isAt, makeParents } from "./OutputFile.ts"
+import { checkLength, checkParents, type FileMode, followLinks, isAt, makeParents } from "./OutputFile.ts"
 import { checkLock, lockOutput } from "./OutputLock.ts"
 import {
   areWhole,
@@ -17,6 +17,7 @@ import {
   type Groups,
   groupsOf,
   isComplete,
+  newGroupsOf,
   readGroups,
   rewriteGroups
 } from "./ParquetGroups.ts"
@@ -173,6 +174,7 @@ const refuseExisting = Effect.fnUntraced(function*(
 ): Effect.fn.Return<void, SinkOpenError> {
   const refuse = (reason: SinkOpenError["reason"], detail: string) => new SinkOpenError({ ...writer, reason, detail })
   const stats = yield* attempt(writer, () => fs.lstatSync(path, { throwIfNoEntry: false }))
+  yield* attempt(writer, () => checkLength(newGroupsOf(path)))
   if (stats?.isDirectory()) return yield* fileOpenError(writer, { code: "EISDIR" })
   if (stats !== undefined && !stats.isFile() && !stats.isSymbolicLink()) {
     return yield* refuse(

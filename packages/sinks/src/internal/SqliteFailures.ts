@@ -41,7 +41,7 @@ export const foreignError = (writer: Writer, cause?: SqliteFailure): SinkOpenErr
 
 const openReasons: { readonly [code: number]: readonly [SinkOpenError["reason"], string] } = {
   [BUSY]: ["Timeout", "another process has locked it; end that process or wait for it"],
-  [READONLY]: ["PermissionDenied", "it cannot be written to; change its permissions"],
+  [READONLY]: ["PermissionDenied", "it cannot be written to; change the permissions of the file and of its folder"],
   [FULL]: ["DiskFull", "the disk is full; make room or choose another disk"],
   [CANTOPEN]: ["PermissionDenied", "SQLite cannot open it; check the permissions of the file and of its folder"]
 }

@@ -8,7 +8,7 @@ import { Effect, type Scope } from "effect"
 import * as fs from "node:fs"
 import { fileOpenError, type Writer } from "./FileFailure.ts"
 import { NameWatch, onNameLost } from "./NameWatch.ts"
-import { checkParents, Disk, isBrokenLink, makeParents } from "./OutputFile.ts"
+import { checkLength, checkParents, Disk, isBrokenLink, makeParents } from "./OutputFile.ts"
 import { foreignError, isUnreadable, sqliteOpenError, sqliteWriteError } from "./SqliteFailures.ts"
 import type { SqliteSettings } from "./SqliteSettings.ts"
 
@@ -21,6 +21,8 @@ const exists = Effect.fnUntraced(function*(
   { mode, path }: SqliteSettings
 ): Effect.fn.Return<boolean, SinkOpenError> {
   const stats = yield* attempt(writer, () => fs.statSync(path, { throwIfNoEntry: false }))
+  // Else SQLite says only that it cannot open a file, and not before the first batch.
+  yield* attempt(writer, () => checkLength(`${path}-journal`))
   // A new file is made with its own name: a link to nowhere is not followed.
   if (yield* attempt(writer, () => isBrokenLink(path))) return yield* fileOpenError(writer, { code: "EEXIST" })
   if (stats === undefined) return false

@@ -15,11 +15,11 @@ import { formatTimestamp, messageOf, type RunEvent, SampleClock, SinkOpenError, 
 import { Effect, Exit, Result, type Scope } from "effect"
 import * as fs from "node:fs"
 import type { ByteOutput, TextPlace } from "./ByteOutput.ts"
-import { EventsFile } from "./EventsFile.ts"
+import { EventsFile, eventsFileOf } from "./EventsFile.ts"
 import { fileOpenError, fileWriteError, withSamples, type Writer } from "./FileFailure.ts"
 import { GrowingFile } from "./GrowingFile.ts"
 import { LOOK_INTERVAL, type NameLost } from "./NameWatch.ts"
-import { checkParents, Disk, type FileMode, isAt, isBrokenLink, makeParents } from "./OutputFile.ts"
+import { checkLength, checkParents, Disk, type FileMode, isAt, isBrokenLink, makeParents } from "./OutputFile.ts"
 import { checkLock, lockOutput } from "./OutputLock.ts"
 import { openPipe } from "./Pipe.ts"
 import { CHANGED, Rewriting, tailOfMoved } from "./Rewriting.ts"
@@ -65,7 +65,10 @@ export const openTextFile = Effect.fnUntraced(function*<C extends Content>(
   const stats = yield* attempt(() => fs.statSync(path, { throwIfNoEntry: false }))
   if (stats?.isDirectory()) return yield* fileOpenError(writer, { code: "EISDIR" })
   if (stats !== undefined && !stats.isFile()) return { content: null, ...(yield* openPipe(writer, path)) }
-  yield* attempt(() => makeParents(path))
+  yield* attempt(() => {
+    makeParents(path)
+    checkLength(eventsFileOf(path))
+  })
   yield* lockOutput(writer, path)
   const state: State = { file: null, disk: new Disk(path), hasBegun: false, lost: undefined, isBroken: false }
   const failed = (samples: number) => (cause: unknown) => {
@@ -202,6 +205,7 @@ export const checkTextFile = Effect.fnUntraced(function*<C extends Content>(
   const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: (cause) => fileOpenError(writer, cause) })
 
   const stats = yield* attempt(() => fs.statSync(options.path, { throwIfNoEntry: false }))
+  yield* attempt(() => checkLength(eventsFileOf(options.path)))
   if (stats === undefined) {
     yield* attempt(() => checkParents(options.path))
     if (mode === "create" && isBrokenLink(options.path)) return yield* fileOpenError(writer, { code: "EEXIST" })

@@ -57,7 +57,8 @@ export const open = Effect.fnUntraced(function*(
   const refuse = (reason: "Damaged" | "Missing", detail: string) => new JournalError({ path: folder, reason, detail })
   const [version] = yield* SqliteDatabase.attempt(() => database.prepare("PRAGMA user_version").all([]))
   if (version?.["user_version"] === 0) {
-    return yield* fs.readdirSync(folder).some((name) => firstOf(name) !== null)
+    const names = yield* SqliteDatabase.attempt(() => fs.readdirSync(folder))
+    return yield* names.some((name) => firstOf(name) !== null)
       ? refuse("Damaged", "its file journal.db is empty")
       : refuse("Missing", "there is no journal")
   }

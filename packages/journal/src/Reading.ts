@@ -8,11 +8,11 @@ import { type Run, type RunEvent, Sample } from "@sampleline/core"
 import { SqliteDatabase, type SqliteFailure } from "@sampleline/sqlite"
 import { Effect, Exit, Schedule, Scope, Semaphore } from "effect"
 import * as fs from "node:fs"
+import { failureOf } from "./failureOf.ts"
 import { JournalError } from "./JournalError.ts"
 import * as Ledger from "./Ledger.ts"
 import { checksum, COUNTS, hasEvents, type Source, unpack } from "./Packing.ts"
 import { appendsBetween, firstOf, lastAppend, LAYOUT, otherVersion, pathOf, runIn, sourcesIn } from "./Segment.ts"
-import { failureOf } from "./Store.ts"
 
 export {
   type PackedColumn,

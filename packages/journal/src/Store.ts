@@ -5,11 +5,12 @@
  * The latest items are kept in memory too, so that an output that keeps up reads nothing from disk.
  */
 import { type Run, SampleClock } from "@sampleline/core"
-import { OwnerLock, SqliteDatabase, SqliteFailure, syncFolder } from "@sampleline/sqlite"
+import { OwnerLock, SqliteDatabase, type SqliteFailure, syncFolder } from "@sampleline/sqlite"
 import { type Array, Duration, Effect, Option, type Scope, Stream } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { failureOf } from "./failureOf.ts"
 import { JournalError } from "./JournalError.ts"
 import * as Ledger from "./Ledger.ts"
 import type { Item } from "./Packing.ts"
@@ -92,22 +93,21 @@ export const create = Effect.fnUntraced(function*(
   made: Ledger.Made
 ): Effect.fn.Return<Store, JournalError, Scope.Scope> {
   const { path: folder } = options
-  yield* Effect.try({
-    try: () => {
-      fs.mkdirSync(path.dirname(folder), { recursive: true })
-      fs.rmSync(removedOf(folder), { recursive: true, force: true })
-      if (!fs.existsSync(folder)) fs.mkdirSync(folder)
-      else if (!isEmpty(folder)) throw alreadyExists(folder)
-    },
-    catch: (cause) => failureOf(folder, cause)
+  yield* attempt(folder, () => fs.mkdirSync(path.dirname(folder), { recursive: true }))
+  yield* removeRemains(folder)
+  yield* attempt(folder, () => {
+    if (!fs.existsSync(folder)) fs.mkdirSync(folder)
+    else if (!isEmpty(folder)) throw alreadyExists(folder)
   })
   yield* syncFolder(path.dirname(folder))
   return yield* openFolder(options, made)
 })
 
+const attempt = <A>(folder: string, run: () => A): Effect.Effect<A, JournalError> =>
+  Effect.try({ try: run, catch: (cause) => failureOf(folder, cause) })
+
 /** Whether a folder has no samples and no file that is not a journal's. */
-const isEmpty = (folder: string): boolean =>
-  fs.statSync(folder).isDirectory() && fs.readdirSync(folder).every((name) => /^(owner|journal\.db)/.test(name))
+const isEmpty = (folder: string): boolean => fs.readdirSync(folder).every((name) => /^(owner|journal\.db)/.test(name))
 
 const alreadyExists = (path: string) =>
   new JournalError({
@@ -121,13 +121,13 @@ export const open = Effect.fnUntraced(function*(
   options: StoreOptions
 ): Effect.fn.Return<Store, JournalError, Scope.Scope> {
   const { path } = options
-  const missing = () =>
-    !fs.existsSync(path) || isEmpty(path)
+  const missing = Effect.flatMap(attempt(path, () => !fs.existsSync(path) || isEmpty(path)), (isNone) =>
+    isNone
       ? new JournalError({ path, reason: "Missing", detail: "there is no journal" })
-      : new JournalError({ path, reason: "Damaged", detail: "its file journal.db is missing" })
-  if (!fs.existsSync(Ledger.fileOf(path))) return yield* missing()
+      : new JournalError({ path, reason: "Damaged", detail: "its file journal.db is missing" }))
+  if ((yield* attempt(path, () => inodeOf(path))) === null) return yield* missing
   // Its recorder was killed while it made that file.
-  return yield* Effect.mapError(openFolder(options), (error) => error.reason === "Missing" ? missing() : error)
+  return yield* Effect.catchIf(openFolder(options), ({ reason }) => reason === "Missing", () => missing)
 })
 
 const openFolder = Effect.fnUntraced(function*(
@@ -137,11 +137,13 @@ const openFolder = Effect.fnUntraced(function*(
   const { path: folder } = options
   const failed = (cause: unknown) => failureOf(folder, cause)
   let isFinished = false
+  let inode: bigint | null = null
   // First, so that the folder goes last, when its databases are closed.
-  yield* Effect.addFinalizer(() => Effect.suspend(() => isFinished ? remove(folder) : Effect.void))
+  yield* Effect.addFinalizer(() => Effect.suspend(() => isFinished ? remove(folder, inode) : Effect.void))
   yield* Effect.mapError(OwnerLock.acquire(lockOf(folder)), failed)
   if (made !== undefined) yield* Effect.mapError(SqliteDatabase.remove(Ledger.fileOf(folder)), failed)
   const ledger = yield* Effect.catchTag(Ledger.open(folder, made), "SqliteFailure", (failure) => failed(failure))
+  inode = yield* attempt(folder, () => inodeOf(folder))
   const segments = yield* Effect.mapError(
     Segments.open(folder, { isDurable: options.fsync === "always", segmentBytes: options.segmentBytes }),
     failed
@@ -320,33 +322,51 @@ export const checkOwner = (folder: string): Effect.Effect<void, JournalError> =>
 /** A copy of what tells what a journal holds: its ledger and its last segment. It goes with the scope. */
 export const copyEnds = (folder: string): Effect.Effect<string, JournalError, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.try({
-      try: () => fs.mkdtempSync(path.join(os.tmpdir(), "sampleline-")),
-      catch: (cause) => failureOf(folder, cause)
-    }),
+    attempt(folder, () => fs.mkdtempSync(path.join(os.tmpdir(), "sampleline-"))),
     (copy) => Effect.sync(() => fs.rmSync(copy, { recursive: true, force: true }))
   ).pipe(Effect.tap((copy) =>
-    Effect.try({
-      try: () => {
-        const names = fs.statSync(folder).isDirectory() ? fs.readdirSync(folder) : []
-        const last = names.filter((name) => firstOf(name) !== null).toSorted().at(-1)
-        for (const file of [path.basename(Ledger.fileOf(folder)), last ?? []].flat()) {
-          for (const name of [file, `${file}-wal`]) {
-            if (names.includes(name)) fs.copyFileSync(path.join(folder, name), path.join(copy, name))
-          }
+    attempt(folder, () => {
+      const names = fs.statSync(folder).isDirectory() ? fs.readdirSync(folder) : []
+      const last = names.filter((name) => firstOf(name) !== null).toSorted().at(-1)
+      for (const file of [path.basename(Ledger.fileOf(folder)), last ?? []].flat()) {
+        for (const name of [file, `${file}-wal`]) {
+          if (names.includes(name)) fs.copyFileSync(path.join(folder, name), path.join(copy, name))
         }
-      },
-      catch: (cause) => failureOf(folder, cause)
+      }
     })
   ))
 
-/** Removes a journal. A crash meanwhile leaves all of it, or nothing under its name. Afterwards it does not come back. */
-const remove = Effect.fnUntraced(function*(folder: string) {
-  const removed = removedOf(folder)
-  fs.renameSync(folder, removed)
-  yield* syncFolder(path.dirname(folder))
-  fs.rmSync(removed, { recursive: true, force: true })
-})
+/**
+ * Removes a journal. A crash meanwhile leaves all of it, or nothing under its name. Afterwards it does not come back. Nobody needs it
+ * any more, so that it cannot be removed is only told.
+ */
+const remove = Effect.fnUntraced(
+  function*(folder: string, inode: bigint | null) {
+    const isOurs = yield* attempt(folder, () => inodeOf(folder) === inode)
+    if (!isOurs) {
+      return yield* Effect.logWarning(
+        `journal ${folder}: someone has removed or moved it while it was used; its outputs have everything, so it is no longer needed`
+      )
+    }
+    yield* attempt(folder, () => fs.renameSync(folder, removedOf(folder)))
+    yield* syncFolder(path.dirname(folder))
+    yield* removeRemains(folder)
+  },
+  Effect.catch(({ message }) =>
+    Effect.logWarning(`${message}; it could not be removed and stays, although its outputs have everything`)
+  )
+)
+
+/** Tells a journal from another one that has its name now; null if there is none. */
+const inodeOf = (folder: string): bigint | null =>
+  fs.statSync(Ledger.fileOf(folder), { bigint: true, throwIfNoEntry: false })?.ino ?? null
+
+/** Removes what has lost its name. `fs.rmSync` throws an error without a code for some failures, such as EROFS. */
+const removeRemains = (folder: string): Effect.Effect<void, JournalError> =>
+  Effect.tryPromise({
+    try: () => fs.promises.rm(removedOf(folder), { recursive: true, force: true }),
+    catch: (cause) => failureOf(folder, cause)
+  })
 
 /** The name of a journal that is being removed. */
 const removedOf = (folder: string): string => path.join(path.dirname(folder), `.${path.basename(folder)}.removed`)
@@ -420,23 +440,3 @@ const CANNOT_OPEN = 14
 /** Whether the same may succeed later. */
 const isPassing = (failure: SqliteFailure): boolean =>
   failure.isBusy || [DISK_IO, DISK_FULL, CANNOT_OPEN].includes(failure.primaryCode)
-
-export const failureOf = (folder: string, cause: unknown): JournalError => {
-  if (cause instanceof JournalError) return cause
-  const refuse = (reason: JournalError["reason"], detail: string) =>
-    new JournalError({ path: folder, reason, detail, cause })
-  if (cause instanceof OwnerLock.OwnedError) {
-    const { owner } = cause
-    const other = owner === null ? "another process" : `process ${owner.pid} on ${owner.host}`
-    return refuse("Busy", `${other} records or resumes it; end that process, or wait for it`)
-  }
-  if (!(cause instanceof SqliteFailure)) {
-    return refuse("Unknown", cause instanceof Error ? cause.message : String(cause))
-  }
-  if (cause.primaryCode === DISK_FULL) return refuse("DiskFull", "the disk is full; free some space")
-  return CORRUPT.includes(cause.primaryCode)
-    ? refuse("Damaged", `it is damaged: ${cause.message}`)
-    : refuse("Unknown", cause.message)
-}
-
-const CORRUPT = [11, 26]

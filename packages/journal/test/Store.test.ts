@@ -3,7 +3,10 @@ import { FrameFormat, type Run, Sample } from "@sampleline/core"
 import { Array, Duration, Effect, Fiber, type Scope, Stream } from "effect"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
+import * as nodePath from "node:path"
 import { DatabaseSync } from "node:sqlite"
+import { asNobody } from "../../core/test/asNobody.ts"
+import { logged } from "../../sinks/test/writing.ts"
 import * as Journal from "../src/Journal.ts"
 import type { JournalError } from "../src/JournalError.ts"
 import type { Item } from "../src/Packing.ts"
@@ -206,6 +209,73 @@ describe("Store", () => {
       yield* used(Store.create(options(path), made), (store) => store.append(samples(0, 1)))
       assert.isFalse(yield* Journal.removeEmpty(path))
       assert.strictEqual((yield* Journal.inspect(path)).items, 1)
+    }).pipe(Effect.scoped))
+
+  it.live("is not needed at its end if someone has taken it away, and another one in its place is left alone", () =>
+    Effect.gen(function*() {
+      const path = yield* pathIn("a.journal")
+      const finished = (meanwhile: () => void) =>
+        logged(
+          used(Store.create(options(path), made), (store) =>
+            Effect.andThen(store.append(samples(0, 1)), Effect.andThen(Effect.sync(meanwhile), store.finish)))
+        )
+      const told = [
+        `Warn journal ${path}: someone has removed or moved it while it was used; `
+        + "its outputs have everything, so it is no longer needed"
+      ]
+      assert.deepStrictEqual(yield* finished(() => fs.rmSync(path, { recursive: true })), told)
+      const replaced = finished(() => {
+        fs.renameSync(path, `${path}-moved`)
+        fs.mkdirSync(path)
+        fs.writeFileSync(`${path}/journal.db`, "another one")
+      })
+      assert.deepStrictEqual(yield* replaced, told)
+      assert.deepStrictEqual(fs.readdirSync(path), ["journal.db"])
+      assert.strictEqual((yield* Journal.inspect(`${path}-moved`)).items, 1)
+    }).pipe(Effect.scoped))
+
+  it.live.runIf(process.getuid?.() === 0)(
+    "is refused in one line to a user who may not read or write it",
+    () =>
+      Effect.gen(function*() {
+        const path = yield* pathIn("a.journal")
+        yield* used(Store.create(options(path), made), (store) => store.append(samples(0, 1)))
+        fs.chmodSync(nodePath.dirname(path), 0o755)
+        for (const mode of [0o700, 0o755]) {
+          fs.chmodSync(path, mode)
+          for (const use of [Effect.asVoid(Journal.inspect(path)), Effect.asVoid(Journal.removeEmpty(path))]) {
+            const { message } = yield* asNobody(Effect.flip(use))
+            assert.match(message, /^journal \S+: permission denied; use it as its owner, or change the permissions/)
+          }
+        }
+      }).pipe(Effect.scoped)
+  )
+
+  it.live("stays, with a warning, if this user may not remove it any more", () =>
+    Effect.gen(function*() {
+      const folder = yield* pathIn("own")
+      fs.chmodSync(nodePath.dirname(folder), 0o777)
+      const finished = used(Store.create(options(`${folder}/a.journal`), made), (store) =>
+        Effect.andThen(Effect.sync(() => fs.chmodSync(folder, 0o555)), store.finish))
+      const [told] = yield* asNobody(logged(finished))
+      assert.match(told!, /^Warn journal \S+: permission denied; .+; it could not be removed and stays, although/)
+      fs.chmodSync(folder, 0o755)
+    }).pipe(Effect.scoped))
+
+  it.live("is refused with a plain message under a path that cannot be", () =>
+    Effect.gen(function*() {
+      const file = yield* pathIn("file")
+      fs.writeFileSync(file, "")
+      for (
+        const [path, detail] of [
+          [`${file}${"x".repeat(245)}`, "its name is too long; choose a shorter one"],
+          [file, "it or a part of its path is a file, not a folder; choose another path"],
+          [`${file}/folder/a`, "it or a part of its path is a file, not a folder; choose another path"]
+        ] as const
+      ) {
+        const error = yield* Effect.flip(used(Store.create(options(path), made), () => Effect.void))
+        assert.strictEqual(error.message, `journal ${path}: ${detail}`)
+      }
     }).pipe(Effect.scoped))
 
   it.live("is looked at without changing a byte, and whatever a kill has left beside its files", () =>

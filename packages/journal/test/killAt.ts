@@ -48,7 +48,7 @@ const around = <A>(isReached: boolean, run: () => A, runHalf = () => {}): A => {
   return result
 }
 
-const { fdatasync, fsyncSync, renameSync, rmSync, unlinkSync, writeSync } = fs as any
+const { fdatasync, fsyncSync, renameSync, unlinkSync, writeSync } = fs as any
 
 const kindOfOpen = (fd: number) => kindOf(fs.readlinkSync(`/proc/self/fd/${fd}`))
 
@@ -65,8 +65,17 @@ Object.assign(fs, {
   fsyncSync: (fd: number) => around(isReached("fsyncSync", kindOfOpen(fd)), () => fsyncSync(fd)),
   fdatasync: (fd: number, done: unknown) => around(isReached("fdatasync", kindOfOpen(fd)), () => fdatasync(fd, done)),
   renameSync: (from: string, to: string) => around(isReached("renameSync", kindOf(to)), () => renameSync(from, to)),
-  rmSync: (file: string, options: unknown) => around(isReached("rmSync", kindOf(file)), () => rmSync(file, options)),
   unlinkSync: (file: string) => around(isReached("unlinkSync", kindOf(file)), () => unlinkSync(file))
+})
+
+const { rm } = fs.promises
+
+/** Only its end is a point. */
+Object.assign(fs.promises, {
+  rm: (file: string, options: fs.RmOptions) => {
+    const isAtPoint = isReached("rm", kindOf(file))
+    return rm(file, options).then(() => around(isAtPoint, () => {}))
+  }
 })
 
 const { exec, prepare } = sqlite.DatabaseSync.prototype as any

@@ -11,7 +11,7 @@ export interface KillPoint {
     | "fdatasync"
     | "renameSync"
     | "unlinkSync"
-    | "rmSync"
+    | "rm"
     | "exec"
     | "run"
     | "send"
@@ -149,6 +149,6 @@ export const journal: Points = {
   resuming: {
     "before the journal is removed": { call: "renameSync", on: "journal", when: "before" },
     "when the journal has lost its name": { call: "renameSync", on: "journal", when: "after" },
-    "when the journal is removed": { call: "rmSync", on: "journal", when: "after" }
+    "when the journal is removed": { call: "rm", on: "journal", when: "after" }
   }
 }

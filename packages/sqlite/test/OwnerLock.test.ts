@@ -2,6 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
+import * as nodePath from "node:path"
+import { asNobody } from "../../core/test/asNobody.ts"
 import { OwnerLock } from "../src/index.ts"
 import { killChild, startChild } from "./child.ts"
 import { tempFile } from "./tempFile.ts"
@@ -98,6 +100,24 @@ describe("OwnerLock", () => {
         const error = yield* Effect.flip(Effect.scoped(OwnerLock.acquire(path)))
         assert.include(error.message, `${path} is locked by another process: end that process`)
       }
+    }))
+
+  it.live("is taken and freed in a folder that can no longer be written to, and then names no owner", () =>
+    Effect.gen(function*() {
+      const path = yield* tempFile("own/run.lock")
+      const folder = nodePath.dirname(path)
+      fs.chmodSync(nodePath.dirname(folder), 0o777)
+      yield* asNobody(Effect.gen(function*() {
+        fs.mkdirSync(folder)
+        const taking = Effect.scoped(
+          Effect.andThen(OwnerLock.acquire(path), Effect.sync(() => fs.chmodSync(folder, 0o555)))
+        )
+        yield* taking
+        fs.chmodSync(`${path}.owner`, 0o444)
+        yield* taking
+        yield* OwnerLock.check(path)
+      }))
+      fs.chmodSync(folder, 0o755)
     }))
 
   it.live("fails with SQLite's code if its folder is missing", () =>

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { SourceOpenError } from "@sampleline/core"
 import { Effect } from "effect"
 import * as fs from "node:fs"
+import { asNobody } from "../../../core/test/asNobody.ts"
 import * as Alicat from "../../src/Alicat.ts"
 import * as Simulator from "../../src/simulator/Simulator.ts"
 import { openError } from "../ports.ts"
@@ -34,13 +35,3 @@ describe("a serial port cannot be opened", () => {
       assert.include(error.message, "close that program")
     }))
 })
-
-/** Root may do everything, so the effect runs as nobody. */
-const asNobody = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  process.getuid?.() === 0
-    ? Effect.acquireUseRelease(
-      Effect.sync(() => process.seteuid!(65534)),
-      () => effect,
-      () => Effect.sync(() => process.seteuid!(0))
-    )
-    : effect

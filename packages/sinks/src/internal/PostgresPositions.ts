@@ -43,7 +43,7 @@ export const openPosition = Effect.fnUntraced(function*(
       journal,
       name.table
     ])
-  }
+  } else if (!(yield* isThere(sql, table))) return yield* Effect.fail({ problem: TABLES_GONE })
   // Waits for a client that has just died: its COMMIT may be under way.
   const [row] = yield* sql.unsafe<{ readonly through: string }>(
     `SELECT through::text AS through FROM ${table} WHERE journal = $1 AND output = $2 FOR UPDATE`,
@@ -59,6 +59,16 @@ export const openPosition = Effect.fnUntraced(function*(
 })
 
 const TABLE = "sampleline_positions"
+
+const TABLES_GONE =
+  `the database no longer knows what the journal has written to it: its table ${TABLE} is gone, as after DROP DATABASE; nothing was `
+  + "changed. Put the tables back, or finish the output in another table"
+
+const isThere = (sql: SqlClient, table: string): Effect.Effect<boolean, SqlError> =>
+  Effect.map(
+    sql.unsafe<{ readonly isThere: boolean }>(`SELECT to_regclass($1) IS NOT NULL AS "isThere"`, [table]),
+    ([found]) => found?.isThere === true
+  )
 
 const positionsOf = ({ schema }: TableName): string => qualified({ schema, table: TABLE })
 

@@ -261,6 +261,16 @@ it.layer(PostgresServer.layer, { excludeTestServices: true, timeout: "60 seconds
         assert.include(error.message, "the table samples is gone, with what the journal has written to it")
         assert.isFalse(error._tag === "SinkWriteError" && error.isRetryable)
         assert.deepStrictEqual(yield* rows("SELECT 1 FROM pg_class WHERE relname = 'samples'"), [])
+        // As a database that was dropped and made again.
+        yield* rows("DROP SCHEMA public CASCADE")
+        yield* rows("CREATE SCHEMA public")
+        const later = yield* opened(made, early.place)
+        const { message } = yield* Effect.flip(later.open(samplesFrom(0, 1), 1))
+        assert.match(
+          message,
+          /the database no longer knows .+: its table sampleline_positions is gone, as after DROP DATABASE/
+        )
+        assert.deepStrictEqual(yield* rows("SELECT 1 FROM pg_tables WHERE schemaname = 'public'"), [])
       }))
 
     it.effect("is found again if another transaction has moved it", () =>

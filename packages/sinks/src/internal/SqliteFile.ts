@@ -70,9 +70,9 @@ export const openSqlite = Effect.fnUntraced(function*(
       fs.closeSync(fs.openSync(path, "wx", 0o666))
     }),
     () =>
-      Effect.sync(() => {
-        if (isMissing && !hasBegun() && sizeOf(path) === 0) removeFile(path)
-      }).pipe(Effect.andThen(Effect.logInfo(`${writer.sink} closed ${writer.target}`)))
+      // Where it cannot be removed, an empty file stays.
+      Effect.ignore(Effect.try(() => isMissing && !hasBegun() && sizeOf(path) === 0 ? removeFile(path) : undefined))
+        .pipe(Effect.andThen(Effect.logInfo(`${writer.sink} closed ${writer.target}`)))
   )
   const database = yield* Effect.mapError(SqliteDatabase.open(path), (cause) => sqliteOpenError(writer, cause))
   const disk = new Disk(path)

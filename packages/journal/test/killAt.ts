@@ -65,7 +65,8 @@ Object.assign(fs, {
   fsyncSync: (fd: number) => around(isReached("fsyncSync", kindOfOpen(fd)), () => fsyncSync(fd)),
   fdatasync: (fd: number, done: unknown) => around(isReached("fdatasync", kindOfOpen(fd)), () => fdatasync(fd, done)),
   renameSync: (from: string, to: string) => around(isReached("renameSync", kindOf(to)), () => renameSync(from, to)),
-  unlinkSync: (file: string) => around(isReached("unlinkSync", kindOf(file)), () => unlinkSync(file))
+  unlinkSync: (file: string) =>
+    around(fs.existsSync(file) && isReached("unlinkSync", kindOf(file)), () => unlinkSync(file))
 })
 
 const { rm } = fs.promises

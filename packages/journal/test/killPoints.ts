@@ -137,7 +137,7 @@ export const rotating: Named = {
 /** When an old segment goes, some seconds after the start. */
 export const forgetting: Named = {
   "before an old segment is removed": { call: "unlinkSync", on: "segment", when: "before" },
-  "when an old segment is removed, and its log is not": { call: "unlinkSync", on: "segment", when: "after" }
+  "when an old segment is removed": { call: "unlinkSync", on: "segment", when: "after" }
 }
 
 /** While a journal keeps the places of its outputs, and goes when they have everything. */

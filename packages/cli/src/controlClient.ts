@@ -87,7 +87,7 @@ export const open = Effect.fnUntraced(function*(
     .on("error", ({ code, message }: NodeJS.ErrnoException) => {
       if (code === "EACCES" || code === "EPERM") {
         fail("NotAllowed", `it is another user's; ask as the user of process ${address.pid}`)
-      } else if (code === "EAGAIN") fail("Mute", mute(address))
+      } else if (code === "EAGAIN") fail("Mute", mute(address, false))
       else if (code === "ENOENT" || code === "ECONNREFUSED") fail("Gone", `nobody listens at ${address.socket}`)
       else fail("Busy", `its connection broke: ${message}; try again`)
     })
@@ -107,14 +107,20 @@ export const open = Effect.fnUntraced(function*(
     next: (kind) =>
       Effect.timeoutOrElse(later(kind), {
         duration: PATIENCE,
-        orElse: () => Effect.fail(new ControlError({ reason: "Mute", message: mute(address) }))
+        orElse: () =>
+          Effect.fail(new ControlError({ reason: "Mute", message: mute(address, request.ask !== "status") }))
       }),
     closed: Deferred.await(closed)
   }
 })
 
-const mute = ({ pid }: Address): string =>
-  `process ${pid} records it, but does not reply; if it was stopped by Ctrl-Z, \`kill -CONT ${pid}\` lets it go on, and what was asked is done then`
+/** Where it was sent something to do, it does that later. */
+const mute = ({ pid }: Address, isSent: boolean): string =>
+  `process ${pid} records it, but does not reply; if it is suspended by Ctrl-Z, ${
+    isSent
+      ? `\`kill -CONT ${pid}\` lets it go on, and what was asked is done then`
+      : `run \`kill -CONT ${pid}\` and ask again`
+  }`
 
 const unreadable = ({ pid }: Address): string =>
   `process ${pid} does not speak version ${VERSION}; use the version of sampleline that records it`

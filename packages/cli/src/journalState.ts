@@ -157,9 +157,14 @@ export const choose = Effect.fnUntraced(
 
 /** The same, for what only a live recorder can do. */
 export const chooseLive = Effect.fnUntraced(
-  function*(given: Option.Option<string>): Effect.fn.Return<LiveJournal, RunError | UsageError> {
+  function*(
+    given: Option.Option<string>,
+    goal: "marked" | "stopped"
+  ): Effect.fn.Return<LiveJournal, RunError | UsageError> {
     const found = yield* choose(given)
-    return found.state === "live" ? found : yield* new RunError({ message: lineOf(found) })
+    if (found.state === "live") return found
+    const line = lineOf(found)
+    return yield* new RunError({ message: found.state === "held" ? `not ${goal}: ${line}` : line })
   }
 )
 

@@ -24,7 +24,7 @@ export const markCommand = Command.make(
     const [journal, text] = second === undefined ? [Option.none(), first] : [Option.some(first), second]
     if (text.trim() === "") return yield* new UsageError({ message: "the mark has no text; say what happened" })
     const { chooseLive } = yield* Effect.promise(() => import("./journalState.ts"))
-    const live = yield* chooseLive(journal)
+    const live = yield* chooseLive(journal, "marked")
     const { at } = yield* Effect.mapError(
       ask(live.address, { version: VERSION, ask: "mark", text }, "marked"),
       ({ message }) => new RunError({ message: `${live.journal}: ${message}` })

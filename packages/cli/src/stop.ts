@@ -22,7 +22,7 @@ export const stopCommand = Command.make(
   },
   Effect.fnUntraced(function*({ journal, json }) {
     const { chooseLive } = yield* Effect.promise(() => import("./journalState.ts"))
-    const live = yield* chooseLive(journal)
+    const live = yield* chooseLive(journal, "stopped")
     const { first: signal } = yield* Signals.listen
     const { failure, summary, text } = yield* stop(live.address).pipe(
       Effect.mapError(({ message }) => new RunError({ message: `${live.journal}: ${message}` })),

@@ -3,7 +3,7 @@
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
-import { Effect, Fiber, Logger } from "effect"
+import { Effect, Fiber, Logger, Option } from "effect"
 import { TestClock } from "effect/testing"
 import * as fs from "node:fs"
 import * as net from "node:net"
@@ -13,7 +13,7 @@ import * as Control from "../src/control.ts"
 import { addressIn, ask } from "../src/controlClient.ts"
 import { type Address, LONGEST_REQUEST, type Status, VERSION } from "../src/controlProtocol.ts"
 import * as ControlSocket from "../src/controlSocket.ts"
-import { stateOf } from "../src/journalState.ts"
+import { chooseLive, stateOf } from "../src/journalState.ts"
 import { tempFolder } from "./process.ts"
 
 const STATUS: Status = {
@@ -348,6 +348,25 @@ it.layer(NodeServices.layer)("the state of a journal", (it) => {
       const { state, ...rest } = yield* Fiber.join(found)
       assert.strictEqual(state, "held")
       assert.include(JSON.stringify(rest), "process 4242 records it, but does not reply")
+    }))
+
+  it.effect("is not marked or stopped if its recorder does not reply, but what it was sent is done later", () =>
+    Effect.gen(function*() {
+      let asked = 0
+      const journal = yield* strangeRecorder((socket) => socket.on("data", () => asked++))
+      const refusals = yield* Effect.forkChild(Effect.all([
+        Effect.flip(chooseLive(Option.some(journal), "marked")),
+        Effect.flip(chooseLive(Option.some(journal), "stopped")),
+        Effect.flip(ask(addressIn(journal)!, { version: VERSION, ask: "mark", text: "valve" }, "marked"))
+      ], { concurrency: "unbounded" }))
+      yield* until(() => asked === 3)
+      yield* TestClock.adjust("5 seconds")
+      const mute = "process 4242 records it, but does not reply; if it is suspended by Ctrl-Z,"
+      assert.deepStrictEqual((yield* Fiber.join(refusals)).map(({ message }) => message), [
+        `not marked: ${journal}: held: ${mute} run \`kill -CONT 4242\` and ask again`,
+        `not stopped: ${journal}: held: ${mute} run \`kill -CONT 4242\` and ask again`,
+        `${mute} \`kill -CONT 4242\` lets it go on, and what was asked is done then`
+      ])
     }))
 
   it.effect("is held if its recorder speaks another version", () =>

@@ -5,11 +5,12 @@
  * No client holds up a tick. A reply is made only when it is asked for, and costs as much as there are devices. A request is short and
  * comes within ten seconds. A client that does not read its reply is dropped. There are at most sixteen at a time.
  *
- * Without a socket the recording goes on, with a warning.
+ * Without a socket the recording goes on, with a warning, and a socket is tried for again each minute.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as fs from "node:fs"
@@ -113,7 +114,12 @@ export const open = Effect.fnUntraced(function*(recording: Controlled): Effect.f
     yield* tell
     yield* untilGone(socket)
   }).pipe(Effect.scoped)
-  yield* Effect.forever(listening).pipe(Effect.catch(unreachable), Effect.forkScoped)
+  const listeningLater = Effect.retry(Effect.delay(listening, LOOK_INTERVAL), Schedule.forever)
+  yield* listening.pipe(
+    Effect.catch((error) => Effect.andThen(unreachable(error), listeningLater)),
+    Effect.forever,
+    Effect.forkScoped
+  )
 
   return {
     announce: (journal) =>

@@ -227,6 +227,48 @@ it.layer(NodeServices.layer)("a control socket", (it) => {
       assert.strictEqual(again.reply, "status")
     }))
 
+  it.effect("comes back in the other place when the runtime folder itself is removed", () =>
+    Effect.gen(function*() {
+      const temp = yield* ownTemp
+      const runtime = `${temp}/runtime`
+      fs.mkdirSync(runtime)
+      yield* withEnv({ XDG_RUNTIME_DIR: runtime })
+      const { address, journal } = yield* openControl()
+      assert.include(address.socket, `${runtime}/sampleline/`)
+      fs.rmSync(runtime, { recursive: true })
+      yield* TestClock.adjust("1 minute")
+      yield* until(() => addressIn(journal)!.socket !== address.socket)
+      const { socket } = addressIn(journal)!
+      assert.include(socket, `${socketsIn(temp)}/`)
+      assert.strictEqual(
+        (yield* ask(addressIn(journal)!, { version: VERSION, ask: "status" }, "status")).reply,
+        "status"
+      )
+    }))
+
+  it.effect("comes back when the other place is in order again, with one warning meanwhile", () =>
+    Effect.gen(function*() {
+      const temp = yield* ownTemp
+      const warnings: Array<string> = []
+      const logger = Logger.make(({ message }) => void warnings.push(String(message)))
+      const { address, journal } = yield* Effect.provide(openControl(), Logger.layer([logger]))
+      fs.rmSync(socketsIn(temp), { recursive: true })
+      fs.writeFileSync(socketsIn(temp), "")
+      yield* TestClock.adjust("1 minute")
+      yield* until(() => warnings.length > 0)
+      yield* TestClock.adjust("1 minute")
+      fs.rmSync(socketsIn(temp))
+      const nextTurn = Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+      yield* Effect.repeat(Effect.andThen(TestClock.adjust("1 minute"), nextTurn), {
+        until: () => addressIn(journal)!.socket !== address.socket
+      })
+      assert.strictEqual(
+        (yield* ask(addressIn(journal)!, { version: VERSION, ask: "status" }, "status")).reply,
+        "status"
+      )
+      assert.match(warnings.join("\n"), /^.*is not a folder of your own; remove it$/)
+    }))
+
   it.effect("of a killed recorder is removed by the next one, and that of a live one and other files stay", () =>
     Effect.gen(function*() {
       const temp = yield* ownTemp

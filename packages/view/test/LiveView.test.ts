@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { MemorySink, pipeToSink, type Tick } from "@sampleline/core"
 import { Effect, Layer, Queue, Redacted, Stream } from "effect"
 import * as net from "node:net"
+import * as os from "node:os"
 import { LiveView, type LiveViewOptions } from "../src/LiveView.ts"
 import { ask, json, type Request, states } from "./http.ts"
 import { flowAt, HOSTILE, START, tick, ticks, timeOf } from "./madeUp.ts"
@@ -199,6 +200,15 @@ describe("LiveView", () => {
       assert.strictEqual((yield* enter(token)).status, 429)
       // Who is in stays in.
       assert.strictEqual((yield* ask(url, "/api/view", { headers })).status, 200)
+    }))
+
+  it.live("has an address that works from another machine where it is served at all addresses", () =>
+    Effect.gen(function*() {
+      const { url, urlWithToken } = yield* recording({ host: "0.0.0.0" })
+      const { host, port } = new URL(url)
+      assert.strictEqual(url, `http://${os.hostname().toLowerCase()}:${port}/`)
+      assert.isTrue(Redacted.value(urlWithToken!).startsWith(`${url}#token=`))
+      assert.strictEqual((yield* ask(`http://127.0.0.1:${port}/`, "/", { headers: { host } })).status, 200)
     }))
 
   it.live("bears 1,000 connections that say nothing, and half a request", () =>

@@ -111,7 +111,8 @@ export const serve = Effect.fnUntraced(function*(
     Effect.mapError(({ cause }) => refused(host, options.port, cause))
   )
   const { port } = node.address() as AddressInfo
-  const guarding = { port, token, hosts: host === LOOPBACK ? [] : namesOf(host) }
+  const hosts = namesOf(host)
+  const guarding = { port, token, hosts }
   // Closes what a browser keeps open.
   yield* Effect.addFinalizer(() => Effect.sync(() => node.closeAllConnections()))
 
@@ -239,7 +240,7 @@ export const serve = Effect.fnUntraced(function*(
     Effect.map(HttpServerResponse.setHeaders(HEADERS))
   )
   yield* server.serve(app)
-  return `http://${host.includes(":") ? `[${host}]` : host}:${port}/`
+  return `http://${hosts[0]}:${port}/`
 })
 
 interface PageFile {
@@ -316,12 +317,12 @@ const millis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUn
 
 const isCode = (cause: unknown, code: string): boolean => (cause as NodeJS.ErrnoException | null)?.code === code
 
-/** Under which names a server that others can reach is asked: the one that was given, or all of this machine. */
-const namesOf = (host: string): ReadonlyArray<string> => {
+/** Under which names a server is asked: the one that was given, or all of this machine. The first one is for its address. */
+const namesOf = (host: string): readonly [string, ...ReadonlyArray<string>] => {
   const inUrl = (name: string) => (name.includes(":") ? `[${name}]` : name).toLowerCase()
   if (host !== "0.0.0.0" && host !== "::") return [inUrl(host)]
   const addresses = Object.values(os.networkInterfaces()).flatMap((all) => all ?? []).map(({ address }) => address)
-  return [os.hostname(), ...addresses].map(inUrl)
+  return [inUrl(os.hostname()), ...addresses.map(inUrl)]
 }
 
 const refused = (host: string, port: number, cause: unknown): ViewError => {

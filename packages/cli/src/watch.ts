@@ -1,6 +1,6 @@
 /**
  * `sampleline watch`: shows devices and records nothing. On a terminal it is the table of `sampleline record`, without outputs.
- * Elsewhere it is a line for each device on stdout, now and then.
+ * Elsewhere, and while the terminal is too small, it is a line for each device on stdout, now and then.
  */
 import { Recorder, SampleClock } from "@sampleline/core"
 import { deviceText, LiveTable } from "@sampleline/view"
@@ -17,7 +17,7 @@ import { type RecordFlags, recordFlags } from "./recordFlags.ts"
 import { type Settings, withSettings } from "./settings.ts"
 import * as Signals from "./signals.ts"
 import { count, formatSeconds } from "./summary.ts"
-import { canShowTable, latestLog, print, timeText } from "./terminal.ts"
+import { canShowTable, latestLog, print, tableSize, timeText } from "./terminal.ts"
 
 const { "allow-missing": allowMissing, config, device, duration, rate, simulate, stream } = recordFlags
 
@@ -43,8 +43,7 @@ export const watchCommand = Command.make(
   Command.withShortDescription("Show devices without recording"),
   Command.withDescription(
     "Show devices without recording, until q or Ctrl-C. On a terminal of at least 80 columns and 12 rows it is a table; its last "
-      + "line says what the keys do. Without a terminal, or with --plain, it is a line on stdout for each device, at once and every ten "
-      + "seconds."
+      + "line says what the keys do. Elsewhere, or with --plain, it is a line on stdout for each device, at once and every ten seconds."
   ),
   Command.withExamples([
     { command: "sampleline watch --simulate 2", description: "Two simulated devices" },
@@ -76,7 +75,7 @@ const watch = Effect.fnUntraced(function*(settings: Settings) {
   yield* ticks({ ...settings, rate }).pipe(
     LiveTable.observe(table),
     Stream.runDrain,
-    Effect.raceFirst(settings.plain || !canShowTable() ? printLines(table) : showTable(table)),
+    Effect.raceFirst(settings.plain || !canShowTable() ? printLines(table, () => true) : showTable(table)),
     Effect.provideContext(source),
     Recorder.endWhen(signal),
     clearingTerminal
@@ -100,7 +99,7 @@ const showTable = Effect.fnUntraced(function*(
     ]
   }
   const startedAt = clock.epochMicros()
-  return yield* reportProgress({
+  const report = reportProgress({
     parts,
     secondsAt: (at) => (at - startedAt) / 1_000_000,
     table: () => ({ ...table.snapshot, log: latestLog() }),
@@ -108,11 +107,16 @@ const showTable = Effect.fnUntraced(function*(
     marks: false,
     page: null
   })
+  return yield* Effect.raceFirst(report, printLines(table, () => tableSize() === null))
 }, Effect.scoped)
 
-/** Prints forever. It waits for the first tick; if that is the last one, it prints at the end. */
-const printLines = Effect.fnUntraced(function*(table: LiveTable.LiveTable): Effect.fn.Return<never> {
+/** Prints forever, where lines are wanted. It waits for the first tick; if that is the last one, it prints at the end. */
+const printLines = Effect.fnUntraced(function*(
+  table: LiveTable.LiveTable,
+  isWanted: () => boolean
+): Effect.fn.Return<never> {
   const printNow = Effect.map(DateTime.nowAsDate, (now) => {
+    if (!isWanted()) return
     for (const device of table.snapshot.devices) print(`${timeText(now)} ${deviceText(device)}`)
   })
   yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => table.snapshot.devices.length > 0 }).pipe(

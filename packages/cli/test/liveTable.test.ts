@@ -257,11 +257,26 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("w
       yield* shows(terminal, ROW)
       yield* shows(terminal, /^0:00:0\d {3}[\d.]+ of 2 ticks\/s/)
       yield* shows(terminal, /^p pause {3}q end$/)
+      yield* terminal.type("p")
+      yield* shows(terminal, /^PAUSED: the picture stands still {3}p go on {3}q end$/)
       yield* terminal.type("mq")
       assert.strictEqual(yield* terminal.exit, 0)
       yield* eventually(terminal.isOnNormalScreen)
       assert.notInclude(terminal.text(), "mark at")
       assert.deepStrictEqual(fs.readdirSync(cwd), [])
+    }))
+
+  it.effect("is a line for each device on a terminal that is too small, at once", () =>
+    Effect.gen(function*() {
+      const cwd = yield* tempFolder
+      const terminal = yield* startOnTerminal(["watch", "--simulate", "2"], cwd, { cols: 79, rows: 40 })
+      for (const device of ["sim1", "sim2"]) {
+        yield* terminal.printed(new RegExp(`\\d\\d:\\d\\d:\\d\\d ${device}: ok {3}Abs_Press [\\d.]+ PSIA {3}`))
+      }
+      yield* terminal.printed(/\d late ticks/)
+      yield* terminal.type("\u0003")
+      assert.strictEqual(yield* terminal.exit, 0)
+      assert.isTrue(terminal.isOnNormalScreen())
     }))
 
   it.effect.each(["--rate 10 --duration 1s", "--duration 300ms"])(

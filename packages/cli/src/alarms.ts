@@ -23,7 +23,7 @@ import { existingFolder, isFile, isPipe, parseTargets } from "./targets.ts"
  */
 export const check = Effect.fnUntraced(function*(
   settings: Settings,
-  devices?: ReadonlyArray<Device>
+  devices?: ReadonlyArray<Pick<Device, "name" | "format">>
 ): Effect.fn.Return<void, UsageError> {
   const { alarms, out } = settings
   const twice = alarms.find((text, at) => alarms.indexOf(text) < at)

@@ -73,7 +73,7 @@ const findingsOf = Effect.fnUntraced(function*(settings: Settings): Effect.fn.Re
   const known = Result.isSuccess(polled) && failed.length === 0 ? devices : undefined
   const telemetry = yield* Effect.result(checkTelemetry(settings))
   const journal = yield* Effect.result(checkJournal(settings))
-  const alarms = yield* Effect.result(checkAlarms(settings, known))
+  const alarms = yield* Effect.result(checkAlarms(settings, devices))
   const outputs = yield* Effect.forEach(settings.out, (_, at) => Effect.result(checkOutput(settings, at, known)))
   const [awaited, refused] = Array.partition(
     outputs.flatMap((output) => Result.isFailure(output) ? [output.failure] : []),
@@ -113,10 +113,13 @@ const checkJournal = (settings: Settings) =>
     ? Effect.flatMap(Effect.promise(() => import("./journal.ts")), ({ check }) => check(settings))
     : Effect.void
 
-const checkAlarms = (settings: Settings, devices: ReadonlyArray<Device> | undefined) =>
-  hasAlarms(settings)
-    ? Effect.flatMap(Effect.promise(() => import("./alarms.ts")), ({ check }) => check(settings, devices))
-    : Effect.void
+/** The settings name also those devices that did not answer. */
+const checkAlarms = (settings: Settings, answered: ReadonlyArray<Device>) => {
+  if (!hasAlarms(settings)) return Effect.void
+  const names = typeof settings.source === "number" ? answered.map(({ name }) => name) : Object.keys(settings.source)
+  const devices = names.map((name) => answered.find((device) => device.name === name) ?? { name, format: null })
+  return Effect.flatMap(Effect.promise(() => import("./alarms.ts")), ({ check }) => check(settings, devices))
+}
 
 const printFindings = ({ allowed, outputs, problems, readings }: Findings): void => {
   for (const reading of readings) print(`${reading.device}: ${readingText(reading)}`)

@@ -44,7 +44,8 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
             air: { port: air!.port, unit: "Q" },
             none: "/dev/no-such-tty"
           },
-          out: ["exists.csv", "new.csv", "./new.csv", "run.xlsx", "postgres://me:s3cret@127.0.0.1:1/lab"]
+          out: ["exists.csv", "new.csv", "./new.csv", "run.xlsx", "postgres://me:s3cret@127.0.0.1:1/lab"],
+          alarms: ["none.Mass_Flow > 1", "zz.Mass_Flow > 1"]
         })
       )
       const before = fs.readdirSync(cwd)
@@ -59,13 +60,15 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
           "exists.csv: it already exists",
           "--out ./new.csv is given twice",
           "--out run.xlsx: unknown file extension",
-          "check that the server runs there"
+          "check that the server runs there",
+          "alarm \"zz.Mass_Flow > 1\": there is no device \"zz\"; use fuel, air, none"
         ].entries()
       ) {
         assert.include(problems[at], text)
         assert.isTrue(problems[at]?.startsWith("sampleline: "))
       }
-      assert.strictEqual(problems.length, 6)
+      // Two more lines show the place in the alarm.
+      assert.strictEqual(problems.length, 7 + 2)
       assert.notInclude(stderr, "s3cret")
       assert.deepStrictEqual(fs.readdirSync(cwd), before)
     }))
@@ -139,7 +142,7 @@ it.layer(layer, { excludeTestServices: true, concurrent: true, timeout: "60 seco
       const cwd = yield* tempFolder
       const { code, stderr, stdout } = yield* check(
         cwd,
-        "--allow-missing --device fuel=/dev/no-such-tty --out run.csv --quiet"
+        "--allow-missing --device fuel=/dev/no-such-tty --out run.csv --alarm fuel.Mass_Flow>1 --quiet"
       )
       assert.strictEqual(code, 0)
       assert.include(stderr, "(allowed by --allow-missing)")

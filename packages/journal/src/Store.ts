@@ -227,8 +227,13 @@ const openFolder = Effect.fnUntraced(function*(
     interval: Effect.andThen(sync, syncPlaces),
     never: Effect.void
   }
+  const tellIfGone = tellOnceIfGone(folder, inode)
   yield* Effect.forkScoped(Effect.forever(
-    Effect.sleep(SYNC_INTERVAL).pipe(Effect.andThen(keepOnDisk[options.fsync]), Effect.andThen(warnOfSize))
+    Effect.sleep(SYNC_INTERVAL).pipe(
+      Effect.andThen(keepOnDisk[options.fsync]),
+      Effect.andThen(warnOfSize),
+      Effect.andThen(tellIfGone)
+    )
   ))
 
   return {
@@ -356,6 +361,22 @@ const remove = Effect.fnUntraced(
     Effect.logWarning(`${message}; it could not be removed and stays, although its outputs have everything`)
   )
 )
+
+/** Tells that a journal is no longer under its name. Later looks tell nothing. */
+const tellOnceIfGone = (folder: string, inode: bigint | null): Effect.Effect<void> => {
+  let isTold = false
+  return Effect.suspend(() => isTold ? Effect.succeed(inode) : attempt(folder, () => inodeOf(folder))).pipe(
+    Effect.orElseSucceed(() => inode),
+    Effect.flatMap((found) => {
+      if (found === inode) return Effect.void
+      isTold = true
+      return Effect.logError(
+        `journal ${folder}: someone has removed or moved it. If this recorder is killed, what outputs lack is lost, and it stops when the `
+          + "journal needs its next file. Put it back, or end the recording and begin another"
+      )
+    })
+  )
+}
 
 /** Tells a journal from another one that has its name now; null if there is none. */
 const inodeOf = (folder: string): bigint | null =>

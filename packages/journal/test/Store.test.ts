@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FrameFormat, type Run, Sample } from "@sampleline/core"
-import { Array, Duration, Effect, Fiber, type Scope, Stream } from "effect"
+import { Array, Duration, Effect, Fiber, Logger, type Scope, Stream } from "effect"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as nodePath from "node:path"
@@ -231,6 +231,19 @@ describe("Store", () => {
       })
       assert.deepStrictEqual(yield* replaced, told)
       assert.deepStrictEqual(fs.readdirSync(path), ["journal.db"])
+      fs.rmSync(path, { recursive: true })
+      const lines: Array<string> = []
+      const logger = Logger.make(({ logLevel, message }) => void lines.push(`${logLevel} ${String(message)}`))
+      const removed = used(Store.create(options(path), made), (store) =>
+        Effect.gen(function*() {
+          yield* store.append(samples(0, 1))
+          fs.rmSync(path, { recursive: true })
+          yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => lines.length > 0 })
+          yield* store.finish
+        }))
+      yield* Effect.provide(removed, Logger.layer([logger]))
+      assert.match(lines[0]!, /^Error journal .*: someone has removed or moved it\. /)
+      assert.deepStrictEqual(lines.slice(1), told)
       assert.strictEqual((yield* Journal.inspect(`${path}-moved`)).items, 1)
     }).pipe(Effect.scoped))
 

@@ -245,9 +245,8 @@ it.layer(NodeServices.layer, { excludeTestServices: true, concurrent: true })("t
 
   it.effect.each(
     [
-      outs("a.csv", "b.jsonl"),
       outs("b.jsonl", "a.csv"),
-      [...outs("b.jsonl", "a.csv"), "--no-journal"],
+      [...outs("a.csv", "b.jsonl"), "--no-journal"],
       [...outs("a.csv", "b.jsonl"), "--journal", "b.journal"]
     ]
   )("finishes the outputs that the journal names, whichever are given now: %j", (args) =>

@@ -15,7 +15,7 @@ import { UsageError } from "./errors.ts"
 import type { RunJournal } from "./journal.ts"
 import { withoutSecrets } from "./secrets.ts"
 import { hasJournal, outputOptions, type Settings } from "./settings.ts"
-import { existingFolder, isFile, isPipe, parseTargets } from "./targets.ts"
+import { existingFolder, isOnDisk, parseTargets } from "./targets.ts"
 
 /**
  * Fails if an alarm cannot be understood, or does not fit the outputs or the devices, where these are given, and if there is no such
@@ -123,8 +123,6 @@ const commandOf = ({ "on-alarm": command }: Settings) => {
     ({ message }) => new UsageError({ message: `--on-alarm: ${message}` })
   )
 }
-
-const isOnDisk = (out: string): boolean => isFile(out) && !isPipe(out)
 
 /** One folder on each disk that is written to. */
 const foldersOf = (files: ReadonlyArray<string>): ReadonlyArray<string> =>

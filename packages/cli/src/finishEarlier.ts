@@ -11,13 +11,12 @@ import * as Effect from "effect/Effect"
 import { RunError } from "./errors.ts"
 import { finish, readJournal } from "./finish.ts"
 import { lackIn, recordingIn, resumeCommand } from "./journal.ts"
-import { earlierJournals } from "./journalPlaces.ts"
 import type { Settings } from "./settings.ts"
 import { count } from "./summary.ts"
 
-/** Finishes all journals that earlier recordings of the same outputs have left, the oldest first. */
-export const finishEarlier = (settings: Settings): Effect.Effect<void, RunError> =>
-  Effect.forEach(earlierJournals(settings), (journal) => finishOne(journal, settings), { discard: true })
+/** Finishes the journals that earlier recordings of the same outputs have left, one after the other. */
+export const finishEarlier = (journals: ReadonlyArray<string>, settings: Settings): Effect.Effect<void, RunError> =>
+  Effect.forEach(journals, (journal) => finishOne(journal, settings), { discard: true })
 
 const finishOne = Effect.fnUntraced(function*(journal: string, settings: Settings) {
   const finished = yield* tryToFinish(journal, settings).pipe(

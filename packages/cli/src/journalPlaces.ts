@@ -8,11 +8,10 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { JOURNAL_ENDING, type Settings } from "./settings.ts"
-import { absolutePath, isFile, isPipe, isPostgres } from "./targets.ts"
+import { absolutePath, isOnDisk, isPostgres } from "./targets.ts"
 
 /** The journals that earlier runs have left where that of a recording would be, the oldest first. */
-export const journalsInPlace = (settings: Settings): ReadonlyArray<string> =>
-  (settings.journal === undefined ? placesOf(besideOutput(settings)) : [given(settings.journal)]).flatMap(namesIn)
+export const journalsInPlace = (settings: Settings): ReadonlyArray<string> => ownPlaces(settings).flatMap(namesIn)
 
 /**
  * The journals that earlier runs may have left of any of these outputs: another one may have been the first then. The oldest of a
@@ -22,10 +21,12 @@ export const earlierJournals = (settings: Settings): ReadonlyArray<string> => {
   const { out, table } = settings
   const outputs = [...out.filter(isOnDisk), ...out.some(isPostgres) ? [table] : []]
   const places = outputs.flatMap((output) => placesOf(output + JOURNAL_ENDING))
-  return Array.dedupe([...journalsInPlace(settings), ...places.flatMap(namesIn)])
+  return Array.dedupe([...ownPlaces(settings), ...places]).flatMap(namesIn)
 }
 
-const isOnDisk = (out: string): boolean => isFile(out) && !isPipe(out)
+/** Where the journal of a recording may be. */
+const ownPlaces = (settings: Settings): ReadonlyArray<string> =>
+  settings.journal === undefined ? placesOf(besideOutput(settings)) : [given(settings.journal)]
 
 /** Where the journal is that should be there. */
 const placesOf = (beside: string): ReadonlyArray<string> => [beside, elsewhere(beside)]

@@ -161,9 +161,10 @@ const prepare = Effect.fnUntraced(function*(settings: Settings, targets: Readonl
   if (alarming !== null) yield* alarming.check(settings)
   const journals = hasJournal(settings) ? yield* Effect.promise(() => import("./journal.ts")) : null
   if (journals !== null) yield* journals.check(settings)
-  if (settings.append && earlierJournals(settings).length > 0) {
+  const earlier = settings.append ? earlierJournals(settings) : []
+  if (earlier.length > 0) {
     const { finishEarlier } = yield* Effect.promise(() => import("./finishEarlier.ts"))
-    yield* finishEarlier(settings)
+    yield* finishEarlier(earlier, settings)
   }
   const reachable = yield* checkAll(targets, settings)
   const source = yield* openSource(settings)

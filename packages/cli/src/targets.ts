@@ -140,6 +140,9 @@ export const isPipe = (text: string): boolean => {
   return stats !== null && !stats.isFile() && !stats.isDirectory()
 }
 
+/** Whether the samples stay in a file. */
+export const isOnDisk = (text: string): boolean => isFile(text) && !isPipe(text)
+
 /** Null if there is no such file, or nobody can look: opening it says why. */
 const statsOf = (name: string): fs.Stats | null => {
   try {

@@ -10,7 +10,7 @@ import { type Array, Duration, Effect, Option, type Scope, Stream } from "effect
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { failureOf } from "./failureOf.ts"
+import { failureOf, isPassing } from "./failureOf.ts"
 import { JournalError } from "./JournalError.ts"
 import * as Ledger from "./Ledger.ts"
 import type { Item } from "./Packing.ts"
@@ -347,8 +347,7 @@ export const copyEnds = (folder: string): Effect.Effect<string, JournalError, Sc
  */
 const remove = Effect.fnUntraced(
   function*(folder: string, inode: bigint | null) {
-    const isOurs = yield* attempt(folder, () => inodeOf(folder) === inode)
-    if (!isOurs) {
+    if (!(yield* isThere(folder, inode))) {
       return yield* Effect.logWarning(
         `journal ${folder}: someone has removed or moved it while it was used; its outputs have everything, so it is no longer needed`
       )
@@ -365,18 +364,21 @@ const remove = Effect.fnUntraced(
 /** Tells that a journal is no longer under its name. Later looks tell nothing. */
 const tellOnceIfGone = (folder: string, inode: bigint | null): Effect.Effect<void> => {
   let isTold = false
-  return Effect.suspend(() => isTold ? Effect.succeed(inode) : attempt(folder, () => inodeOf(folder))).pipe(
-    Effect.orElseSucceed(() => inode),
-    Effect.flatMap((found) => {
-      if (found === inode) return Effect.void
-      isTold = true
-      return Effect.logError(
-        `journal ${folder}: someone has removed or moved it. If this recorder is killed, what outputs lack is lost, and it stops when the `
-          + "journal needs its next file. Put it back, or end the recording and begin another"
-      )
-    })
-  )
+  const tell = Effect.suspend(() => {
+    isTold = true
+    return Effect.logError(
+      `journal ${folder}: someone has removed or moved it. If this recorder is killed, what outputs lack is lost, and it stops when the `
+        + "journal needs its next file. Put it back, or end the recording and begin another"
+    )
+  })
+  // Where nobody can look, it may be there.
+  const look = Effect.orElseSucceed(isThere(folder, inode), () => true)
+  return Effect.suspend(() => isTold ? Effect.void : Effect.flatMap(look, (isHere) => isHere ? Effect.void : tell))
 }
+
+/** Whether the journal with this inode has its name. */
+const isThere = (folder: string, inode: bigint | null): Effect.Effect<boolean, JournalError> =>
+  attempt(folder, () => inodeOf(folder) === inode)
 
 /** Tells a journal from another one that has its name now; null if there is none. */
 const inodeOf = (folder: string): bigint | null =>
@@ -453,11 +455,3 @@ const patience = ({ diskWait, path }: StoreOptions, clock: SampleClock.SampleClo
       )
     })
 }
-
-const DISK_IO = 10
-const DISK_FULL = 13
-const CANNOT_OPEN = 14
-
-/** Whether the same may succeed later. */
-const isPassing = (failure: SqliteFailure): boolean =>
-  failure.isBusy || [DISK_IO, DISK_FULL, CANNOT_OPEN].includes(failure.primaryCode)

@@ -24,6 +24,10 @@ export const failureOf = (folder: string, cause: unknown): JournalError => {
     : refuse("Unknown", DETAILS[code] ?? message)
 }
 
+/** Whether the same may succeed later. */
+export const isPassing = (failure: SqliteFailure): boolean =>
+  failure.isBusy || [DISK_IO, DISK_FULL, CANNOT_OPEN].includes(failure.primaryCode)
+
 const NOT_SQLITE = -1
 
 const systemCodeOf = (cause: unknown): string => {
@@ -32,7 +36,7 @@ const systemCodeOf = (cause: unknown): string => {
 }
 
 /** As on sqlite.org/rescode.html. */
-const [READONLY, CORRUPT, DISK_FULL, CANNOT_OPEN, NOT_A_DATABASE] = [8, 11, 13, 14, 26]
+const [READONLY, DISK_IO, CORRUPT, DISK_FULL, CANNOT_OPEN, NOT_A_DATABASE] = [8, 10, 11, 13, 14, 26]
 const FULL: ReadonlyArray<string | number> = [DISK_FULL, "ENOSPC", "EDQUOT"]
 const DAMAGED: ReadonlyArray<string | number> = [CORRUPT, NOT_A_DATABASE]
 

@@ -116,7 +116,7 @@ interface Heard {
   last: Moment
   /** How long the recorder itself stood still since then, in nanoseconds. */
   stoodNanos: number
-  readonly alarms: ReadonlyArray<{ readonly alarm: Alarm; readonly forMillis: number; readonly state: AlarmState }>
+  readonly alarms: ReadonlyArray<{ readonly alarm: Alarm; readonly state: AlarmState }>
 }
 
 /** All alarms of a recording. */
@@ -205,8 +205,8 @@ export class AlarmWatch {
   look(moment: Moment): void {
     for (const [device, { alarms, last, stoodNanos }] of this.heard) {
       const silentMillis = (moment.nanos - last.nanos - stoodNanos) / 1e6
-      for (const { alarm, forMillis, state } of alarms) {
-        if (silentMillis < forMillis) continue
+      for (const { alarm, state } of alarms) {
+        if (silentMillis < alarm.condition.forMillis) continue
         this.changed(alarm, device, state.observe(true, null, moment, moment.nanos, last))
       }
     }
@@ -252,7 +252,7 @@ export class AlarmWatch {
   private hearFrom(device: string, last: Moment): Heard {
     const alarms = this.alarms
       .filter(({ condition }) => condition._tag === "Silent" && (condition.device ?? device) === device)
-      .map((alarm) => ({ alarm, forMillis: alarm.condition.forMillis, state: alarm.stateOf(device) }))
+      .map((alarm) => ({ alarm, state: alarm.stateOf(device) }))
     const heard = { last, stoodNanos: 0, alarms }
     this.heard.set(device, heard)
     return heard
